@@ -1,0 +1,1 @@
+//! controller/apply (work under way)

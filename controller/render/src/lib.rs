@@ -1,0 +1,1 @@
+//! controller/render (work under way)

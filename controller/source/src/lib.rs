@@ -1,0 +1,1 @@
+//! controller/source (work under way)

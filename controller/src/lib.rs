@@ -1,0 +1,1 @@
+//! controller (work under way)

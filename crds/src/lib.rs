@@ -1,0 +1,1 @@
+//! crds (work under way)

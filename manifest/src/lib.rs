@@ -1,0 +1,1 @@
+//! manifest (work under way)

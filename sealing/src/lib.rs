@@ -1,0 +1,1 @@
+//! sealing (work under way)
