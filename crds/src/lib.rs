@@ -1,1 +1,56 @@
-//! crds (work under way)
+//! API types of Signet: what users write, and what the controller answers in `status`.
+//!
+//! Plain serde types by default, so that the command line can read and write them without a Kubernetes client. The
+//! feature `kube` adds the custom-resource derives; [`all`] then lists every CustomResourceDefinition, and
+//! `crds/yaml/` holds them as generated (a test keeps the files fresh).
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+// The derive macros emit `pub` items at the span of ours, inside private modules.
+#![allow(unreachable_pub)]
+
+mod common;
+mod repository;
+mod sealedsecret;
+mod sync;
+
+pub use common::{Condition, ConditionStatus, LocalReference, Revision, annotation, condition, label};
+pub use repository::{GitReference, RepositorySpec, RepositoryStatus};
+pub use sealedsecret::{SealedSecretCondition, SealedSecretSpec, SealedSecretStatus, SealedSecretTemplate};
+pub use sync::{
+    ClusterKind, ClusterReference, Counts, ObjectReport, PlaintextSecrets, Prune, SourceKind,
+    SourceReference, SyncSpec, SyncStatus,
+};
+
+#[cfg(feature = "kube")]
+pub use repository::Repository;
+#[cfg(feature = "kube")]
+pub use sealedsecret::SealedSecret;
+#[cfg(feature = "kube")]
+pub use sync::Sync;
+
+/// API group of Signet's own kinds.
+pub const GROUP: &str = "signet.dev";
+/// API version of Signet's own kinds.
+pub const VERSION: &str = "v1alpha1";
+
+/// Every CustomResourceDefinition that an install needs, with the name of its file under `crds/yaml/`.
+#[cfg(feature = "kube")]
+#[must_use]
+pub fn all() -> Vec<(
+    &'static str,
+    k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+)> {
+    use kube::CustomResourceExt;
+    let mut sync = Sync::crd();
+    // KEP-3659: the kind whose objects are ApplySet parents says so, or kubectl refuses to list the set.
+    sync.metadata
+        .labels
+        .get_or_insert_default()
+        .insert(label::APPLYSET_PARENT_TYPE.into(), "true".into());
+    vec![
+        ("repositories.signet.dev.yaml", Repository::crd()),
+        ("syncs.signet.dev.yaml", sync),
+        ("sealedsecrets.bitnami.com.yaml", SealedSecret::crd()),
+    ]
+}

@@ -1,0 +1,141 @@
+//! What several kinds share: conditions, references, revisions, and the names of labels and annotations.
+
+use serde::{Deserialize, Serialize};
+
+/// Labels that Signet writes or reads.
+pub mod label {
+    /// On every object that a Sync applied: the id of its ApplySet (KEP-3659).
+    pub const APPLYSET_PART_OF: &str = "applyset.kubernetes.io/part-of";
+    /// On a Sync: the id of its ApplySet (KEP-3659).
+    pub const APPLYSET_ID: &str = "applyset.kubernetes.io/id";
+    /// On the Sync CRD: its objects may be ApplySet parents (KEP-3659).
+    pub const APPLYSET_PARENT_TYPE: &str = "applyset.kubernetes.io/is-parent-type";
+    /// On the Secrets in which the controller keeps what a Sync owns.
+    pub const CHECKPOINT: &str = "signet.dev/checkpoint";
+    /// On a sealing key's Secret, as Bitnami's controller labels it; `active` selects it.
+    pub const SEALING_KEY: &str = "sealedsecrets.bitnami.com/sealed-secrets-key";
+}
+
+/// Annotations that Signet writes or reads.
+pub mod annotation {
+    /// On a Sync or Repository: any new value asks for a reconciliation now.
+    pub const REQUESTED_AT: &str = "signet.dev/requestedAt";
+    /// On every applied object: Sync, file and document it came from, as `namespace/sync:file#document`.
+    pub const SOURCE: &str = "signet.dev/source";
+    /// On a Sync: who manages this ApplySet (KEP-3659).
+    pub const APPLYSET_TOOLING: &str = "applyset.kubernetes.io/tooling";
+    /// On a Sync: the kinds that its set may hold (KEP-3659).
+    pub const APPLYSET_KINDS: &str = "applyset.kubernetes.io/contains-group-kinds";
+    /// On a Sync: the namespaces beside its own that its set reaches (KEP-3659).
+    pub const APPLYSET_NAMESPACES: &str = "applyset.kubernetes.io/additional-namespaces";
+    /// On an object in Git or in the cluster: `disabled` leaves this one object alone.
+    pub const RECONCILE: &str = "signet.dev/reconcile";
+}
+
+/// Condition types.
+pub mod condition {
+    /// The newest revision is applied (Sync) or fetched (Repository).
+    pub const READY: &str = "Ready";
+    /// Work is under way or will be retried.
+    pub const RECONCILING: &str = "Reconciling";
+    /// Nothing will improve until a person changes something.
+    pub const STALLED: &str = "Stalled";
+}
+
+/// Whether a condition holds. The meaning of `Unknown` is that of Kubernetes' API conventions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// It cannot be said.
+    Unknown,
+}
+
+/// One condition, shaped as `metav1.Condition`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// Ready, Reconciling or Stalled.
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// True, False or Unknown.
+    pub status: ConditionStatus,
+    /// The generation of the object that this condition speaks of.
+    #[serde(default)]
+    pub observed_generation: i64,
+    /// When `status` last changed, RFC 3339.
+    #[cfg_attr(feature = "kube", schemars(schema_with = "schema::date_time"))]
+    pub last_transition_time: String,
+    /// One word for programs.
+    pub reason: String,
+    /// A sentence for people.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// An object in the same namespace, by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct LocalReference {
+    /// The object's name.
+    #[cfg_attr(feature = "kube", schemars(length(min = 1, max = 253)))]
+    pub name: String,
+}
+
+/// One commit, as `git log` would introduce it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Revision {
+    /// The commit's full id.
+    pub commit: String,
+    /// The branch it was found on.
+    #[serde(default)]
+    pub branch: String,
+    /// Author, as `Name <email>`.
+    #[serde(default)]
+    pub author: String,
+    /// First line of the commit message, at most 200 characters.
+    #[serde(default)]
+    pub subject: String,
+    /// When it was committed, RFC 3339.
+    #[serde(default)]
+    pub time: String,
+}
+
+impl Revision {
+    /// `branch@1a2b3c4d5e6f`, for columns and messages.
+    #[must_use]
+    pub fn short(&self) -> String {
+        let id = self.commit.get(..12).unwrap_or(&self.commit);
+        if self.branch.is_empty() {
+            id.to_owned()
+        } else {
+            format!("{}@{id}", self.branch)
+        }
+    }
+}
+
+/// Schemas that schemars does not derive as Kubernetes wants them.
+#[cfg(feature = "kube")]
+pub(crate) mod schema {
+    use schemars::{Schema, SchemaGenerator, json_schema};
+
+    pub(crate) fn date_time(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": "date-time"})
+    }
+
+    pub(crate) fn duration(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^([0-9]+(ms|s|m|h))+$", "maxLength": 32})
+    }
+
+    /// Any object: its inside is somebody else's schema.
+    pub(crate) fn open_object(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object", "nullable": true, "x-kubernetes-preserve-unknown-fields": true})
+    }
+}

@@ -1,0 +1,131 @@
+//! Repository: a Git remote and the ref to follow.
+
+use crate::{Condition, LocalReference, Revision};
+use serde::{Deserialize, Serialize};
+
+/// A Git remote, the ref to follow, and how to authenticate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(kube::CustomResource, kube::KubeSchema))]
+#[cfg_attr(
+    feature = "kube",
+    kube(
+        group = "signet.dev",
+        version = "v1alpha1",
+        kind = "Repository",
+        plural = "repositories",
+        namespaced,
+        status = "RepositoryStatus",
+        category = "signet",
+        doc = "A Git remote and the ref that Syncs follow.",
+        printcolumn(
+            name = "Ready",
+            type_ = "string",
+            json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+        ),
+        printcolumn(name = "Revision", type_ = "string", json_path = ".status.revision"),
+        printcolumn(
+            name = "Subject",
+            type_ = "string",
+            json_path = ".status.head.subject",
+            priority = 1
+        ),
+        printcolumn(name = "URL", type_ = "string", json_path = ".spec.url"),
+        printcolumn(
+            name = "Message",
+            type_ = "string",
+            json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+            priority = 1
+        ),
+        printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct RepositorySpec {
+    /// Where the repository is: `https://`, `http://`, or `file://` where the controller's operator allows it.
+    /// Credentials do not belong here; name a Secret in `secretRef`.
+    #[cfg_attr(
+        feature = "kube",
+        x_kube(validation = kube::core::Rule::new("self.matches('^(https?|file)://')")
+            .message("url must start with https://, http:// or file://")),
+        x_kube(validation = kube::core::Rule::new("!self.matches('^[a-z]+://[^/]*@')")
+            .message("credentials do not belong in the url: put them in a Secret and name it in spec.secretRef")),
+        schemars(length(min = 8, max = 2048))
+    )]
+    pub url: String,
+    /// The ref to follow.
+    #[serde(default, rename = "ref")]
+    pub reference: GitReference,
+    /// How often to ask the remote for a new commit, such as `30s` or `5m`. At least one second.
+    #[serde(default = "default_interval")]
+    #[cfg_attr(feature = "kube", schemars(schema_with = "crate::common::schema::duration"))]
+    pub interval: String,
+    /// How long one exchange with the remote may take.
+    #[serde(default = "default_timeout")]
+    #[cfg_attr(feature = "kube", schemars(schema_with = "crate::common::schema::duration"))]
+    pub timeout: String,
+    /// A Secret in this namespace with `username` and `password`, or `bearerToken`, and optionally `ca.crt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<LocalReference>,
+    /// Stops looking at the remote. What is applied stays.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
+}
+
+/// Which ref of the remote to follow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(kube::KubeSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct GitReference {
+    /// A branch, without `refs/heads/`.
+    #[serde(default = "default_branch")]
+    #[cfg_attr(
+        feature = "kube",
+        x_kube(validation = kube::core::Rule::new("!self.startsWith('refs/') && !self.startsWith('-') && !self.contains('..')")
+            .message("branch is a plain branch name, such as main")),
+        schemars(length(min = 1, max = 244))
+    )]
+    pub branch: String,
+}
+
+impl Default for GitReference {
+    fn default() -> Self {
+        Self {
+            branch: default_branch(),
+        }
+    }
+}
+
+/// What the controller last saw of the remote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(kube::KubeSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RepositoryStatus {
+    /// The generation that this status speaks of.
+    #[serde(default)]
+    pub observed_generation: i64,
+    /// Ready, Reconciling, Stalled.
+    #[serde(default)]
+    #[cfg_attr(feature = "kube", x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()])))]
+    pub conditions: Vec<Condition>,
+    /// The head as `branch@id`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub revision: String,
+    /// The newest commit that was fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<Revision>,
+    /// The last value of the annotation `signet.dev/requestedAt` that was acted on.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub last_handled_request: String,
+}
+
+fn default_branch() -> String {
+    "main".into()
+}
+
+fn default_interval() -> String {
+    "1m".into()
+}
+
+fn default_timeout() -> String {
+    "60s".into()
+}
