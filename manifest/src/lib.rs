@@ -1,1 +1,34 @@
-//! manifest (work under way)
+//! Kubernetes manifests as data: what a text means, which object it is, and in which order objects are applied.
+//!
+//! This crate owns the road from bytes to objects and the way back to text:
+//!
+//! - [`read_stream`], [`for_each_document`], [`read_document`]: YAML and JSON exactly as kubectl reads them,
+//!   within [`Limits`];
+//! - [`manifests`]: a document's value to objects with an identity ([`ObjectRef`]) and a place ([`Origin`]);
+//! - [`Phase`]: which objects have to be there before which others;
+//! - [`write_yaml`]: values to YAML that reads back as the same values;
+//! - [`digest()`]: one stable hash of a value.
+//!
+//! It does no I/O and knows no cluster, so that the controller and the command line share it. What comes in is
+//! written by strangers: no input panics, takes long or takes much memory, and no error repeats a document's text,
+//! since that text may be a Secret's.
+#![forbid(unsafe_code)]
+
+mod digest;
+mod identity;
+mod objects;
+mod order;
+mod read;
+mod text;
+mod write;
+
+pub use digest::digest;
+pub use identity::{
+    GroupVersionKind, InvalidName, InvalidNamespace, InvalidType, ObjectRef, Origin, check_name,
+    check_namespace,
+};
+pub use objects::{Manifest, ManifestError, ManifestErrorKind, manifests};
+pub use order::Phase;
+pub use read::{Document, Limits, ReadError, ReadErrorKind, for_each_document, read_document, read_stream};
+pub use text::Printable;
+pub use write::write_yaml;
