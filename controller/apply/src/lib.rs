@@ -1,1 +1,24 @@
-//! controller/apply (work under way)
+//! The rooms between desired objects and the API server: discovery, plan, server-side apply, prune.
+//!
+//! [`plan`] is pure. [`Server`] does the requests, each as an explicit [`Identity`], each with a time limit, and answers
+//! with our own [`ApiError`]. What a Sync owns is a [`checkpoint`]: the uids that its applies returned.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod applyset;
+pub mod catalog;
+pub mod checkpoint;
+mod error;
+mod key;
+mod managed;
+mod objects;
+pub mod plan;
+mod request;
+
+pub use catalog::{Catalog, KindInfo};
+pub use error::{ApiError, ErrorKind, FieldConflict};
+pub use key::{GroupKind, Key};
+pub use managed::{FieldSet, newest_other_manager};
+pub use objects::{Applied, DeleteOutcome, LiveMeta};
+pub use request::{Answer, Identity, Server};

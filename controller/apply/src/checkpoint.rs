@@ -1,0 +1,234 @@
+//! What a Sync owns, as it is stored: the uids and field sets that its own applies returned.
+//!
+//! Records are spread over shards by a hash of their key, each shard authenticated with a keyed MAC over its place and
+//! content. A shard that does not verify is treated as lost: losing one costs verification, never an object.
+
+use crate::key::{GroupKind, Key};
+use crate::managed::FieldSet;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Records in one shard before their number doubles; about 600 bytes each at worst keeps a shard under 600 kB.
+const RECORDS_PER_SHARD: usize = 1000;
+/// The most shards that are ever written or read.
+const MAX_SHARDS: usize = 1024;
+const MAGIC: &[u8; 8] = b"signet\x00\x01";
+const MAC_LENGTH: usize = 32;
+
+/// A keyed digest of what an object was made from. Keyed, because a plain hash of a low-entropy value is the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InputDigest(pub [u8; 16]);
+
+impl InputDigest {
+    /// HMAC-SHA-256 over the parts, each with its length, cut to 128 bits.
+    #[must_use]
+    pub fn keyed(key: &[u8; 32], parts: &[&[u8]]) -> Self {
+        let mut mac = keyed(key);
+        mac.update(b"input");
+        for part in parts {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        let full = mac.finalize().into_bytes();
+        let mut short = [0; 16];
+        short.copy_from_slice(&full[..16]);
+        Self(short)
+    }
+}
+
+/// What is recorded of one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The uid that our apply returned; none while an intended create has not been answered.
+    pub uid: Option<Box<str>>,
+    /// Our field set, as our apply returned it.
+    pub owned: Option<FieldSet>,
+    /// What the object was made from.
+    pub digest: InputDigest,
+}
+
+/// How many shards hold `records` records.
+#[must_use]
+pub fn shard_count(records: usize) -> usize {
+    records
+        .div_ceil(RECORDS_PER_SHARD)
+        .next_power_of_two()
+        .clamp(1, MAX_SHARDS)
+}
+
+/// The shard of a key among `count`.
+#[must_use]
+pub fn shard_of(key: &Key, count: usize) -> usize {
+    let mut hash = Sha256::new();
+    for part in [
+        &*key.kind.group,
+        &*key.kind.kind,
+        key.namespace.as_deref().unwrap_or_default(),
+        &*key.name,
+    ] {
+        hash.update(part);
+        hash.update([0]);
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    (usize::from(digest[0]) << 8 | usize::from(digest[1])) % count.max(1)
+}
+
+/// Writes one shard. `place` names Sync and shard, so that a shard cannot be moved.
+#[must_use]
+pub fn encode<'a>(
+    mac_key: &[u8; 32],
+    place: &str,
+    records: impl Iterator<Item = (&'a Key, &'a Record)>,
+) -> Vec<u8> {
+    let mut sorted: Vec<_> = records.collect();
+    sorted.sort_by(|a, b| a.0.cmp(b.0));
+    let mut out = MAGIC.to_vec();
+    for (key, record) in sorted {
+        for text in [
+            &*key.kind.group,
+            &*key.kind.kind,
+            key.namespace.as_deref().unwrap_or_default(),
+            &*key.name,
+        ] {
+            put(&mut out, text.as_bytes());
+        }
+        put(&mut out, record.uid.as_deref().unwrap_or_default().as_bytes());
+        put(&mut out, record.owned.as_ref().map_or(&[][..], |owned| &owned.0));
+        out.extend_from_slice(&record.digest.0);
+    }
+    let tag = tag(mac_key, place, &out);
+    out.extend_from_slice(&tag);
+    out
+}
+
+/// Reads one shard, or none where it is damaged, forged or of another place.
+#[must_use]
+pub fn decode(mac_key: &[u8; 32], place: &str, bytes: &[u8]) -> Option<HashMap<Key, Record>> {
+    let (content, tag) = bytes.split_at_checked(bytes.len().checked_sub(MAC_LENGTH)?)?;
+    let mut mac = keyed(mac_key);
+    authenticated(&mut mac, place, content);
+    mac.verify_slice(tag).ok()?;
+    let mut rest = content.strip_prefix(MAGIC)?;
+    let mut kinds: HashMap<GroupKind, Arc<GroupKind>> = HashMap::new();
+    let mut namespaces: HashMap<String, Arc<str>> = HashMap::new();
+    let mut records = HashMap::new();
+    while !rest.is_empty() {
+        let mut text = || take(&mut rest).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let (group, kind, namespace, name, uid) = (text()?, text()?, text()?, text()?, text()?);
+        let owned = take(&mut rest)?;
+        let (digest, after) = rest.split_first_chunk::<16>()?;
+        rest = after;
+        let kind = GroupKind::new(group, kind);
+        let key = Key {
+            kind: Arc::clone(kinds.entry(kind.clone()).or_insert_with(|| Arc::new(kind))),
+            namespace: (!namespace.is_empty()).then(|| {
+                Arc::clone(
+                    namespaces
+                        .entry(namespace.into())
+                        .or_insert_with(|| namespace.into()),
+                )
+            }),
+            name: name.into(),
+        };
+        let record = Record {
+            uid: (!uid.is_empty()).then(|| uid.into()),
+            owned: owned.try_into().ok().map(FieldSet),
+            digest: InputDigest(*digest),
+        };
+        records.insert(key, record);
+    }
+    Some(records)
+}
+
+fn put(out: &mut Vec<u8>, bytes: &[u8]) {
+    // Names are at most 253 bytes by the API server's rules; anything longer cannot have been applied.
+    let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+    out.extend_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(&bytes[..usize::from(length)]);
+}
+
+fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, after) = rest.split_first_chunk::<2>()?;
+    let (bytes, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+    *rest = after;
+    Some(bytes)
+}
+
+fn tag(mac_key: &[u8; 32], place: &str, content: &[u8]) -> [u8; MAC_LENGTH] {
+    let mut mac = keyed(mac_key);
+    authenticated(&mut mac, place, content);
+    mac.finalize().into_bytes().into()
+}
+
+fn authenticated(mac: &mut Hmac<Sha256>, place: &str, content: &[u8]) {
+    mac.update(b"checkpoint");
+    mac.update(&(place.len() as u64).to_be_bytes());
+    mac.update(place.as_bytes());
+    mac.update(content);
+}
+
+fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
+    #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+    Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(n: usize) -> HashMap<Key, Record> {
+        (0..n)
+            .map(|i| {
+                let key = Key {
+                    kind: Arc::new(GroupKind::new("apps", "Deployment")),
+                    namespace: (i % 3 > 0).then(|| "shop".into()),
+                    name: format!("web-{i}").into(),
+                };
+                let applied = i % 2 == 0;
+                let record = Record {
+                    uid: applied.then(|| format!("uid-{i}").into()),
+                    owned: applied.then_some(FieldSet([3; 16])),
+                    digest: InputDigest([u8::try_from(i % 256).unwrap(); 16]),
+                };
+                (key, record)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let records = sample(50);
+        let bytes = encode(&[1; 32], "shop/web#0", records.iter());
+        assert_eq!(decode(&[1; 32], "shop/web#0", &bytes), Some(records.clone()));
+        assert_eq!(
+            bytes,
+            encode(&[1; 32], "shop/web#0", records.iter()),
+            "the same records are the same bytes"
+        );
+    }
+
+    #[test]
+    fn a_shard_that_was_changed_or_moved_is_refused() {
+        let bytes = encode(&[1; 32], "shop/web#0", sample(5).iter());
+        assert_eq!(decode(&[1; 32], "shop/web#1", &bytes), None);
+        assert_eq!(decode(&[2; 32], "shop/web#0", &bytes), None);
+        for i in 0..bytes.len() {
+            let mut bad = bytes.clone();
+            bad[i] ^= 1;
+            assert_eq!(decode(&[1; 32], "shop/web#0", &bad), None, "byte {i}");
+            assert_eq!(decode(&[1; 32], "shop/web#0", &bytes[..i]), None, "cut at {i}");
+        }
+    }
+
+    #[test]
+    fn keys_spread_over_shards() {
+        assert_eq!([0, 1, 1000, 1001, 10_000].map(shard_count), [1, 1, 1, 2, 16]);
+        let mut sizes = [0; 16];
+        for key in sample(10_000).keys() {
+            sizes[shard_of(key, 16)] += 1;
+        }
+        assert!(sizes.iter().all(|&n| (400..900).contains(&n)), "{sizes:?}");
+    }
+}

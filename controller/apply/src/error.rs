@@ -1,0 +1,247 @@
+//! What an API request can end in, in our own words.
+//!
+//! An API server quotes what it refuses. About a Secret that would be a leak, so answers about Secrets are reduced to
+//! their code, reason and field paths before anything else sees them (DESIGN §3.2).
+
+use serde_json::Value;
+use std::time::Duration;
+
+/// The longest text taken over from an API server's answer, in bytes.
+const QUOTED: usize = 1024;
+
+/// Who is at fault, as far as the next step depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Fields belong to other managers (HTTP 409 to an apply).
+    Conflict,
+    /// The identity lacks the right (403), or is not known (401).
+    Forbidden,
+    /// The object is wrong (400, 422).
+    Invalid,
+    /// There is no such object, namespace or kind (404).
+    NotFound,
+    /// A precondition no longer holds (409 to anything but an apply).
+    Precondition,
+    /// The server asks for patience (429).
+    TooManyRequests,
+    /// No answer: connection refused, cut or timed out, or a server error (5xx).
+    Unavailable,
+    /// Anything else.
+    Other,
+}
+
+/// One field that somebody else owns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldConflict {
+    /// The other field manager.
+    pub manager: String,
+    /// The field's path, such as `.spec.replicas`.
+    pub field: String,
+}
+
+/// A request that failed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ApiError {
+    /// Who is at fault.
+    pub kind: ErrorKind,
+    /// A sentence for people; never holds a value of a Secret.
+    pub message: String,
+    /// Other owners of fields, for [`ErrorKind::Conflict`].
+    pub conflicts: Vec<FieldConflict>,
+    /// How long the server asked us to wait.
+    pub retry_after: Option<Duration>,
+}
+
+impl ApiError {
+    /// A failure without an answer.
+    #[must_use]
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self {
+            kind: ErrorKind::Unavailable,
+            message: message.into(),
+            conflicts: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    /// Whether the same request may succeed later without anybody changing anything.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::Unavailable | ErrorKind::TooManyRequests | ErrorKind::Precondition
+        )
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self.kind {
+            ErrorKind::Conflict => {
+                "let one owner set these fields, or remove them from one of the two sources"
+            }
+            ErrorKind::Forbidden => "grant the Sync's service account this right, or leave the object out",
+            ErrorKind::Invalid => "correct the object in Git",
+            ErrorKind::NotFound => "add what is missing to Git, or wait until it exists; this is tried again",
+            ErrorKind::Precondition
+            | ErrorKind::TooManyRequests
+            | ErrorKind::Unavailable
+            | ErrorKind::Other => "this is tried again by itself",
+        }
+    }
+
+    /// Reads a `metav1.Status`. `quote` says whether the server's words may be repeated: never about a Secret.
+    pub(crate) fn from_status(code: u16, body: &[u8], quote: bool, applying: bool) -> Self {
+        let status: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+        let reason = status["reason"].as_str().unwrap_or_default();
+        let kind = match code {
+            400 | 422 => ErrorKind::Invalid,
+            401 | 403 => ErrorKind::Forbidden,
+            404 => ErrorKind::NotFound,
+            409 if applying && reason == "Conflict" => ErrorKind::Conflict,
+            409 => ErrorKind::Precondition,
+            429 => ErrorKind::TooManyRequests,
+            500..=599 => ErrorKind::Unavailable,
+            _ => ErrorKind::Other,
+        };
+        let causes = status["details"]["causes"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let conflicts: Vec<_> = causes
+            .iter()
+            .filter(|cause| cause["reason"] == "FieldManagerConflict")
+            .filter_map(|cause| {
+                // The message is `conflict with "manager" ...`; the manager's name is its only quoted word.
+                let manager = cause["message"].as_str()?.split('"').nth(1)?;
+                Some(FieldConflict {
+                    manager: bounded(manager, 128),
+                    field: bounded(cause["field"].as_str().unwrap_or_default(), 256),
+                })
+            })
+            .collect();
+        let message = if let (ErrorKind::Conflict, [first, rest @ ..]) = (kind, conflicts.as_slice()) {
+            let more = if rest.is_empty() {
+                String::new()
+            } else {
+                format!(" and {} more fields", rest.len())
+            };
+            format!(
+                "field {}{more} belongs to field manager {:?}",
+                first.field, first.manager
+            )
+        } else if quote && let Some(words) = status["message"].as_str().filter(|words| !words.is_empty()) {
+            bounded(words, QUOTED)
+        } else {
+            own_words(code, reason, causes)
+        };
+        let retry_after = status["details"]["retryAfterSeconds"]
+            .as_u64()
+            .map(|s| Duration::from_secs(s.min(60)));
+        Self {
+            kind,
+            message,
+            conflicts,
+            retry_after,
+        }
+    }
+}
+
+/// Code, reason and field paths: all that may be said of an answer about a Secret. Field paths can hold a data key's
+/// name, never its value.
+fn own_words(code: u16, reason: &str, causes: &[Value]) -> String {
+    let what = match code {
+        400 | 422 => "the API server finds the object invalid",
+        401 | 403 => "the service account lacks the right",
+        404 => "the namespace or the kind does not exist",
+        409 => "the object changed meanwhile",
+        413 => "the object is too large",
+        429 => "the API server asks to try again later",
+        _ => "the API server failed",
+    };
+    let reason: String = reason
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(40)
+        .collect();
+    let mut text = format!(
+        "{what} (HTTP {code}{}{reason})",
+        if reason.is_empty() { "" } else { ", " }
+    );
+    let fields: Vec<_> = causes
+        .iter()
+        .filter_map(|cause| cause["field"].as_str())
+        .take(5)
+        .map(|f| bounded(f, 80))
+        .collect();
+    if !fields.is_empty() {
+        text.push_str(": ");
+        text.push_str(&fields.join(", "));
+    }
+    text
+}
+
+/// At most `limit` bytes of outside text, without control characters.
+fn bounded(text: &str, limit: usize) -> String {
+    let mut out: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if out.len() > limit {
+        let end = (0..=limit).rev().find(|&i| out.is_char_boundary(i)).unwrap_or(0);
+        out.truncate(end);
+        out.push('…');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn status(code: u16, quote: bool, body: &Value) -> ApiError {
+        ApiError::from_status(code, body.to_string().as_bytes(), quote, true)
+    }
+
+    #[test]
+    fn an_answer_about_a_secret_is_never_quoted() {
+        let body = json!({"reason": "Invalid", "message": "Secret \"s\" is invalid: data[pw]: Invalid value: \"hunter2\"",
+            "details": {"causes": [{"reason": "FieldValueInvalid", "message": "Invalid value: \"hunter2\"", "field": "data[pw]"}]}});
+        let error = status(422, false, &body);
+        assert!(!error.message.contains("hunter2"), "{}", error.message);
+        assert_eq!(
+            error.message,
+            "the API server finds the object invalid (HTTP 422, Invalid): data[pw]"
+        );
+        assert!(
+            status(422, true, &body).message.contains("hunter2"),
+            "other kinds keep the server's words"
+        );
+    }
+
+    #[test]
+    fn conflicts_name_manager_and_field() {
+        let body = json!({"reason": "Conflict", "message": "Apply failed", "details": {"causes": [
+            {"reason": "FieldManagerConflict", "message": "conflict with \"signet/abc\" using apps/v1", "field": ".spec.replicas"},
+            {"reason": "FieldManagerConflict", "message": "conflict with \"signet/abc\" using apps/v1", "field": ".spec.paused"}]}});
+        let error = status(409, false, &body);
+        assert_eq!(error.kind, ErrorKind::Conflict);
+        assert_eq!(error.conflicts.len(), 2);
+        assert_eq!(
+            error.message,
+            "field .spec.replicas and 1 more fields belongs to field manager \"signet/abc\""
+        );
+    }
+
+    #[test]
+    fn an_answer_that_is_not_a_status_is_survived() {
+        for body in ["", "<html>", "[]", "{\"details\":7}"] {
+            let error = ApiError::from_status(502, body.as_bytes(), true, false);
+            assert_eq!(error.kind, ErrorKind::Unavailable);
+            assert_eq!(error.message, "the API server failed (HTTP 502)");
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The plan: desired objects × what is recorded × what the watches saw → what to apply and what to delete. Pure.
+
+use crate::checkpoint::{InputDigest, Record};
+use crate::key::Key;
+use crate::managed::FieldSet;
+use std::collections::{HashMap, HashSet};
+
+/// An object that Git wants, before its body is read.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    /// Which object.
+    pub key: Key,
+    /// Keyed digest of everything that its body is made of, sealed values still sealed.
+    pub digest: InputDigest,
+}
+
+/// What is known of a live object without asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Its kind is not watched (no right to, or not yet): nothing is known.
+    Unwatched,
+    /// Its kind is watched, and no object with our label stands under this name.
+    Absent,
+    /// It is there.
+    Present {
+        /// Its uid.
+        uid: Box<str>,
+        /// The fields that this Sync's manager owns.
+        owned: Option<FieldSet>,
+        /// Whether it is being deleted.
+        deleting: bool,
+    },
+}
+
+/// Why an object is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Nothing is recorded of it.
+    New,
+    /// Git changed it.
+    Changed,
+    /// The cluster changed it.
+    Drifted,
+    /// It is recorded, but cannot be seen.
+    Unverified,
+}
+
+/// An object to apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Index into the desired objects.
+    pub desired: usize,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why nothing is pruned although objects left Git.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PruneRefusal {
+    /// Git holds no object at all, and the Sync does not say that this may be.
+    Empty,
+}
+
+/// What a Sync allows of pruning.
+#[derive(Clone, Copy, Debug)]
+pub struct PrunePolicy {
+    /// Whether anything is deleted.
+    pub enabled: bool,
+    /// Whether everything may be.
+    pub allow_empty: bool,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Objects to apply, in the order of the desired objects.
+    pub apply: Vec<Step>,
+    /// Desired objects that are intact.
+    pub unchanged: usize,
+    /// Recorded objects that left Git and may be deleted.
+    pub prune: Vec<Key>,
+    /// Records of objects that are no longer ours, or gone.
+    pub forget: Vec<Key>,
+    /// Why `prune` is empty although objects left Git.
+    pub refusal: Option<PruneRefusal>,
+}
+
+/// Makes the plan. `seen` answers for any key.
+#[must_use]
+pub fn plan(
+    desired: &[Desired],
+    records: &HashMap<Key, Record>,
+    seen: impl Fn(&Key) -> Seen,
+    policy: PrunePolicy,
+) -> Plan {
+    let mut plan = Plan::default();
+    for (index, item) in desired.iter().enumerate() {
+        match judge(item, records.get(&item.key), || seen(&item.key)) {
+            Some(reason) => plan.apply.push(Step {
+                desired: index,
+                reason,
+            }),
+            None => plan.unchanged += 1,
+        }
+    }
+    let wanted: HashSet<&Key> = desired.iter().map(|item| &item.key).collect();
+    for (key, record) in records.iter().filter(|(key, _)| !wanted.contains(key)) {
+        if policy.enabled && still_ours(record, &seen(key)) {
+            plan.prune.push(key.clone());
+        } else {
+            plan.forget.push(key.clone());
+        }
+    }
+    if desired.is_empty() && !policy.allow_empty && !plan.prune.is_empty() {
+        plan.refusal = Some(PruneRefusal::Empty);
+        plan.prune.clear();
+    }
+    plan.prune.sort();
+    plan.forget.sort();
+    plan
+}
+
+/// Whether and why a desired object is applied.
+fn judge(item: &Desired, record: Option<&Record>, seen: impl FnOnce() -> Seen) -> Option<Reason> {
+    let Some(record) = record else {
+        return Some(Reason::New);
+    };
+    if record.digest != item.digest {
+        return Some(Reason::Changed);
+    }
+    match seen() {
+        Seen::Unwatched => record.owned.is_none().then_some(Reason::Unverified),
+        Seen::Absent => Some(Reason::Drifted),
+        Seen::Present { uid, owned, deleting } => {
+            let intact = record.owned.is_some()
+                && record.uid.as_deref() == Some(&*uid)
+                && record.owned == owned
+                && !deleting;
+            (!intact).then_some(if record.uid.is_some() {
+                Reason::Drifted
+            } else {
+                Reason::Unverified
+            })
+        }
+    }
+}
+
+/// Whether a recorded object may be deleted: it is the one that we applied, as far as can be seen.
+fn still_ours(record: &Record, seen: &Seen) -> bool {
+    match (seen, &record.uid) {
+        (Seen::Absent, _) | (Seen::Unwatched, None) => false,
+        (Seen::Unwatched, Some(_)) => true,
+        (Seen::Present { uid, .. }, Some(recorded)) => uid == recorded,
+        // We were about to create it and did not live to see the answer: ours if our manager applied it.
+        (Seen::Present { owned, .. }, None) => owned.is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::GroupKind;
+    use std::sync::Arc;
+
+    const POLICY: PrunePolicy = PrunePolicy {
+        enabled: true,
+        allow_empty: false,
+    };
+
+    fn key(name: &str) -> Key {
+        Key {
+            kind: Arc::new(GroupKind::new("", "ConfigMap")),
+            namespace: Some("n".into()),
+            name: name.into(),
+        }
+    }
+
+    fn digest(byte: u8) -> InputDigest {
+        InputDigest([byte; 16])
+    }
+
+    fn desired(name: &str, byte: u8) -> Desired {
+        Desired {
+            key: key(name),
+            digest: digest(byte),
+        }
+    }
+
+    fn record(uid: Option<&str>, byte: u8) -> Record {
+        Record {
+            uid: uid.map(Into::into),
+            owned: uid.map(|_| FieldSet([7; 16])),
+            digest: digest(byte),
+        }
+    }
+
+    fn present(uid: &str, owned: u8) -> Seen {
+        Seen::Present {
+            uid: uid.into(),
+            owned: Some(FieldSet([owned; 16])),
+            deleting: false,
+        }
+    }
+
+    fn reason(record: Option<&Record>, seen: Seen) -> Option<Reason> {
+        judge(&desired("a", 1), record, || seen)
+    }
+
+    #[test]
+    fn only_what_is_recorded_equal_and_intact_is_left_alone() {
+        let known = record(Some("u"), 1);
+        assert_eq!(reason(None, present("u", 7)), Some(Reason::New));
+        assert_eq!(
+            reason(Some(&record(Some("u"), 2)), present("u", 7)),
+            Some(Reason::Changed)
+        );
+        assert_eq!(reason(Some(&known), Seen::Absent), Some(Reason::Drifted));
+        assert_eq!(reason(Some(&known), present("other", 7)), Some(Reason::Drifted));
+        assert_eq!(reason(Some(&known), present("u", 8)), Some(Reason::Drifted));
+        assert_eq!(reason(Some(&known), present("u", 7)), None);
+        assert_eq!(reason(Some(&known), Seen::Unwatched), None);
+        assert_eq!(
+            reason(Some(&record(None, 1)), Seen::Unwatched),
+            Some(Reason::Unverified)
+        );
+        assert_eq!(
+            reason(Some(&record(None, 1)), present("u", 7)),
+            Some(Reason::Unverified)
+        );
+        let leaving = Seen::Present {
+            uid: "u".into(),
+            owned: Some(FieldSet([7; 16])),
+            deleting: true,
+        };
+        assert_eq!(reason(Some(&known), leaving), Some(Reason::Drifted));
+    }
+
+    #[test]
+    fn only_recorded_objects_with_the_recorded_uid_are_pruned() {
+        let records = HashMap::from([
+            (key("kept"), record(Some("k"), 1)),
+            (key("left"), record(Some("l"), 1)),
+            (key("replaced"), record(Some("r"), 1)),
+            (key("gone"), record(Some("g"), 1)),
+            (key("unanswered"), record(None, 1)),
+        ]);
+        let seen = |k: &Key| match &*k.name {
+            "kept" => present("k", 7),
+            "left" => present("l", 9),
+            "replaced" => present("other", 7),
+            "unanswered" => present("x", 7),
+            _ => Seen::Absent,
+        };
+        let plan = super::plan(&[desired("kept", 1)], &records, seen, POLICY);
+        assert_eq!(plan.unchanged, 1);
+        assert_eq!(plan.prune, [key("left"), key("unanswered")]);
+        assert_eq!(plan.forget, [key("gone"), key("replaced")]);
+    }
+
+    #[test]
+    fn an_empty_path_prunes_nothing_unless_that_is_allowed() {
+        let records = HashMap::from([(key("a"), record(Some("u"), 1))]);
+        let refused = super::plan(&[], &records, |_| present("u", 7), POLICY);
+        assert_eq!(
+            (refused.prune.len(), refused.refusal),
+            (0, Some(PruneRefusal::Empty))
+        );
+        let allowed = super::plan(
+            &[],
+            &records,
+            |_| present("u", 7),
+            PrunePolicy {
+                allow_empty: true,
+                ..POLICY
+            },
+        );
+        assert_eq!((allowed.prune.len(), allowed.refusal), (1, None));
+        let off = super::plan(
+            &[],
+            &records,
+            |_| present("u", 7),
+            PrunePolicy {
+                enabled: false,
+                ..POLICY
+            },
+        );
+        assert_eq!((off.prune.len(), off.forget.len(), off.refusal), (0, 1, None));
+    }
+}
