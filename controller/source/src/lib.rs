@@ -1,1 +1,42 @@
-//! controller/source (work under way)
+//! Git remotes and bare stores: list, fetch, read trees in place.
+//!
+//! The way through this crate: a [`Remote`] says where a repository is and how to authenticate;
+//! [`list_head`] asks for the commit of a ref (cheap: a poll); a [`Store`] keeps what was fetched in a
+//! private directory; a [`Snapshot`] reads one commit's tree out of it, never checked out.
+//!
+//! Everything here blocks: call it from a blocking thread. Everything that a remote or a repository
+//! says is untrusted: sizes, times, depths and counts are bounded, symbolic links and submodules are
+//! reported and never followed, and no error carries a credential.
+//!
+//! HTTP is ours (ureq and rustls), not libgit2's: no OpenSSL, per-remote certificate authorities,
+//! time and size limits, no redirects. See [`Remote`] for what is promised.
+//!
+//! Not here: what files mean (crate `render`), who may use which remote (the controller).
+
+mod commit;
+mod error;
+mod id;
+mod init;
+mod path;
+mod reference;
+mod remote;
+mod session;
+mod snapshot;
+mod store;
+mod text;
+mod transport;
+mod tree;
+mod url;
+mod walk;
+
+pub use commit::{Commit, Person};
+pub use error::SourceError;
+pub use id::{BlobId, CommitId, ParseIdError, TreeId};
+pub use path::{PathError, RepoPath};
+pub use reference::RefSpec;
+pub use remote::{Auth, FileRemotes, Remote, RemoteLimits};
+pub use session::list_head;
+pub use snapshot::Snapshot;
+pub use store::{Fetched, Rewritten, Store, StoreOptions};
+pub use text::display_safe;
+pub use walk::{EntryKind, FileEntry, WalkLimits};

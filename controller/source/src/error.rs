@@ -1,0 +1,129 @@
+//! What can go wrong with a remote or a store, in our own words.
+
+/// Why a listing, a fetch or a store failed.
+///
+/// No variant carries a credential, a URL's userinfo or a file's content. Text that a remote sent is
+/// cut, and its control characters are escaped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    // The caller's: nothing was sent.
+    /// The URL is not one this crate serves.
+    #[error("the repository URL cannot be used: {0}")]
+    BadUrl(&'static str),
+    /// The ref is not a valid one.
+    #[error("the branch name is not a valid one")]
+    BadRef,
+    /// The certificate bundle cannot be read.
+    #[error("the CA bundle holds no readable certificate")]
+    BadCertificates,
+    /// A username, password or token with a character that no header can carry.
+    #[error("the credentials hold characters that HTTP cannot carry")]
+    BadCredentials,
+    /// A `file://` URL outside the directories allowed.
+    #[error("repositories on the controller's own disk are not allowed")]
+    FilesRefused,
+
+    // On the way to the remote.
+    /// No connection: name, address, port or network.
+    #[error("the remote cannot be reached: {0}")]
+    Unreachable(String),
+    /// The TLS handshake failed.
+    #[error("no trusted TLS connection: {0}")]
+    Tls(String),
+    /// No answer, or not a whole one, within the limits.
+    #[error("the remote did not answer in time ({0})")]
+    Timeout(&'static str),
+    /// More bytes, objects or refs than the limits allow.
+    #[error("the remote sends more than allowed: {0}")]
+    TooLarge(String),
+
+    // What the remote said.
+    /// 401: no credentials were sent, or not the right ones.
+    #[error("{}", if *.sent { "the remote does not accept the credentials" } else { "the remote asks for credentials" })]
+    Unauthorized {
+        /// Whether credentials were sent.
+        sent: bool,
+    },
+    /// 403.
+    #[error("the remote forbids access")]
+    Forbidden,
+    /// 404 or 410, or no such directory.
+    #[error("no repository at this address")]
+    NotFound,
+    /// 3xx: redirects are not followed, credentials stay where they were meant to go.
+    #[error("the remote redirects to {0}: redirects are not followed")]
+    Redirected(String),
+    /// Any other HTTP status.
+    #[error("the remote answers with HTTP status {0}")]
+    Status(u16),
+    /// The answer is not Git's smart HTTP protocol.
+    #[error("the answer is not Git's: {0}")]
+    NotGit(String),
+    /// The repository has no refs.
+    #[error("the repository is empty")]
+    EmptyRemote,
+    /// The repository has refs, but not this one.
+    #[error("there is no branch {0:?}")]
+    NoSuchBranch(String),
+    /// The remote refused a push.
+    #[error("the remote refused the push: {0}")]
+    PushRefused(String),
+
+    // Our own disk.
+    /// Another process or another [`Store`](crate::Store) uses the directory.
+    #[error("the store is in use by another process")]
+    StoreBusy,
+    /// The store cannot be read or written.
+    #[error("the local store failed: {0}")]
+    Store(String),
+    /// The commit is not in the store.
+    #[error("the commit is not in the local store")]
+    NoSuchCommit,
+}
+
+impl SourceError {
+    /// What to do about it, one sentence.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::BadUrl(_) => "use https://host/path, without credentials, query or fragment",
+            Self::BadRef => "name a branch as `git branch` shows it, such as main",
+            Self::BadCertificates => "give PEM blocks that begin with -----BEGIN CERTIFICATE-----",
+            Self::BadCredentials => "look for line breaks at the end of the values",
+            Self::FilesRefused => "use https, or allow the directory in the controller's settings",
+            Self::Unreachable(_) => "check host, port, DNS and network policies",
+            Self::Tls(_) => "if the server uses a private certificate authority, give its certificate",
+            Self::Timeout(_) => "it is tried again; raise the limits if the repository is large",
+            Self::TooLarge(_) => "raise the limits, or follow a smaller repository",
+            Self::Unauthorized { sent: false } => "reference a Secret with username and password, or a token",
+            Self::Unauthorized { sent: true } => {
+                "renew the token, and check that it can read this repository"
+            }
+            Self::Forbidden => "check the rights of the account or token on this repository",
+            Self::NotFound => "check the URL; hosts also answer so when an account lacks rights",
+            Self::Redirected(_) => "set the URL to the new address, if it is to be trusted",
+            Self::Status(_) => "it is tried again; ask the host's operators if it stays",
+            Self::NotGit(_) => "check that the URL is the one `git clone` takes",
+            Self::EmptyRemote => "push a first commit",
+            Self::NoSuchBranch(_) => "push the branch, or correct its name",
+            Self::PushRefused(_) => "fetch and try again, or check branch protection",
+            Self::StoreBusy => "run one controller a directory",
+            Self::Store(_) => "check free space and permissions of the controller's data directory",
+            Self::NoSuchCommit => "fetch again",
+        }
+    }
+
+    /// Whether trying again later can help without anyone changing anything here.
+    pub fn is_temporary(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable(_)
+                | Self::Timeout(_)
+                | Self::EmptyRemote
+                | Self::NoSuchBranch(_)
+                | Self::NotGit(_)
+                | Self::Store(_)
+                | Self::StoreBusy
+        ) || matches!(self, Self::Status(status) if *status >= 500 || *status == 429)
+    }
+}

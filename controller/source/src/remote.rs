@@ -1,0 +1,122 @@
+//! Where a repository is, how to authenticate, and how much it may send.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+/// A Git remote.
+///
+/// Over HTTP: no redirect is followed, so credentials reach only the host of `url`; no proxy is taken
+/// from the environment; every request ends within [`RemoteLimits`].
+#[derive(Debug, Clone)]
+pub struct Remote {
+    /// `https://`, `http://` or (see `files`) `file://`. Without userinfo, query or fragment.
+    pub url: String,
+    /// Credentials, sent with every request to `url`.
+    pub auth: Auth,
+    /// PEM certificates of authorities trusted for this remote, beside the platform's.
+    pub ca_pem: Option<String>,
+    /// Bounds on time and size.
+    pub limits: RemoteLimits,
+    /// Whether, and where, `file://` is allowed. For tests and air-gapped hosts.
+    pub files: FileRemotes,
+}
+
+impl Remote {
+    /// A remote without credentials, with default limits, `file://` refused.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            auth: Auth::None,
+            ca_pem: None,
+            limits: RemoteLimits::default(),
+            files: FileRemotes::Refused,
+        }
+    }
+}
+
+/// How to authenticate.
+#[derive(Clone, Default)]
+pub enum Auth {
+    /// No credentials.
+    #[default]
+    None,
+    /// HTTP basic authentication (RFC 7617).
+    Basic {
+        /// Without a colon.
+        username: Zeroizing<String>,
+        /// Password or token.
+        password: Zeroizing<String>,
+    },
+    /// A bearer token (RFC 6750).
+    Bearer(Zeroizing<String>),
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Basic { .. } => "Basic(..)",
+            Self::Bearer(_) => "Bearer(..)",
+        })
+    }
+}
+
+/// Bounds on what a remote may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RemoteLimits {
+    /// For name, connection and TLS handshake.
+    pub connect: Duration,
+    /// The longest silence while an answer is awaited or read.
+    pub read: Duration,
+    /// For one call of this crate, everything included.
+    pub total: Duration,
+    /// Bytes of the list of refs.
+    pub listing_bytes: u64,
+    /// Bytes of all packs that one call receives.
+    pub pack_bytes: u64,
+    /// Objects in one pack.
+    pub objects: usize,
+}
+
+impl Default for RemoteLimits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            read: Duration::from_secs(30),
+            total: Duration::from_mins(2),
+            listing_bytes: 32 << 20,
+            pack_bytes: 512 << 20,
+            objects: 2_000_000,
+        }
+    }
+}
+
+/// Where `file://` remotes may lie.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum FileRemotes {
+    /// Nowhere.
+    #[default]
+    Refused,
+    /// Below these directories, after symbolic links are resolved.
+    Below(Vec<PathBuf>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let mut remote = Remote::new("https://git.example/r");
+        remote.auth = Auth::Basic {
+            username: Zeroizing::new("bob".into()),
+            password: Zeroizing::new("hunter2".into()),
+        };
+        assert!(!format!("{remote:?}").contains("hunter2"));
+        remote.auth = Auth::Bearer(Zeroizing::new("hunter2".into()));
+        assert!(!format!("{remote:?}").contains("hunter2"));
+    }
+}

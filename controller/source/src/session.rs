@@ -1,0 +1,101 @@
+//! One call towards one remote, over HTTP or to a local directory.
+
+use git2::{Direction, ErrorClass, ErrorCode};
+
+use crate::transport::{Operation, Registered};
+use crate::url::Target;
+use crate::{CommitId, RefSpec, Remote, SourceError, display_safe, init, text};
+
+/// The commit that a ref of the remote points to now. One request; nothing is stored.
+pub fn list_head(remote: &Remote, reference: &RefSpec) -> Result<CommitId, SourceError> {
+    let session = Session::open(remote)?;
+    let name = reference.remote_name()?;
+    let url = session.url();
+    let mut detached = git2::Remote::create_detached(url).map_err(|error| session.explain(&error))?;
+    let connection = detached
+        .connect_auth(Direction::Fetch, None, None)
+        .map_err(|error| session.explain(&error))?;
+    session.pick(&connection, &name, reference)
+}
+
+/// A remote made known to libgit2 for the time of one call.
+pub(crate) struct Session {
+    registered: Registered,
+    /// The URL of a local repository; HTTP goes by the registered number.
+    local: Option<String>,
+}
+
+impl Session {
+    pub(crate) fn open(remote: &Remote) -> Result<Self, SourceError> {
+        init::init()?;
+        let target = Target::parse(remote)?;
+        let (base, tls, local) = match target {
+            Target::Http { base, tls } => (base, tls, None),
+            Target::File(path) => {
+                let path = path
+                    .to_str()
+                    .ok_or(SourceError::BadUrl("its path is not UTF-8"))?;
+                (String::new(), false, Some(path.to_owned()))
+            }
+        };
+        let registered = Registered::new(Operation::new(base, tls, remote)?);
+        Ok(Self { registered, local })
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.local.clone().unwrap_or_else(|| self.registered.url())
+    }
+
+    pub(crate) fn operation(&self) -> &Operation {
+        self.registered.operation()
+    }
+
+    /// libgit2's local transport has no shallow fetch.
+    pub(crate) fn is_local(&self) -> bool {
+        self.local.is_some()
+    }
+
+    /// Finds the ref in what the remote listed.
+    pub(crate) fn pick(
+        &self,
+        connection: &git2::RemoteConnection<'_, '_, '_>,
+        name: &str,
+        reference: &RefSpec,
+    ) -> Result<CommitId, SourceError> {
+        let heads = connection.list().map_err(|error| self.explain(&error))?;
+        if heads.is_empty() {
+            return Err(SourceError::EmptyRemote);
+        }
+        let head = heads
+            .iter()
+            .find(|head| head.name() == name)
+            .ok_or_else(|| reference.missing())?;
+        Ok(CommitId::of(head.oid()))
+    }
+
+    /// What libgit2's error means.
+    pub(crate) fn explain(&self, error: &git2::Error) -> SourceError {
+        if let Some(failure) = self.operation().take_failure() {
+            return failure;
+        }
+        if self.is_local() && (error.code() == ErrorCode::NotFound || error.class() == ErrorClass::Repository)
+        {
+            return SourceError::NotFound;
+        }
+        match error.class() {
+            // Said by the remote, or about what it said.
+            ErrorClass::Net | ErrorClass::Http | ErrorClass::Indexer | ErrorClass::Zlib => {
+                SourceError::NotGit(self.remote_words(error.message()))
+            }
+            _ => SourceError::Store(self.remote_words(error.message())),
+        }
+    }
+
+    /// A message that may hold text of the remote: bounded, escaped, without our credentials.
+    pub(crate) fn remote_words(&self, message: &str) -> String {
+        if self.operation().holds_secret(message) {
+            return "the remote repeats the credentials it was sent".into();
+        }
+        display_safe(text::bounded(message, 200))
+    }
+}

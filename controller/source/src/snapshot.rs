@@ -1,0 +1,81 @@
+//! One commit's tree, read in place.
+
+use std::sync::Arc;
+
+use git2::{ObjectType, Odb};
+
+use crate::store::Generation;
+use crate::{BlobId, Commit, FileEntry, PathError, RepoPath, SourceError, TreeId, WalkLimits, tree, walk};
+
+/// A commit whose files can be read for as long as this value lives, whatever the store fetches
+/// meanwhile. Cloning is cheap; clones can be used from many threads at once.
+#[derive(Clone, Debug)]
+pub struct Snapshot(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    generation: Arc<Generation>,
+    commit: Commit,
+}
+
+impl Snapshot {
+    pub(crate) fn new(generation: Arc<Generation>, commit: Commit) -> Self {
+        Self(Arc::new(Inner { generation, commit }))
+    }
+
+    /// The commit.
+    pub fn commit(&self) -> &Commit {
+        &self.0.commit
+    }
+
+    /// The directory at `path`: the same id at two commits means that nothing below has changed.
+    pub fn tree_id(&self, path: &str) -> Result<TreeId, PathError> {
+        let path = RepoPath::parse(path)?;
+        self.with_odb(|odb| tree::resolve(odb, self.0.commit.tree, &path))
+    }
+
+    /// Visits every file, link and submodule below the directory `path`, bytewise by path. Links and
+    /// submodules are reported, not followed. After an error, what was visited before is incomplete.
+    pub fn walk(
+        &self,
+        path: &str,
+        limits: &WalkLimits,
+        mut visit: impl FnMut(FileEntry),
+    ) -> Result<(), PathError> {
+        let path = RepoPath::parse(path)?;
+        self.with_odb(|odb| {
+            let top = tree::resolve(odb, self.0.commit.tree, &path)?;
+            walk::walk(odb, top, &path, limits, &mut visit)
+        })
+    }
+
+    /// A file's content, if it has at most `max_bytes`: the size is known before anything is read.
+    pub fn blob(&self, id: &BlobId, max_bytes: usize) -> Result<Vec<u8>, PathError> {
+        self.with_odb(|odb| {
+            let (size, kind) = odb.read_header(id.oid()).map_err(|_| PathError::Unreadable)?;
+            if kind != ObjectType::Blob {
+                return Err(PathError::Unreadable);
+            }
+            if size > max_bytes {
+                return Err(PathError::TooLarge("a file is too large"));
+            }
+            let object = odb.read(id.oid()).map_err(|_| PathError::Unreadable)?;
+            Ok(object.data().to_vec())
+        })
+    }
+
+    fn with_odb<T>(&self, read: impl FnOnce(&Odb<'_>) -> Result<T, PathError>) -> Result<T, PathError> {
+        let result = self.0.generation.with(|repository| {
+            let odb = repository.odb().map_err(|_| PathError::Unreadable)?;
+            read(&odb)
+        });
+        let result = result.unwrap_or_else(|_: SourceError| Err(PathError::Unreadable));
+        if result
+            .as_ref()
+            .is_err_and(|error| *error == PathError::Unreadable)
+        {
+            self.0.generation.mark_damaged();
+        }
+        result
+    }
+}

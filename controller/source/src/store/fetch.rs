@@ -1,0 +1,151 @@
+//! Fetching into a generation: shallow where the remote can, one ref, no tags.
+
+use git2::{
+    AutotagOption, Direction, ErrorClass, ErrorCode, FetchOptions, Progress, RemoteCallbacks, Repository,
+};
+
+use super::{Generation, Rewritten, ancestry, problem};
+use crate::session::Session;
+use crate::{Commit, CommitId, RefSpec, SourceError};
+
+/// Depths tried, one after the other, when the store cannot tell whether a branch was rewritten. Beyond
+/// the last one the answer is [`Rewritten::Unknown`].
+const DEEPER: [i32; 2] = [50, 500];
+
+/// Fetches the head of `reference` at depth 1, unless `held` is that head. Writes no ref.
+pub(super) fn head(
+    generation: &Generation,
+    session: &Session,
+    reference: &RefSpec,
+    held: Option<CommitId>,
+) -> Result<Commit, SourceError> {
+    let repository = generation.open()?;
+    let id = download(&repository, session, reference, 1, held)?;
+    let odb = repository.odb().map_err(|error| problem(&error))?;
+    let commit = Commit::read(&odb, id)?;
+    match commit {
+        Some(commit) if odb.exists(commit.tree.oid()) => Ok(commit),
+        _ if held == Some(id) => Err(SourceError::Store("the head's objects are gone".into())),
+        _ => Err(SourceError::NotGit(
+            "the pack does not hold the branch's head".into(),
+        )),
+    }
+}
+
+/// Whether `new` descends from `old`, with more history fetched if it must be.
+pub(super) fn rewritten(
+    generation: &Generation,
+    session: &Session,
+    reference: &RefSpec,
+    old: CommitId,
+    new: CommitId,
+) -> Rewritten {
+    match decide(generation, session, reference, old, new) {
+        Ok(answer) => answer,
+        Err(error) => {
+            // The head itself is here: not knowing its history is no reason to fail.
+            tracing::debug!(%error, "history cannot be compared");
+            Rewritten::Unknown
+        }
+    }
+}
+
+fn decide(
+    generation: &Generation,
+    session: &Session,
+    reference: &RefSpec,
+    old: CommitId,
+    new: CommitId,
+) -> Result<Rewritten, SourceError> {
+    let repository = generation.open()?;
+    let odb = repository.odb().map_err(|error| problem(&error))?;
+    let mut depths = DEEPER.iter();
+    loop {
+        match ancestry::relation(&odb, old, new)? {
+            ancestry::Relation::Descends => return Ok(Rewritten::No),
+            ancestry::Relation::Rewritten => return Ok(Rewritten::Yes),
+            ancestry::Relation::Undecided => {}
+        }
+        let Some(depth) = depths.next().filter(|_| !session.is_local()) else {
+            return Ok(Rewritten::Unknown);
+        };
+        // The branch may have moved on meanwhile: its newer head's history holds this one's.
+        download(&repository, session, reference, *depth, None)?;
+    }
+}
+
+/// Connects, finds the ref, and downloads its history to `depth` unless it points to `held`.
+fn download(
+    repository: &Repository,
+    session: &Session,
+    reference: &RefSpec,
+    depth: i32,
+    held: Option<CommitId>,
+) -> Result<CommitId, SourceError> {
+    let name = reference.remote_name()?;
+    let explain = |error: git2::Error| session.explain(&error);
+    let mut remote = repository.remote_anonymous(&session.url()).map_err(explain)?;
+    let mut connection = remote
+        .connect_auth(Direction::Fetch, None, None)
+        .map_err(explain)?;
+    let id = session.pick(&connection, &name, reference)?;
+    if held == Some(id) {
+        return Ok(id);
+    }
+    let depth = if session.is_local() { 0 } else { depth };
+    let result = connection
+        .remote()
+        .download(&[name.as_str()], Some(&mut options(session, depth)));
+    match result {
+        Ok(()) => Ok(id),
+        // A server that cannot do shallow fetches (libgit2's own words for it).
+        Err(error) if depth > 0 && is_shallow_refusal(&error) => {
+            connection
+                .remote()
+                .download(&[name.as_str()], Some(&mut options(session, 0)))
+                .map_err(explain)?;
+            Ok(id)
+        }
+        Err(error) => Err(explain(error)),
+    }
+}
+
+fn is_shallow_refusal(error: &git2::Error) -> bool {
+    error.class() == ErrorClass::Net
+        && error.code() == ErrorCode::Invalid
+        && error.message().ends_with("shallow")
+}
+
+fn options(session: &Session, depth: i32) -> FetchOptions<'_> {
+    let mut callbacks = RemoteCallbacks::new();
+    callbacks.transfer_progress(move |progress| match check(session, &progress) {
+        Ok(()) => true,
+        Err(error) => {
+            session.operation().fail(error);
+            false
+        }
+    });
+    let mut options = FetchOptions::new();
+    options.remote_callbacks(callbacks);
+    options
+        .download_tags(AutotagOption::None)
+        .update_fetchhead(false)
+        .depth(depth);
+    options
+}
+
+/// Stops a pack of too many objects, and one that takes too long to index.
+fn check(session: &Session, progress: &Progress<'_>) -> Result<(), SourceError> {
+    let limits = session.operation().limits();
+    if progress.total_objects() > limits.objects {
+        return Err(SourceError::TooLarge(format!("over {} objects", limits.objects)));
+    }
+    if session.is_local() && u64::try_from(progress.received_bytes()).unwrap_or(u64::MAX) > limits.pack_bytes
+    {
+        return Err(SourceError::TooLarge(format!(
+            "packs over {} bytes",
+            limits.pack_bytes
+        )));
+    }
+    session.operation().remaining().map(drop)
+}

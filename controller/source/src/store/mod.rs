@@ -1,0 +1,251 @@
+//! A private directory that holds what was fetched from one Repository.
+//!
+//! ```text
+//! dir/            0700
+//!   lock          held while a Store is open
+//!   gen-7/        the bare repository in use; others are removed at the next start
+//!   tmp-8/        one under construction
+//! ```
+//! Everything in it can be fetched again, so whatever is damaged is thrown away, never repaired.
+
+mod ancestry;
+mod fetch;
+mod generation;
+mod open;
+mod push;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub(crate) use generation::Generation;
+use git2::{ObjectType, Oid, Repository};
+
+use crate::session::Session;
+use crate::{Commit, CommitId, RefSpec, Remote, Snapshot, SourceError, display_safe, text};
+
+/// Settings of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// Packs before the store is fetched afresh. Each fetch of a change leaves one or more.
+    pub max_packs: usize,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { max_packs: 50 }
+    }
+}
+
+/// A bare, shallow store. One per directory, usable from many threads; fetches run one at a time.
+#[derive(Debug)]
+pub struct Store {
+    dir: PathBuf,
+    options: StoreOptions,
+    current: Mutex<Arc<Generation>>,
+    fetching: Mutex<()>,
+    /// Unlocked when closed.
+    _lock: File,
+}
+
+/// What a fetch found.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// The ref's head now, readable.
+    pub snapshot: Snapshot,
+    /// The head that this store held of the same ref of the same URL before, if any.
+    pub previous: Option<CommitId>,
+    /// Whether the branch was rewritten since `previous`; [`Rewritten::No`] without one.
+    pub forced: Rewritten,
+}
+
+/// Whether a branch's new head leaves its old head out ("forced push").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rewritten {
+    /// The old head is an ancestor of the new one.
+    No,
+    /// It is not: proven from the commits themselves.
+    Yes,
+    /// Not found within a bounded history (500 commits deep).
+    Unknown,
+}
+
+impl Fetched {
+    /// The head.
+    pub fn commit(&self) -> &Commit {
+        self.snapshot.commit()
+    }
+
+    /// Whether the head is another than before, or there was none before.
+    pub fn changed(&self) -> bool {
+        self.previous != Some(self.commit().id)
+    }
+}
+
+impl Store {
+    /// Opens the store in `dir`, which is created if need be. Leftovers of a crash are removed, a damaged
+    /// store is replaced by an empty one.
+    pub fn open(dir: &Path) -> Result<Self, SourceError> {
+        Self::open_with(dir, StoreOptions::default())
+    }
+
+    /// [`Store::open`] with settings.
+    pub fn open_with(dir: &Path, options: StoreOptions) -> Result<Self, SourceError> {
+        crate::init::init()?;
+        let (lock, generation) = open::open(dir)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            options,
+            current: Mutex::new(Arc::new(generation)),
+            fetching: Mutex::default(),
+            _lock: lock,
+        })
+    }
+
+    /// Brings the ref's head here. If the store holds it already, that costs one request for the list of
+    /// refs.
+    pub fn fetch(&self, remote: &Remote, reference: &RefSpec) -> Result<Fetched, SourceError> {
+        let _one_at_a_time = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = Session::open(remote)?;
+        let key = key(remote, reference)?;
+        let generation = self.current();
+        if !generation.is_damaged() {
+            match self.fetch_into(&generation, &session, reference, &key) {
+                Err(SourceError::Store(reason)) => {
+                    tracing::warn!(%reason, "the store is damaged: fetching afresh");
+                }
+                result => return result,
+            }
+        }
+        let previous = generation
+            .open()
+            .ok()
+            .and_then(|repository| held(&repository, &key));
+        let snapshot = self.replace(&session, reference, &key, None)?;
+        let forced = match previous {
+            Some(old) => fetch::rewritten(&self.current(), &session, reference, old, snapshot.commit().id),
+            None => Rewritten::No,
+        };
+        Ok(Fetched {
+            snapshot,
+            previous,
+            forced,
+        })
+    }
+
+    /// The head that the last fetch of this ref brought, without asking the remote.
+    pub fn held(&self, remote: &Remote, reference: &RefSpec) -> Result<Option<Snapshot>, SourceError> {
+        let key = key(remote, reference)?;
+        let generation = self.current();
+        let head = generation.with(|repository| held(repository, &key))?;
+        head.map(|id| self.snapshot(id)).transpose()
+    }
+
+    /// A commit that the store holds.
+    pub fn snapshot(&self, id: CommitId) -> Result<Snapshot, SourceError> {
+        let generation = self.current();
+        let commit = generation.with(|repository| {
+            let odb = repository.odb().map_err(|error| problem(&error))?;
+            Commit::read(&odb, id)
+        })??;
+        let commit = commit.ok_or(SourceError::NoSuchCommit)?;
+        Ok(Snapshot::new(generation, commit))
+    }
+
+    /// Whether `new`, a commit held here, descends from `old`, which need not be: for a head remembered
+    /// elsewhere (a status field) when the store was lost.
+    pub fn compare(
+        &self,
+        remote: &Remote,
+        reference: &RefSpec,
+        old: CommitId,
+        new: CommitId,
+    ) -> Result<Rewritten, SourceError> {
+        let _one_at_a_time = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = Session::open(remote)?;
+        Ok(fetch::rewritten(&self.current(), &session, reference, old, new))
+    }
+
+    /// The directory of the bare repository in use now. For diagnosis, and for writing commits that
+    /// [`Store::push`] sends; it changes when the store is fetched afresh.
+    pub fn repository_dir(&self) -> PathBuf {
+        self.current().dir().to_owned()
+    }
+
+    fn fetch_into(
+        &self,
+        generation: &Arc<Generation>,
+        session: &Session,
+        reference: &RefSpec,
+        key: &str,
+    ) -> Result<Fetched, SourceError> {
+        let previous = generation.with(|repository| held(repository, key))?;
+        let commit = fetch::head(generation, session, reference, previous)?;
+        let forced = match previous {
+            Some(old) if old != commit.id => fetch::rewritten(generation, session, reference, old, commit.id),
+            _ => Rewritten::No,
+        };
+        record(generation, key, commit.id)?;
+        let mut snapshot = Snapshot::new(Arc::clone(generation), commit);
+        if generation.packs() > self.options.max_packs {
+            match self.replace(session, reference, key, Some(snapshot.commit().id)) {
+                Ok(fresh) => snapshot = fresh,
+                // What we have is good; it is tried again at the next change.
+                Err(error) => tracing::debug!(%error, "the store keeps its packs"),
+            }
+        }
+        Ok(Fetched {
+            snapshot,
+            previous,
+            forced,
+        })
+    }
+
+    /// Fetches into a fresh repository and moves over to it.
+    fn replace(
+        &self,
+        session: &Session,
+        reference: &RefSpec,
+        key: &str,
+        expected: Option<CommitId>,
+    ) -> Result<Snapshot, SourceError> {
+        let old = self.current();
+        let fresh = open::create(&self.dir, old.number() + 1)?;
+        let commit = fetch::head(&fresh, session, reference, None)?;
+        if expected.is_some_and(|expected| expected != commit.id) {
+            return Err(SourceError::NotGit("the branch moved meanwhile".into()));
+        }
+        record(&fresh, key, commit.id)?;
+        let fresh = Arc::new(open::keep(&self.dir, fresh)?);
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&fresh);
+        old.retire();
+        Ok(Snapshot::new(fresh, commit))
+    }
+
+    fn current(&self) -> Arc<Generation> {
+        Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The local ref for a remote's ref: of another URL or branch, nothing is compared. Hashed, because
+/// `a` and `a/b` cannot both be files.
+fn key(remote: &Remote, reference: &RefSpec) -> Result<String, SourceError> {
+    let text = format!("{}\0{}", remote.url, reference.remote_name()?);
+    let hash = Oid::hash_object(ObjectType::Blob, text.as_bytes()).map_err(|error| problem(&error))?;
+    Ok(format!("refs/signet/{hash}"))
+}
+
+fn held(repository: &Repository, key: &str) -> Option<CommitId> {
+    repository.refname_to_id(key).ok().map(CommitId::of)
+}
+
+fn record(generation: &Generation, key: &str, id: CommitId) -> Result<(), SourceError> {
+    generation
+        .with(|repository| repository.reference(key, id.oid(), true, "").map(drop))?
+        .map_err(|error| problem(&error))
+}
+
+/// A failure of our own disk. libgit2's words about local files hold no secret.
+fn problem(error: &git2::Error) -> SourceError {
+    SourceError::Store(display_safe(text::bounded(error.message(), 200)))
+}

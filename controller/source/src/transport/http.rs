@@ -1,0 +1,142 @@
+//! The two requests of smart HTTP (gitprotocol-http(5)): the advertisement and the exchange.
+
+use std::io;
+use std::sync::Arc;
+
+use ureq::http::{HeaderMap, StatusCode, header};
+
+use super::stream::{Budget, Stream};
+use super::{Operation, tls};
+use crate::{SourceError, url};
+
+/// `GET info/refs`: answers with the refs, read as a stream.
+pub(super) fn advertisement(operation: Arc<Operation>, service: &str) -> Result<Stream, SourceError> {
+    let url = format!("{}/info/refs?service={service}", operation.base);
+    let mut request = operation.agent.get(&url);
+    if let Some(authorization) = &operation.authorization {
+        request = request.header(header::AUTHORIZATION, authorization.clone());
+    }
+    let left = operation.remaining()?;
+    let answer = request.config().timeout_global(Some(left)).build().call();
+    let answer = answer.map_err(|error| explain(&error))?;
+    check(&operation, answer.status(), answer.headers())?;
+    content_type(
+        answer.headers(),
+        &format!("application/x-{service}-advertisement"),
+    )?;
+    let budget = Budget::Listing {
+        left: operation.limits().listing_bytes,
+    };
+    Ok(Stream::reading(
+        operation,
+        answer.into_body().into_reader(),
+        budget,
+    ))
+}
+
+/// A stream whose written bytes become the body of a `POST` as soon as it is read.
+pub(super) fn exchange(operation: Arc<Operation>, service: &'static str) -> Stream {
+    Stream::writing(operation, service)
+}
+
+/// `POST <service>` with `body`.
+pub(super) fn post(
+    operation: &Operation,
+    service: &str,
+    body: &[u8],
+) -> Result<ureq::BodyReader<'static>, SourceError> {
+    let mut request = operation
+        .agent
+        .post(format!("{}/{service}", operation.base))
+        .header(header::CONTENT_TYPE, format!("application/x-{service}-request"))
+        .header(header::ACCEPT, format!("application/x-{service}-result"));
+    if let Some(authorization) = &operation.authorization {
+        request = request.header(header::AUTHORIZATION, authorization.clone());
+    }
+    let left = operation.remaining()?;
+    let answer = request.config().timeout_global(Some(left)).build().send(body);
+    let answer = answer.map_err(|error| explain(&error))?;
+    check(operation, answer.status(), answer.headers())?;
+    content_type(answer.headers(), &format!("application/x-{service}-result"))?;
+    Ok(answer.into_body().into_reader())
+}
+
+fn check(operation: &Operation, status: StatusCode, headers: &HeaderMap) -> Result<(), SourceError> {
+    Err(match status.as_u16() {
+        200 => return Ok(()),
+        300..=399 => {
+            let location = headers
+                .get(header::LOCATION)
+                .and_then(|value| value.to_str().ok());
+            SourceError::Redirected(url::redirect_target(location))
+        }
+        401 => SourceError::Unauthorized {
+            sent: operation.authorization.is_some(),
+        },
+        403 => SourceError::Forbidden,
+        404 | 410 => SourceError::NotFound,
+        other => SourceError::Status(other),
+    })
+}
+
+fn content_type(headers: &HeaderMap, expected: &str) -> Result<(), SourceError> {
+    let found = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("");
+    let essence = found.split(';').next().unwrap_or("").trim();
+    if essence.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    let page = essence.eq_ignore_ascii_case("text/html");
+    let words = if page {
+        "a web page"
+    } else {
+        "another content type"
+    };
+    Err(SourceError::NotGit(words.into()))
+}
+
+/// ureq's error in our words: its own may hold addresses.
+pub(super) fn explain(error: &ureq::Error) -> SourceError {
+    use ureq::Timeout;
+    match error {
+        ureq::Error::Timeout(which) => SourceError::Timeout(match which {
+            Timeout::Resolve => "name resolution",
+            Timeout::Connect => "connection",
+            Timeout::Global | Timeout::PerCall => "total time",
+            _ => "silence",
+        }),
+        ureq::Error::HostNotFound => SourceError::Unreachable("the host name is not known".into()),
+        ureq::Error::Io(error) => explain_io(error),
+        ureq::Error::Rustls(error) => tls::explain(error),
+        ureq::Error::Tls(_) | ureq::Error::TlsRequired => SourceError::Tls("the handshake failed".into()),
+        ureq::Error::Protocol(_) => SourceError::NotGit("broken HTTP".into()),
+        ureq::Error::LargeResponseHeader(..) => SourceError::TooLarge("the HTTP header".into()),
+        ureq::Error::BadUri(_) => SourceError::BadUrl("it is not a URL"),
+        _ => SourceError::Unreachable("the connection failed".into()),
+    }
+}
+
+pub(super) fn explain_io(error: &io::Error) -> SourceError {
+    if let Some(inner) = error.get_ref() {
+        if let Some(inner) = inner.downcast_ref::<ureq::Error>() {
+            return explain(inner);
+        }
+        if let Some(inner) = inner.downcast_ref::<rustls::Error>() {
+            return tls::explain(inner);
+        }
+    }
+    match error.kind() {
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => SourceError::Timeout("silence"),
+        io::ErrorKind::ConnectionRefused => SourceError::Unreachable("connection refused".into()),
+        io::ErrorKind::UnexpectedEof => SourceError::NotGit("the answer ends too early".into()),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
+            SourceError::Unreachable("the connection was closed".into())
+        }
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            SourceError::Unreachable("no route".into())
+        }
+        _ => SourceError::Unreachable("the connection failed".into()),
+    }
+}

@@ -1,0 +1,121 @@
+//! Git's smart HTTP protocol for libgit2, spoken by ureq and rustls.
+//!
+//! libgit2 chooses a transport by URL scheme and gives its factory nothing but the URL. So each call
+//! of this crate is an [`Operation`] in a table, and libgit2 sees `signet://<number>/`: no real
+//! address and no credential ever enters libgit2, hence none can be in its messages.
+
+mod http;
+mod operation;
+mod stream;
+mod tls;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Transport};
+use git2::{Error, ErrorClass, ErrorCode};
+
+pub(crate) use operation::Operation;
+
+const SCHEME: &str = "signet";
+
+/// Adds our scheme to libgit2.
+///
+/// # Safety
+/// As [`git2::transport::register`]: nothing else may use libgit2's transports meanwhile.
+#[allow(
+    unsafe_code,
+    reason = "called by init::settings only, which says why it is sound"
+)]
+pub(crate) unsafe fn register() -> Result<(), Error> {
+    let factory = |remote: &git2::Remote<'_>| {
+        let number = remote.url().ok().and_then(number_of);
+        let operation = number.and_then(|number| table(|map| map.get(&number).cloned()));
+        let Some(operation) = operation else {
+            return Err(error("the operation has ended"));
+        };
+        Transport::smart(remote, true, Subtransport(operation))
+    };
+    // SAFETY: the caller keeps the contract.
+    unsafe { git2::transport::register(SCHEME, factory) }
+}
+
+/// An operation's place in the table; dropping it ends the operation.
+pub(crate) struct Registered {
+    number: u64,
+    operation: Arc<Operation>,
+}
+
+impl Registered {
+    pub(crate) fn new(operation: Operation) -> Self {
+        let operation = Arc::new(operation);
+        let number = table(|map| {
+            // Numbers need not be unguessable: only this process looks them up.
+            let number = map.keys().max().map_or(1, |last| last + 1);
+            map.insert(number, Arc::clone(&operation));
+            number
+        });
+        Self { number, operation }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("{SCHEME}://{}/", self.number)
+    }
+
+    pub(crate) fn operation(&self) -> &Operation {
+        &self.operation
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        table(|map| map.remove(&self.number));
+    }
+}
+
+struct Subtransport(Arc<Operation>);
+
+impl SmartSubtransport for Subtransport {
+    fn action(&self, _url: &str, service: Service) -> Result<Box<dyn SmartSubtransportStream>, Error> {
+        let operation = Arc::clone(&self.0);
+        let stream = match service {
+            Service::UploadPackLs => http::advertisement(operation, "git-upload-pack"),
+            Service::ReceivePackLs => http::advertisement(operation, "git-receive-pack"),
+            Service::UploadPack => Ok(http::exchange(operation, "git-upload-pack")),
+            Service::ReceivePack => Ok(http::exchange(operation, "git-receive-pack")),
+        };
+        match stream {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(failure) => Err(error(&self.0.fail(failure).to_string())),
+        }
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+type Table = HashMap<u64, Arc<Operation>>;
+
+fn table<T>(with: impl FnOnce(&mut Table) -> T) -> T {
+    static TABLE: OnceLock<Mutex<Table>> = OnceLock::new();
+    // A panic elsewhere leaves the map whole: every change is one call.
+    with(
+        &mut TABLE
+            .get_or_init(Mutex::default)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner),
+    )
+}
+
+fn number_of(url: &str) -> Option<u64> {
+    url.strip_prefix(SCHEME)?
+        .strip_prefix("://")?
+        .trim_end_matches('/')
+        .parse()
+        .ok()
+}
+
+fn error(message: &str) -> Error {
+    Error::new(ErrorCode::GenericError, ErrorClass::Net, message)
+}

@@ -1,0 +1,184 @@
+//! One call of this crate towards one remote: where, as whom, until when, how much.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ureq::Agent;
+use ureq::http::HeaderValue;
+use zeroize::Zeroizing;
+
+use super::tls;
+use crate::{Auth, Remote, RemoteLimits, SourceError};
+
+/// The state that all HTTP requests of one call share.
+pub(crate) struct Operation {
+    /// `http(s)://host/path`, empty for local repositories.
+    pub(super) base: String,
+    pub(super) authorization: Option<HeaderValue>,
+    auth: Auth,
+    pub(super) agent: Agent,
+    limits: RemoteLimits,
+    deadline: Instant,
+    received: AtomicU64,
+    /// The first failure, typed: libgit2 passes on a string only.
+    failure: Mutex<Option<SourceError>>,
+}
+
+impl Operation {
+    pub(crate) fn new(base: String, uses_tls: bool, remote: &Remote) -> Result<Self, SourceError> {
+        let limits = remote.limits;
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .proxy(None)
+            .https_only(uses_tls)
+            .user_agent(concat!("git/2.0 (signet ", env!("CARGO_PKG_VERSION"), ")"))
+            .accept_encoding("identity")
+            .timeout_connect(Some(limits.connect))
+            .timeout_per_read(Some(limits.read))
+            .timeout_per_write(Some(limits.read))
+            .timeout_recv_response(Some(limits.read))
+            .max_response_header_size(64 << 10);
+        if uses_tls {
+            config = config.tls_config(tls::config(remote.ca_pem.as_deref())?);
+        }
+        Ok(Self {
+            base,
+            authorization: authorization(&remote.auth)?,
+            auth: remote.auth.clone(),
+            agent: config.build().new_agent(),
+            limits,
+            deadline: Instant::now() + limits.total,
+            received: AtomicU64::new(0),
+            failure: Mutex::new(None),
+        })
+    }
+
+    pub(crate) fn limits(&self) -> &RemoteLimits {
+        &self.limits
+    }
+
+    /// What is left of the total time, or the error that nothing is.
+    pub(crate) fn remaining(&self) -> Result<Duration, SourceError> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            Err(SourceError::Timeout("total time"))
+        } else {
+            Ok(left)
+        }
+    }
+
+    /// Counts received pack bytes against the limit.
+    pub(crate) fn count(&self, bytes: u64) -> Result<(), SourceError> {
+        let sum = self
+            .received
+            .fetch_add(bytes, Ordering::Relaxed)
+            .saturating_add(bytes);
+        if sum > self.limits.pack_bytes {
+            return Err(SourceError::TooLarge(format!(
+                "packs over {} bytes",
+                self.limits.pack_bytes
+            )));
+        }
+        Ok(())
+    }
+
+    /// Remembers the first failure and returns what to report.
+    pub(crate) fn fail(&self, error: SourceError) -> SourceError {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.get_or_insert(error).clone()
+    }
+
+    /// Whether `text` repeats a credential, plain or as it went over the wire.
+    pub(crate) fn holds_secret(&self, text: &str) -> bool {
+        let header = self.authorization.as_ref().and_then(|value| value.to_str().ok());
+        let sent = header
+            .and_then(|header| header.split_once(' '))
+            .map(|(_, sent)| sent);
+        let secret = match &self.auth {
+            Auth::None => None,
+            Auth::Basic { password, .. } => Some(password.as_str()),
+            Auth::Bearer(token) => Some(token.as_str()),
+        };
+        [sent, secret]
+            .into_iter()
+            .flatten()
+            .any(|secret| !secret.is_empty() && text.contains(secret))
+    }
+
+    /// The failure behind what libgit2 reports, if it was ours.
+    pub(crate) fn take_failure(&self) -> Option<SourceError> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// The `Authorization` header, marked sensitive so that no debug output prints it.
+fn authorization(auth: &Auth) -> Result<Option<HeaderValue>, SourceError> {
+    let text = match auth {
+        Auth::None => return Ok(None),
+        Auth::Basic { username, password } => {
+            let controls = |text: &str| text.chars().any(char::is_control);
+            if username.contains(':') || controls(username) || controls(password) {
+                return Err(SourceError::BadCredentials);
+            }
+            let pair = Zeroizing::new(format!("{}:{}", username.as_str(), password.as_str()));
+            let encoded = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
+            Zeroizing::new(format!("Basic {}", encoded.as_str()))
+        }
+        Auth::Bearer(token) => {
+            if token.is_empty() || !token.chars().all(|c| c.is_ascii_graphic()) {
+                return Err(SourceError::BadCredentials);
+            }
+            Zeroizing::new(format!("Bearer {}", token.as_str()))
+        }
+    };
+    let mut value = HeaderValue::from_str(&text).map_err(|_| SourceError::BadCredentials)?;
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(text: &str) -> Zeroizing<String> {
+        Zeroizing::new(text.into())
+    }
+
+    #[test]
+    fn headers_follow_their_rfcs() {
+        // The example of RFC 7617, section 2.
+        let auth = Auth::Basic {
+            username: secret("Aladdin"),
+            password: secret("open sesame"),
+        };
+        let value = authorization(&auth).unwrap().unwrap();
+        assert_eq!(value.as_bytes(), b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert_eq!(format!("{value:?}"), "Sensitive");
+        let value = authorization(&Auth::Bearer(secret("t0ken"))).unwrap().unwrap();
+        assert_eq!(value.as_bytes(), b"Bearer t0ken");
+    }
+
+    #[test]
+    fn credentials_that_would_break_the_header_are_refused() {
+        let bad = [
+            Auth::Bearer(secret("t\r\nHost: evil")),
+            Auth::Bearer(secret("")),
+            Auth::Basic {
+                username: secret("a:b"),
+                password: secret("c"),
+            },
+            Auth::Basic {
+                username: secret("a"),
+                password: secret("c\n"),
+            },
+        ];
+        for auth in bad {
+            assert_eq!(authorization(&auth), Err(SourceError::BadCredentials));
+        }
+    }
+}
