@@ -1,0 +1,3 @@
+package main
+
+func runExpose(args []string) int { return 2 }
