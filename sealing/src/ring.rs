@@ -1,0 +1,200 @@
+//! The keys of a controller, and opening with them.
+
+use crate::Plaintext;
+use crate::key::{Certificate, Fingerprint, PrivateKey};
+use crate::v1::Envelope;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::SystemTime;
+
+/// A key pair with its certificate.
+pub struct SealingKey {
+    private: PrivateKey,
+    certificate: Certificate,
+    order: SystemTime,
+}
+
+/// A private key and a certificate of two different pairs. Bitnami's controller does not notice, and publishes a
+/// certificate that nobody can open for.
+#[derive(Debug, thiserror::Error)]
+#[error("the private key does not belong to the certificate ({private} and {certificate})")]
+pub struct KeyMismatch {
+    /// The private key's name.
+    pub private: Fingerprint,
+    /// The name of the certificate's key.
+    pub certificate: Fingerprint,
+}
+
+/// Why a value did not open. Beyond what can be seen without a key, no reason is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Not base64 at all.
+    #[error("it is not base64")]
+    NotBase64,
+    /// Shorter than its own length fields say.
+    #[error("it is truncated")]
+    Truncated,
+    /// Sealed for a key of a size that no key here has.
+    #[error("it is sealed for a key of {bits} bits, and no key here has that size")]
+    OtherKeySize {
+        /// The size of the key that it was sealed for.
+        bits: usize,
+    },
+    /// No key opens it under this label.
+    #[error("no key opens it under this label")]
+    NoKey,
+    /// There are no keys.
+    #[error("there are no sealing keys yet")]
+    EmptyRing,
+}
+
+impl SealingKey {
+    /// A key pair, ordered by when its certificate begins to be valid (Bitnami's `CertNotBefore`).
+    pub fn new(private: PrivateKey, certificate: Certificate) -> Result<Self, KeyMismatch> {
+        if private.fingerprint() != certificate.fingerprint() {
+            return Err(KeyMismatch {
+                private: private.fingerprint().clone(),
+                certificate: certificate.fingerprint().clone(),
+            });
+        }
+        let order = certificate.not_before();
+        Ok(Self {
+            private,
+            certificate,
+            order,
+        })
+    }
+
+    /// Orders the key by another time, such as the creation of its Secret.
+    #[must_use]
+    pub fn ordered_at(mut self, time: SystemTime) -> Self {
+        self.order = time;
+        self
+    }
+
+    /// The certificate.
+    #[must_use]
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// The private key.
+    #[must_use]
+    pub fn private_key(&self) -> &PrivateKey {
+        &self.private
+    }
+
+    /// The name of the key.
+    #[must_use]
+    pub fn fingerprint(&self) -> &Fingerprint {
+        self.certificate.fingerprint()
+    }
+
+    /// The time it is ordered by.
+    #[must_use]
+    pub fn order(&self) -> SystemTime {
+        self.order
+    }
+}
+
+/// Every key that can open, newest first. It is immutable but for its counters: a changed set of keys is a new ring.
+pub struct KeyRing {
+    keys: Vec<SealingKey>,
+    /// The key that opened last. Objects of one repository are mostly sealed for one key.
+    last: AtomicUsize,
+    private_operations: AtomicU64,
+}
+
+impl KeyRing {
+    /// A ring of these keys. Of keys of the same pair, the first stays; of keys of the same time, the first is newer.
+    #[must_use]
+    pub fn new(keys: impl IntoIterator<Item = SealingKey>) -> Self {
+        let mut seen = BTreeSet::new();
+        let mut keys: Vec<_> = keys
+            .into_iter()
+            .filter(|key| seen.insert(key.fingerprint().clone()))
+            .collect();
+        keys.sort_by_key(|key| std::cmp::Reverse(key.order));
+        Self {
+            keys,
+            last: AtomicUsize::new(0),
+            private_operations: AtomicU64::new(0),
+        }
+    }
+
+    /// The keys, newest first.
+    #[must_use]
+    pub fn keys(&self) -> &[SealingKey] {
+        &self.keys
+    }
+
+    /// The key to seal for.
+    #[must_use]
+    pub fn newest(&self) -> Option<&SealingKey> {
+        self.keys.first()
+    }
+
+    /// Opens one value.
+    pub fn open(&self, sealed: &str, label: &[u8]) -> Result<Plaintext, OpenError> {
+        let envelope = Envelope::parse(sealed)?;
+        self.open_envelope(&envelope, label)
+            .map(|(plaintext, _)| plaintext)
+    }
+
+    /// How many private RSA operations this ring has done. They are the cost of opening, so tests count them.
+    #[must_use]
+    pub fn private_operations(&self) -> u64 {
+        self.private_operations.load(Ordering::Relaxed)
+    }
+
+    /// Opens with whichever key does, the last successful one first, and tells which it was.
+    pub(crate) fn open_envelope(
+        &self,
+        envelope: &Envelope,
+        label: &[u8],
+    ) -> Result<(Plaintext, &SealingKey), OpenError> {
+        if self.keys.is_empty() {
+            return Err(OpenError::EmptyRing);
+        }
+        let last = self.last.load(Ordering::Relaxed);
+        let order = std::iter::once(last).chain((0..self.keys.len()).filter(|index| *index != last));
+        let mut fits = false;
+        for index in order {
+            let key = &self.keys[index];
+            // A key of another size cannot open it; the size is plain to see in the envelope.
+            if key.private.ciphertext_len() != envelope.key_len() {
+                continue;
+            }
+            fits = true;
+            if let Some(plaintext) = self.operate(key, envelope, label) {
+                self.last.store(index, Ordering::Relaxed);
+                return Ok((plaintext, key));
+            }
+        }
+        if fits {
+            Err(OpenError::NoKey)
+        } else {
+            Err(OpenError::OtherKeySize {
+                bits: envelope.key_len() * 8,
+            })
+        }
+    }
+
+    /// Opens with the last successful key only.
+    pub(crate) fn open_with_last(&self, envelope: &Envelope, label: &[u8]) -> Option<Plaintext> {
+        let key = self.keys.get(self.last.load(Ordering::Relaxed))?;
+        (key.private.ciphertext_len() == envelope.key_len()).then(|| self.operate(key, envelope, label))?
+    }
+
+    fn operate(&self, key: &SealingKey, envelope: &Envelope, label: &[u8]) -> Option<Plaintext> {
+        self.private_operations.fetch_add(1, Ordering::Relaxed);
+        envelope.open(&key.private, label)
+    }
+}
+
+/// A ring is shared by every worker.
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
+    shared::<KeyRing>();
+};

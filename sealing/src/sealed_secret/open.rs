@@ -1,0 +1,142 @@
+//! From a [`SealedSecret`] to an [`Opened`] one.
+
+use super::{ItemError, ItemProblem, SealedSecret};
+use crate::path::is_namespace;
+use crate::ring::{KeyRing, OpenError};
+use crate::v1::Envelope;
+use crate::{Opened, Plaintext, Scope};
+use std::collections::BTreeMap;
+
+/// The most that a Secret's data may be (`MaxSecretSize` of the API server).
+const LARGEST: usize = 1 << 20;
+
+impl SealedSecret {
+    /// Opens every value under this namespace, or reports every value that does not open.
+    ///
+    /// An object whose values all open with one known key costs one private operation a value. One that does not open
+    /// costs at most `values × keys`, plus `2 × keys + values` for finding out whether it was sealed with another scope.
+    pub fn open(&self, ring: &KeyRing, namespace: &str) -> Result<Opened, Vec<ItemError>> {
+        if !is_namespace(namespace) {
+            return Err(vec![ItemError {
+                key: None,
+                problem: ItemProblem::BadNamespace,
+            }]);
+        }
+        let label = self.scope.label(namespace, &self.name);
+        let mut data = BTreeMap::new();
+        let mut keys = BTreeMap::new();
+        let mut errors = Vec::new();
+        let mut unopened = Vec::new();
+        for (key, sealed) in &self.items {
+            let envelope = match Envelope::parse(sealed) {
+                Ok(envelope) => envelope,
+                Err(err) => {
+                    errors.push(self.error(key, err, namespace));
+                    continue;
+                }
+            };
+            match ring.open_envelope(&envelope, &label) {
+                Ok((plaintext, by)) => {
+                    data.insert(key.clone(), plaintext);
+                    keys.insert(key.clone(), by.fingerprint().clone());
+                }
+                Err(OpenError::NoKey) => unopened.push((key, envelope)),
+                Err(err) => errors.push(self.error(key, err, namespace)),
+            }
+        }
+        errors.extend(self.explain(ring, namespace, unopened));
+        if errors.is_empty() {
+            errors.extend(self.render(&mut data).err());
+        }
+        if !errors.is_empty() {
+            errors.sort_by(|a, b| a.key.cmp(&b.key));
+            return Err(errors);
+        }
+
+        let mut metadata = self.template.metadata.clone();
+        metadata.insert("name".into(), self.name.as_str().into());
+        metadata.insert("namespace".into(), namespace.into());
+        Ok(Opened {
+            metadata,
+            type_: self.template.type_.clone(),
+            immutable: self.template.immutable,
+            data,
+            keys,
+        })
+    }
+
+    /// Says of the values that no key opens whether another scope does. That is the most frequent slip: an annotation
+    /// lost in an edit. The first value is tried with the two other scopes and every key; the others only with what
+    /// was found then, so that a hostile object cannot multiply the work.
+    fn explain(&self, ring: &KeyRing, namespace: &str, unopened: Vec<(&String, Envelope)>) -> Vec<ItemError> {
+        let label = |scope: Scope| scope.label(namespace, &self.name);
+        let mut unopened = unopened.into_iter();
+        let Some((first, envelope)) = unopened.next() else {
+            return Vec::new();
+        };
+        let mut others = Scope::ALL.into_iter().filter(|scope| *scope != self.scope);
+        let found = others.find(|scope| ring.open_envelope(&envelope, &label(*scope)).is_ok());
+        let error = |key: &str, sealed: Option<Scope>| match sealed {
+            Some(sealed) => ItemError {
+                key: Some(key.to_owned()),
+                problem: ItemProblem::OtherScope {
+                    sealed,
+                    annotated: self.scope,
+                },
+            },
+            None => self.error(key, OpenError::NoKey, namespace),
+        };
+        let mut errors = vec![error(first, found)];
+        errors.extend(unopened.map(|(key, envelope)| {
+            error(
+                key,
+                found.filter(|scope| ring.open_with_last(&envelope, &label(*scope)).is_some()),
+            )
+        }));
+        errors
+    }
+
+    /// Renders `template.data` and leaves out what it says to leave out.
+    fn render(&self, data: &mut BTreeMap<String, Plaintext>) -> Result<(), ItemError> {
+        let too_large = |key: Option<&String>| ItemError {
+            key: key.cloned(),
+            problem: ItemProblem::TooLarge,
+        };
+        let mut rendered = BTreeMap::new();
+        let mut size: usize = 0;
+        for (key, template) in &self.template.data {
+            let Some(template) = template else { continue };
+            let value = |key: &str| data.get(key).map(Plaintext::expose).unwrap_or_default();
+            // Looked at before it is made: a few kilobytes of template can ask for gigabytes.
+            size = size.saturating_add(template.rendered_len(value));
+            if size > LARGEST {
+                return Err(too_large(Some(key)));
+            }
+            rendered.insert(key.clone(), Plaintext::from(template.render(value)));
+        }
+        data.retain(|key, _| !matches!(self.template.data.get(key), Some(None)));
+        data.append(&mut rendered);
+        if data.values().map(Plaintext::len).sum::<usize>() > LARGEST {
+            return Err(too_large(None));
+        }
+        Ok(())
+    }
+
+    fn error(&self, key: &str, err: OpenError, namespace: &str) -> ItemError {
+        let problem = match err {
+            OpenError::NotBase64 => ItemProblem::NotBase64,
+            OpenError::Truncated => ItemProblem::Truncated,
+            OpenError::OtherKeySize { bits } => ItemProblem::OtherKeySize { bits },
+            OpenError::EmptyRing => ItemProblem::NoKeys,
+            OpenError::NoKey => ItemProblem::NotForHere {
+                namespace: namespace.to_owned(),
+                name: self.name.clone(),
+                scope: self.scope,
+            },
+        };
+        ItemError {
+            key: Some(key.to_owned()),
+            problem,
+        }
+    }
+}
