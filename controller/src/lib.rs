@@ -4,6 +4,11 @@
 
 pub mod client;
 pub mod condition;
+pub mod config;
+pub mod duration;
 pub mod events;
+pub mod ready;
+pub mod request;
 pub mod shutdown;
 pub mod text;
+pub mod watch;

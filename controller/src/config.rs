@@ -1,0 +1,180 @@
+//! What the controller is told: flags, each also an environment variable.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+use crate::duration;
+
+/// Keeps Kubernetes clusters as Git has them, and opens sealed Secrets on the way.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "signet-controller", version, about)]
+pub struct Config {
+    /// The controller's own namespace: sealing keys and records live here.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "signet-system", value_parser = namespace)]
+    pub namespace: String,
+
+    /// A kubeconfig file. Left out: the pod's service account, or else what kubectl would use.
+    #[arg(long, env = "SIGNET_KUBECONFIG", value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Address of the public listener: sealing certificate and health. Port 0 takes a free one.
+    #[arg(long, env = "SIGNET_LISTEN", default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+
+    /// Address of the metrics listener.
+    #[arg(long, env = "SIGNET_LISTEN_METRICS", default_value = "0.0.0.0:8081")]
+    pub listen_metrics: SocketAddr,
+
+    /// Writes the actual addresses to this file, as JSON, once both listeners are up.
+    #[arg(long, env = "SIGNET_ADDRESSES_FILE", value_name = "FILE")]
+    pub addresses_file: Option<PathBuf>,
+
+    /// Where Git repositories are kept. What is lost here is fetched again.
+    #[arg(
+        long,
+        env = "SIGNET_DATA_DIR",
+        default_value = "/var/lib/signet",
+        value_name = "DIR"
+    )]
+    pub data_dir: PathBuf,
+
+    /// Allows `file://` repositories below this directory. May be given several times; by default none are allowed.
+    #[arg(
+        long,
+        env = "SIGNET_ALLOW_FILE_REMOTES",
+        value_delimiter = ':',
+        value_name = "DIR"
+    )]
+    pub allow_file_remotes: Vec<PathBuf>,
+
+    /// Size in bits of a sealing key that is made here.
+    #[arg(long, env = "SIGNET_KEY_SIZE", default_value_t = 4096, value_parser = key_size)]
+    pub key_size: usize,
+
+    /// How long the certificate of a sealing key that is made here is valid.
+    #[arg(long, env = "SIGNET_KEY_TTL", default_value = "87600h", value_parser = duration::parse)]
+    pub key_ttl: Duration,
+
+    /// First part of the names of sealing keys that are made here.
+    #[arg(long, env = "SIGNET_KEY_PREFIX", default_value = "sealed-secrets-key", value_parser = key_prefix)]
+    pub key_prefix: String,
+
+    /// How many requests and fetches each room may have under way.
+    #[arg(long, env = "SIGNET_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub concurrency: u16,
+
+    /// How log lines look.
+    #[arg(long, env = "SIGNET_LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+
+    /// How much is logged.
+    #[arg(long, env = "SIGNET_LOG_LEVEL", value_enum, default_value_t)]
+    pub log_level: LogLevel,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// What needs somebody.
+    Error,
+    /// And what will be tried again.
+    Warn,
+    /// And what was done.
+    #[default]
+    Info,
+    /// And why.
+    Debug,
+}
+
+impl LogLevel {
+    /// The level as `tracing` names it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
+}
+
+fn namespace(text: &str) -> Result<String, &'static str> {
+    dns_label(text, 63).ok_or("a namespace has at most 63 characters of a-z, 0-9 and -")
+}
+
+fn key_prefix(text: &str) -> Result<String, &'static str> {
+    // The API server adds five characters; 245 is Bitnami's limit.
+    dns_label(text, 245).ok_or("a key prefix has at most 245 characters of a-z, 0-9 and -")
+}
+
+fn dns_label(text: &str, limit: usize) -> Option<String> {
+    let plain = text
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let fits = !text.is_empty() && text.len() <= limit && !text.starts_with('-');
+    (plain && fits).then(|| text.to_owned())
+}
+
+fn key_size(text: &str) -> Result<usize, &'static str> {
+    match text {
+        "2048" => Ok(2048),
+        "3072" => Ok(3072),
+        "4096" => Ok(4096),
+        "8192" => Ok(8192),
+        _ => Err("a key has 2048, 3072, 4096 or 8192 bits"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Config::command().debug_assert();
+    }
+
+    #[test]
+    fn directories_repeat() {
+        let config = Config::try_parse_from([
+            "signet-controller",
+            "--allow-file-remotes=/a",
+            "--allow-file-remotes=/b",
+            "--listen=127.0.0.1:0",
+        ])
+        .unwrap();
+        assert_eq!(config.allow_file_remotes.len(), 2);
+        assert_eq!(config.listen.port(), 0);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for argument in [
+            "--namespace=A",
+            "--key-size=1024",
+            "--key-ttl=soon",
+            "--key-prefix=x_y",
+            "--concurrency=0",
+        ] {
+            assert!(
+                Config::try_parse_from(["signet-controller", argument]).is_err(),
+                "{argument}"
+            );
+        }
+    }
+}
