@@ -1,1 +1,31 @@
-//! controller/render (work under way)
+//! Snapshots to manifests: which objects a directory of a commit declares.
+//!
+//! [`directory`] reads every manifest below a path once and keeps, for each object, an [`Item`]: its
+//! identity, its place, its digest and the few annotations that order and policy need. The object's body
+//! is dropped: a [`Loader`] reads it again when it is applied, so that ten thousand objects cost a few
+//! megabytes.
+//!
+//! Two kinds of failure are kept apart. A [`Problem`] is one file's or one document's: its neighbours
+//! still come out. A [`RenderError`] means that the set of objects is not known: nothing may be pruned.
+//!
+//! Plain directories only so far. A path that needs kustomize or Helm is refused, since its files mean
+//! something else when they are taken as they are.
+#![forbid(unsafe_code)]
+
+mod directory;
+mod error;
+mod facts;
+mod file;
+mod item;
+mod layout;
+mod limits;
+mod loader;
+mod problem;
+
+pub use directory::directory;
+pub use error::RenderError;
+pub use facts::{Facts, InvalidWave};
+pub use item::{Item, Locator, Rendered};
+pub use limits::Limits;
+pub use loader::{Loader, load};
+pub use problem::Problem;

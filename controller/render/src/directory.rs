@@ -1,0 +1,86 @@
+//! Renders a plain directory.
+
+use sha2::{Digest, Sha256};
+use source::{EntryKind, FileEntry, PathError, RepoPath, Snapshot, WalkLimits};
+
+use crate::file::{self, Found};
+use crate::{Limits, Problem, RenderError, Rendered, layout};
+
+/// Changes whenever the same files come to mean something else.
+const VERSION: &[u8] = b"signet render 1\0";
+
+/// Reads every manifest below `path`: files that end in `.yaml`, `.yml` or `.json`, in all directories,
+/// except those whose names begin with a dot.
+pub fn directory(snapshot: &Snapshot, path: &str, limits: &Limits) -> Result<Rendered, RenderError> {
+    let path = RepoPath::parse(path)?;
+    let mut entries = Vec::new();
+    let walk = WalkLimits {
+        entries: limits.entries,
+        depth: limits.depth,
+        ..WalkLimits::default()
+    };
+    snapshot.walk(path.as_str(), &walk, |entry| entries.push(entry))?;
+    let layout = layout::sort(path.as_str(), &entries);
+    if let Some((tool, file)) = layout.tool {
+        return Err(RenderError::NeedsTool { tool, file });
+    }
+    let digest = digest(&entries);
+    drop(entries);
+
+    let mut found = Found::new(layout.problems, limits);
+    let mut total = 0usize;
+    for (path, blob) in &layout.files {
+        let bytes = match snapshot.blob(blob, limits.file_bytes) {
+            Ok(bytes) => bytes,
+            Err(PathError::TooLarge(_)) => {
+                let message = format!("the file is larger than {} bytes", limits.file_bytes);
+                found.problems.push(Problem::of_file(
+                    path,
+                    message,
+                    "split it, or move it out of the path",
+                ));
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        total = total.saturating_add(bytes.len());
+        if total > limits.total_bytes {
+            return Err(RenderError::OverLimit {
+                what: "bytes",
+                limit: limits.total_bytes,
+            });
+        }
+        file::read(path, *blob, &bytes, limits, &mut found);
+        found.check()?;
+    }
+    found.check()?;
+    let Found {
+        items, mut problems, ..
+    } = found;
+    problems.sort();
+    Ok(Rendered {
+        items,
+        problems,
+        digest,
+    })
+}
+
+/// Over everything that matters: contents go in as blob ids.
+fn digest(entries: &[FileEntry]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(VERSION);
+    for entry in entries.iter().filter(|entry| layout::matters(entry)) {
+        hash.update((entry.path.len() as u64).to_be_bytes());
+        hash.update(entry.path.as_bytes());
+        match entry.kind {
+            EntryKind::File { blob, .. } => {
+                hash.update(b"f");
+                hash.update(blob.as_bytes());
+            }
+            EntryKind::Symlink => hash.update(b"l"),
+            EntryKind::Submodule => hash.update(b"m"),
+            EntryKind::Odd => hash.update(b"?"),
+        }
+    }
+    hash.finalize().into()
+}

@@ -1,0 +1,52 @@
+//! What a rendering yields.
+
+use std::ops::Range;
+
+use manifest::{ObjectRef, Origin};
+use source::BlobId;
+
+use crate::{Facts, Problem};
+
+/// What the files below a path declare.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// The objects, by path and then in the order they are written. Two items may be the same object:
+    /// whether they are depends on namespaces that are filled in later.
+    pub items: Vec<Item>,
+    /// What could not be read, in the same order. While there is one, an object that is missing from
+    /// `items` may be in a file that could not be read: do not prune.
+    pub problems: Vec<Problem>,
+    /// SHA-256 over the paths and contents of everything that was read, and of what became a problem. Equal digests from one
+    /// version of this crate and equal limits mean equal items and problems.
+    pub digest: [u8; 32],
+}
+
+/// One object, without its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Which object.
+    pub id: ObjectRef,
+    /// Where it is written.
+    pub origin: Origin,
+    /// Where to read it again.
+    pub locator: Locator,
+    /// [`manifest::digest()`] of the object.
+    ///
+    /// Not keyed. For a plaintext `v1 Secret` in Git that makes it a hash of something guessable: it may
+    /// be compared in memory, and must be keyed before it leaves the process (checkpoint, annotation,
+    /// status, log).
+    pub digest: [u8; 32],
+    /// Annotations that decide order and policy.
+    pub facts: Facts,
+}
+
+/// The bytes that an object is read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Locator {
+    /// The file's content.
+    pub blob: BlobId,
+    /// The document's bytes in it.
+    pub range: Range<usize>,
+    /// Index of the object among those of the document, from 0.
+    pub index: usize,
+}
