@@ -69,8 +69,10 @@ impl Opened {
             .zip(self.data.values())
             .map(|(key, value)| key.len() + r#":"","#.len() + base64_text::encoded_len(value.len()))
             .sum();
+        // The last entry has no comma after it.
+        let size = head.len() + r#","data":{}}"#.len() + entries.saturating_sub(1);
 
-        let mut out = Zeroizing::new(Vec::with_capacity(head.len() + r#","data":{}}"#.len() + entries));
+        let mut out = Zeroizing::new(Vec::with_capacity(size));
         out.extend_from_slice(head.as_bytes());
         out.extend_from_slice(br#","data":{"#);
         for (index, (key, value)) in keys.iter().zip(self.data.values()).enumerate() {
