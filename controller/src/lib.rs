@@ -7,6 +7,8 @@ pub mod condition;
 pub mod config;
 pub mod duration;
 pub mod events;
+pub mod keys;
+pub mod metrics;
 pub mod ready;
 pub mod request;
 pub mod shutdown;

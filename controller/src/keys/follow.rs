@@ -1,0 +1,182 @@
+//! Following the key Secrets: loaded once before anything is opened, then kept current by a watch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::{ObjectReference, Secret};
+use kube::runtime::watcher::{Config as WatchConfig, Event};
+use kube::{Api, Client};
+use sealing::KeyRing;
+use tokio::sync::watch as channel;
+use tracing::{info, warn};
+
+use super::create::{Recipe, create, selector};
+use super::stored::KeySet;
+use crate::config::Config;
+use crate::events::{Events, Severity};
+use crate::metrics::Metrics;
+use crate::ready::Gate;
+use crate::request::bounded;
+use crate::watch::watch;
+
+/// How long after a failure to make a key the next attempt comes.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Keeps the ring current.
+pub struct Follower {
+    api: Api<Secret>,
+    namespace: String,
+    recipe: Recipe,
+    events: Events,
+    metrics: Arc<Metrics>,
+    publish: channel::Sender<Arc<KeyRing>>,
+    gate: Gate,
+    /// Bitnami's first versions used one Secret with this very name and no label. Read at the start of every list.
+    legacy: Option<Secret>,
+}
+
+/// A follower, and where the rings it makes can be had. The first one is empty.
+#[must_use]
+pub fn first_load(
+    client: Client,
+    config: &Config,
+    events: Events,
+    metrics: Arc<Metrics>,
+    gate: Gate,
+) -> (Follower, channel::Receiver<Arc<KeyRing>>) {
+    let (publish, receiver) = channel::channel(Arc::new(KeyRing::new([])));
+    let follower = Follower {
+        api: Api::namespaced(client, &config.namespace),
+        namespace: config.namespace.clone(),
+        recipe: Recipe {
+            prefix: config.key_prefix.clone(),
+            bits: config.key_size,
+            valid_for: config.key_ttl,
+        },
+        events,
+        metrics,
+        publish,
+        gate,
+        legacy: None,
+    };
+    (follower, receiver)
+}
+
+impl Follower {
+    /// Follows the key Secrets, for ever. A key is made only when the first whole list holds none that can be used:
+    /// keys that are removed later were removed by somebody who may be about to restore others.
+    pub async fn run(mut self) {
+        let mut stream = Box::pin(watch(
+            self.api.clone(),
+            WatchConfig::default().labels(&selector()),
+        ));
+        let mut current = KeySet::default();
+        let mut listing = KeySet::default();
+        let mut first = true;
+        while let Some(event) = stream.next().await {
+            let changed = match event {
+                Err(_) => false, // the watch has logged it and tries again
+                Ok(Event::Init) => {
+                    listing = KeySet::default();
+                    self.read_legacy().await;
+                    false
+                }
+                Ok(Event::InitApply(secret)) => {
+                    self.take(&mut listing, &secret);
+                    false
+                }
+                Ok(Event::InitDone) => {
+                    let mut listed = std::mem::take(&mut listing);
+                    if let Some(secret) = &self.legacy {
+                        self.take(&mut listed, secret);
+                    }
+                    let changed = first || !listed.same_as(&current);
+                    current = listed;
+                    if first && current.ring().newest().is_none() {
+                        self.make().await;
+                        // The watch brings it, and with it the first ring.
+                        continue;
+                    }
+                    changed
+                }
+                Ok(Event::Apply(secret)) => self.take(&mut current, &secret),
+                Ok(Event::Delete(secret)) => {
+                    let name = secret.metadata.name.unwrap_or_default();
+                    warn!(
+                        secret = name,
+                        "a sealing key was removed; what is sealed for it alone cannot be opened"
+                    );
+                    current.remove(&name)
+                }
+            };
+            if changed {
+                let ring = Arc::new(current.ring());
+                if first && ring.newest().is_none() {
+                    continue;
+                }
+                first = false;
+                self.publish(ring, current.unusable());
+            }
+        }
+    }
+
+    fn publish(&self, ring: Arc<KeyRing>, unusable: usize) {
+        info!(
+            keys = ring.keys().len(),
+            unusable,
+            newest = ring.newest().map_or("none", |key| key.fingerprint().as_str()),
+            "sealing keys are loaded"
+        );
+        self.metrics.keys.replaced(Arc::clone(&ring), unusable);
+        self.publish.send_replace(ring);
+        self.gate.open();
+    }
+
+    fn take(&self, set: &mut KeySet, secret: &Secret) -> bool {
+        let name = secret.metadata.name.clone().unwrap_or_default();
+        let (changed, unusable) = set.insert(name.clone(), secret);
+        if let (true, Some(why)) = (changed, unusable) {
+            warn!(secret = name, %why, "a Secret is labelled as a sealing key and cannot be used; it is left out");
+            let about = ObjectReference {
+                api_version: Some("v1".into()),
+                kind: Some("Secret".into()),
+                name: Some(name),
+                namespace: Some(self.namespace.clone()),
+                uid: secret.metadata.uid.clone(),
+                ..ObjectReference::default()
+            };
+            self.events.publish(
+                &about,
+                Severity::Warning,
+                "UnusableSealingKey",
+                format!("This Secret is labelled as a sealing key, but {why}. It is left out."),
+            );
+        }
+        changed
+    }
+
+    async fn read_legacy(&mut self) {
+        // On failure the one that was read before stays: a key does not vanish because the API server does.
+        if let Ok(found) = bounded(self.api.get_opt(&self.recipe.prefix)).await {
+            self.legacy = found.filter(|secret| {
+                // With the label it comes in the list; labelled otherwise, it was retired on purpose.
+                !secret
+                    .metadata
+                    .labels
+                    .as_ref()
+                    .is_some_and(|l| l.contains_key(crds::label::SEALING_KEY))
+            });
+        }
+    }
+
+    async fn make(&self) {
+        loop {
+            match create(&self.api, &self.recipe).await {
+                Ok(()) => return,
+                Err(error) => warn!(%error, "there is no sealing key yet; it is tried again"),
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+}

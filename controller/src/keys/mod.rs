@@ -1,0 +1,10 @@
+//! Sealing keys and the digest key: Secrets in the controller's own namespace, stored as Bitnami's controller stores
+//! them, so that either controller can use the other's.
+
+mod create;
+mod digest;
+mod follow;
+mod stored;
+
+pub use digest::{DigestKey, digest_key};
+pub use follow::{Follower, first_load};
