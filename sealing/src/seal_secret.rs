@@ -98,7 +98,7 @@ const LAST_APPLIED: [&str; 2] = [
 
 /// Seals a Secret. The result has the fields that `kubeseal` writes, in its places: name, namespace and scope on the
 /// object, the rest of the Secret's metadata, its type and its immutability in the template.
-pub fn seal_secret(secret: &Value, key: &PublicKey, options: &SealOptions) -> Result<Value, SealError> {
+pub fn seal_secret(secret: &Value, key: &PublicKey, options: SealOptions) -> Result<Value, SealError> {
     let map = secret
         .as_object()
         .ok_or_else(|| error("the document", SealProblem::WrongType("an object")))?;

@@ -118,7 +118,7 @@ fn a_new_key_is_shaped_as_upstream_shapes_it() {
         .sign(&private)
         .unwrap();
     assert_eq!(certificate.not_before(), from);
-    assert_eq!(certificate.not_after(), from + Duration::from_secs(87_600 * 3600));
+    assert_eq!(certificate.not_after(), from + Duration::from_hours(87_600));
     assert_eq!(certificate.fingerprint(), private.fingerprint());
 
     let block = pem::parse(certificate.to_pem()).unwrap();

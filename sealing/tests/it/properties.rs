@@ -55,7 +55,7 @@ proptest! {
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "namespace": "team"}, "stringData": values,
         });
         prop_assume!(values.keys().all(|key| !key.starts_with("..")));
-        let sealed = seal_secret(&secret, public(&certificate()), &SealOptions::default()).unwrap();
+        let sealed = seal_secret(&secret, public(&certificate()), SealOptions::default()).unwrap();
         let opened = SealedSecret::parse(&sealed).ok().unwrap().open(&ring(), "team").ok().unwrap();
         prop_assert_eq!(opened.data().len(), values.len());
         for (key, value) in opened.data() {
@@ -83,7 +83,7 @@ proptest! {
     #[test]
     fn arbitrary_objects_never_panic(any in any_json(), at in 0usize..8) {
         let _ = SealedSecret::parse(&any).map(|parsed| parsed.open(&ring(), "team").is_ok());
-        let _ = seal_secret(&any, public(&certificate()), &SealOptions::default());
+        let _ = seal_secret(&any, public(&certificate()), SealOptions::default());
         let _ = sealed_digest(&any);
         // An object that is right but for one place.
         let places = [
@@ -98,6 +98,6 @@ proptest! {
         }
         let mut secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a", "namespace": "b"}, "data": {}});
         *secret.pointer_mut(["/metadata", "/data", "/metadata/name"][at % 3]).unwrap() = any;
-        let _ = seal_secret(&secret, public(&certificate()), &SealOptions::default());
+        let _ = seal_secret(&secret, public(&certificate()), SealOptions::default());
     }
 }

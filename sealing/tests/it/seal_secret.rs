@@ -4,7 +4,7 @@ use crate::support::{certificate, failure, public, ring};
 use sealing::{CLUSTER_WIDE, NAMESPACE_WIDE, Scope, SealOptions, SealedSecret, seal_secret};
 use serde_json::{Value, json};
 
-fn seal(secret: &Value, options: &SealOptions) -> Result<Value, sealing::SealError> {
+fn seal(secret: &Value, options: SealOptions) -> Result<Value, sealing::SealError> {
     seal_secret(secret, public(&certificate()), options)
 }
 
@@ -19,7 +19,7 @@ fn secret() -> Value {
 
 #[test]
 fn data_and_string_data_come_back() {
-    let sealed = seal(&secret(), &SealOptions::default()).unwrap();
+    let sealed = seal(&secret(), SealOptions::default()).unwrap();
     let opened = SealedSecret::parse(&sealed)
         .ok()
         .unwrap()
@@ -60,7 +60,7 @@ fn the_layout_is_kubeseals() {
     }
     secret["metadata"]["generation"] = 3.into();
     secret["metadata"]["finalizers"] = json!(["kept"]);
-    let mut sealed = seal(&secret, &SealOptions::default()).unwrap();
+    let mut sealed = seal(&secret, SealOptions::default()).unwrap();
     for value in sealed["spec"]["encryptedData"]
         .as_object_mut()
         .unwrap()
@@ -107,7 +107,7 @@ fn the_scope_goes_to_both_places() {
             Scope::Cluster,
         ),
     ] {
-        let sealed = seal(&secret, &options(asked)).unwrap();
+        let sealed = seal(&secret, options(asked)).unwrap();
         let expected = json!({annotation: "true"});
         assert_eq!(sealed["metadata"]["annotations"], expected);
         assert_eq!(sealed["spec"]["template"]["metadata"]["annotations"], expected);
@@ -117,13 +117,13 @@ fn the_scope_goes_to_both_places() {
     }
     // Narrower than the Secret says of itself: one of the two is a mistake.
     assert_eq!(
-        failure(seal(&annotated, &options(Some(Scope::Strict)))),
+        failure(seal(&annotated, options(Some(Scope::Strict)))),
         "metadata.annotations: the Secret's annotation asks for scope namespace-wide, but scope strict was asked for"
     );
     // Cluster-wide needs no namespace, and gets none.
     let mut nowhere = secret();
     nowhere["metadata"]["namespace"] = json!(null);
-    let sealed = seal(&nowhere, &options(Some(Scope::Cluster))).unwrap();
+    let sealed = seal(&nowhere, options(Some(Scope::Cluster))).unwrap();
     assert!(sealed["metadata"].get("namespace").is_none());
     assert!(sealed["spec"]["template"]["metadata"].get("namespace").is_none());
 }
@@ -133,7 +133,7 @@ fn what_is_refused_and_never_quoted() {
     let change = |path: &str, value: Value| {
         let mut secret = secret();
         *secret.pointer_mut(path).unwrap_or_else(|| panic!("{path}")) = value;
-        failure(seal(&secret, &SealOptions::default()))
+        failure(seal(&secret, SealOptions::default()))
     };
     assert_eq!(change("/kind", json!("ConfigMap")), "kind: not a Secret of v1");
     assert_eq!(change("/apiVersion", json!("v2")), "kind: not a Secret of v1");
@@ -165,7 +165,7 @@ fn what_is_refused_and_never_quoted() {
     let with = |path: &str, key: &str, value: Value| {
         let mut secret = secret();
         secret.pointer_mut(path).unwrap()[key] = value;
-        failure(seal(&secret, &SealOptions::default()))
+        failure(seal(&secret, SealOptions::default()))
     };
     assert_eq!(
         with("", "stringdata", json!({"a": "hunter2"})),
@@ -183,13 +183,13 @@ fn what_is_refused_and_never_quoted() {
 
     let empty = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a", "namespace": "b"}});
     assert_eq!(
-        failure(seal(&empty, &SealOptions::default())),
+        failure(seal(&empty, SealOptions::default())),
         "data: there is nothing to seal in it"
     );
     assert!(
         seal(
             &empty,
-            &SealOptions {
+            SealOptions {
                 allow_empty: true,
                 scope: None
             }

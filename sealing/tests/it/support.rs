@@ -15,7 +15,7 @@ pub(crate) fn certificate() -> Certificate {
 
 /// A time at which the test certificate is valid.
 pub(crate) fn now() -> SystemTime {
-    certificate().not_before() + Duration::from_secs(60)
+    certificate().not_before() + Duration::from_mins(1)
 }
 
 pub(crate) fn vector_key() -> SealingKey {
