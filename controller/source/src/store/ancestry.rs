@@ -100,7 +100,11 @@ mod tests {
     const TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 
     fn bytes(parents: &[CommitId], message: &str) -> Vec<u8> {
-        let parents: String = parents.iter().map(|id| format!("parent {id}\n")).collect();
+        let parents = parents
+            .iter()
+            .map(|id| format!("parent {id}\n"))
+            .collect::<Vec<_>>()
+            .concat();
         format!("tree {TREE}\n{parents}author a <a> 1 +0000\ncommitter a <a> 1 +0000\n\n{message}\n").into()
     }
 

@@ -44,8 +44,7 @@ pub struct Store {
     options: StoreOptions,
     current: Mutex<Arc<Generation>>,
     fetching: Mutex<()>,
-    /// Unlocked when closed.
-    _lock: File,
+    lock: File,
 }
 
 /// What a fetch found.
@@ -98,7 +97,7 @@ impl Store {
             options,
             current: Mutex::new(Arc::new(generation)),
             fetching: Mutex::default(),
-            _lock: lock,
+            lock,
         })
     }
 
@@ -224,6 +223,14 @@ impl Store {
 
     fn current(&self) -> Arc<Generation> {
         Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that another thread is just starting holds the file too, for a
+        // moment, and the lock with it.
+        let _ = self.lock.unlock();
     }
 }
 

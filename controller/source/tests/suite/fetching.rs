@@ -1,0 +1,187 @@
+//! Listing, fetching, reading.
+
+use source::{EntryKind, PathError, RefSpec, Rewritten, SourceError, WalkLimits, list_head};
+
+use crate::support::http::{Mode, Server};
+use crate::support::repo::Repo;
+use crate::support::{fetch, main_branch, store};
+
+#[test]
+fn lists_and_fetches_the_head() {
+    let repo = Repo::with(&[("apps/web/deploy.yaml", "a: 1\n"), ("README.md", "hello\n")]);
+    let server = Server::start(repo.root(), Mode::Good);
+    let remote = server.remote();
+    assert_eq!(
+        list_head(&remote, &main_branch()).unwrap().to_string(),
+        repo.head()
+    );
+
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    assert!(store.held(&remote, &main_branch()).unwrap().is_none());
+    let fetched = fetch(&store, &remote).unwrap();
+    let commit = fetched.commit();
+    assert_eq!(commit.id.to_string(), repo.head());
+    assert_eq!(
+        (commit.author.name.as_str(), commit.author.email.as_str()),
+        ("Ann", "ann@example.org")
+    );
+    assert_eq!((commit.author.time, commit.author.offset), (1_700_000_000, 60));
+    assert_eq!(
+        (commit.committer.name.as_str(), commit.subject.as_str()),
+        ("Bob", "first")
+    );
+    assert_eq!(
+        (fetched.previous, fetched.forced, fetched.changed()),
+        (None, Rewritten::No, true)
+    );
+
+    let mut seen = Vec::new();
+    fetched
+        .snapshot
+        .walk("apps", &WalkLimits::default(), |entry| seen.push(entry))
+        .unwrap();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(&*seen[0].path, "apps/web/deploy.yaml");
+    let EntryKind::File { blob, .. } = seen[0].kind else {
+        panic!("{seen:?}")
+    };
+    assert_eq!(fetched.snapshot.blob(&blob, 5).unwrap(), b"a: 1\n");
+    assert!(matches!(
+        fetched.snapshot.blob(&blob, 4),
+        Err(PathError::TooLarge(_))
+    ));
+    assert_eq!(
+        store.held(&remote, &main_branch()).unwrap().unwrap().commit(),
+        commit
+    );
+}
+
+#[test]
+fn nothing_new_costs_one_request_and_no_pack() {
+    let repo = Repo::with(&[("a", "1")]);
+    let server = Server::start(repo.root(), Mode::Good);
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    fetch(&store, &server.remote()).unwrap();
+    let (requests, before) = (server.requests().len(), packs(&store));
+    let again = fetch(&store, &server.remote()).unwrap();
+    assert!(!again.changed());
+    assert_eq!(again.previous, Some(again.commit().id));
+    assert_eq!((server.requests().len(), packs(&store)), (requests + 1, before));
+}
+
+fn packs(store: &source::Store) -> usize {
+    std::fs::read_dir(store.repository_dir().join("objects/pack"))
+        .unwrap()
+        .filter(|file| {
+            file.as_ref()
+                .unwrap()
+                .path()
+                .extension()
+                .is_some_and(|ending| ending == "pack")
+        })
+        .count()
+}
+
+#[test]
+fn a_new_commit_comes_and_unchanged_trees_keep_their_id() {
+    let repo = Repo::with(&[("a/x", "1"), ("b/x", "1")]);
+    let server = Server::start(repo.root(), Mode::Good);
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let first = fetch(&store, &server.remote()).unwrap();
+    repo.commit("second", &[("b/x", "2")]);
+    repo.push();
+    let second = fetch(&store, &server.remote()).unwrap();
+    assert_eq!(second.commit().id.to_string(), repo.head());
+    assert_eq!(
+        (second.previous, second.forced),
+        (Some(first.commit().id), Rewritten::No)
+    );
+    assert_eq!(second.commit().parents, [first.commit().id]);
+    assert_eq!(
+        first.snapshot.tree_id("a").unwrap(),
+        second.snapshot.tree_id("a").unwrap()
+    );
+    assert_ne!(
+        first.snapshot.tree_id("b").unwrap(),
+        second.snapshot.tree_id("./b/").unwrap()
+    );
+    assert_eq!(second.snapshot.tree_id("c"), Err(PathError::NotFound));
+    assert_eq!(second.snapshot.tree_id("a/x"), Err(PathError::NotADirectory));
+    assert_eq!(second.snapshot.tree_id("../a"), Err(PathError::Escapes));
+}
+
+#[test]
+fn only_the_branch_comes_and_its_history_does_not() {
+    let repo = Repo::with(&[("a", "1")]);
+    repo.commits(5);
+    repo.push();
+    repo.git(&["tag", "-a", "-m", "t", "v1", "HEAD~2"]);
+    repo.git(&["push", "-q", "origin", "v1", "HEAD~3:refs/heads/other"]);
+    let server = Server::start(repo.root(), Mode::Good);
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let fetched = fetch(&store, &server.remote()).unwrap();
+    assert_eq!(fetched.commit().parents.len(), 1);
+    let parent = fetched.commit().parents[0];
+    assert_eq!(store.snapshot(parent).unwrap_err(), SourceError::NoSuchCommit);
+    // Two branches of one repository live side by side in one store.
+    let other = store
+        .fetch(&server.remote(), &RefSpec::Branch("other".into()))
+        .unwrap();
+    assert_eq!((other.previous, other.forced), (None, Rewritten::No));
+    assert!(!fetch(&store, &server.remote()).unwrap().changed());
+}
+
+#[test]
+fn an_empty_repository_and_a_missing_branch_are_told_apart() {
+    let repo = Repo::empty();
+    let server = Server::start(repo.root(), Mode::Good);
+    assert_eq!(
+        list_head(&server.remote(), &main_branch()),
+        Err(SourceError::EmptyRemote)
+    );
+    repo.commit("first", &[("a", "1")]);
+    repo.push();
+    let missing = RefSpec::Branch("x".into());
+    assert_eq!(
+        list_head(&server.remote(), &missing),
+        Err(SourceError::NoSuchBranch("x".into()))
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    assert_eq!(
+        store.fetch(&server.remote(), &missing).unwrap_err(),
+        SourceError::NoSuchBranch("x".into())
+    );
+    assert!(fetch(&store, &server.remote()).is_ok());
+}
+
+#[test]
+fn snapshots_are_read_from_many_threads() {
+    let repo = Repo::with(&[("a/x", "1"), ("a/y", "2")]);
+    let server = Server::start(repo.root(), Mode::Good);
+    let dir = tempfile::tempdir().unwrap();
+    let fetched = fetch(&store(dir.path()), &server.remote()).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            let snapshot = fetched.snapshot.clone();
+            scope.spawn(move || {
+                for _ in 0..20 {
+                    let mut files = 0;
+                    snapshot
+                        .walk("a", &WalkLimits::default(), |entry| {
+                            let EntryKind::File { blob, .. } = entry.kind else {
+                                panic!()
+                            };
+                            files += snapshot.blob(&blob, 10).unwrap().len();
+                        })
+                        .unwrap();
+                    assert_eq!(files, 2);
+                }
+            });
+        }
+    });
+}

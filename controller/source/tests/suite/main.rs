@@ -1,0 +1,20 @@
+//! Real repositories behind real (and really broken) servers.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "clippy.toml allows them in test functions only, not in their helpers"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod failures;
+mod fetching;
+mod hostile_trees;
+mod limits;
+mod local;
+mod pushing;
+mod rewriting;
+mod storage;
+mod tls;
