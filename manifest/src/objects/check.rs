@@ -140,6 +140,7 @@ mod tests {
         error(value).kind.to_string()
     }
 
+    #[allow(clippy::needless_pass_by_value)] // reads better at the call
     fn with_metadata(metadata: Value) -> Value {
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
     }

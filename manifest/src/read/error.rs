@@ -134,6 +134,7 @@ impl ReadErrorKind {
             Self::BinaryNotText | Self::InvalidBase64 => {
                 Some("write the base64 text without the tag, in a field that takes base64")
             }
+            Self::Syntax(words) => super::words::hint(words),
             _ => None,
         }
     }

@@ -1,0 +1,43 @@
+//! What sigs.k8s.io/yaml answers, this reader answers.
+
+use manifest::{Limits, read_document};
+use serde_json::Value;
+
+const KUBERNETES: &str = include_str!("../vectors/yaml-kubernetes.json");
+
+/// Texts that Go reads and this reader refuses, each with the reason.
+const REFUSED: &[(&str, &str)] = &[
+    (
+        "v: 1\n---\nv: 2",
+        "two documents in the text of one: Go drops the second; whoever has a stream calls read_stream",
+    ),
+    (
+        "---\n---\nv: 1",
+        "the same, and Go's answer is that there is nothing at all",
+    ),
+];
+
+#[test]
+fn kubernetes() {
+    let vectors: Vec<Value> = serde_json::from_str(KUBERNETES).unwrap();
+    let (mut equal, mut refused) = (0, Vec::new());
+    for vector in &vectors {
+        let text = vector["yaml"].as_str().unwrap();
+        let answer = read_document(text.as_bytes(), &Limits::default());
+        match (vector["error"] == true, answer) {
+            (true, Err(_)) => equal += 1,
+            (false, Ok(value)) if value == vector["go"] => equal += 1,
+            (false, Err(_)) => refused.push(text),
+            (error, answer) => panic!(
+                "{text:?}: Go says {} (error: {error}), we say {answer:?}",
+                vector["go"]
+            ),
+        }
+    }
+    refused.sort_unstable();
+    let mut expected: Vec<_> = REFUSED.iter().map(|(text, _)| *text).collect();
+    expected.sort_unstable();
+    assert_eq!(refused, expected);
+    assert!(refused.len() <= 5);
+    assert_eq!((vectors.len(), equal), (111, 109));
+}
