@@ -8,6 +8,8 @@
 #![deny(missing_docs)]
 // The derive macros emit `pub` items at the span of ours, inside private modules.
 #![allow(unreachable_pub)]
+// Printer columns repeat `type_` by nature.
+#![allow(clippy::duplicated_attributes)]
 
 mod common;
 mod repository;
