@@ -1,0 +1,66 @@
+//! What wakes a Sync: a mailbox that remembers reasons, not messages, so it is bounded by what there is to know.
+
+use super::Drift;
+use apply::Key;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Why a Sync has work to do.
+#[derive(Default)]
+pub struct Pending {
+    /// Something changed that a whole pass has to look at: spec, source, keys, kinds, a request.
+    pub whole: bool,
+    /// Objects that the cluster changed.
+    pub drifted: HashMap<Key, Drift>,
+}
+
+/// The mailbox of one Sync.
+#[derive(Default)]
+pub struct Mailbox {
+    pending: Mutex<Pending>,
+    notify: Notify,
+}
+
+impl Mailbox {
+    /// Asks for a whole pass.
+    pub fn wake(&self) {
+        self.lock().whole = true;
+        self.notify.notify_one();
+    }
+
+    /// Tells of a drifted object.
+    pub fn drifted(&self, key: Key, drift: Drift) {
+        self.lock().drifted.insert(key, drift);
+        self.notify.notify_one();
+    }
+
+    /// Waits for a reason to work, at most `at_most`; takes what there is.
+    pub async fn take(&self, at_most: Option<Duration>) -> Pending {
+        let woken = async {
+            loop {
+                {
+                    let mut pending = self.lock();
+                    if pending.whole || !pending.drifted.is_empty() {
+                        return std::mem::take(&mut *pending);
+                    }
+                }
+                self.notify.notified().await;
+            }
+        };
+        match at_most {
+            None => woken.await,
+            Some(at_most) => tokio::time::timeout(at_most, woken)
+                .await
+                .unwrap_or_else(|_| Pending {
+                    whole: true,
+                    ..Pending::default()
+                }),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,271 @@
+//! An attempt: intent written down, objects applied, what left Git pruned, each answer recorded.
+
+use super::OWN_MANAGER;
+use super::execute::{Effect, Hand, Sent};
+use super::inputs::Inputs;
+use super::report::{Failure, report};
+use super::status::{self, Verdict};
+use super::store::Checkpoint;
+use super::worker::{SAVE_AFTER_PASS, Worker};
+use crate::repository::Head;
+use apply::checkpoint::Record;
+use apply::plan::{Plan, Step};
+use apply::{ApiError, DeleteOutcome, Identity, Key, applyset};
+use crds::{Counts, Sync, SyncStatus, annotation, label};
+use kube::ResourceExt;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// An attempt that takes longer says so in the status.
+const SILENT_WORK: Duration = Duration::from_secs(1);
+
+impl Worker {
+    /// Before anything is sent: the ApplySet's marks on the Sync, and the intent to create.
+    pub(super) async fn prepare(
+        &mut self,
+        sync: &Sync,
+        inputs: &Inputs,
+        plan: &Plan,
+        kinds: &[Arc<apply::KindInfo>],
+    ) -> Result<(), ApiError> {
+        for step in &plan.apply {
+            let desired = &inputs.desired[step.desired];
+            if !self.checkpoint.records().contains_key(&desired.key) {
+                let record = Record {
+                    uid: None,
+                    owned: None,
+                    digest: desired.digest,
+                };
+                self.checkpoint.set(desired.key.clone(), record);
+            }
+        }
+        self.mark_parent(sync, inputs, kinds).await?;
+        self.checkpoint.save().await?;
+        self.save_at = None;
+        Ok(())
+    }
+
+    /// KEP-3659: the parent names its set, tool, kinds and namespaces before members are made.
+    pub(super) async fn mark_parent(
+        &self,
+        sync: &Sync,
+        inputs: &Inputs,
+        kinds: &[Arc<apply::KindInfo>],
+    ) -> Result<(), ApiError> {
+        let names: BTreeSet<String> = kinds
+            .iter()
+            .map(|info| match &*info.kind.group {
+                "" => info.kind.kind.to_string(),
+                group => format!("{}.{group}", info.kind.kind),
+            })
+            .collect();
+        let namespaces: BTreeSet<&str> = inputs
+            .desired
+            .iter()
+            .map(|desired| &desired.key)
+            .chain(self.checkpoint.records().keys())
+            .filter_map(|key| key.namespace.as_deref())
+            .filter(|namespace| *namespace != &*self.id.namespace)
+            .collect();
+        let annotations = json!({
+            annotation::APPLYSET_TOOLING: applyset::TOOLING,
+            annotation::APPLYSET_KINDS: names.into_iter().collect::<Vec<_>>().join(","),
+            annotation::APPLYSET_NAMESPACES: namespaces.into_iter().collect::<Vec<_>>().join(","),
+        });
+        let carries = |(name, value): (&String, &serde_json::Value)| {
+            sync.annotations().get(name).map(String::as_str) == value.as_str()
+        };
+        let marked = annotations.as_object().is_some_and(|all| all.iter().all(carries))
+            && sync.labels().get(label::APPLYSET_ID) == Some(&self.id.applyset);
+        if marked {
+            return Ok(());
+        }
+        let body = json!({
+            "apiVersion": "signet.dev/v1alpha1", "kind": "Sync",
+            "metadata": {
+                "namespace": *self.id.namespace, "name": *self.id.name, "uid": sync.metadata.uid,
+                "labels": {label::APPLYSET_ID: self.id.applyset}, "annotations": annotations,
+            },
+        });
+        self.rooms
+            .server
+            .apply_own(
+                &status::path(&self.id.namespace, &self.id.name),
+                OWN_MANAGER,
+                &body,
+            )
+            .await?;
+        Ok(())
+    }
+
+    pub(super) fn hand(&self, sync: &Sync) -> Arc<Hand> {
+        Arc::new(Hand {
+            server: self.rooms.server.clone(),
+            observer: self.rooms.observer.clone(),
+            identity: Identity::ServiceAccount {
+                namespace: Arc::clone(&self.id.namespace),
+                name: sync.spec.service_account_name.as_str().into(),
+            },
+            manager: self.id.manager.clone(),
+            applyset: self.id.applyset.clone(),
+            sync: self.id.full.clone(),
+            mailbox: Arc::clone(&self.mailbox),
+        })
+    }
+
+    pub(super) async fn execute(
+        &mut self,
+        sync: &Sync,
+        inputs: &Arc<Inputs>,
+        steps: &[Step],
+        head: &Head,
+        next: &mut SyncStatus,
+        generation: i64,
+    ) -> Attempt {
+        let mut attempt = Attempt::default();
+        if steps.is_empty() {
+            return attempt;
+        }
+        let progress = tokio::spawn({
+            let (server, namespace, name) = (
+                self.rooms.server.clone(),
+                Arc::clone(&self.id.namespace),
+                Arc::clone(&self.id.name),
+            );
+            let mut working = next.clone();
+            let message = format!("Applying {} objects of {}.", steps.len(), head.revision.short());
+            status::conclude(&mut working, generation, Verdict::Working { message });
+            async move {
+                tokio::time::sleep(SILENT_WORK).await;
+                let _ = status::write(&server, &namespace, &name, &working).await;
+            }
+        });
+        let ring = self.rooms.context.keys.borrow().clone();
+        let (hand, checkpoint) = (self.hand(sync), &mut self.checkpoint);
+        attempt.lost = hand
+            .apply(inputs, steps, &head.snapshot, &ring, |sent| {
+                attempt_done(&mut attempt.done, checkpoint, inputs, sent)
+            })
+            .await;
+        if progress.is_finished() {
+            // What stands in the status now is not what we last said.
+            self.status.conditions.clear();
+        }
+        progress.abort();
+        let _ = progress.await;
+        let done = std::mem::take(&mut attempt.done);
+        attempt.counts = done.counts;
+        attempt.failures = done.failures;
+        if let Some(lost) = &attempt.lost {
+            let message = format!(
+                "{lost}; {} of {} objects are not applied yet",
+                steps.len() - done.answered,
+                steps.len()
+            );
+            let said = report(None, None, &message, lost.hint());
+            attempt.failures.push(Failure {
+                report: said,
+                transient: true,
+            });
+        }
+        attempt
+    }
+
+    pub(super) async fn prune(
+        &mut self,
+        sync: &Sync,
+        plan: &Plan,
+        catalog: &apply::Catalog,
+        attempt: &mut Attempt,
+    ) {
+        let hand = self.hand(sync);
+        let mut order: Vec<&Key> = plan.prune.iter().collect();
+        // The reverse of apply order: what needs others goes before what it needs.
+        order.sort_by_key(|key| std::cmp::Reverse(manifest::Phase::of(&key.kind.group, &key.kind.kind)));
+        for key in order {
+            let Some(info) = catalog.preferred(&key.kind) else {
+                // Its kind is gone, and so is the object.
+                self.checkpoint.remove(key);
+                continue;
+            };
+            let uid = self
+                .checkpoint
+                .records()
+                .get(key)
+                .and_then(|record| record.uid.clone());
+            match hand.prune(info, key, uid.as_deref()).await {
+                Ok(outcome) => {
+                    self.checkpoint.remove(key);
+                    if outcome == DeleteOutcome::Deleted {
+                        attempt.counts.pruned += 1;
+                    }
+                }
+                Err(error) => {
+                    let message = format!("left Git and cannot be deleted: {error}");
+                    attempt.failures.push(Failure::of(
+                        key,
+                        None,
+                        &message,
+                        error.hint(),
+                        error.is_transient(),
+                    ));
+                }
+            }
+        }
+        self.rooms
+            .context
+            .metrics
+            .objects_pruned
+            .inc_by(attempt.counts.pruned.into());
+    }
+
+    pub(super) fn forget(&mut self, plan: &Plan) {
+        for key in &plan.forget {
+            self.checkpoint.remove(key);
+            self.rooms.observer.release(key);
+        }
+        if self.checkpoint.is_dirty() {
+            self.save_at.get_or_insert(Instant::now() + SAVE_AFTER_PASS);
+        }
+    }
+}
+
+/// What an attempt came to.
+#[derive(Default)]
+pub(super) struct Attempt {
+    pub(super) counts: Counts,
+    pub(super) failures: Vec<Failure>,
+    lost: Option<ApiError>,
+    done: Done,
+}
+
+/// What the answers so far came to.
+#[derive(Default)]
+pub(super) struct Done {
+    counts: Counts,
+    pub(super) failures: Vec<Failure>,
+    answered: usize,
+}
+
+pub(super) fn attempt_done(done: &mut Done, checkpoint: &mut Checkpoint, inputs: &Inputs, sent: Sent) {
+    done.answered += 1;
+    match sent.result {
+        Ok((applied, effect)) => {
+            match effect {
+                Effect::Created => done.counts.created += 1,
+                Effect::Changed => done.counts.changed += 1,
+                Effect::Unchanged => done.counts.unchanged += 1,
+            }
+            let desired = &inputs.desired[sent.step.desired];
+            let record = Record {
+                uid: Some(applied.live.uid),
+                owned: applied.live.owned,
+                digest: desired.digest,
+            };
+            checkpoint.set(desired.key.clone(), record);
+        }
+        Err(failure) => done.failures.push(failure),
+    }
+}

@@ -1,0 +1,197 @@
+//! The request body of one object: the only room where plaintext exists, from opening to the request.
+
+use super::inputs::{Form, Wanted, source_annotation};
+use crds::{annotation, label};
+use manifest::Manifest;
+use sealing::{KeyRing, SealedSecret};
+use serde_json::{Map, Value};
+use zeroize::{Zeroize, Zeroizing};
+
+/// What every body of a Sync carries.
+pub(super) struct Marks<'a> {
+    /// The id of the Sync's ApplySet.
+    pub(super) applyset: &'a str,
+    /// `namespace/name` of the Sync.
+    pub(super) sync: &'a str,
+}
+
+/// Why no body could be made. Never holds a value.
+pub(super) struct Refusal {
+    pub(super) message: String,
+    pub(super) hint: &'static str,
+}
+
+/// Makes the body of `wanted` from what Git holds, in the namespace that was resolved.
+pub(super) fn make(
+    wanted: &Wanted,
+    manifest: Manifest,
+    namespace: Option<&str>,
+    marks: &Marks<'_>,
+    ring: &KeyRing,
+) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+    let source = source_annotation(marks.sync, wanted);
+    match wanted.form {
+        Form::Sealed => {
+            let mut opened = open(&manifest.object, namespace.unwrap_or_default(), ring)?;
+            mark(opened.metadata_mut(), namespace, marks, source);
+            Ok(opened.write_json())
+        }
+        Form::Plain | Form::PlainSecret => {
+            let mut object = manifest.object;
+            if wanted.form == Form::PlainSecret {
+                string_data_to_data(&mut object)?;
+            }
+            if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+                for server_side in [
+                    "managedFields",
+                    "resourceVersion",
+                    "uid",
+                    "creationTimestamp",
+                    "generation",
+                    "selfLink",
+                ] {
+                    metadata.remove(server_side);
+                }
+                mark(metadata, namespace, marks, source);
+            }
+            let body = Zeroizing::new(object.to_string().into_bytes());
+            if wanted.form == Form::PlainSecret {
+                wipe(&mut object);
+            }
+            Ok(body)
+        }
+    }
+}
+
+fn open(object: &Value, namespace: &str, ring: &KeyRing) -> Result<sealing::Opened, Refusal> {
+    let sealed = SealedSecret::parse(object).map_err(|problems| Refusal {
+        message: joined(&problems),
+        hint: "seal the Secret again with `signet seal`, or restore the field from Git's history",
+    })?;
+    sealed.open(ring, namespace).map_err(|problems| Refusal {
+        message: joined(&problems),
+        hint: "seal the value again for this namespace and name with `signet seal`, with this cluster's certificate \
+               (`signet cert`)",
+    })
+}
+
+fn joined(problems: &[impl ToString]) -> String {
+    let shown: Vec<_> = problems.iter().take(5).map(ToString::to_string).collect();
+    let more = problems.len().saturating_sub(5);
+    let tail = if more > 0 {
+        format!("; and {more} more")
+    } else {
+        String::new()
+    };
+    format!("{}{tail}", shown.join("; "))
+}
+
+fn mark(metadata: &mut Map<String, Value>, namespace: Option<&str>, marks: &Marks<'_>, source: String) {
+    if let Some(namespace) = namespace {
+        metadata.insert("namespace".into(), namespace.into());
+    }
+    entry(metadata, "labels").insert(label::APPLYSET_PART_OF.into(), marks.applyset.into());
+    entry(metadata, "annotations").insert(annotation::SOURCE.into(), source.into());
+}
+
+fn entry<'a>(metadata: &'a mut Map<String, Value>, name: &str) -> &'a mut Map<String, Value> {
+    let slot = metadata.entry(name).or_insert(Value::Null);
+    if !slot.is_object() {
+        *slot = Value::Object(Map::new());
+    }
+    match slot {
+        Value::Object(map) => map,
+        // It was made an object above.
+        _ => unreachable!("an object"),
+    }
+}
+
+/// Moves `stringData` into `data`: server-side apply would own `stringData`, and an edit of `data` would go unseen.
+fn string_data_to_data(object: &mut Value) -> Result<(), Refusal> {
+    use base64::Engine;
+    let refusal = |path: &str| Refusal {
+        message: format!("{path} must be an object of strings"),
+        hint: "correct the Secret in Git; better, seal it with `signet seal`",
+    };
+    let Some(fields) = object.as_object_mut() else {
+        return Ok(());
+    };
+    let strings = match fields.remove("stringData") {
+        None | Some(Value::Null) => return Ok(()),
+        Some(Value::Object(strings)) => strings,
+        Some(_) => return Err(refusal("stringData")),
+    };
+    let data = fields.entry("data").or_insert(Value::Null);
+    if data.is_null() {
+        *data = Value::Object(Map::new());
+    }
+    let Value::Object(data) = data else {
+        return Err(refusal("data"));
+    };
+    for (key, value) in strings {
+        let Value::String(mut text) = value else {
+            return Err(refusal("stringData"));
+        };
+        data.insert(
+            key,
+            base64::prelude::BASE64_STANDARD.encode(text.as_bytes()).into(),
+        );
+        text.zeroize();
+    }
+    Ok(())
+}
+
+/// Wipes every string of a Secret's object before it is dropped.
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(fields) => fields.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn string_data_wins_over_data_as_the_api_server_has_it() {
+        let mut secret = json!({"data": {"a": "b2xk", "b": "Yg=="}, "stringData": {"a": "new"}});
+        assert!(string_data_to_data(&mut secret).is_ok());
+        assert_eq!(secret, json!({"data": {"a": "bmV3", "b": "Yg=="}}));
+    }
+
+    #[test]
+    fn a_malformed_secret_is_refused_without_its_content() {
+        for mut secret in [
+            json!({"stringData": "hunter2"}),
+            json!({"stringData": {"a": ["hunter2"]}}),
+            json!({"data": "hunter2", "stringData": {"a": "x"}}),
+        ] {
+            let refusal = string_data_to_data(&mut secret).unwrap_err();
+            assert!(!refusal.message.contains("hunter2"), "{}", refusal.message);
+        }
+    }
+
+    #[test]
+    fn marks_replace_what_git_says_of_them() {
+        let mut metadata = json!({"name": "a", "labels": null, "annotations": {"x": "y"}});
+        let marks = Marks {
+            applyset: "applyset-x-v1",
+            sync: "n/s",
+        };
+        mark(
+            metadata.as_object_mut().unwrap(),
+            Some("n"),
+            &marks,
+            "n/s:f#1".into(),
+        );
+        assert_eq!(
+            metadata,
+            json!({"name": "a", "namespace": "n", "labels": {"applyset.kubernetes.io/part-of": "applyset-x-v1"},
+                "annotations": {"x": "y", "signet.dev/source": "n/s:f#1"}})
+        );
+    }
+}

@@ -1,0 +1,322 @@
+//! Sends what a plan says: phase by phase, many at once within a phase, every failure kept.
+
+use super::body::{self, Marks};
+use super::inputs::Inputs;
+use super::report::Failure;
+use crate::observe::{Mailbox, Observer};
+use apply::plan::Step;
+use apply::{ApiError, Applied, DeleteOutcome, ErrorKind, Identity, Key, KindInfo, Server, applyset};
+use futures::stream::{self, StreamExt};
+use render::{Limits, Loader};
+use sealing::KeyRing;
+use source::Snapshot;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use zeroize::Zeroizing;
+
+/// Requests of one Sync under way at once; the whole controller has a bound of its own.
+const AT_ONCE: usize = 32;
+/// How often a request is sent again because the API server asked for patience.
+const PATIENCE: u32 = 5;
+
+/// As whom, and for whom, objects are applied.
+pub(super) struct Hand {
+    pub(super) server: Server,
+    pub(super) observer: Observer,
+    pub(super) identity: Identity,
+    pub(super) manager: String,
+    pub(super) applyset: String,
+    /// `namespace/name` of the Sync.
+    pub(super) sync: String,
+    pub(super) mailbox: Arc<Mailbox>,
+}
+
+/// What became of one step.
+pub(super) struct Sent {
+    pub(super) step: Step,
+    pub(super) result: Result<(Applied, Effect), Failure>,
+}
+
+/// What an apply did to the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    Created,
+    Changed,
+    Unchanged,
+}
+
+/// A step whose body is made, or why it could not be.
+type Made = (Step, Result<Zeroizing<Vec<u8>>, Failure>);
+
+impl Hand {
+    /// Applies `steps`, which are in phase order. `done` is told of each answer as it comes. Stops sending when the API
+    /// server cannot be reached; what was not sent has no answer.
+    pub(super) async fn apply(
+        self: &Arc<Self>,
+        inputs: &Arc<Inputs>,
+        steps: &[Step],
+        snapshot: &Snapshot,
+        ring: &Arc<KeyRing>,
+        mut done: impl FnMut(Sent),
+    ) -> Option<ApiError> {
+        let mut broken_namespaces: HashSet<Arc<str>> = HashSet::new();
+        let cut = Arc::new(AtomicBool::new(false));
+        let mut lost: Option<ApiError> = None;
+        for phase in steps.chunk_by(|a, b| inputs.wanted[a.desired].phase == inputs.wanted[b.desired].phase) {
+            let mut waiting = Vec::new();
+            let mut ready = Vec::with_capacity(phase.len());
+            for step in phase {
+                let key = &inputs.desired[step.desired].key;
+                match key
+                    .namespace
+                    .as_ref()
+                    .filter(|namespace| broken_namespaces.contains(*namespace))
+                {
+                    Some(namespace) => {
+                        waiting.push((*step, format!("waits for Namespace {namespace}, which failed")))
+                    }
+                    None => ready.push(*step),
+                }
+            }
+            for (step, message) in waiting {
+                let (key, origin) = (
+                    &inputs.desired[step.desired].key,
+                    &inputs.wanted[step.desired].item.origin,
+                );
+                let failure = Failure::of(key, Some(origin), &message, "mend the Namespace first", false);
+                done(Sent {
+                    step,
+                    result: Err(failure),
+                });
+            }
+            let mut answers = self.phase(inputs, &ready, snapshot, ring, &cut);
+            while let Some((step, answer)) = answers.recv().await {
+                let result = match answer {
+                    Ok(applied) => Ok(applied),
+                    Err(Answer::Refused(failure)) => Err(failure),
+                    Err(Answer::Lost(error)) => {
+                        lost = Some(error);
+                        continue;
+                    }
+                };
+                let key = &inputs.desired[step.desired].key;
+                if result.is_err() && &*key.kind.kind == "Namespace" && key.kind.group.is_empty() {
+                    broken_namespaces.insert(Arc::clone(&key.name));
+                }
+                done(Sent { step, result });
+            }
+            if lost.is_some() {
+                break;
+            }
+        }
+        lost
+    }
+
+    /// Sends one phase. Bodies are made on blocking threads, a few ahead of what is sent, so that opened Secrets do not
+    /// pile up in memory.
+    fn phase(
+        self: &Arc<Self>,
+        inputs: &Arc<Inputs>,
+        steps: &[Step],
+        snapshot: &Snapshot,
+        ring: &Arc<KeyRing>,
+        cut: &Arc<AtomicBool>,
+    ) -> mpsc::Receiver<(Step, Answered)> {
+        let (made_sender, made) = mpsc::channel::<Made>(AT_ONCE);
+        let threads = std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(steps.len())
+            .max(1);
+        for part in steps.chunks(steps.len().div_ceil(threads).max(1)) {
+            let (hand, inputs, part, sender) = (
+                Arc::clone(self),
+                Arc::clone(inputs),
+                part.to_vec(),
+                made_sender.clone(),
+            );
+            let (snapshot, ring, cut) = (snapshot.clone(), Arc::clone(ring), Arc::clone(cut));
+            tokio::task::spawn_blocking(move || {
+                let mut loader = Loader::new(snapshot, Limits::default());
+                for step in part {
+                    if cut.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let body = hand.make(&inputs, step, &mut loader, &ring);
+                    if sender.blocking_send((step, body)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(made_sender);
+        let (answer_sender, answers) = mpsc::channel(AT_ONCE);
+        let (hand, inputs, cut) = (Arc::clone(self), Arc::clone(inputs), Arc::clone(cut));
+        tokio::spawn(async move {
+            let made = stream::unfold(made, |mut made| async move {
+                made.recv().await.map(|one| (one, made))
+            });
+            let mut sent = std::pin::pin!(
+                made.map(|(step, body)| {
+                    let (hand, inputs, cut) = (&hand, &inputs, &cut);
+                    async move {
+                        let answer = match body {
+                            Err(failure) => Err(Answer::Refused(failure)),
+                            Ok(_) if cut.load(Ordering::Relaxed) => return None,
+                            Ok(body) => hand.send(inputs, step, body).await,
+                        };
+                        if matches!(answer, Err(Answer::Lost(_))) {
+                            cut.store(true, Ordering::Relaxed);
+                        }
+                        Some((step, answer))
+                    }
+                })
+                .buffer_unordered(AT_ONCE)
+            );
+            while let Some(answer) = sent.next().await {
+                if let Some(answer) = answer
+                    && answer_sender.send(answer).await.is_err()
+                {
+                    break;
+                }
+            }
+        });
+        answers
+    }
+
+    fn make(
+        &self,
+        inputs: &Inputs,
+        step: Step,
+        loader: &mut Loader,
+        ring: &KeyRing,
+    ) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let (wanted, key) = (&inputs.wanted[step.desired], &inputs.desired[step.desired].key);
+        let origin = Some(&wanted.item.origin);
+        let manifest = loader
+            .load(&wanted.item)
+            .map_err(|error| Failure::of(key, origin, &error.to_string(), error.hint(), true))?;
+        let marks = Marks {
+            applyset: &self.applyset,
+            sync: &self.sync,
+        };
+        body::make(wanted, manifest, key.namespace.as_deref(), &marks, ring)
+            .map_err(|refusal| Failure::of(key, origin, &refusal.message, refusal.hint, false))
+    }
+
+    /// Applies one object. Fields that others own are taken over, but not those of another Sync.
+    async fn send(&self, inputs: &Inputs, step: Step, mut body: Zeroizing<Vec<u8>>) -> Answered {
+        let (wanted, key) = (&inputs.wanted[step.desired], &inputs.desired[step.desired].key);
+        let before = self.observer.live(key);
+        self.observer.begin(key);
+        let mut force = false;
+        let mut tries = 0;
+        let result = loop {
+            // The copy is wiped by the allocator when the request is done with it (`zeroizing_alloc`).
+            let copy = if force {
+                std::mem::take(&mut *body)
+            } else {
+                body.to_vec()
+            };
+            let result = self
+                .server
+                .apply(&self.identity, &wanted.info, key, &self.manager, force, copy)
+                .await;
+            match &result {
+                Err(error) if error.kind == ErrorKind::Conflict && !force && !claimed_by_a_sync(error) => {
+                    force = true
+                }
+                Err(error) if error.kind == ErrorKind::TooManyRequests && tries < PATIENCE && !force => {
+                    tries += 1;
+                    tokio::time::sleep(error.retry_after.unwrap_or(Duration::from_secs(1))).await;
+                }
+                _ => break result,
+            }
+        };
+        match result {
+            Ok(applied) => {
+                self.observer
+                    .finish(key, &self.mailbox, Some(applied.live.clone()));
+                let effect = match (applied.created, before) {
+                    (true, _) => Effect::Created,
+                    (false, Some(before)) if before.resource_version == applied.live.resource_version => {
+                        Effect::Unchanged
+                    }
+                    (false, _) => Effect::Changed,
+                };
+                Ok((applied, effect))
+            }
+            Err(error) => {
+                self.observer.finish(key, &self.mailbox, None);
+                if error.kind == ErrorKind::Unavailable {
+                    return Err(Answer::Lost(error));
+                }
+                let origin = Some(&wanted.item.origin);
+                let message = if claimed_by_a_sync(&error) {
+                    format!("{}, which is another Sync", error.message)
+                } else {
+                    error.message.clone()
+                };
+                Err(Answer::Refused(Failure::of(
+                    key,
+                    origin,
+                    &message,
+                    error.hint(),
+                    error.is_transient(),
+                )))
+            }
+        }
+    }
+
+    /// Deletes one object that left Git, if it is still the one that was recorded with `uid`.
+    pub(super) async fn prune(
+        &self,
+        info: &KindInfo,
+        key: &Key,
+        uid: Option<&str>,
+    ) -> Result<DeleteOutcome, ApiError> {
+        let mut live = self.observer.live(key);
+        // Whatever happens now to this object is our own doing.
+        self.observer.release(key);
+        for _ in 0..3 {
+            let known = match live.take() {
+                Some(live) => live,
+                None => match self.server.look(&self.identity, info, key, &self.manager).await? {
+                    Some(live) => live,
+                    None => return Ok(DeleteOutcome::Gone),
+                },
+            };
+            if uid.is_some_and(|uid| uid != &*known.uid) {
+                return Ok(DeleteOutcome::NotOurs);
+            }
+            match self.server.delete(&self.identity, info, key, &known).await {
+                // It changed since it was seen: look again, and delete what is there if it is still the same object.
+                Err(error) if error.kind == ErrorKind::Precondition => {}
+                outcome => return outcome,
+            }
+        }
+        Err(ApiError::unavailable(
+            "the object keeps changing while it is deleted",
+        ))
+    }
+}
+
+/// An answer to a step.
+type Answered = Result<(Applied, Effect), Answer>;
+
+/// Why a step has no result.
+enum Answer {
+    /// The object is refused.
+    Refused(Failure),
+    /// The API server cannot be reached.
+    Lost(ApiError),
+}
+
+fn claimed_by_a_sync(error: &ApiError) -> bool {
+    error
+        .conflicts
+        .iter()
+        .any(|conflict| conflict.manager.starts_with(applyset::MANAGER_PREFIX))
+}

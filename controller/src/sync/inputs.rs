@@ -1,0 +1,298 @@
+//! From what a directory renders to what a Sync wants: kinds resolved, namespaces filled in, duplicates refused. Pure.
+
+use super::report::{Failure, report};
+use apply::checkpoint::InputDigest;
+use apply::plan::Desired;
+use apply::{Catalog, GroupKind, Key, KindInfo};
+use crds::{ObjectReport, PlaintextSecrets, SyncSpec};
+use manifest::Phase;
+use render::{Item, Rendered};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// How an object's body is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As Git has it.
+    Plain,
+    /// A Secret that stands in Git in plain text.
+    PlainSecret,
+    /// A SealedSecret of bitnami.com, to be opened.
+    Sealed,
+}
+
+/// An object that a Sync wants.
+pub(super) struct Wanted {
+    pub(super) item: Item,
+    pub(super) info: Arc<KindInfo>,
+    pub(super) form: Form,
+    pub(super) phase: Phase,
+}
+
+/// What a Sync wants, in apply order; `desired[i]` is made from `wanted[i]`.
+#[derive(Default)]
+pub(super) struct Inputs {
+    pub(super) wanted: Vec<Wanted>,
+    pub(super) desired: Vec<Desired>,
+    /// Refused before anything is sent.
+    pub(super) failures: Vec<Failure>,
+    /// Applied, but worth a word.
+    pub(super) warnings: Vec<ObjectReport>,
+    /// Whether a kind is missing that a definition of this very Sync brings.
+    pub(super) awaits_definitions: bool,
+    /// Everything else that has to be known to be wanted still, although it is not applied.
+    pub(super) held: Vec<Key>,
+    by_key: HashMap<Key, usize>,
+}
+
+impl Inputs {
+    pub(super) fn find(&self, key: &Key) -> Option<usize> {
+        self.by_key.get(key).copied()
+    }
+}
+
+/// What every object of a Sync has in common.
+pub(super) struct Frame<'a> {
+    pub(super) spec: &'a SyncSpec,
+    /// `namespace/name` of the Sync.
+    pub(super) sync: &'a str,
+    pub(super) namespace: &'a str,
+    pub(super) digest_key: &'a [u8; 32],
+}
+
+pub(super) fn resolve(rendered: &Rendered, catalog: &Catalog, frame: &Frame<'_>) -> Inputs {
+    let mut inputs = Inputs::default();
+    for problem in &rendered.problems {
+        let place = match (problem.document, problem.line) {
+            (Some(document), Some(line)) => format!("{} document {document}, line {line}", problem.file),
+            (Some(document), None) => format!("{} document {document}", problem.file),
+            (None, Some(line)) => format!("{}, line {line}", problem.file),
+            (None, None) => problem.file.clone(),
+        };
+        let mut said = report(None, None, &problem.message, &problem.hint);
+        said.source = crate::text::bounded_bytes(&place, 512);
+        inputs.failures.push(Failure::permanent(said));
+    }
+    let mut names = Interner::default();
+    let mut found: HashMap<Key, Vec<Wanted>> = HashMap::new();
+    for item in &rendered.items {
+        match look_up(item, catalog, frame, &mut names) {
+            Ok((key, wanted)) => found.entry(key).or_default().push(wanted),
+            Err(missing) => {
+                let defined = defines(rendered, &item.id.gvk.group, &item.id.gvk.kind);
+                inputs.awaits_definitions |= defined;
+                inputs.failures.push(missing.failure(item, defined));
+            }
+        }
+    }
+    let mut single: Vec<(Key, Wanted)> = Vec::with_capacity(found.len());
+    for (key, mut of_key) in found {
+        if of_key.len() > 1 {
+            of_key.sort_by(|a, b| a.item.origin.cmp(&b.item.origin));
+            let places: Vec<_> = of_key.iter().map(|w| w.item.origin.to_string()).take(4).collect();
+            let message = format!(
+                "{} documents make this object: {}",
+                of_key.len(),
+                places.join("; ")
+            );
+            inputs
+                .failures
+                .push(Failure::of(&key, None, &message, "keep one of them", false));
+            inputs.held.push(key);
+        } else if let Some(wanted) = of_key.pop() {
+            single.push((key, wanted));
+        }
+    }
+    single.sort_by(|a, b| (a.1.phase, &a.0).cmp(&(b.1.phase, &b.0)));
+    for (key, wanted) in single {
+        if wanted.form == Form::PlainSecret && !admit_plaintext(&key, &wanted, frame, &mut inputs) {
+            inputs.held.push(key);
+            continue;
+        }
+        let digest = digest(&key, &wanted, frame);
+        inputs.by_key.insert(key.clone(), inputs.desired.len());
+        inputs.desired.push(Desired { key, digest });
+        inputs.wanted.push(wanted);
+    }
+    inputs
+}
+
+/// Whether a plain-text Secret may be applied.
+fn admit_plaintext(key: &Key, wanted: &Wanted, frame: &Frame<'_>, inputs: &mut Inputs) -> bool {
+    let hint = "seal it with `signet seal`, commit the result in its place, and change the value at its source: Git's \
+                history keeps the plain text";
+    let said = report(
+        Some(key),
+        Some(&wanted.item.origin),
+        "this Secret stands in Git in plain text",
+        hint,
+    );
+    match frame.spec.plaintext_secrets {
+        PlaintextSecrets::Allow => true,
+        PlaintextSecrets::Warn => {
+            inputs.warnings.push(said);
+            true
+        }
+        PlaintextSecrets::Refuse => {
+            inputs.failures.push(Failure::permanent(said));
+            false
+        }
+    }
+}
+
+/// A kind or version that the API server does not serve.
+struct Missing {
+    served: Vec<String>,
+}
+
+impl Missing {
+    fn failure(&self, item: &Item, defined_here: bool) -> Failure {
+        let gvk = &item.id.gvk;
+        let (message, hint) = if defined_here {
+            let message = format!("waits until the API server serves kind {}", gvk.kind);
+            (
+                message,
+                "its definition is part of this Sync; this is tried again by itself".to_owned(),
+            )
+        } else if self.served.is_empty() {
+            let message = format!(
+                "the API server does not know kind {} of {}",
+                gvk.kind,
+                gvk.api_version()
+            );
+            (
+                message,
+                "correct apiVersion and kind, or install its CustomResourceDefinition".to_owned(),
+            )
+        } else {
+            let message = format!(
+                "the API server does not serve kind {} in {}",
+                gvk.kind,
+                gvk.api_version()
+            );
+            (message, format!("it serves {}", self.served.join(", ")))
+        };
+        let mut said = report(None, Some(&item.origin), &message, &hint);
+        said.object = item.id.to_string();
+        Failure {
+            report: said,
+            transient: defined_here,
+        }
+    }
+}
+
+fn look_up(
+    item: &Item,
+    catalog: &Catalog,
+    frame: &Frame<'_>,
+    names: &mut Interner,
+) -> Result<(Key, Wanted), Missing> {
+    let gvk = &item.id.gvk;
+    let (group, version, kind, form) = match (&*gvk.group, &*gvk.kind) {
+        ("bitnami.com", "SealedSecret") => ("", "v1", "Secret", Form::Sealed),
+        ("", "Secret") => ("", &*gvk.version, "Secret", Form::PlainSecret),
+        (group, kind) => (group, &*gvk.version, kind, Form::Plain),
+    };
+    let Some(info) = catalog.resolve(group, version, kind) else {
+        let served = catalog
+            .versions(group, kind)
+            .iter()
+            .map(|info| info.api_version())
+            .collect();
+        return Err(Missing { served });
+    };
+    let namespace = info.namespaced.then(|| {
+        let default = frame.spec.target_namespace.as_deref().unwrap_or(frame.namespace);
+        names.get(item.id.namespace.as_deref().unwrap_or(default))
+    });
+    let key = Key {
+        kind: Arc::clone(&info.kind),
+        namespace,
+        name: (&*item.id.name).into(),
+    };
+    let phase = Phase::of(&gvk.group, &gvk.kind);
+    Ok((
+        key,
+        Wanted {
+            item: item.clone(),
+            info: Arc::clone(info),
+            form,
+            phase,
+        },
+    ))
+}
+
+/// Whether a definition among the rendered objects could bring this kind. By name only: bodies are not loaded yet.
+fn defines(rendered: &Rendered, group: &str, kind: &str) -> bool {
+    let singular = kind.to_lowercase();
+    // Every plural that is formed by rule starts with the singular less its last letter.
+    let stem = &singular[..singular.char_indices().last().map_or(0, |(at, _)| at)];
+    rendered.items.iter().any(|item| {
+        &*item.id.gvk.kind == "CustomResourceDefinition"
+            && item
+                .id
+                .name
+                .split_once('.')
+                .is_some_and(|(plural, of)| of == group && plural.starts_with(stem))
+    })
+}
+
+/// A keyed digest of all that the object's body is made of, sealed values still sealed.
+fn digest(key: &Key, wanted: &Wanted, frame: &Frame<'_>) -> InputDigest {
+    let source = source_annotation(frame.sync, wanted);
+    let parts: [&[u8]; 4] = [
+        &wanted.item.digest,
+        key.namespace.as_deref().unwrap_or_default().as_bytes(),
+        wanted.info.version.as_bytes(),
+        source.as_bytes(),
+    ];
+    InputDigest::keyed(frame.digest_key, &parts)
+}
+
+/// What `signet.dev/source` says of an object: not the commit, which would rewrite everything.
+pub(super) fn source_annotation(sync: &str, wanted: &Wanted) -> String {
+    let origin = &wanted.item.origin;
+    match origin.item {
+        Some(item) => format!("{sync}:{}#{}.{item}", origin.file, origin.document),
+        None => format!("{sync}:{}#{}", origin.file, origin.document),
+    }
+}
+
+/// Each namespace's name once.
+#[derive(Default)]
+struct Interner(HashMap<String, Arc<str>>);
+
+impl Interner {
+    fn get(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(name) {
+            return Arc::clone(known);
+        }
+        let shared: Arc<str> = name.into();
+        self.0.insert(name.into(), Arc::clone(&shared));
+        shared
+    }
+}
+
+/// The kinds of what is wanted and of what is recorded, each once.
+pub(super) fn kinds<'a>(
+    inputs: &Inputs,
+    recorded: impl Iterator<Item = &'a Key>,
+    catalog: &Catalog,
+) -> Vec<Arc<KindInfo>> {
+    let mut kinds: HashMap<Arc<GroupKind>, Arc<KindInfo>> = HashMap::new();
+    for wanted in &inputs.wanted {
+        kinds
+            .entry(Arc::clone(&wanted.info.kind))
+            .or_insert_with(|| Arc::clone(&wanted.info));
+    }
+    for key in recorded {
+        if !kinds.contains_key(&key.kind)
+            && let Some(info) = catalog.preferred(&key.kind)
+        {
+            kinds.insert(Arc::clone(&info.kind), Arc::clone(info));
+        }
+    }
+    let mut kinds: Vec<_> = kinds.into_values().collect();
+    kinds.sort_by(|a, b| a.kind.cmp(&b.kind));
+    kinds
+}

@@ -1,0 +1,322 @@
+//! One pass of a Sync: from what woke it to what is to be done.
+
+use super::inputs::{self, Frame};
+use super::status::{self, Verdict};
+use super::worker::{End, SAVE_AFTER_PASS, Settled, Worker};
+use crate::observe::WatchState;
+use crate::repository::{Head, SourceState};
+use apply::LiveMeta;
+use apply::plan::{self, PrunePolicy};
+use crds::{Sync, SyncStatus, annotation};
+use kube::ResourceExt;
+use render::{Limits, RenderError, Rendered};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a first listing of watches may hold up a pass.
+const WATCHES_WAIT: Duration = Duration::from_secs(10);
+
+impl Worker {
+    /// One whole pass, from snapshot to status.
+    pub(super) async fn pass(&mut self) -> End {
+        let sync = self.spec.borrow_and_update().clone();
+        let generation = sync.metadata.generation.unwrap_or_default();
+        let request = sync
+            .annotations()
+            .get(annotation::REQUESTED_AT)
+            .cloned()
+            .unwrap_or_default();
+        let requested = request != self.status.last_handled_request;
+        let mut next = self.status.clone();
+        next.last_handled_request.clone_from(&request);
+        if sync.metadata.deletion_timestamp.is_some() {
+            return End::Wait;
+        }
+        if sync.spec.suspend {
+            status::conclude(&mut next, generation, Verdict::Suspended);
+            self.settled = None;
+            return self.say(next).await.unwrap_or(End::Wait);
+        }
+        if sync.spec.cluster_ref.is_some() {
+            let message = "spec.clusterRef: remote clusters are not supported yet; remove it.".into();
+            status::conclude(
+                &mut next,
+                generation,
+                Verdict::Stalled {
+                    reason: "NotSupported",
+                    message,
+                },
+            );
+            return self.say(next).await.unwrap_or(End::Wait);
+        }
+        let repository = sync.spec.source_ref.name.clone();
+        // A request is about the newest commit: it is handled when the Repository has looked, which wakes us.
+        let source = self
+            .rooms
+            .context
+            .heads
+            .get(&(self.id.namespace.to_string(), repository.clone()));
+        let head = match source {
+            SourceState::Ready(head) | SourceState::Failed { last: Some(head), .. } => head,
+            SourceState::Unknown => return End::Wait,
+            SourceState::Missing => {
+                let message = format!(
+                    "There is no Repository {repository} in namespace {}.",
+                    self.id.namespace
+                );
+                return self
+                    .fail(next, generation, "SourceMissing", message, End::Wait)
+                    .await;
+            }
+            SourceState::Failed { message, last: None } => {
+                let message = format!("Repository {repository} has no commit to apply: {message}");
+                return self
+                    .fail(next, generation, "SourceFailed", message, End::Wait)
+                    .await;
+            }
+        };
+        let tree = {
+            let (snapshot, path) = (head.snapshot.clone(), sync.spec.path.clone());
+            tokio::task::spawn_blocking(move || snapshot.tree_id(&path)).await
+        };
+        let tree = match tree {
+            Ok(Ok(tree)) => tree,
+            Ok(Err(error)) => {
+                self.settled = None;
+                next.last_attempted_revision = Some(head.revision.clone());
+                let error = RenderError::from(error);
+                let message = format!(
+                    "Path {} of {}: {error}; {}.",
+                    sync.spec.path,
+                    head.revision.short(),
+                    error.hint()
+                );
+                return self
+                    .fail(next, generation, "PathUnreadable", message, End::Wait)
+                    .await;
+            }
+            Err(_) => return End::Retry { transient: true },
+        };
+        let now = Settled { tree, generation };
+        if self.settled.as_ref() == Some(&now) && !requested {
+            return End::Done;
+        }
+        let (namespace, account) = (&self.id.namespace, &sync.spec.service_account_name);
+        match self.rooms.server.service_account_exists(namespace, account).await {
+            Ok(true) => {}
+            Ok(false) => {
+                self.settled = None;
+                let message = format!(
+                    "There is no service account {account} in namespace {namespace}; nothing is applied or deleted without it."
+                );
+                return self
+                    .fail(
+                        next,
+                        generation,
+                        "ServiceAccountMissing",
+                        message,
+                        End::Retry { transient: false },
+                    )
+                    .await;
+            }
+            Err(error) => {
+                let message = format!("Service account {account} cannot be looked up: {error}.");
+                let end = End::Retry {
+                    transient: error.is_transient(),
+                };
+                return self
+                    .fail(next, generation, "ServiceAccountUnknown", message, end)
+                    .await;
+            }
+        }
+        let rendered = match self.render(&head, &sync.spec.path, tree).await {
+            Ok(rendered) => rendered,
+            Err((message, hint)) => {
+                self.settled = None;
+                next.last_attempted_revision = Some(head.revision.clone());
+                let message = format!(
+                    "Path {} of {}: {message}; {hint}.",
+                    sync.spec.path,
+                    head.revision.short()
+                );
+                return self
+                    .fail(
+                        next,
+                        generation,
+                        "RenderFailed",
+                        message,
+                        End::Retry { transient: false },
+                    )
+                    .await;
+            }
+        };
+        self.sync(&sync, generation, head, rendered, now, next).await
+    }
+
+    /// The pass, once it is known what Git holds.
+    pub(super) async fn sync(
+        &mut self,
+        sync: &Sync,
+        generation: i64,
+        head: Head,
+        rendered: Arc<Rendered>,
+        now: Settled,
+        mut next: SyncStatus,
+    ) -> End {
+        let catalog = {
+            let known = self.rooms.kinds.current();
+            // An unknown kind may have come since the catalog was read.
+            let missing = |item: &render::Item| {
+                let gvk = &item.id.gvk;
+                &*gvk.group != "bitnami.com" && known.resolve(&gvk.group, &gvk.version, &gvk.kind).is_none()
+            };
+            if known.resolve("", "v1", "Namespace").is_none() || rendered.items.iter().any(missing) {
+                match self.rooms.kinds.refresh().await {
+                    Ok(fresh) => fresh,
+                    Err(error) => {
+                        let message = format!("The API server's kinds cannot be read: {error}.");
+                        return self
+                            .fail(
+                                next,
+                                generation,
+                                "DiscoveryFailed",
+                                message,
+                                End::Retry { transient: true },
+                            )
+                            .await;
+                    }
+                }
+            } else {
+                known
+            }
+        };
+        let frame = Frame {
+            spec: &sync.spec,
+            sync: &self.id.full,
+            namespace: &self.id.namespace,
+            digest_key: self.rooms.context.digest_key.expose(),
+        };
+        let inputs = Arc::new(inputs::resolve(&rendered, &catalog, &frame));
+        let kinds = inputs::kinds(&inputs, self.checkpoint.records().keys(), &catalog);
+        if !self.watches_ready(&kinds) {
+            return End::Wait;
+        }
+        self.expect_recorded();
+        let policy = PrunePolicy {
+            enabled: sync.spec.prune.enabled,
+            allow_empty: sync.spec.prune.allow_empty,
+        };
+        let observer = self.rooms.observer.clone();
+        let plan = plan::plan(
+            &inputs.desired,
+            self.checkpoint.records(),
+            |key| observer.seen(key),
+            policy,
+        );
+        self.inputs = Arc::clone(&inputs);
+        self.head = Some(head.clone());
+
+        let idle = plan.apply.is_empty()
+            && plan.prune.is_empty()
+            && inputs.failures.is_empty()
+            && plan.refusal.is_none();
+        let fresh_start = self.settled.is_none();
+        if idle && fresh_start && self.is_ready(generation) {
+            // After a restart: nothing differs, so nothing is said.
+            self.settled = Some(now);
+            self.forget(&plan);
+            return self.say(next).await.unwrap_or(End::Done);
+        }
+        next.last_attempted_revision = Some(head.revision.clone());
+        if !idle && let Err(error) = self.prepare(sync, &inputs, &plan, &kinds).await {
+            let message = format!("What is about to be applied could not be written down: {error}.");
+            return self
+                .fail(
+                    next,
+                    generation,
+                    "CheckpointFailed",
+                    message,
+                    End::Retry { transient: true },
+                )
+                .await;
+        }
+        let mut attempt = self
+            .execute(sync, &inputs, &plan.apply, &head, &mut next, generation)
+            .await;
+        attempt.counts.unchanged += u32::try_from(plan.unchanged).unwrap_or(u32::MAX);
+        attempt.failures.extend(inputs.failures.iter().cloned());
+        if attempt.failures.is_empty() {
+            self.prune(sync, &plan, &catalog, &mut attempt).await;
+        }
+        if attempt.failures.is_empty() && plan.refusal.is_none() {
+            self.forget(&plan);
+        }
+        if self.checkpoint.is_dirty() {
+            self.save_at.get_or_insert(Instant::now() + SAVE_AFTER_PASS);
+        }
+        self.conclude(generation, &head, now, &inputs, &plan, attempt, next)
+            .await
+    }
+
+    /// Renders the path, or takes what was rendered from the same tree.
+    pub(super) async fn render(
+        &mut self,
+        head: &Head,
+        path: &str,
+        tree: source::TreeId,
+    ) -> Result<Arc<Rendered>, (String, &'static str)> {
+        if let Some((known, rendered)) = &self.rendered
+            && *known == tree
+        {
+            return Ok(Arc::clone(rendered));
+        }
+        let (snapshot, path) = (head.snapshot.clone(), path.to_owned());
+        let rendered =
+            tokio::task::spawn_blocking(move || render::directory(&snapshot, &path, &Limits::default()));
+        match rendered.await {
+            Ok(Ok(rendered)) => {
+                let rendered = Arc::new(rendered);
+                self.rendered = Some((tree, Arc::clone(&rendered)));
+                Ok(rendered)
+            }
+            Ok(Err(error)) => Err((error.to_string(), error.hint())),
+            Err(_) => Err(("rendering ended abnormally".into(), "report this as a defect")),
+        }
+    }
+
+    /// Whether the watches of these kinds are listed; otherwise the first of them to be wakes this worker.
+    pub(super) fn watches_ready(&mut self, kinds: &[Arc<apply::KindInfo>]) -> bool {
+        let mut starting = false;
+        for info in kinds.iter().filter(|info| info.watchable) {
+            starting |= self.rooms.observer.follow(info, &self.mailbox) == WatchState::Starting;
+        }
+        if !starting {
+            self.waiting_since = None;
+            return true;
+        }
+        let since = *self.waiting_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < WATCHES_WAIT {
+            self.retry_at = Some(since + WATCHES_WAIT);
+            return false;
+        }
+        true
+    }
+
+    /// Tells the watches what the checkpoint knows, once.
+    pub(super) fn expect_recorded(&mut self) {
+        if std::mem::replace(&mut self.expected, true) {
+            return;
+        }
+        for (key, record) in self.checkpoint.records() {
+            if let (Some(uid), Some(owned)) = (&record.uid, record.owned) {
+                let live = LiveMeta {
+                    uid: uid.clone(),
+                    resource_version: 0,
+                    owned: Some(owned),
+                    deleting: false,
+                };
+                self.rooms.observer.expect(key, &self.mailbox, live);
+            }
+        }
+    }
+}

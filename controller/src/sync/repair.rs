@@ -1,0 +1,139 @@
+//! Drift: what the cluster changed is put back at once, unless somebody keeps changing it.
+
+use super::attempt::{Done, attempt_done};
+use super::worker::Worker;
+use crate::events::Severity;
+use crate::observe::Drift;
+use apply::Key;
+use apply::plan::{Reason, Step};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long changed records may wait before they are written. A repair changes little that a restart needs.
+const SAVE_AFTER_REPAIR: Duration = Duration::from_mins(1);
+/// Repairs of one object in quick succession before it counts as a fight.
+const FIGHT: u32 = 5;
+const FIGHT_WINDOW: Duration = Duration::from_secs(30);
+
+impl Worker {
+    /// Puts back what the cluster changed.
+    pub(super) async fn repair(&mut self, drifted: HashMap<Key, Drift>) {
+        let sync = self.spec.borrow().clone();
+        let Some(head) = self.head.clone().filter(|_| !sync.spec.suspend) else {
+            return;
+        };
+        let inputs = Arc::clone(&self.inputs);
+        let mut steps = Vec::new();
+        let mut why: HashMap<usize, Drift> = HashMap::new();
+        for key in drifted.into_keys() {
+            // It may have been put right meanwhile, or have left Git.
+            let (Some(drift), Some(desired)) = (self.rooms.observer.drift(&key), inputs.find(&key)) else {
+                continue;
+            };
+            if let Some(pause) = self.fight(&key) {
+                self.later(key, drift, pause);
+                continue;
+            }
+            steps.push(Step {
+                desired,
+                reason: Reason::Drifted,
+            });
+            why.insert(desired, drift);
+        }
+        if steps.is_empty() {
+            return;
+        }
+        let account = &sync.spec.service_account_name;
+        if !matches!(
+            self.rooms
+                .server
+                .service_account_exists(&self.id.namespace, account)
+                .await,
+            Ok(true)
+        ) {
+            self.settled = None;
+            self.mailbox.wake();
+            return;
+        }
+        steps.sort_by_key(|step| step.desired);
+        let ring = self.rooms.context.keys.borrow().clone();
+        let (hand, checkpoint) = (self.hand(&sync), &mut self.checkpoint);
+        let mut done = Done::default();
+        let mut repaired = Vec::new();
+        let lost = hand
+            .apply(&inputs, &steps, &head.snapshot, &ring, |sent| {
+                if sent.result.is_ok() {
+                    repaired.push(sent.step.desired);
+                }
+                attempt_done(&mut done, checkpoint, &inputs, sent);
+            })
+            .await;
+        self.rooms
+            .context
+            .metrics
+            .drift_repaired
+            .inc_by(repaired.len() as u64);
+        for desired in repaired.iter().take(5) {
+            let sentence = match &why[desired] {
+                Drift::Deleted => "which somebody deleted".to_owned(),
+                Drift::Changed { by } => format!("which {} changed", author(by.as_deref())),
+                Drift::Replaced { by } => format!("which {} replaced", author(by.as_deref())),
+            };
+            self.event(
+                Severity::Normal,
+                "Restored",
+                &format!("Restored {}, {sentence}.", inputs.desired[*desired].key),
+            );
+        }
+        if repaired.len() > 5 {
+            self.event(
+                Severity::Normal,
+                "Restored",
+                &format!("Restored {} objects.", repaired.len()),
+            );
+        }
+        self.save_at.get_or_insert(Instant::now() + SAVE_AFTER_REPAIR);
+        if lost.is_some() || !done.failures.is_empty() {
+            // A whole pass says what is wrong, and tries again.
+            self.settled = None;
+            self.mailbox.wake();
+        }
+    }
+
+    /// Somebody may change an object as often as we put it back. Then we slow down, and say so once.
+    pub(super) fn fight(&mut self, key: &Key) -> Option<Duration> {
+        let now = Instant::now();
+        self.repairs
+            .retain(|_, (_, last)| now.duration_since(*last) < FIGHT_WINDOW * 4);
+        let (count, last) = self.repairs.entry(key.clone()).or_insert((0, now));
+        if now.duration_since(*last) > FIGHT_WINDOW {
+            *count = 0;
+        }
+        let since = now.duration_since(*last);
+        let pause = Duration::from_secs(1) * (1 << count.saturating_sub(FIGHT).min(5));
+        if *count >= FIGHT && since < pause {
+            return Some(pause.saturating_sub(since));
+        }
+        *count += 1;
+        *last = now;
+        if *count == FIGHT {
+            let sentence =
+                format!("{key} is changed again each time it is restored; it is restored more slowly now.");
+            self.event(Severity::Warning, "Fight", &sentence);
+        }
+        None
+    }
+
+    pub(super) fn later(&self, key: Key, drift: Drift, pause: Duration) {
+        let mailbox = Arc::clone(&self.mailbox);
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            mailbox.drifted(key, drift);
+        });
+    }
+}
+
+fn author(manager: Option<&str>) -> &str {
+    manager.unwrap_or("somebody")
+}

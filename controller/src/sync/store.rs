@@ -1,0 +1,285 @@
+//! Checkpoints as Secrets in the controller's namespace: loaded once, written shard by shard when their records change.
+
+use apply::checkpoint::{self, Record};
+use apply::{ApiError, ErrorKind, Key, Server};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use crds::label;
+use http::Method;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+const TYPE: &str = "signet.dev/checkpoint";
+const PAGE: usize = 50;
+
+/// A stored shard.
+struct Stored {
+    resource_version: String,
+    bytes: Vec<u8>,
+}
+
+/// What was found at the start, by the owner's hash and the shard's name. Each Sync takes its own part.
+#[derive(Clone, Default)]
+pub(super) struct Found(Arc<Mutex<HashMap<String, HashMap<String, Stored>>>>);
+
+impl Found {
+    /// Reads every checkpoint in the controller's namespace.
+    pub(super) async fn load(server: &Server, namespace: &str) -> Result<Self, ApiError> {
+        let mut all: HashMap<String, HashMap<String, Stored>> = HashMap::new();
+        let mut more = String::new();
+        loop {
+            let path = format!(
+                "/api/v1/namespaces/{namespace}/secrets?labelSelector={}&limit={PAGE}{more}",
+                label::CHECKPOINT.replace('/', "%2F")
+            );
+            let list: Value =
+                serde_json::from_slice(&server.own(Method::GET, &path, None).await?).unwrap_or_default();
+            for item in list["items"].as_array().into_iter().flatten() {
+                if let Some((owner, name, stored)) = read(item) {
+                    all.entry(owner).or_default().insert(name, stored);
+                }
+            }
+            match list["metadata"]["continue"]
+                .as_str()
+                .filter(|token| !token.is_empty())
+            {
+                Some(token) => more = format!("&continue={token}"),
+                None => return Ok(Self(Arc::new(Mutex::new(all)))),
+            }
+        }
+    }
+
+    fn take(&self, owner: &str) -> HashMap<String, Stored> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(owner)
+            .unwrap_or_default()
+    }
+}
+
+fn read(item: &Value) -> Option<(String, String, Stored)> {
+    let metadata = &item["metadata"];
+    let owner = metadata["labels"][label::CHECKPOINT].as_str()?;
+    let stored = Stored {
+        resource_version: metadata["resourceVersion"].as_str()?.into(),
+        bytes: BASE64_STANDARD.decode(item["data"]["records"].as_str()?).ok()?,
+    };
+    Some((owner.into(), metadata["name"].as_str()?.into(), stored))
+}
+
+/// What one Sync owns, and how much of that is written down.
+pub(super) struct Checkpoint {
+    server: Server,
+    namespace: Arc<str>,
+    mac_key: [u8; 32],
+    /// `namespace/name` of the Sync.
+    sync: String,
+    owner: String,
+    records: HashMap<Key, Record>,
+    count: usize,
+    dirty: BTreeSet<usize>,
+    /// Resource versions of the stored shards, by name.
+    stored: HashMap<String, String>,
+}
+
+impl Checkpoint {
+    /// Takes this Sync's part of what was found. A shard that does not verify is lost, and said to be.
+    pub(super) fn open(
+        server: Server,
+        namespace: Arc<str>,
+        mac_key: [u8; 32],
+        sync: &str,
+        found: &Found,
+    ) -> Self {
+        let owner = owner(sync);
+        let mut checkpoint = Self {
+            server,
+            namespace,
+            mac_key,
+            sync: sync.into(),
+            records: HashMap::new(),
+            count: 1,
+            dirty: BTreeSet::new(),
+            stored: HashMap::new(),
+            owner,
+        };
+        let shards = found.take(&checkpoint.owner);
+        // Where a change of their number was cut short, two sets stand side by side: the larger number is the newer.
+        let count = shards
+            .keys()
+            .filter_map(|name| split(name))
+            .map(|(count, _)| count)
+            .max()
+            .unwrap_or(1);
+        checkpoint.count = count;
+        for (name, stored) in shards {
+            checkpoint.stored.insert(name.clone(), stored.resource_version);
+            let Some(records) =
+                checkpoint::decode(&checkpoint.mac_key, &checkpoint.place(&name), &stored.bytes)
+            else {
+                tracing::warn!(
+                    sync,
+                    checkpoint = name,
+                    "a checkpoint cannot be verified and is ignored: objects are checked again, nothing is deleted"
+                );
+                continue;
+            };
+            if split(&name).is_some_and(|(of, _)| of == count) {
+                checkpoint.records.extend(records);
+            } else {
+                for (key, record) in records {
+                    checkpoint.records.entry(key).or_insert(record);
+                }
+            }
+        }
+        checkpoint
+    }
+
+    pub(super) fn records(&self) -> &HashMap<Key, Record> {
+        &self.records
+    }
+
+    pub(super) fn set(&mut self, key: Key, record: Record) {
+        if self.records.get(&key) != Some(&record) {
+            self.dirty.insert(checkpoint::shard_of(&key, self.count));
+            self.records.insert(key, record);
+        }
+    }
+
+    pub(super) fn remove(&mut self, key: &Key) {
+        if self.records.remove(key).is_some() {
+            self.dirty.insert(checkpoint::shard_of(key, self.count));
+        }
+    }
+
+    pub(super) fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Writes the shards whose records changed.
+    pub(super) async fn save(&mut self) -> Result<(), ApiError> {
+        let wanted = checkpoint::shard_count(self.records.len());
+        if wanted > self.count {
+            self.count = wanted;
+            self.dirty = (0..wanted).collect();
+        }
+        while let Some(&shard) = self.dirty.first() {
+            self.write(shard).await?;
+            self.dirty.remove(&shard);
+        }
+        let outdated: Vec<_> = self
+            .stored
+            .keys()
+            .filter(|name| split(name).is_none_or(|(of, _)| of != self.count))
+            .cloned()
+            .collect();
+        for name in outdated {
+            self.delete(&name).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes the checkpoint: its Sync is gone.
+    pub(super) async fn destroy(&mut self) -> Result<(), ApiError> {
+        for name in self.stored.keys().cloned().collect::<Vec<_>>() {
+            self.delete(&name).await?;
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, shard: usize) -> Result<(), ApiError> {
+        let name = format!("signet-checkpoint-{}-{}-{shard}", self.owner, self.count);
+        let records = self
+            .records
+            .iter()
+            .filter(|(key, _)| checkpoint::shard_of(key, self.count) == shard);
+        let bytes = checkpoint::encode(&self.mac_key, &self.place(&name), records);
+        let mut secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": TYPE,
+            "metadata": {
+                "name": name, "namespace": *self.namespace,
+                "labels": {label::CHECKPOINT: self.owner},
+                "annotations": {"signet.dev/sync": self.sync},
+            },
+            "data": {"records": BASE64_STANDARD.encode(bytes)},
+        });
+        let path = format!("/api/v1/namespaces/{}/secrets", self.namespace);
+        let answer = if let Some(version) = self.stored.get(&name) {
+            secret["metadata"]["resourceVersion"] = version.clone().into();
+            self.server
+                .own(Method::PUT, &format!("{path}/{name}"), Some(&secret))
+                .await
+        } else {
+            self.server.own(Method::POST, &path, Some(&secret)).await
+        };
+        match answer {
+            Ok(body) => {
+                let stored: Value = serde_json::from_slice(&body).unwrap_or_default();
+                let version = stored["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+                self.stored.insert(name, version.into());
+                Ok(())
+            }
+            Err(error) if matches!(error.kind, ErrorKind::Precondition | ErrorKind::NotFound) => {
+                // Somebody else wrote or removed it. What we know is newer than what is stored: take its version over.
+                tracing::warn!(
+                    sync = self.sync,
+                    checkpoint = name,
+                    "a checkpoint was changed by somebody else"
+                );
+                match self
+                    .server
+                    .own(Method::GET, &format!("{path}/{name}"), None)
+                    .await
+                {
+                    Ok(body) => {
+                        let stored: Value = serde_json::from_slice(&body).unwrap_or_default();
+                        let version = stored["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+                        self.stored.insert(name, version.into());
+                    }
+                    Err(missing) if missing.kind == ErrorKind::NotFound => {
+                        self.stored.remove(&name);
+                    }
+                    Err(other) => return Err(other),
+                }
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn delete(&mut self, name: &str) -> Result<(), ApiError> {
+        let path = format!("/api/v1/namespaces/{}/secrets/{name}", self.namespace);
+        match self.server.own(Method::DELETE, &path, None).await {
+            Err(error) if error.kind != ErrorKind::NotFound => Err(error),
+            _ => {
+                self.stored.remove(name);
+                Ok(())
+            }
+        }
+    }
+
+    fn place(&self, name: &str) -> String {
+        format!("{}#{name}", self.sync)
+    }
+}
+
+/// A Sync's name as part of its checkpoints' names and as a label's value.
+fn owner(sync: &str) -> String {
+    use std::fmt::Write;
+    let mut hex = String::new();
+    for byte in &Sha256::digest(sync)[..10] {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}
+
+/// Number of shards and own number, from a shard's name.
+fn split(name: &str) -> Option<(usize, usize)> {
+    let mut parts = name.rsplitn(3, '-');
+    let shard = parts.next()?.parse().ok()?;
+    let count = parts.next()?.parse().ok()?;
+    Some((count, shard))
+}

@@ -1,0 +1,215 @@
+//! One Sync's worker: wakes, looks at what changed, does what is to be done, says what became of it.
+
+use super::Rooms;
+use super::inputs::Inputs;
+use super::store::{Checkpoint, Found};
+use crate::observe::{Mailbox, Pending};
+use crate::repository::Head;
+use apply::{Key, applyset};
+use crds::{Sync, SyncStatus, annotation};
+use kube::ResourceExt;
+use render::Rendered;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch as channel;
+
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+const LONGEST_TRANSIENT_RETRY: Duration = Duration::from_secs(30);
+const LONGEST_RETRY: Duration = Duration::from_mins(5);
+/// How long changed records may wait before they are written.
+pub(super) const SAVE_AFTER_PASS: Duration = Duration::from_secs(2);
+
+/// Whose worker this is.
+pub(super) struct SyncId {
+    pub(super) namespace: Arc<str>,
+    pub(super) name: Arc<str>,
+    /// `namespace/name`.
+    pub(super) full: String,
+    pub(super) applyset: String,
+    pub(super) manager: String,
+}
+
+impl SyncId {
+    pub(super) fn new(namespace: &str, name: &str) -> Self {
+        let applyset = applyset::id(namespace, name);
+        Self {
+            full: format!("{namespace}/{name}"),
+            manager: applyset::manager(&applyset),
+            applyset,
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+}
+
+/// What the last pass that left nothing to do had looked at.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Settled {
+    pub(super) tree: source::TreeId,
+    pub(super) generation: i64,
+}
+
+/// How a pass ended.
+pub(super) enum End {
+    /// Nothing is left to do.
+    Done,
+    /// Something else will wake the worker.
+    Wait,
+    /// Look again by yourself.
+    Retry {
+        /// Whether time alone may heal it.
+        transient: bool,
+    },
+}
+
+pub(super) struct Worker {
+    pub(super) rooms: Rooms,
+    pub(super) id: SyncId,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) spec: channel::Receiver<Arc<Sync>>,
+    pub(super) checkpoint: Checkpoint,
+    pub(super) rendered: Option<(source::TreeId, Arc<Rendered>)>,
+    pub(super) inputs: Arc<Inputs>,
+    pub(super) head: Option<Head>,
+    /// The status as it was last read or written.
+    pub(super) status: SyncStatus,
+    pub(super) settled: Option<Settled>,
+    pub(super) attempts: u32,
+    pub(super) waiting_since: Option<Instant>,
+    pub(super) save_at: Option<Instant>,
+    pub(super) retry_at: Option<Instant>,
+    pub(super) repairs: HashMap<Key, (u32, Instant)>,
+    pub(super) expected: bool,
+}
+
+impl Worker {
+    pub(super) fn new(
+        rooms: Rooms,
+        id: SyncId,
+        mailbox: Arc<Mailbox>,
+        spec: channel::Receiver<Arc<Sync>>,
+        found: &Found,
+    ) -> Self {
+        let key = *rooms.context.digest_key.expose();
+        let checkpoint = Checkpoint::open(
+            rooms.server.clone(),
+            rooms.context.namespace.as_str().into(),
+            key,
+            &id.full,
+            found,
+        );
+        let status = spec.borrow().status.clone().unwrap_or_default();
+        Self {
+            rooms,
+            id,
+            mailbox,
+            spec,
+            checkpoint,
+            rendered: None,
+            inputs: Arc::default(),
+            head: None,
+            status,
+            settled: None,
+            attempts: 0,
+            waiting_since: None,
+            save_at: None,
+            retry_at: None,
+            repairs: HashMap::new(),
+            expected: false,
+        }
+    }
+
+    /// Works until shutdown, or until `alive` is dropped because the Sync is gone.
+    pub(super) async fn run(mut self, mut alive: channel::Receiver<()>) {
+        let shutdown = self.rooms.context.shutdown.clone();
+        loop {
+            let next = [self.save_at, self.retry_at].into_iter().flatten().min();
+            let patience = next.map(|at| at.saturating_duration_since(Instant::now()));
+            let mailbox = Arc::clone(&self.mailbox);
+            let pending = tokio::select! {
+                () = shutdown.requested() => break,
+                _ = alive.changed() => return self.retire().await,
+                pending = mailbox.take(patience) => pending,
+            };
+            let Ok(_place) = Arc::clone(&self.rooms.places).acquire_owned().await else {
+                break;
+            };
+            // A pass is not cut off in the middle by a shutdown: what it sends, it records.
+            self.work(pending).await;
+        }
+        if let Err(error) = self.checkpoint.save().await {
+            tracing::warn!(sync = self.id.full, %error, "what this Sync owns could not be written down");
+        }
+    }
+
+    async fn work(&mut self, mut pending: Pending) {
+        let now = Instant::now();
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if due(self.save_at) {
+            self.save().await;
+            // The wait may have ended for this alone.
+            pending.whole &= due(self.retry_at) || self.spec_changed();
+        }
+        if !pending.drifted.is_empty() && self.settled.is_some() {
+            let drifted = std::mem::take(&mut pending.drifted);
+            self.repair(drifted).await;
+        }
+        if pending.whole || !pending.drifted.is_empty() {
+            self.retry_at = None;
+            let end = self.pass().await;
+            self.plan_retry(&end);
+        }
+    }
+
+    fn spec_changed(&self) -> bool {
+        let spec = self.spec.borrow();
+        let request = spec
+            .annotations()
+            .get(annotation::REQUESTED_AT)
+            .map(String::as_str)
+            .unwrap_or_default();
+        self.settled.as_ref().map(|settled| settled.generation) != spec.metadata.generation
+            || request != self.status.last_handled_request
+    }
+
+    fn plan_retry(&mut self, end: &End) {
+        self.retry_at = match end {
+            End::Done => {
+                self.attempts = 0;
+                None
+            }
+            End::Wait => None,
+            End::Retry { transient } => {
+                self.attempts = self.attempts.saturating_add(1);
+                let longest = if *transient {
+                    LONGEST_TRANSIENT_RETRY
+                } else {
+                    LONGEST_RETRY
+                };
+                let pause = FIRST_RETRY
+                    .saturating_mul(1 << self.attempts.min(12))
+                    .min(longest);
+                Some(Instant::now() + pause)
+            }
+        };
+    }
+
+    /// The Sync is gone: its objects stay, but they are nobody's now.
+    async fn retire(mut self) {
+        for key in self.checkpoint.records().keys() {
+            self.rooms.observer.release(key);
+        }
+        if let Err(error) = self.checkpoint.destroy().await {
+            tracing::warn!(sync = self.id.full, %error, "the checkpoint of a deleted Sync could not be removed");
+        }
+    }
+
+    pub(super) async fn save(&mut self) {
+        self.save_at = None;
+        if let Err(error) = self.checkpoint.save().await {
+            tracing::warn!(sync = self.id.full, %error, "what this Sync owns could not be written down; it is tried again");
+            self.save_at = Some(Instant::now() + SAVE_AFTER_PASS);
+        }
+    }
+}
