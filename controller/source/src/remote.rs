@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 /// A Git remote.
 ///
 /// Over HTTP: no redirect is followed, so credentials reach only the host of `url`; no proxy is taken
-/// from the environment; every request ends within [`RemoteLimits`].
+/// from the environment; link-local addresses and the clouds' metadata services are out of reach; every
+/// request ends within [`RemoteLimits`].
 #[derive(Debug, Clone)]
 pub struct Remote {
     /// `https://`, `http://` or (see `files`) `file://`. Without userinfo, query or fragment.

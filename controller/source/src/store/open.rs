@@ -41,7 +41,10 @@ pub(super) fn open(dir: &Path) -> Result<(File, Generation), SourceError> {
     if let Some(number) = newest {
         let generation = Generation::at(path(dir, number), number);
         match check(&generation) {
-            Ok(()) => return Ok((lock, generation)),
+            Ok(()) => {
+                sweep(&generation);
+                return Ok((lock, generation));
+            }
             Err(error) => {
                 tracing::warn!(%error, "the store is damaged: starting an empty one");
                 remove(generation.dir());
@@ -68,6 +71,21 @@ pub(super) fn keep(dir: &Path, built: Generation) -> Result<Generation, SourceEr
     fs::rename(built.dir(), &to).map_err(|error| disk(&error))?;
     built.forget();
     Ok(Generation::at(to, number))
+}
+
+/// Removes what interrupted fetches left: packs are written under temporary names and then renamed.
+fn sweep(generation: &Generation) {
+    let Ok(files) = fs::read_dir(generation.dir().join("objects/pack")) else {
+        return;
+    };
+    for path in files.flatten().map(|file| file.path()) {
+        if !path
+            .extension()
+            .is_some_and(|ending| ending == "pack" || ending == "idx")
+        {
+            remove(&path);
+        }
+    }
 }
 
 /// Opens it and reads every head that it records.

@@ -134,6 +134,7 @@ pub(super) fn explain_io(error: &io::Error) -> SourceError {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
             SourceError::Unreachable("the connection was closed".into())
         }
+        io::ErrorKind::PermissionDenied => SourceError::Unreachable("the address is not allowed".into()),
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
             SourceError::Unreachable("no route".into())
         }

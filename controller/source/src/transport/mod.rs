@@ -4,6 +4,7 @@
 //! of this crate is an [`Operation`] in a table, and libgit2 sees `signet://<number>/`: no real
 //! address and no credential ever enters libgit2, hence none can be in its messages.
 
+mod address;
 mod http;
 mod operation;
 mod stream;

@@ -8,8 +8,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ureq::Agent;
 use ureq::http::HeaderValue;
+use ureq::unversioned::transport::DefaultConnector;
 use zeroize::Zeroizing;
 
+use super::address::Filtered;
 use super::tls;
 use crate::{Auth, Remote, RemoteLimits, SourceError};
 
@@ -50,7 +52,7 @@ impl Operation {
             base,
             authorization: authorization(&remote.auth)?,
             auth: remote.auth.clone(),
-            agent: config.build().new_agent(),
+            agent: Agent::with_parts(config.build(), DefaultConnector::default(), Filtered::default()),
             limits,
             deadline: Instant::now() + limits.total,
             received: AtomicU64::new(0),

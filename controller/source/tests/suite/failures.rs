@@ -47,6 +47,22 @@ fn an_unknown_host() {
 }
 
 #[test]
+fn metadata_services_are_not_asked() {
+    for host in ["169.254.169.254", "[::ffff:a9fe:a9fe]", "[fe80::1]", "0.0.0.0"] {
+        let error = list_head(
+            &Remote::new(format!("http://{host}/latest/meta-data")),
+            &main_branch(),
+        )
+        .unwrap_err();
+        assert_eq!(
+            error,
+            SourceError::Unreachable("the address is not allowed".into()),
+            "{host}"
+        );
+    }
+}
+
+#[test]
 fn no_repository_there() {
     let repo = Repo::with(&[("a", "1")]);
     let server = Server::start(repo.root(), Mode::Good);

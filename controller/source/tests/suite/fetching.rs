@@ -136,6 +136,22 @@ fn only_the_branch_comes_and_its_history_does_not() {
 }
 
 #[test]
+fn a_server_without_shallow_fetches_sends_everything() {
+    let repo = Repo::with(&[("a", "1")]);
+    let first = repo.head();
+    repo.commits(3);
+    repo.push();
+    let server = Server::start(repo.root(), Mode::NoShallow);
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    assert!(fetch(&store, &server.remote()).is_ok());
+    assert!(store.snapshot(first.parse().unwrap()).is_ok());
+    repo.git(&["reset", "-q", "--hard", "HEAD~2"]);
+    repo.push();
+    assert_eq!(fetch(&store, &server.remote()).unwrap().forced, Rewritten::Yes);
+}
+
+#[test]
 fn an_empty_repository_and_a_missing_branch_are_told_apart() {
     let repo = Repo::empty();
     let server = Server::start(repo.root(), Mode::Good);

@@ -77,6 +77,8 @@ fn leftovers_of_a_crash_are_removed() {
     fs::create_dir_all(root.join("gen-0")).unwrap();
     fs::write(root.join("tmp-x"), "garbage").unwrap();
     fs::write(root.join("unrelated"), "kept").unwrap();
+    let half_a_pack = root.join("gen-1/objects/pack/pack_git2_x");
+    fs::write(&half_a_pack, "PACK").unwrap();
     let store = store(dir.path());
     let mut names: Vec<_> = fs::read_dir(&root)
         .unwrap()
@@ -84,6 +86,7 @@ fn leftovers_of_a_crash_are_removed() {
         .collect();
     names.sort();
     assert_eq!(names, ["gen-1", "lock", "unrelated"]);
+    assert!(!half_a_pack.exists());
     assert!(store.held(&server.remote(), &main_branch()).unwrap().is_some());
 }
 
@@ -130,6 +133,32 @@ fn damage_anywhere_is_repaired_by_fetching() {
             );
         }
     }
+}
+
+#[test]
+fn locks_of_a_crash_do_not_stop_fetching() {
+    let repo = Repo::with(&[("a", "1")]);
+    let server = Server::start(repo.root(), Mode::Good);
+    let dir = tempfile::tempdir().unwrap();
+    fetch(&store(dir.path()), &server.remote()).unwrap();
+    for path in files(&dir.path().join("store/gen-1")) {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if !name.starts_with("pack-") {
+            fs::write(path.with_file_name(format!("{name}.lock")), "").unwrap();
+        }
+    }
+    let store = store(dir.path());
+    let first = store
+        .held(&server.remote(), &main_branch())
+        .unwrap()
+        .unwrap()
+        .commit()
+        .id;
+    repo.commit("second", &[("a", "2")]);
+    repo.push();
+    let fetched = fetch(&store, &server.remote()).unwrap();
+    assert_eq!((fetched.previous, fetched.forced), (Some(first), Rewritten::No));
+    assert_eq!(content(&fetched.snapshot).unwrap(), "2");
 }
 
 #[test]

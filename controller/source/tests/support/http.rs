@@ -25,6 +25,8 @@ pub enum Mode {
     Dripping,
     /// Sends a correct header, then refs without end.
     Endless,
+    /// Serves git as a server that cannot do shallow fetches.
+    NoShallow,
     /// Serves git, but the answers to `POST` are this.
     CannedPost(Vec<u8>),
 }
@@ -185,16 +187,16 @@ fn answer(stream: &mut dyn Stream, request: &Request, mode: &Mode, root: &Path) 
         }
     };
     match mode {
-        Mode::Good => git(stream, request, root),
+        Mode::Good | Mode::NoShallow => git(stream, request, root, matches!(mode, Mode::Good)),
         Mode::Guarded(expected) if request.header("authorization") == Some(expected) => {
-            git(stream, request, root)
+            git(stream, request, root, true)
         }
         Mode::Guarded(_) => {
             let answer = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n";
             stream.write_all(answer.as_bytes())?;
             Ok(true)
         }
-        Mode::CannedPost(_) if request.method == "GET" => git(stream, request, root),
+        Mode::CannedPost(_) if request.method == "GET" => git(stream, request, root, true),
         Mode::Canned(bytes) | Mode::CannedPost(bytes) => {
             stream.write_all(bytes)?;
             stream.flush()?;
@@ -213,7 +215,7 @@ fn answer(stream: &mut dyn Stream, request: &Request, mode: &Mode, root: &Path) 
 }
 
 /// Runs `git http-backend` as CGI (RFC 3875) and hands its answer on.
-fn git(stream: &mut dyn Stream, request: &Request, root: &Path) -> io::Result<bool> {
+fn git(stream: &mut dyn Stream, request: &Request, root: &Path, shallow: bool) -> io::Result<bool> {
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     let mut child = repo::command(root)
         .arg("http-backend")
@@ -238,7 +240,11 @@ fn git(stream: &mut dyn Stream, request: &Request, root: &Path) -> io::Result<bo
         .position(|window| window == b"\r\n\r\n")
         .unwrap_or(0);
     let headers = String::from_utf8_lossy(&output.stdout[..split]).into_owned();
-    let body = output.stdout.get(split + 4..).unwrap_or_default();
+    let mut body = output.stdout.get(split + 4..).unwrap_or_default().to_vec();
+    if let (false, Some(at)) = (shallow, body.windows(9).position(|window| window == b" shallow ")) {
+        // A capability that nobody knows, of the same length.
+        body[at + 1] = b'x';
+    }
     let status = headers
         .lines()
         .find_map(|line| line.strip_prefix("Status: "))
@@ -248,7 +254,7 @@ fn git(stream: &mut dyn Stream, request: &Request, root: &Path) -> io::Result<bo
         write!(stream, "{line}\r\n")?;
     }
     stream.write_all(b"\r\n")?;
-    stream.write_all(body)?;
+    stream.write_all(&body)?;
     stream.flush()?;
     Ok(true)
 }
