@@ -34,8 +34,11 @@ say "building; the first time this takes several minutes"
 go mod download 2>&1 9>&- | sed 's/^/tests\/cluster: /' >&2
 total=$(go list -deps . | wc -l)
 
-# -v names each package as it is compiled, which is the only sign of life that go build gives.
-go build -v -trimpath -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$kubernetes" \
+# -v below names each package as it is compiled, which is the only sign of life that go build gives.
+# The second version is the one in the User-Agent of clients, and so in the audit log.
+ldflags="-s -w -X k8s.io/component-base/version.gitVersion=$kubernetes"
+ldflags+=" -X k8s.io/client-go/pkg/version.gitVersion=$kubernetes -X k8s.io/client-go/pkg/version.gitCommit="
+go build -v -trimpath -ldflags "$ldflags" \
 	-o "$output.new" . >"$log" 2>&1 9>&- &
 build=$!
 trap 'kill "$build" 2>/dev/null || true' EXIT

@@ -22,6 +22,7 @@ const (
 	controllerConfig = "kube-controller-manager.kubeconfig"
 	schedulerConfig  = "kube-scheduler.kubeconfig"
 	kwokConfig       = "kwok.kubeconfig"
+	adminConfig      = "kubeconfig"
 )
 
 // credentials are what `up` itself and its report need; everything else is in files of the data directory.
@@ -75,8 +76,10 @@ func writeCredentials(o *options, port int) (*credentials, error) {
 		}
 	}
 	admin := &clientcmdapi.AuthInfo{Token: token}
-	if err := writeKubeconfig(o.kubeconfig, kubeconfigFor(c.server, c.ca, administrator, admin)); err != nil {
-		return nil, err
+	for _, path := range []string{in(adminConfig), o.kubeconfig} { // often the same; `expose` relies on the first
+		if err := writeKubeconfig(path, kubeconfigFor(c.server, c.ca, administrator, admin)); err != nil {
+			return nil, err
+		}
 	}
 	c.serviceAccounts, err = ensureServiceAccountKeys(o.dataDir)
 	return c, err

@@ -25,7 +25,9 @@ var subcommands = map[string]func(args []string) int{
 }
 
 func main() {
-	// A link named after a subcommand runs it, so that a link `kubectl` works where a script expects kubectl.
+	dieWithParent()
+	// A process named after a subcommand runs it: `up` starts its children so, since clients call themselves by the name
+	// of their process in the User-Agent, and a link `kubectl` works where a script expects kubectl.
 	if run, ok := subcommands[filepath.Base(os.Args[0])]; ok {
 		os.Exit(run(os.Args[1:]))
 	}
@@ -44,7 +46,6 @@ func main() {
 		usage(os.Stderr)
 		os.Exit(2)
 	}
-	dieWithParent()
 	os.Exit(run(args))
 }
 

@@ -66,7 +66,7 @@ func (o *options) resolvePaths() (err error) {
 		return err
 	}
 	if o.kubeconfig == "" {
-		o.kubeconfig = filepath.Join(o.dataDir, "kubeconfig")
+		o.kubeconfig = filepath.Join(o.dataDir, adminConfig)
 	}
 	if o.kubeconfig, err = filepath.Abs(o.kubeconfig); err != nil {
 		return err

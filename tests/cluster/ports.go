@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +19,14 @@ type portReservation struct {
 
 // reservePort reserves the given loopback port, or a free one for 0.
 func reservePort(port int) (*portReservation, error) {
+	if port != 0 {
+		// With SO_REUSEPORT, the same port could be had twice by asking for it. A plain listener is refused then.
+		probe, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			return nil, err
+		}
+		_ = probe.Close()
+	}
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	if err != nil {
 		return nil, fmt.Errorf("socket: %w", err)

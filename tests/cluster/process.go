@@ -80,7 +80,8 @@ func (f *family) start(name string, args ...string) (*child, error) {
 	}
 	defer output.Close()
 
-	cmd := exec.Command(f.binary, append([]string{name}, args...)...)
+	cmd := exec.Command(f.binary, args...)
+	cmd.Args[0] = name // see main
 	cmd.Dir = f.dir
 	cmd.Env = append(os.Environ(), lifelineVariable+"=3")
 	cmd.ExtraFiles = []*os.File{f.lifeline}

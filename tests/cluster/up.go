@@ -25,6 +25,7 @@ type report struct {
 	DataDir      string         `json:"data_dir"`
 	Token        string         `json:"token"`
 	CAFile       string         `json:"ca_file"`
+	Etcd         string         `json:"etcd"`
 	PodAddresses string         `json:"pod_addresses"`
 	AuditLog     string         `json:"audit_log,omitempty"`
 	Components   map[string]int `json:"components"`
@@ -175,6 +176,7 @@ func start(ctx context.Context, o *options, children *family, began time.Time, s
 		Kubeconfig: o.kubeconfig, Server: creds.server, PID: os.Getpid(), DataDir: o.dataDir, Token: creds.token,
 		ReadySeconds: float64(time.Since(began).Milliseconds()) / 1000,
 		CAFile:       filepath.Join(o.dataDir, caFile), PodAddresses: filepath.Join(o.dataDir, podAddressesFile),
+		Etcd:     fmt.Sprintf("http://127.0.0.1:%d", etcdPort.Port),
 		AuditLog: o.auditLog, Components: map[string]int{},
 	}
 	for _, c := range children.children {
