@@ -7,10 +7,44 @@ pub mod condition;
 pub mod config;
 pub mod duration;
 pub mod events;
+pub mod http;
 pub mod keys;
+pub mod kinds;
+pub mod logging;
 pub mod metrics;
+pub mod observe;
 pub mod ready;
+pub mod repository;
 pub mod request;
 pub mod shutdown;
+mod start;
+pub mod sync;
 pub mod text;
 pub mod watch;
+
+pub use start::{Error, run};
+
+/// What every room is given.
+#[derive(Clone)]
+pub struct Context {
+    /// Client of the API server, with the controller's own rights.
+    pub client: kube::Client,
+    /// The controller's own namespace.
+    pub namespace: String,
+    /// The newest commits of all Repositories.
+    pub heads: repository::Heads,
+    /// The sealing keys in use.
+    pub keys: tokio::sync::watch::Receiver<std::sync::Arc<sealing::KeyRing>>,
+    /// The key of keyed digests and of checkpoints.
+    pub digest_key: keys::DigestKey,
+    /// Metrics.
+    pub metrics: std::sync::Arc<metrics::Metrics>,
+    /// Events.
+    pub events: events::Events,
+    /// Gates of `/readyz`: take one, open it when the room is up.
+    pub readiness: ready::Readiness,
+    /// Flags.
+    pub config: config::Config,
+    /// The wish to stop.
+    pub shutdown: shutdown::Shutdown,
+}

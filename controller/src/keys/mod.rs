@@ -8,3 +8,6 @@ mod stored;
 
 pub use digest::{DigestKey, digest_key};
 pub use follow::{Follower, first_load};
+
+#[cfg(test)]
+pub(crate) use stored::tests::secret as test_secret;

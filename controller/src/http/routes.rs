@@ -1,0 +1,94 @@
+//! What is answered. Everything that is not listed here is 404, and no answer says which version runs.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use sealing::KeyRing;
+use tokio::sync::watch;
+
+use crate::metrics::{self, Metrics};
+use crate::ready::Readiness;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+#[derive(Clone)]
+struct Public {
+    keys: watch::Receiver<Arc<KeyRing>>,
+    readiness: Readiness,
+}
+
+/// `/v1/cert.pem`, `/healthz`, `/readyz`.
+pub fn public(keys: watch::Receiver<Arc<KeyRing>>, readiness: Readiness) -> Router {
+    Router::new()
+        .route("/v1/cert.pem", get(certificate))
+        .route(
+            "/healthz",
+            get(|| async { answer(StatusCode::OK, TEXT, "ok\n".into()) }),
+        )
+        .route("/readyz", get(ready))
+        .fallback(nothing)
+        .with_state(Public { keys, readiness })
+}
+
+/// `/metrics`.
+pub fn metrics(metrics: Arc<Metrics>) -> Router {
+    Router::new()
+        .route("/metrics", get(scrape))
+        .fallback(nothing)
+        .with_state(metrics)
+}
+
+async fn certificate(State(public): State<Public>) -> Response {
+    let ring = Arc::clone(&public.keys.borrow());
+    match ring.newest() {
+        Some(key) => answer(
+            StatusCode::OK,
+            "application/x-pem-file",
+            key.certificate().to_pem().to_owned(),
+        ),
+        None => answer(
+            StatusCode::SERVICE_UNAVAILABLE,
+            TEXT,
+            "There is no sealing key yet: the controller is starting. Try again in a few seconds.\n".into(),
+        ),
+    }
+}
+
+async fn ready(State(public): State<Public>) -> Response {
+    let waiting = public.readiness.waiting_for();
+    if waiting.is_empty() {
+        answer(StatusCode::OK, TEXT, "ok\n".into())
+    } else {
+        let text = format!("Waiting for {}.\n", waiting.join(", "));
+        answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, text)
+    }
+}
+
+async fn scrape(State(metrics): State<Arc<Metrics>>) -> Response {
+    match metrics.encode() {
+        Ok(text) => answer(StatusCode::OK, metrics::CONTENT_TYPE, text),
+        Err(_) => answer(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            TEXT,
+            "The metrics cannot be written.\n".into(),
+        ),
+    }
+}
+
+async fn nothing() -> Response {
+    answer(StatusCode::NOT_FOUND, TEXT, "There is nothing here.\n".into())
+}
+
+fn answer(status: StatusCode, content_type: &'static str, body: String) -> Response {
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ];
+    (status, headers, body).into_response()
+}

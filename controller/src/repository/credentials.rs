@@ -1,0 +1,138 @@
+//! Credentials of a remote: a Secret in the Repository's own namespace, read with the controller's rights.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client};
+use source::Auth;
+use zeroize::Zeroizing;
+
+use crate::request::bounded;
+
+/// Longest username, password, token (1) and certificate bundle (2), in bytes.
+const LONGEST_VALUE: usize = 16 << 10;
+const LONGEST_BUNDLE: usize = 1 << 20;
+
+/// What a Secret says. Wiped when dropped; `Debug` shows no value.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Credentials {
+    pub(super) auth: Auth,
+    pub(super) ca_pem: Option<String>,
+}
+
+/// Why there are no credentials. Quotes nothing but the Secret's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+    /// Whether it may pass without anybody doing anything.
+    pub(super) temporary: bool,
+}
+
+pub(super) async fn read(client: Client, namespace: &str, name: &str) -> Result<Credentials, Problem> {
+    let api: Api<Secret> = Api::namespaced(client, namespace);
+    match bounded(api.get(name)).await {
+        Ok(secret) => parse(&secret).map_err(|what| Problem {
+            reason: "SecretUnusable",
+            message: format!(
+                "Secret {name} {what}; give username and password, or bearerToken, and ca.crt if the server's \
+                 certificate authority is private"
+            ),
+            temporary: false,
+        }),
+        Err(error) if error.is_not_found() => Err(Problem {
+            reason: "SecretMissing",
+            message: format!("Secret {name} of spec.secretRef does not exist in namespace {namespace}; create it"),
+            temporary: false,
+        }),
+        Err(error) if error.is_forbidden() => Err(Problem {
+            reason: "SecretForbidden",
+            message: format!(
+                "the controller may not read Secret {name} in namespace {namespace}; grant it with a Role (see \
+                 deploy/README.md)"
+            ),
+            temporary: false,
+        }),
+        Err(error) => Err(Problem {
+            reason: "SecretUnread",
+            message: format!("Secret {name} cannot be read: {error}"),
+            temporary: true,
+        }),
+    }
+}
+
+fn parse(secret: &Secret) -> Result<Credentials, String> {
+    let username = field(secret, "username", LONGEST_VALUE)?;
+    let password = field(secret, "password", LONGEST_VALUE)?;
+    let token = field(secret, "bearerToken", LONGEST_VALUE)?;
+    let ca_pem = field(secret, "ca.crt", LONGEST_BUNDLE)?.map(|text| text.to_string());
+    let auth = match (username, password, token) {
+        (Some(username), Some(password), None) => Auth::Basic { username, password },
+        (None, None, Some(token)) => Auth::Bearer(token),
+        // Some hosts take a token as the password of any user.
+        (None, Some(password), None) => Auth::Basic {
+            username: Zeroizing::new("git".into()),
+            password,
+        },
+        (None, None, None) if ca_pem.is_some() => Auth::None,
+        (None, None, None) => return Err("holds no credentials".into()),
+        (Some(_), None, None) => return Err("has a username and no password".into()),
+        (_, _, Some(_)) => return Err("has both a bearerToken and a username or password".into()),
+    };
+    Ok(Credentials { auth, ca_pem })
+}
+
+fn field(secret: &Secret, name: &str, longest: usize) -> Result<Option<Zeroizing<String>>, String> {
+    let Some(bytes) = secret.data.as_ref().and_then(|data| data.get(name)) else {
+        return Ok(None);
+    };
+    if bytes.0.is_empty() {
+        return Ok(None);
+    }
+    if bytes.0.len() > longest {
+        return Err(format!("has a {name} that is too long"));
+    }
+    let text = std::str::from_utf8(&bytes.0).map_err(|_| format!("has a {name} that is not text"))?;
+    Ok(Some(Zeroizing::new(text.to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+    use crate::keys::test_secret as secret;
+    use source::Auth;
+
+    #[test]
+    fn every_form_is_read() {
+        let basic = parse(&secret(&[("username", "bob"), ("password", "hunter2")])).unwrap();
+        assert!(matches!(&basic.auth, Auth::Basic { username, .. } if username.as_str() == "bob"));
+        assert!(!format!("{basic:?}").contains("hunter2"));
+        let token = parse(&secret(&[("bearerToken", "hunter2"), ("ca.crt", "pem")])).unwrap();
+        assert!(matches!(token.auth, Auth::Bearer(_)));
+        assert_eq!(token.ca_pem.as_deref(), Some("pem"));
+        assert!(matches!(
+            parse(&secret(&[("password", "p")])).unwrap().auth,
+            Auth::Basic { .. }
+        ));
+        assert!(matches!(
+            parse(&secret(&[("ca.crt", "pem")])).unwrap().auth,
+            Auth::None
+        ));
+    }
+
+    #[test]
+    fn what_is_wrong_quotes_nothing() {
+        for fields in [
+            &[][..],
+            &[("username", "hunter2")],
+            &[("username", "hunter2"), ("bearerToken", "hunter2")],
+            &[("password", "hunter2"), ("bearerToken", "hunter2")],
+        ] {
+            let why = parse(&secret(fields)).unwrap_err();
+            assert!(!why.contains("hunter2"), "{why}");
+        }
+        let long = "hunter2".repeat(10_000);
+        assert_eq!(
+            parse(&secret(&[("password", &long)])).unwrap_err(),
+            "has a password that is too long"
+        );
+    }
+}

@@ -1,0 +1,227 @@
+//! What is known of every Repository's head, for those who apply it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crds::Revision;
+use source::Snapshot;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+/// Namespace and name.
+pub type Key = (String, String);
+
+/// How many changes may wait for a slow listener before it is told to look at everything.
+const BACKLOG: usize = 1024;
+
+/// A commit that can be read.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// Its files.
+    pub snapshot: Snapshot,
+    /// Who, when, what.
+    pub revision: Revision,
+}
+
+/// What is known of one Repository.
+#[derive(Clone, Debug)]
+pub enum SourceState {
+    /// It has not been looked at yet.
+    Unknown,
+    /// There is no such Repository.
+    Missing,
+    /// The remote or the specification fails; what was read before stays good.
+    Failed {
+        /// A sentence.
+        message: String,
+        /// The last commit that was read.
+        last: Option<Head>,
+    },
+    /// Its head.
+    Ready(Head),
+}
+
+impl SourceState {
+    /// The newest commit that can be read, whatever happened since.
+    #[must_use]
+    pub fn head(&self) -> Option<&Head> {
+        match self {
+            Self::Ready(head) | Self::Failed { last: Some(head), .. } => Some(head),
+            _ => None,
+        }
+    }
+}
+
+/// The heads of all Repositories. Cheap to clone.
+#[derive(Clone)]
+pub struct Heads(Arc<Inner>);
+
+struct Inner {
+    state: RwLock<State>,
+    changes: broadcast::Sender<Change>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Whether the API server's list is known: before that, absence means nothing.
+    listed: bool,
+    entries: HashMap<Key, Entry>,
+}
+
+struct Entry {
+    /// Of the object: a Repository that was deleted and made again is another one.
+    uid: String,
+    state: SourceState,
+}
+
+/// What moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// This Repository.
+    One(Key),
+    /// Possibly all of them: look at everything again.
+    Many,
+}
+
+/// A listener's end.
+pub struct Changes(broadcast::Receiver<Change>);
+
+impl Changes {
+    /// The next change; `None` when the controller stops.
+    pub async fn next(&mut self) -> Option<Change> {
+        match self.0.recv().await {
+            Ok(change) => Some(change),
+            Err(RecvError::Lagged(_)) => Some(Change::Many),
+            Err(RecvError::Closed) => None,
+        }
+    }
+}
+
+impl Default for Heads {
+    fn default() -> Self {
+        let (changes, _) = broadcast::channel(BACKLOG);
+        Self(Arc::new(Inner {
+            state: RwLock::default(),
+            changes,
+        }))
+    }
+}
+
+impl Heads {
+    /// What is known of a Repository now.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> SourceState {
+        let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
+        match state.entries.get(key) {
+            Some(entry) => entry.state.clone(),
+            None if state.listed => SourceState::Missing,
+            None => SourceState::Unknown,
+        }
+    }
+
+    /// Every change from now on.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        Changes(self.0.changes.subscribe())
+    }
+
+    /// A Repository is there. Its state is unknown unless it was there before.
+    pub(super) fn begin(&self, key: &Key, uid: &str) {
+        self.edit(|state| {
+            if state.entries.get(key).is_some_and(|entry| entry.uid == uid) {
+                return None;
+            }
+            let entry = Entry {
+                uid: uid.to_owned(),
+                state: SourceState::Unknown,
+            };
+            state.entries.insert(key.clone(), entry);
+            Some(Change::One(key.clone()))
+        });
+    }
+
+    /// News of a Repository. Ignored if it is not the one that is there now.
+    pub(super) fn set(&self, key: &Key, uid: &str, new: SourceState) {
+        self.edit(|state| {
+            let entry = state.entries.get_mut(key).filter(|entry| entry.uid == uid)?;
+            entry.state = new;
+            Some(Change::One(key.clone()))
+        });
+    }
+
+    /// A Repository went away.
+    pub(super) fn end(&self, key: &Key, uid: &str) {
+        self.edit(|state| {
+            state.entries.get(key).filter(|entry| entry.uid == uid)?;
+            state.entries.remove(key);
+            Some(Change::One(key.clone()))
+        });
+    }
+
+    /// The API server's list is known.
+    pub(super) fn listed(&self) {
+        self.edit(|state| {
+            let before = std::mem::replace(&mut state.listed, true);
+            (!before).then_some(Change::Many)
+        });
+    }
+
+    fn edit(&self, edit: impl FnOnce(&mut State) -> Option<Change>) {
+        let change = edit(&mut self.0.state.write().unwrap_or_else(PoisonError::into_inner));
+        if let Some(change) = change {
+            // An error means that nobody listens.
+            let _ = self.0.changes.send(change);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Change, Heads, SourceState};
+
+    fn failed(message: &str) -> SourceState {
+        SourceState::Failed {
+            message: message.into(),
+            last: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn absence_means_something_only_once_listed() {
+        let heads = Heads::default();
+        let key = ("a".to_owned(), "x".to_owned());
+        let mut changes = heads.changes();
+        assert!(matches!(heads.get(&key), SourceState::Unknown));
+        heads.listed();
+        assert_eq!(changes.next().await, Some(Change::Many));
+        assert!(matches!(heads.get(&key), SourceState::Missing));
+        heads.begin(&key, "1");
+        assert_eq!(changes.next().await, Some(Change::One(key.clone())));
+        assert!(matches!(heads.get(&key), SourceState::Unknown));
+    }
+
+    #[tokio::test]
+    async fn an_older_repository_of_the_name_cannot_speak() {
+        let heads = Heads::default();
+        let key = ("a".to_owned(), "x".to_owned());
+        heads.begin(&key, "1");
+        heads.begin(&key, "2");
+        heads.set(&key, "1", failed("old"));
+        assert!(matches!(heads.get(&key), SourceState::Unknown));
+        heads.end(&key, "1");
+        heads.set(&key, "2", failed("new"));
+        assert!(matches!(heads.get(&key), SourceState::Failed { message, .. } if message == "new"));
+    }
+
+    #[tokio::test]
+    async fn a_slow_listener_is_told_to_look_at_everything() {
+        let heads = Heads::default();
+        let key = ("a".to_owned(), "x".to_owned());
+        heads.begin(&key, "1");
+        let mut changes = heads.changes();
+        for _ in 0..5000 {
+            heads.set(&key, "1", failed("x"));
+        }
+        assert_eq!(changes.next().await, Some(Change::Many));
+    }
+}

@@ -1,0 +1,103 @@
+//! One look at a remote, on a blocking thread: ask for the newest commit, and fetch it if it is another one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use source::{CommitId, RefSpec, Remote, Rewritten, Snapshot, SourceError, Store, list_head};
+
+/// What to look at, and what is known already.
+pub(super) struct Look {
+    pub(super) remote: Remote,
+    pub(super) reference: RefSpec,
+    pub(super) dir: PathBuf,
+    pub(super) store: Option<Arc<Store>>,
+    /// The commit that is held open, if it is of this remote and ref.
+    pub(super) known: Option<CommitId>,
+    /// The commit that the status names, if it is of this remote and ref: the store may have been lost since.
+    pub(super) remembered: Option<CommitId>,
+}
+
+/// What a look found.
+pub(super) enum Found {
+    /// The known commit.
+    Unchanged,
+    /// Another one.
+    New {
+        snapshot: Snapshot,
+        /// The head before, and whether the branch was rewritten since.
+        before: Option<(CommitId, Rewritten)>,
+        took: Duration,
+    },
+}
+
+/// A look's result. The store comes back in any case, and so does what it held when it was opened.
+pub(super) struct Looked {
+    pub(super) store: Option<Arc<Store>>,
+    pub(super) held: Option<Snapshot>,
+    pub(super) found: Result<Found, SourceError>,
+    /// Whether the failure was one of fetching, and not of asking.
+    pub(super) fetching: bool,
+}
+
+impl Look {
+    /// Blocks for as long as the remote's limits allow.
+    pub(super) fn run(mut self) -> Looked {
+        let mut held = None;
+        let store = match self.store.take() {
+            Some(store) => store,
+            None => match Store::open(&self.dir) {
+                Ok(store) => {
+                    // What an earlier process fetched serves until the remote answers.
+                    held = store.held(&self.remote, &self.reference).ok().flatten();
+                    Arc::new(store)
+                }
+                Err(error) => {
+                    return Looked {
+                        store: None,
+                        held,
+                        found: Err(error),
+                        fetching: false,
+                    };
+                }
+            },
+        };
+        let (found, fetching) = self.look(&store);
+        Looked {
+            store: Some(store),
+            held,
+            found,
+            fetching,
+        }
+    }
+
+    fn look(&self, store: &Store) -> (Result<Found, SourceError>, bool) {
+        match list_head(&self.remote, &self.reference) {
+            Ok(head) if self.known == Some(head) => return (Ok(Found::Unchanged), false),
+            Ok(_) => {}
+            Err(error) => return (Err(error), false),
+        }
+        let started = Instant::now();
+        (self.fetch(store, started), true)
+    }
+
+    fn fetch(&self, store: &Store, started: Instant) -> Result<Found, SourceError> {
+        let fetched = store.fetch(&self.remote, &self.reference)?;
+        let new = fetched.commit().id;
+        let before = match (fetched.previous, self.remembered) {
+            (Some(old), _) if old != new => Some((old, fetched.forced)),
+            (None, Some(old)) if old != new => {
+                let rewritten = store
+                    .compare(&self.remote, &self.reference, old, new)
+                    .unwrap_or(Rewritten::Unknown);
+                Some((old, rewritten))
+            }
+            _ => None,
+        };
+        Ok(Found::New {
+            snapshot: fetched.snapshot,
+            before,
+            took: started.elapsed(),
+        })
+    }
+}

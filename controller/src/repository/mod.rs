@@ -1,0 +1,78 @@
+//! The Repository reconciler: follows Git remotes and publishes their heads.
+//!
+//! One task a Repository looks at its remote, fetches what is new, and tells [`Heads`]. In steady state it costs the
+//! remote one question an interval and the API server nothing: credentials are read once and kept, status and events
+//! are written when they change.
+
+mod credentials;
+mod follower;
+mod heads;
+mod look;
+mod manager;
+mod revision;
+mod spec;
+mod status;
+mod wait;
+mod write;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kube::Client;
+use tokio::sync::Semaphore;
+
+use crate::config::Config;
+use crate::events::Events;
+use crate::metrics::Metrics;
+use crate::ready::Gate;
+use crate::shutdown::Shutdown;
+
+pub use heads::{Change, Changes, Head, Heads, Key, SourceState};
+
+/// What the room works with.
+pub struct Room {
+    client: Client,
+    events: Events,
+    metrics: Arc<Metrics>,
+    heads: Heads,
+    shutdown: Shutdown,
+    /// One directory a Repository lies in here.
+    stores: PathBuf,
+    files: source::FileRemotes,
+    /// Bounds the remotes that are talked to at a time.
+    looks: Arc<Semaphore>,
+}
+
+impl Room {
+    /// A room that publishes to `heads`.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        config: &Config,
+        events: Events,
+        metrics: Arc<Metrics>,
+        heads: Heads,
+        shutdown: Shutdown,
+    ) -> Self {
+        let files = if config.allow_file_remotes.is_empty() {
+            source::FileRemotes::Refused
+        } else {
+            source::FileRemotes::Below(config.allow_file_remotes.clone())
+        };
+        Self {
+            client,
+            events,
+            metrics,
+            heads,
+            shutdown,
+            stores: config.data_dir.join("repositories"),
+            files,
+            looks: Arc::new(Semaphore::new(config.concurrency.into())),
+        }
+    }
+
+    /// Follows every Repository until the controller stops. `gate` opens when all of them are known.
+    pub async fn run(self, gate: Gate) {
+        manager::Manager::new(Arc::new(self), gate).run().await;
+    }
+}

@@ -1,0 +1,99 @@
+//! A Repository's specification, parsed.
+
+use std::time::Duration;
+
+use crds::RepositorySpec;
+use source::{Auth, FileRemotes, RefSpec, Remote, RemoteLimits};
+
+use crate::duration;
+
+/// Polling more often than this is refused.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+const LONGEST_TIMEOUT: Duration = Duration::from_mins(30);
+
+/// What to follow, and how.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    /// Without credentials: see [`super::credentials`].
+    pub(super) remote: Remote,
+    pub(super) reference: RefSpec,
+    pub(super) branch: String,
+    pub(super) interval: Duration,
+    pub(super) secret: Option<String>,
+}
+
+/// What is wrong with a specification, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub(super) message: String,
+}
+
+pub(super) fn parse(spec: &RepositorySpec, files: &FileRemotes) -> Result<Target, Problem> {
+    let interval = read("interval", &spec.interval)?;
+    if interval < SHORTEST_INTERVAL {
+        return Err(problem("spec.interval is less than one second; write 1s or more"));
+    }
+    let timeout = read("timeout", &spec.timeout)?;
+    if timeout < Duration::from_secs(1) || timeout > LONGEST_TIMEOUT {
+        return Err(problem("spec.timeout is not between 1s and 30m"));
+    }
+    let default = RemoteLimits::default();
+    let mut remote = Remote::new(spec.url.clone());
+    remote.auth = Auth::None;
+    remote.files = files.clone();
+    remote.limits = RemoteLimits {
+        connect: default.connect.min(timeout),
+        read: default.read.min(timeout),
+        total: timeout,
+        ..default
+    };
+    Ok(Target {
+        remote,
+        reference: RefSpec::Branch(spec.reference.branch.clone()),
+        branch: spec.reference.branch.clone(),
+        interval,
+        secret: spec.secret_ref.as_ref().map(|reference| reference.name.clone()),
+    })
+}
+
+fn read(field: &str, text: &str) -> Result<Duration, Problem> {
+    duration::parse(text).map_err(|error| problem(&format!("spec.{field} cannot be read; {error}")))
+}
+
+fn problem(message: &str) -> Problem {
+    Problem {
+        message: message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+    use crds::RepositorySpec;
+    use source::FileRemotes;
+    use std::time::Duration;
+
+    fn spec(extra: &str) -> RepositorySpec {
+        serde_json::from_str(&format!("{{\"url\":\"https://git.example/r\"{extra}}}")).unwrap()
+    }
+
+    #[test]
+    fn defaults_are_filled_in() {
+        let target = parse(&spec(""), &FileRemotes::Refused).unwrap();
+        assert_eq!(
+            (target.interval, target.branch.as_str()),
+            (Duration::from_mins(1), "main")
+        );
+        assert_eq!(target.remote.limits.total, Duration::from_mins(1));
+        assert_eq!(target.secret, None);
+    }
+
+    #[test]
+    fn nonsense_is_named() {
+        let why = |extra: &str| parse(&spec(extra), &FileRemotes::Refused).unwrap_err().message;
+        assert!(why(",\"interval\":\"soon\"").contains("spec.interval"));
+        assert!(why(",\"interval\":\"100ms\"").contains("one second"));
+        assert!(why(",\"timeout\":\"0s\"").contains("spec.timeout"));
+        assert!(why(",\"timeout\":\"48h\"").contains("spec.timeout"));
+    }
+}

@@ -1,0 +1,254 @@
+//! Starting every room, and stopping them together.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use crate::config::Config;
+use crate::events::Events;
+use crate::http::{self, Listener};
+use crate::keys::{self, DigestKey};
+use crate::metrics::Metrics;
+use crate::ready::Readiness;
+use crate::repository::{Heads, Room};
+use crate::shutdown::{self, Shutdown};
+use crate::{Context, client, sync};
+
+/// How long the rooms may take to stop. Syncs write down what they own.
+const STOPPING: Duration = Duration::from_secs(20);
+
+/// Why the controller ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No usable client configuration.
+    #[error(
+        "there is no way to reach a cluster: {0}. Give --kubeconfig, or run in a pod with a service account"
+    )]
+    NoCluster(String),
+    /// An address is taken or not ours.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A file or directory.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// Signals cannot be received.
+    #[error("signals cannot be received: {0}")]
+    Signals(io::Error),
+    /// A part that runs for ever has ended.
+    #[error("{0} ended unexpectedly")]
+    RoomEnded(&'static str),
+}
+
+/// Runs the controller until it is told to stop (SIGTERM, SIGINT) or a room fails.
+pub async fn run(config: Config) -> Result<(), Error> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
+    let (trigger, shutdown) = shutdown::channel();
+    let mut rooms = start(config, shutdown).await?;
+
+    let result = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        ended = rooms.join_next() => match ended {
+            Some(Ok(name)) => Err(Error::RoomEnded(name)),
+            _ => Err(Error::RoomEnded("a part of the controller")),
+        },
+    };
+    info!("stopping");
+    trigger.fire();
+    let all = async { while rooms.join_next().await.is_some() {} };
+    tokio::select! {
+        () = all => {}
+        () = tokio::time::sleep(STOPPING) => warn!("not everything stopped in time"),
+        // Asked again: at once.
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    result
+}
+
+/// Starts every room; a room that ends yields its name.
+async fn start(config: Config, shutdown: Shutdown) -> Result<JoinSet<&'static str>, Error> {
+    std::fs::create_dir_all(&config.data_dir).map_err(|source| Error::File {
+        path: config.data_dir.clone(),
+        source,
+    })?;
+    let client = connect(config.kubeconfig.as_deref()).await?;
+    let public = bind(config.listen).await?;
+    let measured = bind(config.listen_metrics).await?;
+    announce(&config, public.address(), measured.address())?;
+
+    let readiness = Readiness::default();
+    let metrics = Arc::new(Metrics::new());
+    let heads = Heads::default();
+    let events = Events::start(client.clone(), &instance(), shutdown.clone());
+    let (follower, keys) = keys::first_load(
+        client.clone(),
+        &config,
+        events.clone(),
+        Arc::clone(&metrics),
+        readiness.gate("the sealing keys"),
+    );
+    let repositories = Room::new(
+        client.clone(),
+        &config,
+        events.clone(),
+        Arc::clone(&metrics),
+        heads.clone(),
+        shutdown.clone(),
+    );
+    let watching = readiness.gate("the watch on Repositories");
+
+    let mut rooms = JoinSet::new();
+    let mut room = |name: &'static str, work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
+        rooms.spawn(async move {
+            work.await;
+            name
+        });
+    };
+    room(
+        "the HTTP listener",
+        Box::pin(http::serve(
+            public,
+            http::public(keys.clone(), readiness.clone()),
+            shutdown.clone(),
+        )),
+    );
+    room(
+        "the metrics listener",
+        Box::pin(http::serve(
+            measured,
+            http::metrics(Arc::clone(&metrics)),
+            shutdown.clone(),
+        )),
+    );
+    room(
+        "the watch on sealing keys",
+        Box::pin(until_stopped(shutdown.clone(), follower.run())),
+    );
+    room("the watch on Repositories", Box::pin(repositories.run(watching)));
+    room(
+        "the Syncs",
+        Box::pin(async move {
+            let Some(digest_key) = digest_key(&client, &config.namespace, &shutdown).await else {
+                return;
+            };
+            let mut loaded = keys.clone();
+            tokio::select! {
+                () = shutdown.requested() => return,
+                // The first ring is published only once it holds a key.
+                _ = loaded.wait_for(|ring| ring.newest().is_some()) => {}
+            }
+            sync::run(Context {
+                client,
+                namespace: config.namespace.clone(),
+                heads,
+                keys,
+                digest_key,
+                metrics,
+                events,
+                readiness,
+                config,
+                shutdown,
+            })
+            .await;
+        }),
+    );
+    Ok(rooms)
+}
+
+async fn until_stopped(shutdown: Shutdown, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = shutdown.requested() => {}
+        () = work => {}
+    }
+}
+
+/// Asks for the digest key until the API server gives it.
+async fn digest_key(client: &Client, namespace: &str, shutdown: &Shutdown) -> Option<DigestKey> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let mut pause = Duration::from_millis(200);
+    loop {
+        match keys::digest_key(&api).await {
+            Ok(key) => return Some(key),
+            Err(error) => warn!(%error, "the digest key is not there yet; nothing is applied before it is"),
+        }
+        tokio::select! {
+            () = shutdown.requested() => return None,
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(10)),
+        }
+    }
+}
+
+/// The text of a configuration error can quote a kubeconfig, and with it a token: it is dropped.
+async fn connect(kubeconfig: Option<&Path>) -> Result<Client, Error> {
+    let config = if let Some(path) = kubeconfig {
+        let unusable = || Error::NoCluster(format!("{} is not a usable kubeconfig", path.display()));
+        let kubeconfig = Kubeconfig::read_from(path).map_err(|_| unusable())?;
+        kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+            .await
+            .map_err(|_| unusable())?
+    } else if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
+        kube::Config::incluster()
+            .map_err(|_| Error::NoCluster("the pod's service account cannot be used".into()))?
+    } else {
+        kube::Config::infer()
+            .await
+            .map_err(|_| Error::NoCluster("neither kubeconfig nor service account can be used".into()))?
+    };
+    client::build(config)
+        .map_err(|_| Error::NoCluster("its certificates or credentials cannot be used".into()))
+}
+
+async fn bind(address: SocketAddr) -> Result<Listener, Error> {
+    Listener::bind(address)
+        .await
+        .map_err(|source| Error::Listen { address, source })
+}
+
+/// Tells where we listen: port 0 is answered here.
+fn announce(config: &Config, http: SocketAddr, metrics: SocketAddr) -> Result<(), Error> {
+    info!(%http, %metrics, "listening");
+    let Some(path) = &config.addresses_file else {
+        return Ok(());
+    };
+    let text = format!(
+        "{}\n",
+        json!({"http": http.to_string(), "metrics": metrics.to_string()})
+    );
+    // Whoever waits for the file reads all of it or nothing.
+    let mut partial = path.clone().into_os_string();
+    partial.push(".partial");
+    std::fs::write(&partial, text)
+        .and_then(|()| std::fs::rename(&partial, path))
+        .map_err(|source| Error::File {
+            path: path.clone(),
+            source,
+        })
+}
+
+/// The pod's name, for events.
+fn instance() -> String {
+    std::env::var("HOSTNAME").unwrap_or_else(|_| "signet-controller".into())
+}
