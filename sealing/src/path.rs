@@ -17,7 +17,7 @@ impl fmt::Display for Printable<'_> {
             if count == LONGEST {
                 return f.write_str("…");
             }
-            if c.is_ascii_graphic() || c == ' ' || c.is_alphanumeric() {
+            if is_plain(c) {
                 write!(f, "{c}")?;
             } else {
                 write!(f, "{}", c.escape_unicode())?;
@@ -25,6 +25,16 @@ impl fmt::Display for Printable<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a character is only itself: neither control, nor invisible, nor one that turns the direction of a line.
+fn is_plain(c: char) -> bool {
+    let formatting = matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}' | '\u{e0000}'..='\u{e0fff}'
+    );
+    !c.is_control() && !formatting
 }
 
 /// Appends a key to a path: `spec.encryptedData` and `a` give `spec.encryptedData.a`.
@@ -68,7 +78,8 @@ mod tests {
             Printable("a\x1b[2J\u{202e}b").to_string(),
             "a\\u{1b}[2J\\u{202e}b"
         );
-        assert_eq!(Printable("Schlüssel 1").to_string(), "Schlüssel 1");
+        assert_eq!(Printable("a\u{9b}2J\u{200b}").to_string(), "a\\u{9b}2J\\u{200b}");
+        assert_eq!(Printable("Schlüssel 1 → 鍵").to_string(), "Schlüssel 1 → 鍵");
         assert_eq!(Printable(&"x".repeat(300)).to_string().chars().count(), 254);
     }
 

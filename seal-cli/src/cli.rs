@@ -1,0 +1,108 @@
+//! The command line: global options, the list of commands, and the way from an error to an exit code.
+
+use crate::command_error::CommandError;
+use crate::commands::{CertArgs, CompletionsArgs, HistoryArgs, ManArgs, SealArgs, StatusArgs, SyncArgs};
+use crate::ui::Ui;
+use clap::{ArgAction, Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Seal Kubernetes Secrets for Git, and see what Signet made of them
+///
+/// `signet seal` turns a Secret into a SealedSecret that is safe to commit. The controller opens it in the cluster
+/// that holds the private key, and in no other.
+///
+/// Data goes to standard output, everything else to standard error.
+///
+/// Exit codes: 0 success; 1 the input was refused or the command failed; 2 the command line is wrong; 3 something is
+/// not ready (`status`, `sync`); 4 the cluster or a server cannot be reached; 255 a bug.
+#[derive(Parser)]
+#[command(
+    name = "signet",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalArgs {
+    /// When to colour: auto (on a terminal, unless `NO_COLOR` is set), always or never
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "auto",
+        global = true,
+        hide_possible_values = true
+    )]
+    color: ColorChoice,
+    /// Print errors only
+    #[arg(long, short, action = ArgAction::SetTrue, global = true)]
+    quiet: bool,
+    /// Take the cluster from this kubeconfig file instead of `KUBECONFIG` or `~/.kube/config`
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Take this context of the kubeconfig
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(crate) context: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Cert(CertArgs),
+    Completions(CompletionsArgs),
+    History(HistoryArgs),
+    Man(ManArgs),
+    Seal(SealArgs),
+    Status(StatusArgs),
+    Sync(SyncArgs),
+}
+
+/// Reads the command line and runs the command.
+pub(crate) fn run() -> ExitCode {
+    let parsed = command()
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        // clap prints help and version to standard output, its errors to standard error, and ends with 0 or 2.
+        Err(err) => {
+            let code = if err.use_stderr() { 2 } else { 0 };
+            let _ = err.print();
+            return ExitCode::from(code);
+        }
+    };
+    let ui = Ui::new(cli.global.color, cli.global.quiet);
+    match dispatch(&ui, &cli) {
+        Ok(code) => code,
+        Err(err) => {
+            err.print(&ui);
+            ExitCode::from(err.exit_code())
+        }
+    }
+}
+
+/// The command line as clap knows it, for completions and manual pages.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+}
+
+fn dispatch(ui: &Ui, cli: &Cli) -> Result<ExitCode, CommandError> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Cert(args) => args.run(ui, global),
+        Command::Completions(args) => args.run(ui),
+        Command::History(args) => args.run(ui, global),
+        Command::Man(args) => args.run(ui),
+        Command::Seal(args) => args.run(ui, global),
+        Command::Status(args) => args.run(ui, global),
+        Command::Sync(args) => args.run(ui, global),
+    }
+}

@@ -1,0 +1,69 @@
+//! `signet cert`.
+
+use crate::certificate::ControllerArgs;
+use crate::cli::GlobalArgs;
+use crate::command_error::CommandError;
+use crate::ui::Ui;
+use clap::Args;
+use jiff::Timestamp;
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+/// Print the certificate that values are sealed for
+///
+/// It is fetched from the controller, through the API server of the current
+/// kubeconfig context, or from a URL. It holds the public key only: it may be
+/// committed, published and kept, and `signet seal --cert` seals with it where
+/// there is no cluster.
+///
+/// Example: fetch it once, seal anywhere
+///
+///     signet cert > cert.pem
+///     signet seal --cert cert.pem secret.yaml > sealed.yaml
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct CertArgs {
+    /// Fetch it from this http or https URL instead of from the cluster
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    #[command(flatten)]
+    controller: ControllerArgs,
+}
+
+impl CertArgs {
+    pub(crate) fn run(&self, ui: &Ui, global: &GlobalArgs) -> Result<ExitCode, CommandError> {
+        let certificate = match &self.url {
+            Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
+                self.controller.named(ui, url)?
+            }
+            Some(_) => {
+                return Err(CommandError::user(
+                    "--url takes an http or https URL",
+                    "signet cert --url https://signet.example.com/v1/cert.pem",
+                ));
+            }
+            None => self.controller.served(ui, global)?,
+        };
+        ui.write(certificate.to_pem())?;
+        ui.status(format!(
+            "Key {} ({} bits), valid until {}.",
+            certificate.fingerprint(),
+            certificate.bits(),
+            day(certificate.not_after())
+        ));
+        if certificate.not_after() < SystemTime::now() {
+            ui.warn(
+                "the certificate has expired",
+                "nothing can be sealed for it; has the controller renewed its key?",
+            );
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn day(time: SystemTime) -> String {
+    Timestamp::try_from(time).map_or_else(
+        |_| "an unknown day".to_owned(),
+        |time| time.strftime("%F").to_string(),
+    )
+}

@@ -1,0 +1,55 @@
+//! Files that are written whole or not at all.
+
+use crate::command_error::CommandError;
+use sealing::Printable;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Puts this text in the place of a file: into a new file beside it, then by renaming, so that a reader sees the old
+/// text or the new one, and a failure leaves the old one. Only what may be public goes through here.
+pub(crate) fn replace(path: &Path, text: &str) -> Result<(), CommandError> {
+    write(path, text).map_err(|err| {
+        CommandError::user(
+            format!("cannot write {}: {err}", show(path)),
+            "is the directory there, and may you write to it?",
+        )
+    })
+}
+
+/// A path, safe to print.
+pub(crate) fn show(path: &Path) -> String {
+    Printable(&path.to_string_lossy()).to_string()
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    // A link stays a link: what it leads to is replaced.
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let before = fs::metadata(&target).ok();
+    if before.as_ref().is_some_and(|metadata| !metadata.is_file()) {
+        // A device or a pipe, such as /dev/stdout, cannot be renamed over.
+        return File::options()
+            .write(true)
+            .open(&target)?
+            .write_all(text.as_bytes());
+    }
+    let directory = match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let mut file = tempfile::Builder::new()
+        .prefix(".signet-")
+        .permissions(before.map_or_else(new_file, |metadata| metadata.permissions()))
+        .tempfile_in(directory)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(&target)?;
+    Ok(())
+}
+
+/// What any new file gets; the umask takes its part.
+#[cfg(unix)]
+fn new_file() -> Permissions {
+    use std::os::unix::fs::PermissionsExt as _;
+    Permissions::from_mode(0o666)
+}

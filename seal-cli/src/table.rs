@@ -1,0 +1,64 @@
+//! Tables for people: columns as wide as they need, headings in capitals, nothing drawn.
+
+use crate::ui::{Style, Ui};
+use sealing::Printable;
+
+/// One cell: text from outside, made safe to print, and its colour.
+pub(crate) struct Cell {
+    text: String,
+    style: Option<Style>,
+}
+
+impl Cell {
+    pub(crate) fn new(text: impl AsRef<str>) -> Self {
+        Self {
+            text: Printable(text.as_ref()).to_string(),
+            style: None,
+        }
+    }
+
+    pub(crate) fn styled(text: impl AsRef<str>, style: Style) -> Self {
+        Self {
+            style: Some(style),
+            ..Self::new(text)
+        }
+    }
+}
+
+/// Renders rows under headings. The last column is as long as it likes.
+pub(crate) fn render(ui: &Ui, headings: &[&str], rows: &[Vec<Cell>]) -> String {
+    let widths: Vec<usize> = headings
+        .iter()
+        .enumerate()
+        .map(|(column, heading)| {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            cells
+                .map(|cell| cell.text.chars().count())
+                .max()
+                .unwrap_or(0)
+                .max(heading.len())
+        })
+        .collect();
+    let mut out = String::new();
+    let head: Vec<Cell> = headings
+        .iter()
+        .map(|text| Cell::styled(text, Style::Heading))
+        .collect();
+    for row in std::iter::once(&head).chain(rows) {
+        let last = row.len().saturating_sub(1);
+        for (column, cell) in row.iter().enumerate() {
+            let text = cell
+                .style
+                .map_or_else(|| cell.text.clone(), |style| ui.paint(style, &cell.text));
+            out.push_str(&text);
+            if column < last {
+                let padding = widths
+                    .get(column)
+                    .map_or(0, |width| width - cell.text.chars().count());
+                out.push_str(&" ".repeat(padding + 2));
+            }
+        }
+        out.push('\n');
+    }
+    out
+}
