@@ -134,6 +134,11 @@ pub(crate) mod schema {
         json_schema!({"type": "string", "pattern": "^([0-9]+(ms|s|m|h))+$", "maxLength": 32})
     }
 
+    /// A number of things. OpenAPI, as Kubernetes reads it, knows no unsigned formats.
+    pub(crate) fn count(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "integer", "format": "int64", "minimum": 0})
+    }
+
     /// Any object: its inside is somebody else's schema.
     pub(crate) fn open_object(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"type": "object", "nullable": true, "x-kubernetes-preserve-unknown-fields": true})

@@ -189,21 +189,27 @@ pub struct SyncStatus {
 pub struct Counts {
     /// Objects that Git holds under the path, opened Secrets among them.
     #[serde(default)]
+    #[cfg_attr(feature = "kube", schemars(schema_with = "crate::common::schema::count"))]
     pub objects: u32,
     /// Objects that were created.
     #[serde(default)]
+    #[cfg_attr(feature = "kube", schemars(schema_with = "crate::common::schema::count"))]
     pub created: u32,
     /// Objects that were changed.
     #[serde(default)]
+    #[cfg_attr(feature = "kube", schemars(schema_with = "crate::common::schema::count"))]
     pub changed: u32,
     /// Objects that were as Git has them.
     #[serde(default)]
+    #[cfg_attr(feature = "kube", schemars(schema_with = "crate::common::schema::count"))]
     pub unchanged: u32,
     /// Objects that were deleted because they left Git.
     #[serde(default)]
+    #[cfg_attr(feature = "kube", schemars(schema_with = "crate::common::schema::count"))]
     pub pruned: u32,
     /// Objects, files or documents that failed.
     #[serde(default)]
+    #[cfg_attr(feature = "kube", schemars(schema_with = "crate::common::schema::count"))]
     pub failed: u32,
 }
 
