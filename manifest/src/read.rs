@@ -46,7 +46,8 @@ pub struct Document {
     pub value: Result<Value, ReadError>,
 }
 
-/// Reads all documents of a stream, YAML or JSON. Documents that are empty, all comments, or `null` are left out, as
+/// Reads all documents of a stream, YAML or JSON (a document that starts with `{` and is JSON is read as JSON wherever it
+/// stands; kubectl does so only up to the first that is not). Documents that are empty, all comments, or `null` are left out, as
 /// kubectl leaves them out. A document that cannot be read does not take its neighbours.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::error::ReadErrorKind as Kind;
 use super::fault::Fault;
 use super::limits::Limits;
-use super::split::{Line, after_bom, classify};
+use super::split::{Line, after_bom, classify, is_taken_for_text};
 use super::{build, json};
 
 /// The first document of a text, and the byte after it: less than the whole text only where JSON objects follow each
@@ -49,11 +49,27 @@ fn yaml(bytes: &[u8], limits: &Limits) -> Result<Value, Fault> {
         std::str::from_utf8(bytes).map_err(|error| Fault::new(Kind::InvalidUtf8, error.valid_up_to()))?;
     let start = after_bom(bytes);
     let text = &text[start..];
-    let checked = match text.char_indices().find(|(_, char)| !is_allowed(*char)) {
-        Some((offset, _)) => Err(Fault::new(Kind::ControlCharacter, offset)),
-        None => build::yaml(text, limits),
-    };
+    let checked = check_characters(text).and_then(|()| build::yaml(text, limits));
     checked.map_err(|fault| Fault::new(fault.kind, fault.offset + start))
+}
+
+fn check_characters(text: &str) -> Result<(), Fault> {
+    // kubectl takes the two for one line end, YAML for two.
+    if let Some(offset) = text.find("\r\r\n") {
+        return Err(Fault::new(Kind::ControlCharacter, offset));
+    }
+    let mut line_start = true;
+    for (offset, char) in text.char_indices() {
+        if !is_allowed(char) {
+            return Err(Fault::new(Kind::ControlCharacter, offset));
+        }
+        // The parser would skip the mark, go-yaml takes it for text, and nobody sees it.
+        if line_start && char == '\u{feff}' {
+            return Err(Fault::new(Kind::ByteOrderMark, offset));
+        }
+        line_start = matches!(char, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    }
+    Ok(())
 }
 
 /// The characters of which a YAML text is made; others can only be written as escape sequences.
@@ -66,12 +82,16 @@ fn is_allowed(char: char) -> bool {
 /// Refuses a text of more than one document. A separator may stand before the document, after nothing but comments
 /// and directives.
 pub(super) fn check_single(bytes: &[u8]) -> Result<(), Fault> {
-    let mut offset = after_bom(bytes);
+    let start = after_bom(bytes);
+    let mut offset = start;
     let mut begun = false;
     for line in bytes[offset..].split_inclusive(|&byte| byte == b'\n') {
         match classify(line) {
             Line::Separator if begun => return Err(Fault::new(Kind::TrailingText, offset)),
             Line::BadSeparator => return Err(Fault::new(Kind::InvalidSeparator, offset)),
+            Line::Separator if is_taken_for_text(line, offset == start) => {
+                return Err(Fault::new(Kind::InvalidSeparator, offset));
+            }
             Line::Separator => begun = true,
             Line::Text if !line.starts_with(b"%") => begun = true,
             Line::Text | Line::Blank => {}

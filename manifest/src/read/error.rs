@@ -70,8 +70,11 @@ pub enum ReadErrorKind {
     /// A character that YAML does not allow in a text, even inside quotes.
     #[error("a control character is not allowed here")]
     ControlCharacter,
+    /// U+FEFF at the start of a line other than the first.
+    #[error("a byte order mark stands inside the document")]
+    ByteOrderMark,
     /// A `---` with more on its line than a comment.
-    #[error("only a comment may follow `---` on its line")]
+    #[error("only a blank and a comment may follow `---` on its line")]
     InvalidSeparator,
     /// More text after the document's end, which kubectl would drop without a word.
     #[error("the document has ended, and there is more text after it")]
@@ -94,7 +97,7 @@ pub enum ReadErrorKind {
     /// `<<` with something else than a mapping or a list of mappings.
     #[error("a merge key (`<<`) takes a mapping or a list of mappings")]
     MergeNotMapping,
-    /// A key that JSON cannot have: null, a list, a mapping, an integer beyond 64 bits signed.
+    /// A key that JSON cannot have: null, a list, a mapping, an integer beyond 64 bits signed, not-a-number.
     #[error("a key must be a string, a boolean or a number")]
     InvalidKey,
     /// Keys that are different for YAML and the same text for JSON, such as `1` and `"1"`: kubectl takes either, by chance.
@@ -125,6 +128,8 @@ impl ReadErrorKind {
             Self::TooManyNodes { .. } | Self::TooMuchText { .. } => {
                 Some("write large repeated parts out once, or split the object")
             }
+            Self::ByteOrderMark => Some("remove the invisible character at the start of the line"),
+            Self::ParserFailed => Some("if a comma follows a tag (`[!tag, a]`), put a value between them"),
             Self::InvalidSeparator => Some("put what follows `---` on a line of its own"),
             Self::TrailingText => Some("separate documents with a line `---`"),
             Self::YamlVersion => Some("remove the %YAML line: kubectl does not accept it either"),

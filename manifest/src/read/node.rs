@@ -102,9 +102,12 @@ impl Key {
         match node {
             Node::Bool(bool) => Ok(Self::Bool(*bool)),
             Node::Int(int) => Ok(Self::Int(*int)),
-            Node::Float(float) => Ok(Self::Float(float.to_bits())),
+            // Not-a-number does not equal itself: for Go, each such key is another.
+            Node::Float(float) if !float.is_nan() => Ok(Self::Float(float.to_bits())),
             Node::Str(text) => Ok(Self::Str(Rc::clone(text))),
-            Node::Null | Node::Uint(_) | Node::Seq(..) | Node::Map(..) => Err(Kind::InvalidKey),
+            Node::Float(_) | Node::Null | Node::Uint(_) | Node::Seq(..) | Node::Map(..) => {
+                Err(Kind::InvalidKey)
+            }
         }
     }
 

@@ -148,9 +148,6 @@ pub(crate) fn integral(number: &Number) -> Number {
 pub(super) fn key_text(float: f64) -> String {
     #[allow(clippy::cast_possible_truncation)] // what Go does, infinity included
     let short = float as f32;
-    if short.is_nan() {
-        return ".nan".to_owned();
-    }
     if short.is_infinite() {
         return if short > 0.0 { ".inf" } else { "-.inf" }.to_owned();
     }

@@ -45,9 +45,24 @@ pub(super) fn classify(line: &[u8]) -> Line {
         };
     }
     match line.iter().find(|byte| !matches!(byte, b' ' | b'\r' | b'\n')) {
-        None | Some(b'#') => Line::Blank,
+        None => Line::Blank,
+        Some(b'#') if !breaks_inside(line) => Line::Blank,
         Some(_) => Line::Text,
     }
+}
+
+/// Whether YAML sees the end of a line where this file does not: a lone carriage return, and three Unicode characters.
+/// What stands behind it is not in the comment.
+fn breaks_inside(line: &[u8]) -> bool {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    line.contains(&b'\r') || String::from_utf8_lossy(line).contains(['\u{85}', '\u{2028}', '\u{2029}'])
+}
+
+/// Whether kubectl takes a separator for text: one with a comment directly behind it, where nothing stands before it.
+/// What it then makes of the document is nobody's intention, so it counts as a bad separator.
+pub(super) fn is_taken_for_text(line: &[u8], nothing_before: bool) -> bool {
+    nothing_before && line.starts_with(b"---#")
 }
 
 /// Where the text starts, after a byte order mark.
@@ -92,7 +107,17 @@ pub(super) fn split(bytes: &[u8], limits: &Limits) -> Result<Vec<Part>, ReadErro
     let mut offset = start;
     for (index, line) in bytes[start..].split_inclusive(|&byte| byte == b'\n').enumerate() {
         let end = offset + line.len();
-        let class = classify(line);
+        let nothing_before = part.range.is_empty();
+        // Files that were put together have a mark at the start of each.
+        let seen = if nothing_before {
+            &line[after_bom(line)..]
+        } else {
+            line
+        };
+        let class = match classify(seen) {
+            Line::Separator if is_taken_for_text(seen, nothing_before) => Line::BadSeparator,
+            class => class,
+        };
         match class {
             Line::Separator | Line::BadSeparator => {
                 let bad = class == Line::BadSeparator;
@@ -157,6 +182,19 @@ mod tests {
     }
 
     #[test]
+    fn a_comment_ends_where_yaml_ends_lines() {
+        for text in [
+            "# a\rb: 1\n",
+            "# a\u{85}b: 1\n",
+            "# a\u{2028}b: 1\n",
+            "# \u{2029}b: 1",
+        ] {
+            assert_eq!(parts(text), [(text.to_owned(), 1)]);
+        }
+        assert_eq!(parts("# a\r\n# b\r"), []);
+    }
+
+    #[test]
     fn a_separator_with_text_behind_it_is_that_documents_fault() {
         assert_eq!(
             parts("a: 1\n--- b: 2\nc: 3\n---\nd: 4\n"),
@@ -165,6 +203,11 @@ mod tests {
                 ("--- b: 2\nc: 3\n".into(), 2),
                 ("d: 4\n".into(), 5)
             ]
+        );
+        assert_eq!(parts("---#c\na: 1\n"), [("---#c\na: 1\n".into(), 1)]);
+        assert_eq!(
+            parts("#\n---#c\na: 1\n---#d\nb: 2"),
+            [("a: 1\n".into(), 3), ("b: 2".into(), 5)]
         );
         assert_eq!(parts("-----BEGIN\n"), [("-----BEGIN\n".into(), 1)]);
     }

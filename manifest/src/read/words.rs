@@ -4,6 +4,8 @@ pub(super) const TAB: &str = "a tab is used where YAML takes only spaces";
 pub(super) const TOKEN: &str = "a value cannot start with this character";
 pub(super) const NESTED_COLON: &str = "a `key: value` is not possible here";
 
+pub(super) const ESCAPE: &str = "YAML knows no such escape sequence";
+
 /// The parser's complaint, said so that a reader of YAML understands it. Both are fixed texts.
 pub(super) fn words(problem: &'static str) -> &'static str {
     match problem {
@@ -26,7 +28,7 @@ pub(super) fn words(problem: &'static str) -> &'static str {
         | "found a tab character where an indentation space is expected" => TAB,
         "found unexpected end of stream" => "the document ends inside a quoted text",
         "found unexpected document indicator" => "a `---` or `...` stands inside a quoted text",
-        "found unknown escape character" => "YAML knows no such escape sequence",
+        "found unknown escape character" => ESCAPE,
         "found invalid Unicode character escape code" => "the escape sequence is no Unicode character",
         "did not find expected hexdecimal number" => "the escape sequence lacks hexadecimal digits",
         "found undefined tag handle" => "the tag's handle is not declared",
@@ -41,6 +43,7 @@ pub(super) fn hint(words: &'static str) -> Option<&'static str> {
         TAB => Some("indent with spaces"),
         TOKEN => Some("put quotes around the value; a template must be rendered before it is a manifest"),
         NESTED_COLON => Some("put quotes around a text that contains `: `, and check the indentation"),
+        ESCAPE => Some("in double quotes, write `\\\\` for a backslash, and `'` without one"),
         _ => None,
     }
 }

@@ -108,6 +108,14 @@ fn errors_say_where_and_never_what() {
         ),
         ("a: .inf\n", Some(ReadErrorKind::NotFinite), 1, 4),
         ("a: !!binary s3cret\n", Some(ReadErrorKind::InvalidBase64), 1, 4),
+        (
+            "a: 1\n\u{feff}b: s3cret\n",
+            Some(ReadErrorKind::ByteOrderMark),
+            2,
+            1,
+        ),
+        (".nan: s3cret\n", Some(ReadErrorKind::InvalidKey), 1, 1),
+        ("[s3cret?]\n", None, 1, 2),
         ("<<: s3cret\n", Some(ReadErrorKind::MergeNotMapping), 1, 5),
         (
             "a: &s3cret [*s3cret]\n",
@@ -187,6 +195,14 @@ fn byte_order_marks() {
     assert_eq!(
         read("a: 1\n---\n\u{feff}b: 2\nc: 3\n"),
         [(1, 1, Ok(json!({"a": 1}))), (2, 3, Ok(json!({"b": 2, "c": 3})))]
+    );
+    assert_eq!(
+        read("a: 1\n---\n\u{feff}---\nb: 2\n"),
+        [(1, 1, Ok(json!({"a": 1}))), (3, 4, Ok(json!({"b": 2})))]
+    );
+    assert_eq!(
+        read("---\n\u{feff}--- x\n"),
+        [(2, 2, Err(ReadErrorKind::InvalidSeparator))]
     );
     // The first byte is that of a mark, and it is none.
     assert_eq!(read("！: 1\n"), [(1, 1, Ok(json!({"！": 1})))]);
