@@ -1,0 +1,214 @@
+//! The controller's own binary as a child process, with the rights of the service account that the install makes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+use serde::Deserialize;
+
+use crate::child::{self, Child};
+use crate::{Cluster, http, identity, paths, wait};
+
+/// The namespace that the install manifest makes.
+pub(crate) const NAMESPACE: &str = "signet-system";
+/// The controller's service account there.
+pub(crate) const ACCOUNT: &str = "signet-controller";
+
+/// How to run it.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where its data, its log and its kubeconfig go.
+    pub home: PathBuf,
+    /// Another address for the API server: a proxy.
+    pub server: Option<String>,
+    /// More command-line arguments.
+    pub arguments: Vec<String>,
+}
+
+impl Options {
+    /// What the tests start with: a key that takes no time to make, and every detail in the log.
+    pub fn for_tests(cluster: &Cluster) -> Self {
+        Self {
+            home: cluster.home().join("controller"),
+            server: None,
+            arguments: vec!["--key-size=2048".into(), "--log-level=debug".into()],
+        }
+    }
+}
+
+/// A running controller, or one that was stopped and can be started again.
+#[derive(Debug)]
+pub struct Controller {
+    options: Options,
+    addresses: Addresses,
+    child: Option<Child>,
+    detached: Option<u32>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Addresses {
+    #[serde(alias = "listen")]
+    public: String,
+    #[serde(alias = "listenMetrics", alias = "listen_metrics")]
+    metrics: String,
+}
+
+impl Controller {
+    /// Starts it and waits until it is ready.
+    pub async fn start(cluster: &Cluster, options: Options) -> Self {
+        let mut controller = Self::prepare(cluster, options).await;
+        controller.start_again().await;
+        controller
+    }
+
+    /// Starts it so that it outlives this process.
+    pub async fn start_detached(cluster: &Cluster, options: Options) -> Self {
+        let mut controller = Self::prepare(cluster, options).await;
+        let pid = child::detach(controller.command(), &controller.log_file());
+        controller.detached = Some(pid);
+        controller.become_ready().await;
+        controller
+    }
+
+    async fn prepare(cluster: &Cluster, options: Options) -> Self {
+        fs::create_dir_all(options.home.join("data")).expect("a directory for the controller");
+        let kubeconfig = options.home.join("kubeconfig");
+        let server = options.server.as_deref();
+        identity::write_kubeconfig(cluster, NAMESPACE, ACCOUNT, server, &kubeconfig).await;
+        let controller = Self {
+            options,
+            addresses: Addresses::default(),
+            child: None,
+            detached: None,
+        };
+        cluster.note_log(controller.log_file());
+        controller
+    }
+
+    /// Starts it after it was stopped, with the data it had, and waits until it is ready.
+    pub async fn start_again(&mut self) {
+        assert!(self.child.is_none(), "the controller runs already");
+        let _ = fs::remove_file(self.addresses_file());
+        self.child = Some(Child::start(&self.command(), &self.log_file()));
+        self.become_ready().await;
+    }
+
+    /// Stops it as Kubernetes does, and gives how it ended.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.child.take().expect("it runs").terminate()
+    }
+
+    /// Ends it between two instructions.
+    pub fn kill(&mut self) {
+        self.child.take().expect("it runs").kill();
+    }
+
+    /// Removes what it keeps on disk; only while it is stopped.
+    pub fn clear_caches(&self) {
+        assert!(self.child.is_none(), "the controller runs");
+        let data = self.data_dir();
+        fs::remove_dir_all(&data).expect("its data can be removed");
+        fs::create_dir_all(&data).expect("a directory for the controller");
+    }
+
+    /// The running process, to look at or to freeze.
+    pub fn process(&mut self) -> &mut Child {
+        self.child.as_mut().expect("it runs")
+    }
+
+    /// The process id of one that outlives us.
+    pub fn detached_id(&self) -> Option<u32> {
+        self.detached
+    }
+
+    /// The public listener, as `http://HOST:PORT`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addresses.public)
+    }
+
+    /// The metrics listener, as `http://HOST:PORT`.
+    pub fn metrics_url(&self) -> String {
+        format!("http://{}", self.addresses.metrics)
+    }
+
+    /// Where the sealing certificate is.
+    pub fn certificate_url(&self) -> String {
+        format!("{}/v1/cert.pem", self.url())
+    }
+
+    /// Where it keeps Git repositories.
+    pub fn data_dir(&self) -> PathBuf {
+        self.options.home.join("data")
+    }
+
+    /// Everything it ever wrote to its log.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.options.home.join("controller.log")
+    }
+
+    fn addresses_file(&self) -> PathBuf {
+        self.options.home.join("addresses.json")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(paths::binary("signet-controller"));
+        command
+            .arg("--kubeconfig")
+            .arg(self.options.home.join("kubeconfig"))
+            .arg("--data-dir")
+            .arg(self.data_dir())
+            .arg("--addresses-file")
+            .arg(self.addresses_file())
+            .args(["--listen", "127.0.0.1:0", "--listen-metrics", "127.0.0.1:0"])
+            .args(["--namespace", NAMESPACE])
+            .args(&self.options.arguments);
+        command
+    }
+
+    async fn become_ready(&mut self) {
+        let file = self.addresses_file();
+        self.addresses = self
+            .ask("say its addresses", || async { read_addresses(&file) })
+            .await;
+        let url = format!("{}/readyz", self.url());
+        self.ask("be ready", || ready(&url)).await;
+    }
+
+    async fn ask<T, F>(&mut self, what: &str, mut question: impl FnMut() -> F) -> T
+    where
+        F: Future<Output = Result<T, String>>,
+    {
+        let log = self.log_file();
+        let child = &mut self.child;
+        wait::poll(&format!("the controller to {what}"), || {
+            if let Some(status) = child.as_mut().and_then(Child::ended) {
+                let log = fs::read_to_string(&log).unwrap_or_default();
+                panic!("the controller ended ({status}) before it could {what}:\n{log}");
+            }
+            let answer = question();
+            let log = &log;
+            async move {
+                answer
+                    .await
+                    .map_err(|seen| format!("{seen}\n{}", fs::read_to_string(log).unwrap_or_default()))
+            }
+        })
+        .await
+    }
+}
+
+fn read_addresses(file: &Path) -> Result<Addresses, String> {
+    let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
+    serde_json::from_str(&text).map_err(|error| format!("{error} in {text:?}"))
+}
+
+async fn ready(url: &str) -> Result<(), String> {
+    match http::get(url).await {
+        Some(reply) if reply.status == 200 => Ok(()),
+        reply => Err(format!("{reply:?}")),
+    }
+}

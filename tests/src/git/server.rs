@@ -1,0 +1,147 @@
+//! A Git server on loopback: `git http-backend` below axum, with the manners of a bad network on request.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::cgi;
+use super::repo::Repo;
+
+/// How the server treats requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// It answers them.
+    Serving,
+    /// It takes them and says nothing until the mood changes.
+    Stalled,
+    /// It answers 503.
+    Unavailable,
+}
+
+/// A Git server and the directory it serves.
+#[derive(Debug)]
+pub struct GitServer {
+    address: SocketAddr,
+    home: PathBuf,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    root: PathBuf,
+    login: Mutex<Option<String>>,
+    mood: watch::Sender<Mood>,
+    requests: Mutex<Vec<String>>,
+}
+
+impl GitServer {
+    /// Starts a server on a free loopback port. Remotes and clones are kept below `home`.
+    pub async fn start(home: &Path) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::serve(home, listener)
+    }
+
+    /// The same, on a port that was chosen.
+    pub async fn start_on(home: &Path, port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port))
+            .await
+            .unwrap_or_else(|error| panic!("port {port} is not free: {error}"));
+        Self::serve(home, listener)
+    }
+
+    fn serve(home: &Path, listener: TcpListener) -> Self {
+        let address = listener.local_addr().expect("its address");
+        let root = home.join("remotes");
+        std::fs::create_dir_all(&root).expect("a directory for the remotes");
+        let shared = Arc::new(Shared {
+            root,
+            login: Mutex::default(),
+            mood: watch::Sender::new(Mood::Serving),
+            requests: Mutex::default(),
+        });
+        let router = axum::Router::new()
+            .fallback(any(answer))
+            .with_state(shared.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self {
+            address,
+            home: home.to_owned(),
+            shared,
+        }
+    }
+
+    /// Makes an empty repository. The name is the last part of its address, before `.git`.
+    pub fn repository(&self, name: &str) -> Repo {
+        Repo::create(
+            format!("http://{}/{name}.git", self.address),
+            self.shared.root.join(format!("{name}.git")),
+            self.home.join("clones").join(name),
+        )
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Changes how requests are treated, those that wait too.
+    pub fn set_mood(&self, mood: Mood) {
+        self.shared.mood.send_replace(mood);
+    }
+
+    /// From now on, only this user gets in.
+    pub fn require_login(&self, user: &str, password: &str) {
+        let login = STANDARD.encode(format!("{user}:{password}"));
+        *lock(&self.shared.login) = Some(format!("Basic {login}"));
+    }
+
+    /// Every request so far that names this repository, as `METHOD path?query`.
+    pub fn requests(&self, repo: &Repo) -> Vec<String> {
+        let name = repo.bare().file_name().expect("a name").to_string_lossy();
+        let wanted = format!(" /{name}/");
+        lock(&self.shared.requests)
+            .iter()
+            .filter(|line| line.contains(&wanted))
+            .cloned()
+            .collect()
+    }
+}
+
+async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    lock(&shared.requests).push(format!("{} {}", request.method(), request.uri()));
+    let mut moods = shared.mood.subscribe();
+    let mood = moods
+        .wait_for(|mood| *mood != Mood::Stalled)
+        .await
+        .map(|mood| *mood);
+    if !matches!(mood, Ok(Mood::Serving)) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "down for maintenance\n").into_response();
+    }
+    let login = lock(&shared.login).clone();
+    let given = request
+        .headers()
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    if login.as_deref().is_some_and(|login| given != Some(login)) {
+        let challenge = [(WWW_AUTHENTICATE, "Basic realm=\"git\"")];
+        return (StatusCode::UNAUTHORIZED, challenge, Body::empty()).into_response();
+    }
+    cgi::run(&shared.root, request)
+        .await
+        .unwrap_or_else(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,72 @@
+//! Starting the control plane's binary, and what it says when it is ready.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde::Deserialize;
+
+use crate::paths;
+
+/// The line with which `signet-cluster up` says that the cluster is ready.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Report {
+    pub(crate) kubeconfig: PathBuf,
+    pub(crate) server: String,
+    pub(crate) ca_file: PathBuf,
+    pub(crate) audit_log: PathBuf,
+    pub(crate) ready_seconds: f64,
+}
+
+/// How a cluster ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lifetime {
+    /// With this process: it watches the pipe that we hold.
+    Held,
+    /// By a signal. It outlives this process.
+    Detached,
+}
+
+/// Starts a cluster on an empty directory and waits until it is ready. Everything that belongs to the cluster and to
+/// whoever uses it goes into that directory, which a held cluster removes when it ends.
+pub(crate) fn launch(data: &Path, lifetime: Lifetime) -> (Child, Report) {
+    let errors = data.with_extension("log");
+    let log = File::create(&errors).expect("the directory's parent can be written");
+    let mut command = Command::new(paths::signet_cluster());
+    command
+        .arg("up")
+        .arg("--data-dir")
+        .arg(data)
+        .arg("--audit-log")
+        .arg(data.join("audit.log"))
+        .stdout(Stdio::piped())
+        .stderr(log);
+    match lifetime {
+        Lifetime::Held => {
+            command.arg("--exit-on-stdin-eof").stdin(Stdio::piped());
+            if std::env::var_os("SIGNET_TEST_KEEP").is_none() {
+                command.arg("--rm");
+            }
+        }
+        Lifetime::Detached => {
+            use std::os::unix::process::CommandExt;
+            // Ctrl-C in the terminal is for the demo, not for the cluster that it leaves behind.
+            command.stdin(Stdio::null()).process_group(0);
+        }
+    }
+    let mut child = command.spawn().expect("signet-cluster starts");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe"))
+        .read_line(&mut line)
+        .expect("its output can be read");
+    let report = serde_json::from_str(&line).unwrap_or_else(|_| {
+        let said = std::fs::read_to_string(&errors).unwrap_or_default();
+        panic!("the control plane did not start:\n{said}")
+    });
+    // It is open elsewhere; once the cluster is ready, what it says is of no use.
+    if lifetime == Lifetime::Held {
+        let _ = std::fs::remove_file(&errors);
+    }
+    (child, report)
+}

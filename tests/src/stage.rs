@@ -1,0 +1,87 @@
+//! All that a test needs, started once: a cluster, a controller on it, and a Git server.
+
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use crate::command::Answer;
+use crate::{Cluster, Controller, ControllerOptions, GitServer, Space};
+
+static SHARED: OnceCell<Stage> = OnceCell::const_new();
+
+/// A cluster with a controller, and a Git server.
+pub struct Stage {
+    /// The cluster.
+    pub cluster: ClusterRef,
+    /// The controller. One serves a whole cluster, so only a test with a stage of its own may stop it.
+    pub controller: Controller,
+    /// The Git server.
+    pub git: GitServer,
+}
+
+/// The shared cluster, or one's own.
+pub enum ClusterRef {
+    /// Shared with every test of the process.
+    Shared(&'static Cluster),
+    /// Gone with the stage.
+    Own(Box<Cluster>),
+}
+
+impl std::ops::Deref for ClusterRef {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        match self {
+            Self::Shared(cluster) => cluster,
+            Self::Own(cluster) => cluster,
+        }
+    }
+}
+
+impl Stage {
+    /// The one that all tests of this process share.
+    pub async fn shared() -> &'static Self {
+        SHARED
+            .get_or_init(|| async {
+                let cluster = Cluster::shared().await;
+                let options = ControllerOptions::for_tests(cluster);
+                Self::on(ClusterRef::Shared(cluster), options).await
+            })
+            .await
+    }
+
+    /// One of one's own: to count requests, or to stop the controller.
+    pub async fn own() -> Self {
+        let cluster = Cluster::own().await;
+        let options = ControllerOptions::for_tests(&cluster);
+        Self::on(ClusterRef::Own(Box::new(cluster)), options).await
+    }
+
+    /// A controller, started as told, and a Git server for a cluster.
+    pub async fn on(cluster: ClusterRef, options: ControllerOptions) -> Self {
+        Self {
+            controller: Controller::start(&cluster, options).await,
+            git: GitServer::start(&cluster.home().join("git")).await,
+            cluster,
+        }
+    }
+
+    /// A new namespace whose name begins with `name`, with a service account `deployer` that may do there what a
+    /// team may.
+    pub fn space(&self, name: &str) -> Space<'_> {
+        Space::create(self, name)
+    }
+
+    /// Seals a Secret with `signet seal` for this controller, and gives the YAML.
+    pub fn seal(&self, secret: &Value) -> String {
+        self.seal_with(&[], secret).ok()
+    }
+
+    /// The same, with more arguments, and whatever comes of it.
+    pub fn seal_with(&self, arguments: &[&str], secret: &Value) -> Answer {
+        let certificate = self.controller.certificate_url();
+        let arguments = ["seal", "--cert", &certificate]
+            .into_iter()
+            .chain(arguments.iter().copied());
+        self.cluster.signet(arguments, &secret.to_string())
+    }
+}

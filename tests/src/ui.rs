@@ -1,0 +1,1 @@
+//! Narration (to come).

@@ -1,0 +1,9 @@
+//! End-to-end tests: the real API server, the real Git, the real controller and command line.
+//!
+//! Tests share one cluster and one controller (`Stage::shared`), each in namespaces of its own; a test that counts
+//! requests, stops the controller or changes what is cluster-wide takes a stage of its own (`Stage::own`). Timings are
+//! printed, and asserted only with wide bounds.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+mod harness;
