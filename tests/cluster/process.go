@@ -83,7 +83,8 @@ func (f *family) start(name string, args ...string) (*child, error) {
 	cmd := exec.Command(f.binary, args...)
 	cmd.Args[0] = name // see main
 	cmd.Dir = f.dir
-	cmd.Env = append(os.Environ(), lifelineVariable+"=3")
+	// kwok would otherwise read a configuration in the user's home directory as well.
+	cmd.Env = append(os.Environ(), lifelineVariable+"=3", "KWOK_WORKDIR="+f.dir)
 	cmd.ExtraFiles = []*os.File{f.lifeline}
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.SysProcAttr = childAttributes()
