@@ -47,9 +47,8 @@ pub struct Controller {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Addresses {
-    #[serde(alias = "listen")]
+    #[serde(rename = "http")]
     public: String,
-    #[serde(alias = "listenMetrics", alias = "listen_metrics")]
     metrics: String,
 }
 

@@ -129,6 +129,16 @@ impl<'a> Space<'a> {
         .await
     }
 
+    /// Waits until a Repository has fetched a commit.
+    pub async fn fetched(&self, repository: &str, commit: &str) -> Repository {
+        let what = format!("Repository {repository} to have fetched {commit}");
+        self.until(repository, &what, |repository: &Repository| {
+            let head = repository.status.as_ref().and_then(|status| status.head.as_ref());
+            head.is_some_and(|head| head.commit == commit)
+        })
+        .await
+    }
+
     /// Waits until an object of this namespace is as wanted.
     pub async fn until<K>(&self, name: &str, what: &str, accept: impl FnMut(&K) -> bool) -> K
     where

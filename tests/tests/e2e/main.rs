@@ -6,4 +6,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod drift;
 mod harness;
+mod kubeseal;
+mod main_job;
+mod prune;

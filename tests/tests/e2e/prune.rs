@@ -1,0 +1,142 @@
+//! What is deleted, and above all what is not.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use tests::{Space, Stage, objects, run, wait};
+
+/// Long enough for a Repository that is asked every second to be read and acted upon more than once.
+const A_WHILE: Duration = Duration::from_secs(4);
+
+#[test]
+fn an_emptied_path_is_pruned_only_where_that_is_allowed() {
+    run(async {
+        let stage = Stage::shared().await;
+        let team = stage.space("emptied");
+        let repo = stage.git.repository(team.name());
+        for path in ["careful", "allowed"] {
+            repo.write(&format!("{path}/a.yaml"), objects::config_map(path, "one"));
+        }
+        let first = repo.commit("Begin");
+        team.repository("app", &repo).await;
+        team.sync("careful", "careful").await;
+        team.sync_with("allowed", "allowed", |spec| spec.prune.allow_empty = true)
+            .await;
+        team.applied("careful", &first).await;
+        team.applied("allowed", &first).await;
+
+        for path in ["careful", "allowed"] {
+            repo.remove(&format!("{path}/a.yaml"));
+            repo.write(&format!("{path}/README.md"), "nothing here any more\n");
+        }
+        let second = repo.commit("Empty both");
+        team.applied("allowed", &second).await;
+        team.gone::<ConfigMap>("allowed").await;
+        let sync = team.failed("careful", &second).await;
+        let message = objects::message(&sync, "Ready");
+        assert!(message.contains("allowEmpty"), "it says what to do: {message}");
+        lasts(&team, "careful").await;
+
+        // Saying so afterwards is enough.
+        team.kubectl([
+            "patch",
+            "sync",
+            "careful",
+            "--type=merge",
+            "--patch",
+            r#"{"spec":{"prune":{"allowEmpty":true}}}"#,
+        ])
+        .ok();
+        team.gone::<ConfigMap>("careful").await;
+        team.applied("careful", &second).await;
+    });
+}
+
+#[test]
+fn a_missing_path_prunes_nothing_whatever_is_allowed() {
+    run(async {
+        let stage = Stage::shared().await;
+        let team = stage.space("missing");
+        let repo = stage.git.repository(team.name());
+        let first = repo
+            .write("app/a.yaml", objects::config_map("a", "one"))
+            .commit("Begin");
+        team.repository("app", &repo).await;
+        team.sync_with("app", "app", |spec| spec.prune.allow_empty = true)
+            .await;
+        team.applied("app", &first).await;
+
+        repo.git(["mv", "app", "moved"]);
+        let second = repo.commit("Move the directory away");
+        let sync = team.failed("app", &second).await;
+        let message = objects::message(&sync, "Ready");
+        assert!(message.contains("app"), "it names the path: {message}");
+        lasts(&team, "a").await;
+
+        let third = repo.revert();
+        team.applied("app", &third).await;
+    });
+}
+
+#[test]
+fn nothing_is_pruned_where_pruning_is_off() {
+    run(async {
+        let stage = Stage::shared().await;
+        let team = stage.space("keeping");
+        let repo = stage.git.repository(team.name());
+        repo.write("app/a.yaml", objects::config_map("a", "one"));
+        let first = repo
+            .write("app/b.yaml", objects::config_map("b", "one"))
+            .commit("Begin");
+        team.repository("app", &repo).await;
+        team.sync_with("app", "app", |spec| spec.prune.enabled = false)
+            .await;
+        team.applied("app", &first).await;
+        let second = repo.remove("app/b.yaml").commit("Drop one");
+        team.applied("app", &second).await;
+        lasts(&team, "b").await;
+    });
+}
+
+#[test]
+fn what_is_not_ours_is_not_deleted() {
+    run(async {
+        let stage = Stage::shared().await;
+        let team = stage.space("foreign");
+        let repo = stage.git.repository(team.name());
+        repo.write("app/a.yaml", objects::config_map("a", "one"));
+        let first = repo
+            .write("app/b.yaml", objects::config_map("b", "one"))
+            .commit("Begin");
+        team.repository("app", &repo).await;
+        team.sync("app", "app").await;
+        team.applied("app", &first).await;
+
+        // Somebody else's object that carries our label, as anybody may write it.
+        let a = team
+            .kubectl(["get", "configmap", "a", "--output=jsonpath={.metadata.labels}"])
+            .ok();
+        let labels: serde_json::Map<_, _> = serde_json::from_str(&a).unwrap();
+        team.kubectl(["create", "configmap", "stranger"]).ok();
+        for (name, value) in labels {
+            let label = format!("{name}={}", value.as_str().unwrap());
+            team.kubectl(["label", "configmap", "stranger", &label]).ok();
+        }
+        let second = repo.remove("app/b.yaml").commit("Drop one");
+        team.applied("app", &second).await;
+        team.gone::<ConfigMap>("b").await;
+        lasts(&team, "stranger").await;
+    });
+}
+
+/// The ConfigMap is there, and still is after a while.
+async fn lasts(team: &Space<'_>, name: &str) {
+    wait::throughout(A_WHILE, || async {
+        match team.api::<ConfigMap>().get(name).await {
+            Ok(map) if map.metadata.deletion_timestamp.is_none() => Ok(()),
+            Ok(_) => Err(format!("ConfigMap {name} is being deleted")),
+            Err(error) => Err(format!("ConfigMap {name}: {error}")),
+        }
+    })
+    .await;
+}
