@@ -1,8 +1,9 @@
 //! What sigs.k8s.io/yaml answers, this reader answers.
 
-use manifest::{Limits, read_document};
+use manifest::{Limits, read_document, read_stream};
 use serde_json::Value;
 
+const GENERATED: &str = include_str!("../vectors/yaml-generated.json");
 const KUBERNETES: &str = include_str!("../vectors/yaml-kubernetes.json");
 
 /// Texts that Go reads and this reader refuses, each with the reason.
@@ -40,4 +41,25 @@ fn kubernetes() {
     assert_eq!(refused, expected);
     assert!(refused.len() <= 5);
     assert_eq!((vectors.len(), equal), (111, 109));
+}
+
+#[test]
+fn generated() {
+    let limits = Limits::default();
+    let vectors: Vec<Value> = serde_json::from_str(GENERATED).unwrap();
+    assert_eq!(vectors.len(), 360);
+    for vector in &vectors {
+        let text = vector["yaml"].as_str().unwrap();
+        if let Some(expected) = vector.get("stream") {
+            let read = read_stream(text.as_bytes(), &limits).unwrap();
+            let values: Vec<_> = read.into_iter().map(|document| document.value.unwrap()).collect();
+            assert_eq!(&Value::from(values), expected, "{text}");
+        } else {
+            assert_eq!(
+                read_document(text.as_bytes(), &limits).ok().as_ref(),
+                vector.get("go"),
+                "{text}"
+            );
+        }
+    }
 }
