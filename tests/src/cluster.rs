@@ -128,6 +128,11 @@ impl Cluster {
         &self.ca_file
     }
 
+    /// The control plane's own directory.
+    pub fn data_dir(&self) -> &Path {
+        self.kubeconfig.parent().expect("a path of a file")
+    }
+
     /// A directory that goes away with the cluster.
     pub fn home(&self) -> &Path {
         &self.home

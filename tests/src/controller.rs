@@ -7,7 +7,7 @@ use std::process::{Command, ExitStatus};
 use serde::Deserialize;
 
 use crate::child::{self, Child};
-use crate::{Cluster, http, identity, paths, wait};
+use crate::{Cluster, command, http, identity, paths, wait};
 
 /// The namespace that the install manifest makes.
 pub(crate) const NAMESPACE: &str = "signet-system";
@@ -133,6 +133,18 @@ impl Controller {
     /// Where the sealing certificate is.
     pub fn certificate_url(&self) -> String {
         format!("{}/v1/cert.pem", self.url())
+    }
+
+    /// Makes the Service `signet` lead here, so that the API server proxies to the controller as it does to a Pod.
+    pub fn expose(&self, cluster: &Cluster) {
+        let mut expose = Command::new(paths::signet_cluster());
+        expose
+            .arg("expose")
+            .arg("--data-dir")
+            .arg(cluster.data_dir())
+            .args(["--namespace", NAMESPACE, "--service", "signet", "--port", "8080"])
+            .args(["--to", &self.addresses.public]);
+        command::run(expose, b"").ok();
     }
 
     /// Where it keeps Git repositories.

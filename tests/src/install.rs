@@ -5,7 +5,10 @@ use std::path::Path;
 
 use crate::{Cluster, paths};
 
-/// Applies the kinds and everything of the install manifest but the Deployment.
+/// What does not fit a controller outside the cluster: the Deployment, and the Service that selects its Pods.
+const LEFT_OUT: [&str; 2] = ["kind: Deployment", "kind: Service"];
+
+/// Applies the kinds and everything of the install manifest that fits.
 pub(crate) fn install(cluster: &Cluster) {
     let crds = paths::root().join("crds/yaml");
     cluster
@@ -28,13 +31,13 @@ pub(crate) fn install(cluster: &Cluster) {
         .ok();
 }
 
-/// The install manifest without the controller's Deployment.
+/// The install manifest without what is left out.
 fn manifest() -> String {
     let file = paths::root().join("deploy/install.yaml");
     let content = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     content
         .split("\n---")
-        .filter(|document| !document.lines().any(|line| line.trim_end() == "kind: Deployment"))
+        .filter(|document| !document.lines().any(|line| LEFT_OUT.contains(&line.trim_end())))
         .collect::<Vec<_>>()
         .join("\n---")
 }

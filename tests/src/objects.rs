@@ -18,19 +18,13 @@ pub fn team(namespace: &str) -> Value {
     let mut may = object("RoleBinding", rbac, DEPLOYER);
     may["roleRef"] = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"});
     may["subjects"] = json!([{"kind": "ServiceAccount", "name": DEPLOYER, "namespace": namespace}]);
-    let mut role = object("Role", rbac, "signet-impersonator");
-    role["rules"] = json!([{
-        "apiGroups": [""], "resources": ["serviceaccounts"], "resourceNames": [DEPLOYER], "verbs": ["impersonate"],
-    }]);
     let mut stand_for = object("RoleBinding", rbac, "signet-impersonator");
-    stand_for["roleRef"] =
-        json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "signet-impersonator"});
+    stand_for["roleRef"] = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "signet-impersonator"});
     stand_for["subjects"] = json!([{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE}]);
     list(&[
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}),
         object("ServiceAccount", "v1", DEPLOYER),
         may,
-        role,
         stand_for,
     ])
 }

@@ -1,6 +1,7 @@
 //! A namespace of a test's own, with what a team has there.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use crds::{Repository, RepositorySpec, Sync, SyncSpec};
 use k8s_openapi::NamespaceResourceScope;
@@ -11,7 +12,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use crate::wait::{self, Watched};
-use crate::{Cluster, Repo, Stage, objects};
+use crate::{Cluster, Repo, Stage, command, objects};
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -57,7 +58,7 @@ impl<'a> Space<'a> {
     }
 
     /// Runs kubectl as the administrator in this namespace.
-    pub fn kubectl<'b>(&'b self, arguments: impl IntoIterator<Item = &'b str>) -> crate::command::Answer {
+    pub fn kubectl<'b>(&'b self, arguments: impl IntoIterator<Item = &'b str>) -> command::Answer {
         let here = ["--namespace", self.name.as_str()];
         self.cluster().kubectl(here.into_iter().chain(arguments))
     }
@@ -153,6 +154,16 @@ impl<'a> Space<'a> {
         K: Watched + kube::Resource<Scope = NamespaceResourceScope>,
     {
         wait::gone(self.cluster(), self.api::<K>(), name).await;
+    }
+
+    /// Spoils an object of this namespace with kubectl, and gives how long it took to be good again.
+    pub async fn repaired<K>(&self, name: &str, kubectl: &[&str], good: impl Fn(&K) -> bool) -> Duration
+    where
+        K: Watched + kube::Resource<Scope = NamespaceResourceScope>,
+    {
+        let mut command = command::kubectl(self.cluster().kubeconfig());
+        command.args(["--namespace", &self.name]).args(kubectl);
+        wait::repaired(self.cluster(), self.api(), name, command, good).await
     }
 
     /// Waits for an event about an object and gives what it says.

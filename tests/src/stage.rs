@@ -10,12 +10,12 @@ static SHARED: OnceCell<Stage> = OnceCell::const_new();
 
 /// A cluster with a controller, and a Git server.
 pub struct Stage {
-    /// The cluster.
-    pub cluster: ClusterRef,
     /// The controller. One serves a whole cluster, so only a test with a stage of its own may stop it.
     pub controller: Controller,
     /// The Git server.
     pub git: GitServer,
+    /// The cluster. It is dropped last, and takes everybody's directory with it.
+    pub cluster: ClusterRef,
 }
 
 /// The shared cluster, or one's own.

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -9,9 +10,11 @@ use kube::runtime::watcher::{Config, Event, watch_object, watcher};
 use kube::{Api, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::task::JoinHandle;
 use tokio::time::timeout_at;
 
 use crate::Cluster;
+use crate::command::{self, Answer};
 
 /// Long enough for a busy machine with two processors. What passes does not wait for it.
 pub const LONG: Duration = Duration::from_mins(1);
@@ -85,6 +88,45 @@ pub async fn any<K: Watched>(
         }
     }
     fail(cluster, what, &seen[seen.len().saturating_sub(5)..].join("\n"))
+}
+
+/// Runs a command that spoils an object, and gives how long it was not as `good` wants it: from the first event that
+/// shows it spoilt or gone to the first that shows it good again, as an independent watch sees them.
+pub async fn repaired<K: Watched>(
+    cluster: &Cluster,
+    api: Api<K>,
+    name: &str,
+    command: Command,
+    good: impl Fn(&K) -> bool,
+) -> Duration {
+    let good = |object: &K| object.meta().deletion_timestamp.is_none() && good(object);
+    let mut states = watch_object(api, name).boxed();
+    let mut command = Some(command);
+    let mut running: Option<JoinHandle<Answer>> = None;
+    let (mut spoilt, mut seen) = (None, String::new());
+    let deadline = tokio::time::Instant::now() + LONG;
+    while let Ok(Some(state)) = timeout_at(deadline, states.next()).await {
+        let now = Instant::now();
+        match (state, spoilt) {
+            (Ok(Some(object)), Some(since)) if good(&object) => {
+                if let Some(running) = running {
+                    running.await.expect("the command runs").ok();
+                }
+                return now.duration_since(since);
+            }
+            (Ok(Some(object)), None) if good(&object) => {
+                if let Some(command) = command.take() {
+                    running = Some(tokio::task::spawn_blocking(|| command::run(command, b"")));
+                }
+            }
+            (Ok(object), since) => {
+                seen = object.map_or_else(|| "it is not there".to_owned(), |object| show(&object));
+                spoilt = running.is_some().then(|| since.unwrap_or(now));
+            }
+            (Err(error), _) => seen = format!("the watch failed: {error}"),
+        }
+    }
+    fail(cluster, &format!("{name} to be as it should"), &seen)
 }
 
 /// Asks again and again, for what no watch shows: a file, an HTTP answer. `ask` gives what it saw if that is not enough.

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::ResourceExt;
 use tests::audit::summary;
 use tests::{Space, Stage, objects, run};
 
@@ -31,71 +30,31 @@ fn what_was_deleted_or_changed_is_restored_at_once_and_then_there_is_silence() {
         available(&team).await;
         let asked = stage.git.requests(&repo).len();
 
-        let before: Deployment = team.api().get("web").await.unwrap();
-        let took = timed(
-            || team.kubectl(["delete", "deployment", "web", "--wait=false"]),
-            async {
-                team.until("web", "the Deployment to be made again", |now: &Deployment| {
-                    now.uid() != before.uid()
-                })
-                .await;
-            },
-        )
-        .await;
+        let web = |now: &Deployment| image(now) == "wordpress:6";
+        let db = |now: &Secret| holds(now, "right");
+        let took = team.repaired("web", &["delete", "deployment", "web"], web).await;
         report("deleted Deployment", took);
         available(&team).await;
-
-        let took = timed(
-            || team.kubectl(["delete", "secret", "db", "--wait=false"]),
-            async {
-                team.until("db", "the Secret to be made again", |now: &Secret| {
-                    holds(now, "right")
-                })
-                .await;
-            },
-        )
-        .await;
+        let took = team.repaired("db", &["delete", "secret", "db"], db).await;
         report("deleted Secret", took);
-
         let patch = r#"{"data":{"password":"d3Jvbmc="}}"#;
-        let took = timed(
-            || team.kubectl(["patch", "secret", "db", "--patch", patch]),
-            async {
-                team.until("db", "the Secret to be put right", |now: &Secret| {
-                    holds(now, "right")
-                })
-                .await;
-            },
-        )
-        .await;
+        let took = team
+            .repaired("db", &["patch", "secret", "db", "--patch", patch], db)
+            .await;
         report("changed Secret", took);
-
-        let took = timed(
-            || team.kubectl(["set", "image", "deployment/web", "main=evil:1"]),
-            async {
-                team.until("web", "the image to be put right", |now: &Deployment| {
-                    image(now) == "wordpress:6"
-                })
-                .await;
-            },
-        )
-        .await;
+        let took = team
+            .repaired("web", &["set", "image", "deployment/web", "main=evil:1"], web)
+            .await;
         report("changed Deployment", took);
-
+        let map = |now: &ConfigMap| {
+            let data = now.data.as_ref();
+            data.and_then(|data| data.get("value"))
+                .is_some_and(|value| value == "right")
+        };
         let patch = r#"{"data":{"value":null}}"#;
-        let took = timed(
-            || team.kubectl(["patch", "configmap", "map", "--patch", patch]),
-            async {
-                let what = "the map to be put right";
-                team.until("map", what, |now: &ConfigMap| {
-                    let data = now.data.as_ref();
-                    data.and_then(|data| data.get("value"))
-                        .is_some_and(|value| value == "right")
-                })
-                .await;
-            },
-        )
-        .await;
+        let took = team
+            .repaired("map", &["patch", "configmap", "map", "--patch", patch], map)
+            .await;
         report("emptied ConfigMap", took);
 
         assert_eq!(
@@ -133,17 +92,6 @@ async fn silence(stage: &Stage) {
         }
     }
     eprintln!("no API request in the minute after");
-}
-
-/// Runs a kubectl command and waits for what should follow; the time runs from the command's return.
-async fn timed(
-    command: impl FnOnce() -> tests::command::Answer,
-    follows: impl Future<Output = ()>,
-) -> Duration {
-    tokio::task::block_in_place(command).ok();
-    let start = Instant::now();
-    follows.await;
-    start.elapsed()
 }
 
 fn report(what: &str, took: Duration) {
