@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), CommandError> {
     write(path, text).map_err(|err| {
         CommandError::user(
-            format!("cannot write {}: {err}", show(path)),
+            // The kind only: the text names the temporary file, which is not what the user asked for.
+            format!("cannot write {}: {}", show(path), err.kind()),
             "is the directory there, and may you write to it?",
         )
     })

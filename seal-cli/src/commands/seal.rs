@@ -31,8 +31,8 @@ pub(crate) use write::Format;
 ///
 /// Example: seal a new Secret without ever writing it to disk
 ///
-///     kubectl create secret generic db --from-literal=password=… -n shop --dry-run=client -o yaml \
-///       | signet seal > db.yaml
+///     kubectl create secret generic db -n shop --from-literal=password=… \
+///       --dry-run=client -o yaml | signet seal > db.yaml
 ///
 /// Example: replace a file by its sealed form
 ///

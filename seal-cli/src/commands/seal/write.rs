@@ -39,7 +39,8 @@ pub(super) fn write(
     file: Option<&Path>,
 ) -> Result<(), CommandError> {
     let text = match (format, sealed) {
-        (Format::Yaml, _) => manifest::write_yaml(sealed),
+        // As kubeseal writes it, so that appending to a file makes another document.
+        (Format::Yaml, _) => format!("---\n{}", manifest::write_yaml(sealed)),
         (Format::Json, [one]) => pretty(one)?,
         (Format::Json, several) => pretty(&json!({"apiVersion": "v1", "kind": "List", "items": several}))?,
     };

@@ -1,0 +1,35 @@
+//! The `signet` binary as people meet it. One test binary for all; every test has a home of its own and no cluster but
+//! the one it makes up.
+
+// Helpers of tests are tests; clippy.toml reaches only functions marked as such.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod support;
+mod test_cert;
+mod test_completions;
+mod test_general;
+mod test_history;
+mod test_seal;
+mod test_seal_output;
+mod test_seal_refusals;
+mod test_status;
+mod test_sync;
+
+/// A file that is not listed above would silently not run.
+#[test]
+fn every_test_file_is_listed() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it");
+    let listed = include_str!("main.rs");
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if let Some(module) = name
+            .strip_suffix(".rs")
+            .filter(|module| module.starts_with("test_"))
+        {
+            assert!(
+                listed.contains(&format!("\nmod {module};\n")),
+                "{module} is not listed in main.rs"
+            );
+        }
+    }
+}

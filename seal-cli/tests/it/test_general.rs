@@ -1,0 +1,81 @@
+//! What holds for every command.
+
+use crate::support::TestEnvironment;
+use std::process::Stdio;
+
+#[test]
+fn usage_errors_end_with_2() {
+    let env = TestEnvironment::new();
+    for arguments in [
+        &["sael"][..],
+        &["seal", "--scope", "wide"],
+        &["status", "-A", "-n", "x"],
+        &["sync"],
+        &["sync", "web", "--timeout", "soon"],
+        &["history", "path", "--sync", "web"],
+    ] {
+        let output = env.signet(arguments);
+        assert_eq!((output.code, output.stdout.as_str()), (2, ""), "{arguments:?}");
+        assert!(output.stderr.starts_with("error: "), "{}", output.stderr);
+    }
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    let env = TestEnvironment::new();
+    let overview = env.signet(&["--help"]).success();
+    assert!(overview.contains("Exit codes: 0 success;"), "{overview}");
+    for command in ["cert", "completions", "history", "seal", "status", "sync"] {
+        assert!(
+            overview.contains(&format!("\n  {command} ")),
+            "{command} is not in the overview"
+        );
+        let help = env.signet(&[command, "--help"]).success();
+        assert!(help.contains("\nExample: "), "{command}");
+        let too_long = help
+            .lines()
+            .take_while(|line| !line.starts_with("Usage:"))
+            .find(|line| line.len() > 80);
+        assert_eq!(too_long, None, "{command}");
+    }
+    assert!(!overview.contains("  man "), "it is for packagers");
+    assert_eq!(
+        env.signet(&["--version"]).success(),
+        format!("signet {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn colour_is_for_those_who_ask_or_have_a_terminal() {
+    let mut env = TestEnvironment::new();
+    let error = "error: cannot read gone.yaml: No such file or directory (os error 2)\n\
+                 hint: give files with manifests, or `-` for standard input\n";
+    env.signet(&["seal", "gone.yaml"]).assert_failure(1, error);
+    let colored = env.signet(&["seal", "gone.yaml", "--color=always"]).stderr;
+    assert_eq!(
+        colored,
+        error
+            .replace("error: ", "\u{1b}[1;31merror: \u{1b}[0m")
+            .replace("hint: ", "\u{1b}[1mhint: \u{1b}[0m")
+    );
+    env.set("NO_COLOR", "1");
+    env.signet(&["seal", "gone.yaml"]).assert_failure(1, error);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let env = TestEnvironment::new();
+    let mut child = env
+        .command(env!("CARGO_BIN_EXE_signet"))
+        .args(["completions", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        (output.status.code(), output.stderr.as_slice()),
+        (Some(141), &b""[..])
+    );
+}
