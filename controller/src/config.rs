@@ -58,7 +58,7 @@ pub struct Config {
     #[arg(long, env = "SIGNET_KEY_TTL", default_value = "87600h", value_parser = duration::parse)]
     pub key_ttl: Duration,
 
-    /// First part of the names of sealing keys that are made here.
+    /// First part of the names of sealing keys that are made here; a number follows.
     #[arg(long, env = "SIGNET_KEY_PREFIX", default_value = "sealed-secrets-key", value_parser = key_prefix)]
     pub key_prefix: String,
 
@@ -117,7 +117,7 @@ fn namespace(text: &str) -> Result<String, &'static str> {
 }
 
 fn key_prefix(text: &str) -> Result<String, &'static str> {
-    // The API server adds five characters; 245 is Bitnami's limit.
+    // Five digits follow; 245 is Bitnami's limit.
     dns_label(text, 245).ok_or("a key prefix has at most 245 characters of a-z, 0-9 and -")
 }
 

@@ -189,10 +189,15 @@ async fn until_stopped(shutdown: Shutdown, work: impl Future<Output = ()>) {
 async fn digest_key(client: &Client, namespace: &str, shutdown: &Shutdown) -> Option<DigestKey> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let mut pause = Duration::from_millis(200);
+    let mut said = None;
     loop {
         match keys::digest_key(&api).await {
             Ok(key) => return Some(key),
-            Err(error) => warn!(%error, "the digest key is not there yet; nothing is applied before it is"),
+            Err(error) if said.as_ref() == Some(&error) => {}
+            Err(error) => {
+                warn!(%error, "the digest key is not there yet; nothing is applied before it is");
+                said = Some(error);
+            }
         }
         tokio::select! {
             () = shutdown.requested() => return None,

@@ -76,9 +76,11 @@ where
             match self.inner.next().await? {
                 Ok(event) => {
                     // The start of a list proves nothing yet: it can break again and again right there.
-                    if !matches!(event, Event::Init) && self.failures > 0 {
+                    if !matches!(event, Event::Init) {
+                        if self.failures > 1 {
+                            info!(url = self.api.resource_url(), "the watch is back");
+                        }
                         self.failures = 0;
-                        info!(url = self.api.resource_url(), "the watch is back");
                     }
                     return Some(Ok(event));
                 }
@@ -94,8 +96,8 @@ where
                 }
                 Err(error) => {
                     let cause = words(&error);
-                    // A list that got too old is the ordinary course of things.
-                    if self.failures == 0 && !is_gone(&cause) {
+                    // One failure is the ordinary course of things: a list that got too old, a server that warms up.
+                    if self.failures == 1 {
                         warn!(url = self.api.resource_url(), %cause, "the watch is interrupted; it is tried again");
                     }
                     self.wait = Some(delay(self.failures, &cause));
@@ -105,10 +107,6 @@ where
             }
         }
     }
-}
-
-fn is_gone(cause: &RequestError) -> bool {
-    matches!(cause, RequestError::Refused { code: 410, .. })
 }
 
 fn delay(failures: u32, cause: &RequestError) -> Duration {

@@ -1,4 +1,8 @@
-//! Making a sealing key and storing it, once, even if two controllers start at the same moment.
+//! Making a sealing key and storing it, once, even if several controllers start at the same moment.
+//!
+//! Bitnami's controller lets the API server choose a name. Then two starters store two keys, and taking one back is too
+//! late: a controller that runs already may have handed out its certificate. So the names are counted here, and storing
+//! is atomic: whoever comes second finds the name taken, and uses what is there.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -8,11 +12,15 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
-use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
+use kube::api::PostParams;
 use sealing::{PrivateKey, SelfSigned};
 use tracing::info;
 
+use super::stored::Stored;
 use crate::request::{RequestError, bounded};
+
+/// How many names are tried.
+const NAMES: u32 = 1000;
 
 /// What to make.
 #[derive(Clone, Debug)]
@@ -29,42 +37,45 @@ pub(crate) enum CreateError {
     Make(String),
     #[error("the key could not be stored: {0}")]
     Store(#[from] RequestError),
+    #[error("all names for sealing keys are taken")]
+    NoName,
 }
 
-/// Makes a key and stores it. If another controller stored one meanwhile, that one stays and ours is taken back: every
-/// starter lists *after* it has created, and gives way to any key that the API server stored before its own. Whoever
-/// stored first sees nobody before itself, so exactly its key survives, and no key was published before the list.
+/// Makes a key and stores it under the first name that is free, unless another controller is found to have stored one.
 pub(crate) async fn create(api: &Api<Secret>, recipe: &Recipe) -> Result<(), CreateError> {
     info!(
         bits = recipe.bits,
-        "making a sealing key; this takes a few seconds"
+        "making a sealing key; this can take a few seconds"
     );
-    let secret = {
+    let mut secret = {
         let recipe = recipe.clone();
         tokio::task::spawn_blocking(move || make(&recipe))
             .await
             .map_err(|_| CreateError::Make("the maker stopped".into()))??
     };
-    let created = bounded(api.create(&PostParams::default(), &secret)).await?;
-    let name = created.metadata.name.clone().unwrap_or_default();
-    let all = bounded(api.list(&ListParams::default().labels(&selector()))).await?;
-    if all.items.iter().any(|other| is_before(other, &created)) {
-        info!(
-            secret = name,
-            "another controller stored a sealing key first; this one is taken back"
-        );
-        let parameters = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: created.metadata.uid.clone(),
-                ..Preconditions::default()
-            }),
-            ..DeleteParams::default()
-        };
-        bounded(api.delete(&name, &parameters)).await?;
-    } else {
-        info!(secret = name, "a new sealing key is stored; back it up");
+    for number in 1..=NAMES {
+        let name = format!("{}{number:05}", recipe.prefix);
+        secret.metadata.name = Some(name.clone());
+        match bounded(api.create(&PostParams::default(), &secret)).await {
+            Ok(_) => {
+                info!(secret = name, "a new sealing key is stored; back it up");
+                return Ok(());
+            }
+            Err(error) if error.is_conflict() => {
+                let there = bounded(api.get_opt(&name)).await?;
+                if there.as_ref().is_some_and(is_in_use) {
+                    info!(
+                        secret = name,
+                        "another controller stored a sealing key first; it is used"
+                    );
+                    return Ok(());
+                }
+                // A retired or damaged key keeps its name.
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
-    Ok(())
+    Err(CreateError::NoName)
 }
 
 /// Selects the Secrets that hold a sealing key.
@@ -80,7 +91,6 @@ fn make(recipe: &Recipe) -> Result<Secret, CreateError> {
     let pem = key.to_pkcs1_pem().map_err(|e| CreateError::Make(e.to_string()))?;
     Ok(Secret {
         metadata: ObjectMeta {
-            generate_name: Some(recipe.prefix.clone()),
             labels: Some(BTreeMap::from([(
                 label::SEALING_KEY.to_owned(),
                 "active".to_owned(),
@@ -99,56 +109,48 @@ fn make(recipe: &Recipe) -> Result<Secret, CreateError> {
     })
 }
 
-/// Whether the API server stored `other` before `ours` was created. Versions only grow, so a change to `other` since
-/// can make it look newer, never older: nobody gives way to a key that was stored after its own.
-fn is_before(other: &Secret, ours: &Secret) -> bool {
-    let version = |secret: &Secret| secret.metadata.resource_version.as_ref()?.parse::<u64>().ok();
-    other.metadata.uid != ours.metadata.uid
-        && other.metadata.deletion_timestamp.is_none()
-        && version(other)
-            .zip(version(ours))
-            .is_some_and(|(other, ours)| other < ours)
+/// Whether a Secret is a key that every controller loads.
+fn is_in_use(secret: &Secret) -> bool {
+    let label = secret
+        .metadata
+        .labels
+        .as_ref()
+        .and_then(|labels| labels.get(label::SEALING_KEY));
+    label.is_some_and(|value| value == "active")
+        && secret.metadata.deletion_timestamp.is_none()
+        && Stored::read(secret).is_ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Recipe, Secret, is_before, make};
-    use crate::keys::stored::Stored;
+    use super::{Recipe, is_in_use, make};
     use std::time::Duration;
 
     #[test]
     fn a_new_key_is_shaped_as_bitnamis() {
-        let secret = make(&Recipe {
+        let mut secret = make(&Recipe {
             prefix: "sealed-secrets-key".into(),
             bits: 2048,
             valid_for: Duration::from_hours(1),
         })
         .unwrap();
         assert_eq!(secret.type_.as_deref(), Some("kubernetes.io/tls"));
-        assert_eq!(
-            secret.metadata.generate_name.as_deref(),
-            Some("sealed-secrets-key")
-        );
-        assert_eq!(
-            secret.metadata.labels.as_ref().unwrap()["sealedsecrets.bitnami.com/sealed-secrets-key"],
-            "active"
-        );
+        let labels = secret.metadata.labels.as_ref().unwrap();
+        assert_eq!(labels["sealedsecrets.bitnami.com/sealed-secrets-key"], "active");
         let key = &secret.data.as_ref().unwrap()["tls.key"].0;
         assert!(key.starts_with(b"-----BEGIN RSA PRIVATE KEY-----"));
-        assert!(Stored::read(&secret).is_ok());
-    }
+        assert!(is_in_use(&secret));
 
-    #[test]
-    fn the_first_stored_wins() {
-        let stored = |uid: &str, version: &str| {
-            let mut secret = Secret::default();
-            secret.metadata.uid = Some(uid.into());
-            secret.metadata.resource_version = Some(version.into());
-            secret
-        };
-        let (first, second) = (stored("a", "99"), stored("b", "100"));
-        assert!(is_before(&first, &second));
-        assert!(!is_before(&second, &first));
-        assert!(!is_before(&first, &first));
+        // A key under the name that was retired, or damaged, is not given way to.
+        let mut damaged = secret.clone();
+        damaged.data.as_mut().unwrap().remove("tls.crt");
+        assert!(!is_in_use(&damaged));
+        secret
+            .metadata
+            .labels
+            .as_mut()
+            .unwrap()
+            .insert(crds::label::SEALING_KEY.into(), "compromised".into());
+        assert!(!is_in_use(&secret));
     }
 }

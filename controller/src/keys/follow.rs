@@ -103,11 +103,14 @@ impl Follower {
                 Ok(Event::Apply(secret)) => self.take(&mut current, &secret),
                 Ok(Event::Delete(secret)) => {
                     let name = secret.metadata.name.unwrap_or_default();
-                    warn!(
-                        secret = name,
-                        "a sealing key was removed; what is sealed for it alone cannot be opened"
-                    );
-                    current.remove(&name)
+                    let removed = current.remove(&name);
+                    if removed == Some(true) {
+                        warn!(
+                            secret = name,
+                            "a sealing key was removed; what is sealed for it alone cannot be opened"
+                        );
+                    }
+                    removed.is_some()
                 }
             };
             if changed {

@@ -76,9 +76,9 @@ impl KeySet {
         (changed, entry.as_ref().err())
     }
 
-    /// Takes a Secret out; whether it was in.
-    pub(crate) fn remove(&mut self, name: &str) -> bool {
-        self.0.remove(name).is_some()
+    /// Takes a Secret out. If it was in, says whether it was a usable key.
+    pub(crate) fn remove(&mut self, name: &str) -> Option<bool> {
+        self.0.remove(name).map(|entry| entry.is_ok())
     }
 
     /// How many Secrets are labelled as keys and are none.
@@ -136,8 +136,8 @@ pub(crate) mod tests {
         assert!(matches!(set.insert("a".into(), &secret), (true, None)));
         assert!(matches!(set.insert("a".into(), &secret), (false, None)));
         assert_eq!(set.ring().keys().len(), 1);
-        assert!(set.remove("a"));
-        assert!(!set.remove("a"));
+        assert_eq!(set.remove("a"), Some(true));
+        assert_eq!(set.remove("a"), None);
         assert!(set.ring().newest().is_none());
     }
 

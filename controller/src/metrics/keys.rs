@@ -63,7 +63,7 @@ impl Collector for KeyMetrics {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let operations = ConstCounter::new(state.private_operations());
         let metric = encoder.encode_descriptor(
-            "signet_private_key_operations",
+            "private_key_operations",
             "Private RSA operations, each an attempt to open one sealed value",
             None,
             operations.metric_type(),
@@ -72,7 +72,7 @@ impl Collector for KeyMetrics {
 
         let unusable = ConstGauge::new(state.unusable);
         let metric = encoder.encode_descriptor(
-            "signet_sealing_keys_unusable",
+            "sealing_keys_unusable",
             "Secrets that are labelled as sealing keys and cannot be used as one",
             None,
             unusable.metric_type(),
@@ -81,7 +81,7 @@ impl Collector for KeyMetrics {
 
         let one = ConstGauge::new(1_i64);
         let mut metric = encoder.encode_descriptor(
-            "signet_sealing_key_info",
+            "sealing_key_info",
             "Sealing keys that are loaded",
             None,
             one.metric_type(),

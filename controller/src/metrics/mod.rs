@@ -216,7 +216,10 @@ mod tests {
             "# TYPE process_resident_memory_bytes gauge",
             "# TYPE process_cpu_seconds counter",
         ] {
-            assert!(text.contains(line), "{line} is missing in\n{text}");
+            assert!(
+                text.lines().any(|found| found == line),
+                "{line} is missing in\n{text}"
+            );
         }
         assert!(text.ends_with("# EOF\n"));
     }

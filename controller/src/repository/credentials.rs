@@ -33,20 +33,20 @@ pub(super) async fn read(client: Client, namespace: &str, name: &str) -> Result<
         Ok(secret) => parse(&secret).map_err(|what| Problem {
             reason: "SecretUnusable",
             message: format!(
-                "Secret {name} {what}; give username and password, or bearerToken, and ca.crt if the server's \
+                "Secret {name} {what}. Give username and password, or bearerToken, and ca.crt if the server's \
                  certificate authority is private"
             ),
             temporary: false,
         }),
         Err(error) if error.is_not_found() => Err(Problem {
             reason: "SecretMissing",
-            message: format!("Secret {name} of spec.secretRef does not exist in namespace {namespace}; create it"),
+            message: format!("Secret {name} of spec.secretRef does not exist in namespace {namespace}. Create it"),
             temporary: false,
         }),
         Err(error) if error.is_forbidden() => Err(Problem {
             reason: "SecretForbidden",
             message: format!(
-                "the controller may not read Secret {name} in namespace {namespace}; grant it with a Role (see \
+                "The controller may not read Secret {name} in namespace {namespace}. Grant it with a Role (see \
                  deploy/README.md)"
             ),
             temporary: false,

@@ -152,10 +152,7 @@ impl Follower {
             Err(problem) => {
                 let failure = Failure {
                     reason: "BadSpec",
-                    message: status::sentences(
-                        &problem.message,
-                        "It is looked at again when the specification changes",
-                    ),
+                    message: format!("{}.", problem.message),
                     temporary: false,
                 };
                 self.fail(object, &now, &failure).await;

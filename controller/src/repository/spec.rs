@@ -31,11 +31,13 @@ pub(super) struct Problem {
 pub(super) fn parse(spec: &RepositorySpec, files: &FileRemotes) -> Result<Target, Problem> {
     let interval = read("interval", &spec.interval)?;
     if interval < SHORTEST_INTERVAL {
-        return Err(problem("spec.interval is less than one second; write 1s or more"));
+        return Err(problem(
+            "The field spec.interval is less than one second: write 1s or more",
+        ));
     }
     let timeout = read("timeout", &spec.timeout)?;
     if timeout < Duration::from_secs(1) || timeout > LONGEST_TIMEOUT {
-        return Err(problem("spec.timeout is not between 1s and 30m"));
+        return Err(problem("The field spec.timeout is not between 1s and 30m"));
     }
     let default = RemoteLimits::default();
     let mut remote = Remote::new(spec.url.clone());
@@ -57,7 +59,7 @@ pub(super) fn parse(spec: &RepositorySpec, files: &FileRemotes) -> Result<Target
 }
 
 fn read(field: &str, text: &str) -> Result<Duration, Problem> {
-    duration::parse(text).map_err(|error| problem(&format!("spec.{field} cannot be read; {error}")))
+    duration::parse(text).map_err(|error| problem(&format!("The field spec.{field} cannot be read: {error}")))
 }
 
 fn problem(message: &str) -> Problem {
