@@ -128,6 +128,7 @@ impl Worker {
         if steps.is_empty() {
             return attempt;
         }
+        let (finished, stop) = tokio::sync::oneshot::channel::<()>();
         let progress = tokio::spawn({
             let (server, namespace, name) = (
                 self.rooms.server.clone(),
@@ -138,23 +139,26 @@ impl Worker {
             let message = format!("Applying {} objects of {}.", steps.len(), head.revision.short());
             status::conclude(&mut working, generation, Verdict::Working { message });
             async move {
-                tokio::time::sleep(SILENT_WORK).await;
-                let _ = status::write(&server, &namespace, &name, &working).await;
+                // Once it is being written it is waited for: it must not arrive after the verdict.
+                let quick = tokio::time::timeout(SILENT_WORK, stop).await.is_ok();
+                if !quick {
+                    let _ = status::write(&server, &namespace, &name, &working).await;
+                }
+                !quick
             }
         });
         let ring = self.rooms.context.keys.borrow().clone();
         let (hand, checkpoint) = (self.hand(sync), &mut self.checkpoint);
         attempt.lost = hand
             .apply(inputs, steps, &head.snapshot, &ring, |sent| {
-                attempt_done(&mut attempt.done, checkpoint, inputs, sent)
+                attempt_done(&mut attempt.done, checkpoint, inputs, sent);
             })
             .await;
-        if progress.is_finished() {
+        drop(finished);
+        if progress.await.unwrap_or(true) {
             // What stands in the status now is not what we last said.
             self.status.conditions.clear();
         }
-        progress.abort();
-        let _ = progress.await;
         let done = std::mem::take(&mut attempt.done);
         attempt.counts = done.counts;
         attempt.failures = done.failures;

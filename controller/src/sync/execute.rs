@@ -76,7 +76,7 @@ impl Hand {
                     .filter(|namespace| broken_namespaces.contains(*namespace))
                 {
                     Some(namespace) => {
-                        waiting.push((*step, format!("waits for Namespace {namespace}, which failed")))
+                        waiting.push((*step, format!("waits for Namespace {namespace}, which failed")));
                     }
                     None => ready.push(*step),
                 }
@@ -226,7 +226,7 @@ impl Hand {
                 .await;
             match &result {
                 Err(error) if error.kind == ErrorKind::Conflict && !force && !claimed_by_a_sync(error) => {
-                    force = true
+                    force = true;
                 }
                 Err(error) if error.kind == ErrorKind::TooManyRequests && tries < PATIENCE && !force => {
                     tries += 1;

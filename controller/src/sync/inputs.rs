@@ -32,6 +32,8 @@ pub(super) struct Wanted {
 /// What a Sync wants, in apply order; `desired[i]` is made from `wanted[i]`.
 #[derive(Default)]
 pub(super) struct Inputs {
+    /// Objects that Git holds, refused ones among them.
+    pub(super) found: usize,
     pub(super) wanted: Vec<Wanted>,
     pub(super) desired: Vec<Desired>,
     /// Refused before anything is sent.
@@ -61,7 +63,10 @@ pub(super) struct Frame<'a> {
 }
 
 pub(super) fn resolve(rendered: &Rendered, catalog: &Catalog, frame: &Frame<'_>) -> Inputs {
-    let mut inputs = Inputs::default();
+    let mut inputs = Inputs {
+        found: rendered.items.len(),
+        ..Inputs::default()
+    };
     for problem in &rendered.problems {
         let place = match (problem.document, problem.line) {
             (Some(document), Some(line)) => format!("{} document {document}, line {line}", problem.file),

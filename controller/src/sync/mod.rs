@@ -95,7 +95,7 @@ async fn checkpoints(rooms: &Rooms) -> Option<Found> {
         match Found::load(&rooms.server, &rooms.context.namespace).await {
             Ok(found) => return Some(found),
             Err(error) => {
-                tracing::warn!(%error, "checkpoints cannot be read; nothing is applied before they are")
+                tracing::warn!(%error, "checkpoints cannot be read; nothing is applied before they are");
             }
         }
         tokio::select! {

@@ -50,7 +50,6 @@ impl Worker {
             return self.say(next).await.unwrap_or(End::Wait);
         }
         let repository = sync.spec.source_ref.name.clone();
-        // A request is about the newest commit: it is handled when the Repository has looked, which wakes us.
         let source = self
             .rooms
             .context
@@ -100,34 +99,6 @@ impl Worker {
         let now = Settled { tree, generation };
         if self.settled.as_ref() == Some(&now) && !requested {
             return End::Done;
-        }
-        let (namespace, account) = (&self.id.namespace, &sync.spec.service_account_name);
-        match self.rooms.server.service_account_exists(namespace, account).await {
-            Ok(true) => {}
-            Ok(false) => {
-                self.settled = None;
-                let message = format!(
-                    "There is no service account {account} in namespace {namespace}; nothing is applied or deleted without it."
-                );
-                return self
-                    .fail(
-                        next,
-                        generation,
-                        "ServiceAccountMissing",
-                        message,
-                        End::Retry { transient: false },
-                    )
-                    .await;
-            }
-            Err(error) => {
-                let message = format!("Service account {account} cannot be looked up: {error}.");
-                let end = End::Retry {
-                    transient: error.is_transient(),
-                };
-                return self
-                    .fail(next, generation, "ServiceAccountUnknown", message, end)
-                    .await;
-            }
         }
         let rendered = match self.render(&head, &sync.spec.path, tree).await {
             Ok(rendered) => rendered,
@@ -201,6 +172,12 @@ impl Worker {
         if !self.watches_ready(&kinds) {
             return End::Wait;
         }
+        if let Err((reason, message)) = self.admit(sync).await {
+            self.settled = None;
+            return self
+                .fail(next, generation, reason, message, End::Retry { transient: true })
+                .await;
+        }
         self.expect_recorded();
         let policy = PrunePolicy {
             enabled: sync.spec.prune.enabled,
@@ -256,6 +233,26 @@ impl Worker {
         }
         self.conclude(generation, &head, now, &inputs, &plan, attempt, next)
             .await
+    }
+
+    /// A Sync without its service account is a refusal: the API server lets anybody with the right impersonate one that
+    /// does not exist.
+    pub(super) async fn admit(&self, sync: &Sync) -> Result<(), (&'static str, String)> {
+        let (namespace, account) = (&self.id.namespace, &sync.spec.service_account_name);
+        match self.rooms.server.service_account_exists(namespace, account).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err((
+                "ServiceAccountMissing",
+                format!(
+                    "There is no service account {account} in namespace {namespace}; nothing is applied or deleted \
+                     without it."
+                ),
+            )),
+            Err(error) => Err((
+                "ServiceAccountUnknown",
+                format!("Service account {account} cannot be looked up: {error}."),
+            )),
+        }
     }
 
     /// Renders the path, or takes what was rendered from the same tree.

@@ -44,14 +44,8 @@ impl Worker {
         if steps.is_empty() {
             return;
         }
-        let account = &sync.spec.service_account_name;
-        if !matches!(
-            self.rooms
-                .server
-                .service_account_exists(&self.id.namespace, account)
-                .await,
-            Ok(true)
-        ) {
+        if self.admit(&sync).await.is_err() {
+            // A whole pass says what is wrong.
             self.settled = None;
             self.mailbox.wake();
             return;
@@ -94,8 +88,11 @@ impl Worker {
             );
         }
         self.save_at.get_or_insert(Instant::now() + SAVE_AFTER_REPAIR);
-        if lost.is_some() || !done.failures.is_empty() {
-            // A whole pass says what is wrong, and tries again.
+        let namespace_restored = repaired
+            .iter()
+            .any(|at| inputs.wanted[*at].phase == manifest::Phase::Namespaces);
+        if lost.is_some() || !done.failures.is_empty() || namespace_restored {
+            // A whole pass says what is wrong and tries again, or fills the new namespace.
             self.settled = None;
             self.mailbox.wake();
         }

@@ -24,11 +24,8 @@ impl Worker {
         attempt: Attempt,
         mut next: SyncStatus,
     ) -> End {
-        let objects = inputs.desired.len() + inputs.failures.len();
-        let counts = Counts {
-            objects: u32::try_from(objects).unwrap_or(u32::MAX),
-            ..attempt.counts
-        };
+        let objects = inputs.found;
+        let counts = self.total(&head.revision.commit, attempt.counts, objects);
         self.measure(&attempt);
         let mut failures = attempt.failures;
         if plan.refusal == Some(PruneRefusal::Empty) {
@@ -74,6 +71,24 @@ impl Worker {
         match self.say(next).await {
             Some(unsaid) => unsaid,
             None => end,
+        }
+    }
+
+    /// This pass's numbers with those of the passes before it over the same commit.
+    fn total(&mut self, commit: &str, pass: Counts, objects: usize) -> Counts {
+        if self.so_far.0 != commit || self.settled.is_some() {
+            self.so_far = (commit.to_owned(), Counts::default());
+        }
+        let so_far = &mut self.so_far.1;
+        so_far.created += pass.created;
+        so_far.changed += pass.changed;
+        so_far.pruned += pass.pruned;
+        let objects = u32::try_from(objects).unwrap_or(u32::MAX);
+        let touched = so_far.created + so_far.changed;
+        Counts {
+            objects,
+            unchanged: (pass.created + pass.changed + pass.unchanged).saturating_sub(touched),
+            ..*so_far
         }
     }
 

@@ -6,7 +6,7 @@ use super::store::{Checkpoint, Found};
 use crate::observe::{Mailbox, Pending};
 use crate::repository::Head;
 use apply::{Key, applyset};
-use crds::{Sync, SyncStatus, annotation};
+use crds::{Counts, Sync, SyncStatus, annotation};
 use kube::ResourceExt;
 use render::Rendered;
 use std::collections::HashMap;
@@ -16,7 +16,8 @@ use tokio::sync::watch as channel;
 
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_TRANSIENT_RETRY: Duration = Duration::from_secs(30);
-const LONGEST_RETRY: Duration = Duration::from_mins(5);
+/// An object that was refused may be let in when rights or policies change, which nobody tells us of.
+const LONGEST_RETRY: Duration = Duration::from_mins(1);
 /// How long changed records may wait before they are written.
 pub(super) const SAVE_AFTER_PASS: Duration = Duration::from_secs(2);
 
@@ -75,6 +76,8 @@ pub(super) struct Worker {
     /// The status as it was last read or written.
     pub(super) status: SyncStatus,
     pub(super) settled: Option<Settled>,
+    /// What the passes over one commit have done so far: a pass that has to wait is not the whole story.
+    pub(super) so_far: (String, Counts),
     pub(super) attempts: u32,
     pub(super) waiting_since: Option<Instant>,
     pub(super) save_at: Option<Instant>,
@@ -111,6 +114,7 @@ impl Worker {
             head: None,
             status,
             settled: None,
+            so_far: Default::default(),
             attempts: 0,
             waiting_since: None,
             save_at: None,
@@ -151,7 +155,7 @@ impl Worker {
             // The wait may have ended for this alone.
             pending.whole &= due(self.retry_at) || self.spec_changed();
         }
-        if !pending.drifted.is_empty() && self.settled.is_some() {
+        if !pending.drifted.is_empty() && self.head.is_some() {
             let drifted = std::mem::take(&mut pending.drifted);
             self.repair(drifted).await;
         }
