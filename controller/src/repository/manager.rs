@@ -14,7 +14,8 @@ use tokio::sync::watch as channel;
 use tokio::task::{Id, JoinSet};
 use tracing::{error, warn};
 
-use super::follower::{Follower, Order};
+use super::follower::Follower;
+use super::wanted::Order;
 use super::{Key, Room, SourceState};
 use crate::events::Severity;
 use crate::ready::Gate;

@@ -5,14 +5,17 @@
 //! are written when they change.
 
 mod credentials;
+mod failure;
 mod follower;
 mod heads;
+mod intake;
 mod look;
 mod manager;
 mod revision;
 mod spec;
 mod status;
 mod wait;
+mod wanted;
 mod write;
 
 use std::path::PathBuf;

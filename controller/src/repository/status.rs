@@ -1,11 +1,10 @@
 //! A Repository's status: pure, from what was there before and what happened.
 
-use crds::condition::{READY, RECONCILING, STALLED};
-use crds::{ConditionStatus, RepositoryStatus, Revision};
-use source::SourceError;
-
+use super::failure::Failure;
 use super::revision::short;
 use crate::condition;
+use crds::condition::{READY, RECONCILING, STALLED};
+use crds::{ConditionStatus, RepositoryStatus, Revision};
 
 /// What a status speaks of.
 #[derive(Clone, Debug)]
@@ -14,25 +13,6 @@ pub(super) struct Now<'a> {
     /// The request that this look answers; empty if none was ever made.
     pub(super) request: &'a str,
     pub(super) time: &'a str,
-}
-
-/// A failure, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
-    pub(super) reason: &'static str,
-    pub(super) message: String,
-    /// Whether it may pass without anybody doing anything.
-    pub(super) temporary: bool,
-}
-
-impl From<&SourceError> for Failure {
-    fn from(error: &SourceError) -> Self {
-        Self {
-            reason: reason(error),
-            message: sentences(&error.to_string(), error.hint()),
-            temporary: error.is_temporary(),
-        }
-    }
 }
 
 /// The head is here.
@@ -202,22 +182,6 @@ pub(super) fn one_line(head: &Revision) -> String {
     }
 }
 
-/// Two sentences out of an error and a hint that are none.
-pub(super) fn sentences(what: &str, hint: &str) -> String {
-    format!(
-        "{}. {}.",
-        capital(what.trim_end_matches('.')),
-        capital(hint.trim_end_matches('.'))
-    )
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
-}
-
 fn branch(head: &Revision) -> String {
     format!("Branch {}", head.branch)
 }
@@ -246,31 +210,6 @@ fn set(
         message,
         now.time,
     );
-}
-
-fn reason(error: &SourceError) -> &'static str {
-    match error {
-        SourceError::BadUrl(_) => "BadUrl",
-        SourceError::BadRef => "BadRef",
-        SourceError::BadCertificates => "BadCertificates",
-        SourceError::BadCredentials => "BadCredentials",
-        SourceError::FilesRefused => "FilesRefused",
-        SourceError::Unreachable(_) => "Unreachable",
-        SourceError::Tls(_) => "TlsFailed",
-        SourceError::Timeout(_) => "Timeout",
-        SourceError::TooLarge(_) => "TooLarge",
-        SourceError::Unauthorized { .. } => "Unauthorized",
-        SourceError::Forbidden => "Forbidden",
-        SourceError::NotFound => "NotFound",
-        SourceError::Redirected(_) => "Redirected",
-        SourceError::Status(_) => "HttpStatus",
-        SourceError::NotGit(_) => "NotGit",
-        SourceError::EmptyRemote => "EmptyRemote",
-        SourceError::NoSuchBranch(_) => "NoSuchBranch",
-        SourceError::StoreBusy => "StoreBusy",
-        SourceError::Store(_) => "StoreFailed",
-        _ => "Failed",
-    }
 }
 
 #[cfg(test)]

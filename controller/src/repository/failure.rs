@@ -1,0 +1,85 @@
+//! Failures of remotes and specifications, for people.
+
+use source::SourceError;
+
+/// A failure, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+    /// Whether it may pass without anybody doing anything.
+    pub(super) temporary: bool,
+}
+
+impl From<&SourceError> for Failure {
+    fn from(error: &SourceError) -> Self {
+        Self {
+            reason: reason(error),
+            message: sentences(&error.to_string(), error.hint()),
+            temporary: error.is_temporary(),
+        }
+    }
+}
+
+/// Two sentences out of an error and a hint that are none.
+fn sentences(what: &str, hint: &str) -> String {
+    format!(
+        "{}. {}.",
+        capital(what.trim_end_matches('.')),
+        capital(hint.trim_end_matches('.'))
+    )
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+fn reason(error: &SourceError) -> &'static str {
+    match error {
+        SourceError::BadUrl(_) => "BadUrl",
+        SourceError::BadRef => "BadRef",
+        SourceError::BadCertificates => "BadCertificates",
+        SourceError::BadCredentials => "BadCredentials",
+        SourceError::FilesRefused => "FilesRefused",
+        SourceError::Unreachable(_) => "Unreachable",
+        SourceError::Tls(_) => "TlsFailed",
+        SourceError::Timeout(_) => "Timeout",
+        SourceError::TooLarge(_) => "TooLarge",
+        SourceError::Unauthorized { .. } => "Unauthorized",
+        SourceError::Forbidden => "Forbidden",
+        SourceError::NotFound => "NotFound",
+        SourceError::Redirected(_) => "Redirected",
+        SourceError::Status(_) => "HttpStatus",
+        SourceError::NotGit(_) => "NotGit",
+        SourceError::EmptyRemote => "EmptyRemote",
+        SourceError::NoSuchBranch(_) => "NoSuchBranch",
+        SourceError::StoreBusy => "StoreBusy",
+        SourceError::Store(_) => "StoreFailed",
+        _ => "Failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Failure;
+    use source::SourceError;
+
+    #[test]
+    fn a_failure_is_two_sentences() {
+        let failure = Failure::from(&SourceError::NotFound);
+        assert_eq!(failure.reason, "NotFound");
+        assert!(
+            failure
+                .message
+                .starts_with("No repository at this address. Check the URL"),
+            "{}",
+            failure.message
+        );
+        assert!(failure.message.ends_with('.'), "{}", failure.message);
+        assert!(!failure.temporary);
+        assert!(Failure::from(&SourceError::Unreachable("connection refused".into())).temporary);
+    }
+}

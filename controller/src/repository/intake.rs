@@ -1,0 +1,198 @@
+//! One look of a Repository's task: credentials, the question to the remote, and what its answer changes.
+
+use std::sync::Arc;
+
+use crds::Repository;
+use kube::Resource;
+use source::{CommitId, Rewritten, Snapshot, SourceError};
+use tracing::info;
+
+use super::credentials::{self, Credentials};
+use super::failure::Failure;
+use super::follower::Follower;
+use super::look::{Found, Look, Looked};
+use super::spec::Target;
+use super::wanted::Wanted;
+use super::{Head, revision, status};
+use crate::events::Severity;
+use crate::metrics::{Outcome, PollOutcome, count};
+
+impl Follower {
+    /// Asks the remote, and takes in what it says.
+    pub(super) async fn look(
+        &mut self,
+        object: &Repository,
+        target: &Target,
+        wanted: &Wanted,
+        remembered: Option<CommitId>,
+    ) -> Result<(), Failure> {
+        let mut remote = target.remote.clone();
+        if let Some(secret) = &target.secret {
+            let credentials = self.credentials(secret, wanted).await?;
+            remote.auth = credentials.auth;
+            remote.ca_pem = credentials.ca_pem;
+        }
+        let origin = (remote.url.clone(), target.branch.clone());
+        let same = self.origin.as_ref() == Some(&origin);
+        let look = Look {
+            remote,
+            reference: target.reference.clone(),
+            dir: self.dir.clone(),
+            store: self.store.clone(),
+            known: self
+                .head
+                .as_ref()
+                .filter(|_| same)
+                .map(|head| head.snapshot.commit().id),
+            remembered,
+        };
+        let Ok(slot) = Arc::clone(&self.room.looks).acquire_owned().await else {
+            return Err(stopped());
+        };
+        let looked = tokio::task::spawn_blocking(move || {
+            let looked = look.run();
+            drop(slot);
+            looked
+        })
+        .await
+        .map_err(|_| stopped())?;
+        self.take_in(object, target, origin, looked)
+    }
+
+    fn take_in(
+        &mut self,
+        object: &Repository,
+        target: &Target,
+        origin: (String, String),
+        looked: Looked,
+    ) -> Result<(), Failure> {
+        let metrics = Arc::clone(&self.room.metrics);
+        self.store = looked.store;
+        if let (None, Some(held)) = (&self.head, looked.held) {
+            self.head = Some(head(held, &target.branch));
+            self.origin = Some(origin.clone());
+        }
+        match looked.found {
+            Ok(Found::Unchanged) => {
+                count(&metrics.polls, PollOutcome::Unchanged, 1);
+                self.publish_ready();
+                Ok(())
+            }
+            Ok(Found::New {
+                snapshot,
+                before,
+                took,
+            }) => {
+                count(&metrics.polls, PollOutcome::Changed, 1);
+                count(&metrics.fetches, Outcome::Success, 1);
+                metrics.fetch_seconds.observe(took.as_secs_f64());
+                let new = head(snapshot, &target.branch);
+                self.announce(object, &new, before);
+                self.head = Some(new);
+                self.origin = Some(origin);
+                self.publish_ready();
+                Ok(())
+            }
+            Err(error) => {
+                if looked.fetching {
+                    count(&metrics.fetches, Outcome::Failure, 1);
+                } else {
+                    count(&metrics.polls, PollOutcome::Failure, 1);
+                }
+                if may_be_the_credentials(&error) {
+                    self.credentials = None;
+                }
+                Err(Failure::from(&error))
+            }
+        }
+    }
+
+    /// Events about a commit that was not the head before.
+    fn announce(&self, object: &Repository, new: &Head, before: Option<(CommitId, Rewritten)>) {
+        if self
+            .writer
+            .status
+            .head
+            .as_ref()
+            .is_some_and(|known| known.commit == new.revision.commit)
+        {
+            return; // a new process, not a new commit
+        }
+        let about = object.object_ref(&());
+        let line = status::one_line(&new.revision);
+        let branch = &new.revision.branch;
+        info!(
+            namespace = self.key.0,
+            name = self.key.1,
+            revision = new.revision.short(),
+            "new commit"
+        );
+        if let Some((old, Rewritten::Yes)) = before {
+            let old = old.to_string();
+            let message = format!(
+                "Branch {branch} was rewritten: {} is no longer part of it. It is followed to {line}.",
+                revision::short(&old)
+            );
+            self.room
+                .events
+                .publish(&about, Severity::Warning, "BranchRewritten", message);
+        }
+        self.room.events.publish(
+            &about,
+            Severity::Normal,
+            "NewCommit",
+            format!("Branch {branch} is at {line}."),
+        );
+    }
+
+    async fn credentials(&mut self, secret: &str, wanted: &Wanted) -> Result<Credentials, Failure> {
+        if let Some((of, credentials)) = &self.credentials
+            && of == wanted
+        {
+            return Ok(credentials.clone());
+        }
+        match credentials::read(self.room.client.clone(), &self.key.0, secret).await {
+            Ok(credentials) => {
+                self.credentials = Some((wanted.clone(), credentials.clone()));
+                Ok(credentials)
+            }
+            Err(problem) => Err(Failure {
+                reason: problem.reason,
+                message: format!("{}.", problem.message),
+                temporary: problem.temporary,
+            }),
+        }
+    }
+
+    /// The head that the status names, if it is of what is followed now.
+    pub(super) fn remembered(&self, branch: &str, wanted: &Wanted) -> Option<CommitId> {
+        let status = &self.writer.status;
+        let head = status.head.as_ref().filter(|head| head.branch == branch)?;
+        (status.observed_generation == wanted.generation).then(|| head.commit.parse().ok())?
+    }
+}
+
+pub(super) fn head(snapshot: Snapshot, branch: &str) -> Head {
+    let revision = revision::of(snapshot.commit(), branch);
+    Head { snapshot, revision }
+}
+
+fn may_be_the_credentials(error: &SourceError) -> bool {
+    matches!(
+        error,
+        SourceError::Unauthorized { .. }
+            | SourceError::Forbidden
+            | SourceError::NotFound // many hosts answer so to whom they do not know
+            | SourceError::Tls(_)
+            | SourceError::BadCredentials
+            | SourceError::BadCertificates
+    )
+}
+
+fn stopped() -> Failure {
+    Failure {
+        reason: "Failed",
+        message: "The look at the remote stopped unexpectedly. It is tried again.".into(),
+        temporary: true,
+    }
+}
