@@ -1,6 +1,6 @@
 //! Child processes that end with this one, however this one ends.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
@@ -50,12 +50,10 @@ impl Child {
             };
         }
         // The shell's own complaints, such as a binary that is not there, belong to the same log.
-        let errors = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(log)
-            .unwrap_or_else(|error| panic!("cannot write {}: {error}", log.display()));
-        shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
+        shell
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(append(log));
         let mut shell = shell.spawn().expect("/bin/sh starts");
         let mut line = String::new();
         BufReader::new(shell.stdout.take().expect("a pipe"))
@@ -125,18 +123,29 @@ impl Drop for Child {
     }
 }
 
-/// Starts a program that outlives this process and its terminal, and gives its process id.
-pub fn detach(mut command: Command, log: &Path) -> u32 {
+/// Starts a program that outlives this process and its terminal. Its process id is written beside its log.
+#[allow(clippy::zombie_processes)] // whoever ends it is not its parent
+pub fn detach(command: &mut Command, log: &Path) {
+    command.stdout(append(log));
+    detach_piped(command, log);
+}
+
+/// The same, for a program whose standard output somebody reads.
+pub(crate) fn detach_piped(command: &mut Command, log: &Path) -> std::process::Child {
     use std::os::unix::process::CommandExt;
-    let open = || OpenOptions::new().create(true).append(true).open(log);
-    command
-        .stdin(Stdio::null())
-        .stdout(open().expect("the log can be written"))
-        .stderr(open().expect("the log can be written"))
-        .process_group(0);
-    let name = command.get_program().to_owned();
-    command
+    // Ctrl-C in the terminal is not for it.
+    command.stdin(Stdio::null()).stderr(append(log)).process_group(0);
+    let child = command
         .spawn()
-        .unwrap_or_else(|error| panic!("{} does not start: {error}", name.display()))
-        .id()
+        .unwrap_or_else(|error| panic!("{} does not start: {error}", command.get_program().display()));
+    std::fs::write(log.with_extension("pid"), child.id().to_string()).expect("the process id can be written");
+    child
+}
+
+fn append(log: &Path) -> File {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log)
+        .unwrap_or_else(|error| panic!("cannot write {}: {error}", log.display()))
 }

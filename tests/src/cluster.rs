@@ -153,11 +153,6 @@ impl Cluster {
         self.ready_seconds
     }
 
-    /// The process that holds the cluster, if this one started it.
-    pub fn process_id(&self) -> Option<u32> {
-        self.process.as_ref().map(Child::id)
-    }
-
     /// Runs kubectl as the administrator.
     pub fn kubectl<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Answer {
         self.kubectl_with(arguments, "")

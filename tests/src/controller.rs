@@ -42,7 +42,6 @@ pub struct Controller {
     options: Options,
     addresses: Addresses,
     child: Option<Child>,
-    detached: Option<u32>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -63,8 +62,7 @@ impl Controller {
     /// Starts it so that it outlives this process.
     pub async fn start_detached(cluster: &Cluster, options: Options) -> Self {
         let mut controller = Self::prepare(cluster, options).await;
-        let pid = child::detach(controller.command(), &controller.log_file());
-        controller.detached = Some(pid);
+        child::detach(&mut controller.command(), &controller.log_file());
         controller.become_ready().await;
         controller
     }
@@ -78,7 +76,6 @@ impl Controller {
             options,
             addresses: Addresses::default(),
             child: None,
-            detached: None,
         };
         cluster.note_log(controller.log_file());
         controller
@@ -113,11 +110,6 @@ impl Controller {
     /// The running process, to look at or to freeze.
     pub fn process(&mut self) -> &mut Child {
         self.child.as_mut().expect("it runs")
-    }
-
-    /// The process id of one that outlives us.
-    pub fn detached_id(&self) -> Option<u32> {
-        self.detached
     }
 
     /// The public listener, as `http://HOST:PORT`.

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde::Deserialize;
 
-use crate::paths;
+use crate::{child, paths};
 
 /// The line with which `signet-cluster up` says that the cluster is ready.
 #[derive(Clone, Debug, Deserialize)]
@@ -32,7 +32,6 @@ pub(crate) enum Lifetime {
 /// whoever uses it goes into that directory, which a held cluster removes when it ends.
 pub(crate) fn launch(data: &Path, lifetime: Lifetime) -> (Child, Report) {
     let errors = data.with_extension("log");
-    let log = File::create(&errors).expect("the directory's parent can be written");
     let mut command = Command::new(paths::signet_cluster());
     command
         .arg("up")
@@ -40,22 +39,21 @@ pub(crate) fn launch(data: &Path, lifetime: Lifetime) -> (Child, Report) {
         .arg(data)
         .arg("--audit-log")
         .arg(data.join("audit.log"))
-        .stdout(Stdio::piped())
-        .stderr(log);
-    match lifetime {
+        .stdout(Stdio::piped());
+    let mut child = match lifetime {
         Lifetime::Held => {
-            command.arg("--exit-on-stdin-eof").stdin(Stdio::piped());
             if std::env::var_os("SIGNET_TEST_KEEP").is_none() {
                 command.arg("--rm");
             }
+            let log = File::create(&errors).expect("the directory's parent can be written");
+            command
+                .arg("--exit-on-stdin-eof")
+                .stdin(Stdio::piped())
+                .stderr(log);
+            command.spawn().expect("signet-cluster starts")
         }
-        Lifetime::Detached => {
-            use std::os::unix::process::CommandExt;
-            // Ctrl-C in the terminal is for the demo, not for the cluster that it leaves behind.
-            command.stdin(Stdio::null()).process_group(0);
-        }
-    }
-    let mut child = command.spawn().expect("signet-cluster starts");
+        Lifetime::Detached => child::detach_piped(&mut command, &errors),
+    };
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("a pipe"))
         .read_line(&mut line)

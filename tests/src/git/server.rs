@@ -45,6 +45,19 @@ struct Shared {
     requests: Mutex<Vec<String>>,
 }
 
+impl Shared {
+    fn new(home: &Path) -> Arc<Self> {
+        let root = home.join("remotes");
+        std::fs::create_dir_all(&root).expect("a directory for the remotes");
+        Arc::new(Self {
+            root,
+            login: Mutex::default(),
+            mood: watch::Sender::new(Mood::Serving),
+            requests: Mutex::default(),
+        })
+    }
+}
+
 impl GitServer {
     /// Starts a server on a free loopback port. Remotes and clones are kept below `home`.
     pub async fn start(home: &Path) -> Self {
@@ -52,24 +65,18 @@ impl GitServer {
         Self::serve(home, listener)
     }
 
-    /// The same, on a port that was chosen.
-    pub async fn start_on(home: &Path, port: u16) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", port))
-            .await
-            .unwrap_or_else(|error| panic!("port {port} is not free: {error}"));
-        Self::serve(home, listener)
+    /// One that another process runs on the same directory.
+    pub fn at(home: &Path, address: SocketAddr) -> Self {
+        Self {
+            address,
+            home: home.to_owned(),
+            shared: Shared::new(home),
+        }
     }
 
     fn serve(home: &Path, listener: TcpListener) -> Self {
         let address = listener.local_addr().expect("its address");
-        let root = home.join("remotes");
-        std::fs::create_dir_all(&root).expect("a directory for the remotes");
-        let shared = Arc::new(Shared {
-            root,
-            login: Mutex::default(),
-            mood: watch::Sender::new(Mood::Serving),
-            requests: Mutex::default(),
-        });
+        let shared = Shared::new(home);
         let router = axum::Router::new()
             .fallback(any(answer))
             .with_state(shared.clone());
