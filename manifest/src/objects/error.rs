@@ -101,7 +101,13 @@ impl ManifestErrorKind {
                 Some("give the object a fixed metadata.name: each apply would create another one")
             }
             Self::ListTooDeep { .. } => Some("write the objects as separate documents"),
-            _ => None,
+            Self::Missing { .. } => Some("every object has a name of its own in metadata.name"),
+            Self::WrongType { .. } => Some("correct the field; is the indentation right?"),
+            Self::InvalidType(_) => Some("write apiVersion and kind as `kubectl explain` shows them"),
+            Self::InvalidName { .. } | Self::InvalidNamespace { .. } => {
+                Some("names are lowercase letters, digits, `-` and, where the kind allows it, `.`")
+            }
+            Self::ListWithoutItems => Some("give it `items`, or remove the document"),
         }
     }
 }

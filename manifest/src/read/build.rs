@@ -240,12 +240,8 @@ impl Builder<'_> {
                 None => *slot = Some(Slot::Key(Key::new(&node)?)),
                 // The last of equal keys wins.
                 Some(Slot::Key(key)) => drop(entries.insert(key, node)),
-                Some(Slot::Merge) => {
-                    merge(entries, &node)?;
-                    // The work of merging counts, not only its result: merging the same mapping a thousand times
-                    // makes nothing larger.
-                    self.spend(node.size())?;
-                }
+                // Its work is paid for: what is merged was read here, or counted again at its alias.
+                Some(Slot::Merge) => merge(entries, &node)?,
             },
         }
         Ok(())

@@ -124,7 +124,18 @@ impl ReadErrorKind {
     /// What a person can do about it, where there is something to say.
     pub fn hint(self) -> Option<&'static str> {
         match self {
+            Self::StreamTooLarge { .. } | Self::DocumentTooLarge { .. } => {
+                Some("no cluster takes an object of this size: split it, or move the file out of the path")
+            }
+            Self::TooManyDocuments { .. } => Some("write the documents into several files"),
+            Self::TooDeep { .. } => Some("no Kubernetes object is so deep: is this file a manifest?"),
             Self::NotText | Self::InvalidUtf8 => Some("save the file as UTF-8"),
+            Self::ControlCharacter => Some("remove the character, or write it as an escape in double quotes"),
+            Self::Json => Some("check braces, commas and quotes up to this place"),
+            Self::UnknownAnchor => Some("define the anchor before its alias, in the same document"),
+            Self::RecursiveAnchor => Some("write the value out in place of the alias"),
+            Self::MergeNotMapping => Some("give it an alias of a mapping, such as `<<: *name`"),
+            Self::TagMismatch => Some("remove the tag, or correct the value"),
             Self::TooManyNodes { .. } | Self::TooMuchText { .. } => {
                 Some("write large repeated parts out once, or split the object")
             }
@@ -139,8 +150,9 @@ impl ReadErrorKind {
             Self::BinaryNotText | Self::InvalidBase64 => {
                 Some("write the base64 text without the tag, in a field that takes base64")
             }
-            Self::Syntax(words) => super::words::hint(words),
-            _ => None,
+            Self::Syntax(words) => {
+                Some(super::words::hint(words).unwrap_or("correct the text at this line, or just above it"))
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ pub struct Limits {
     pub document_bytes: usize,
     /// Documents of a stream, the empty ones included.
     pub documents: usize,
-    /// Collections inside collections, aliases followed.
+    /// Collections inside collections, aliases followed. Values are walked by recursion: keep it below 1,000.
     pub depth: usize,
     /// Values of one document (scalars and collections), those counted again that an alias or a merge key repeats.
     pub nodes: usize,
