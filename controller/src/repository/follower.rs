@@ -67,7 +67,9 @@ impl Follower {
                 return self.clean_up().await;
             };
             let wanted = Wanted::of(&object);
+            self.room.heads.looking(&self.key, &self.uid);
             let next = self.step(&object, &wanted).await;
+            self.room.heads.looked(&self.key, &self.uid);
             if !self.wait(&wanted, next).await {
                 return;
             }
@@ -78,6 +80,7 @@ impl Follower {
     async fn wait(&mut self, seen: &Wanted, next: Option<Duration>) -> bool {
         let due = next.map(|wait| Instant::now() + wait);
         let shutdown = self.room.shutdown.clone();
+        let wishes = self.room.heads.wishes(&self.key, &self.uid);
         loop {
             let retry = self.writer.retry_at();
             let wake = [due, retry].into_iter().flatten().min();
@@ -92,6 +95,7 @@ impl Follower {
                         _ => return true,
                     }
                 }
+                () = wishes.notified() => return true,
                 () = sleep_until(wake) => {
                     if due.is_some_and(|due| Instant::now() >= due) {
                         return true;

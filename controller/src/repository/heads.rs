@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crds::Revision;
 use source::Snapshot;
-use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Notify, broadcast};
 
 /// Namespace and name.
 pub type Key = (String, String);
@@ -72,6 +72,14 @@ struct Entry {
     /// Of the object: a Repository that was deleted and made again is another one.
     uid: String,
     state: SourceState,
+    /// Looks at the remote that ended, well or not.
+    looks: u64,
+    /// A look is under way; what it finds may be older than a wish that comes now.
+    looking: bool,
+    /// Wakes the follower before the next poll is due.
+    wish: Arc<Notify>,
+    /// The look that somebody waits for.
+    wished: Option<u64>,
 }
 
 /// What moved.
@@ -119,6 +127,24 @@ impl Heads {
         }
     }
 
+    /// Asks for a look at the remote that begins after now, and says which it will be: see [`Heads::looks`]. When it has
+    /// ended, well or not, a change is told. `None` where there is no such Repository.
+    pub fn look(&self, key: &Key) -> Option<u64> {
+        let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
+        let entry = state.entries.get_mut(key)?;
+        let number = entry.looks + 1 + u64::from(entry.looking);
+        entry.wished = Some(number);
+        entry.wish.notify_one();
+        Some(number)
+    }
+
+    /// How many looks at the remote have ended; `None` where there is no such Repository.
+    #[must_use]
+    pub fn looks(&self, key: &Key) -> Option<u64> {
+        let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.entries.get(key).map(|entry| entry.looks)
+    }
+
     /// Every change from now on.
     #[must_use]
     pub fn changes(&self) -> Changes {
@@ -134,6 +160,10 @@ impl Heads {
             let entry = Entry {
                 uid: uid.to_owned(),
                 state: SourceState::Unknown,
+                looks: 0,
+                looking: false,
+                wish: Arc::default(),
+                wished: None,
             };
             state.entries.insert(key.clone(), entry);
             Some(Change::One(key.clone()))
@@ -146,6 +176,39 @@ impl Heads {
             let entry = state.entries.get_mut(key).filter(|entry| entry.uid == uid)?;
             entry.state = new;
             Some(Change::One(key.clone()))
+        });
+    }
+
+    /// Wakes whoever follows the Repository when somebody asks for a look.
+    pub(super) fn wishes(&self, key: &Key, uid: &str) -> Arc<Notify> {
+        let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
+        let entry = state.entries.get(key).filter(|entry| entry.uid == uid);
+        entry.map(|entry| Arc::clone(&entry.wish)).unwrap_or_default()
+    }
+
+    /// A look begins.
+    pub(super) fn looking(&self, key: &Key, uid: &str) {
+        self.edit(|state| {
+            state
+                .entries
+                .get_mut(key)
+                .filter(|entry| entry.uid == uid)?
+                .looking = true;
+            None
+        });
+    }
+
+    /// A look has ended, well or not.
+    pub(super) fn looked(&self, key: &Key, uid: &str) {
+        self.edit(|state| {
+            let entry = state.entries.get_mut(key).filter(|entry| entry.uid == uid)?;
+            entry.looking = false;
+            entry.looks += 1;
+            let looks = entry.looks;
+            entry
+                .wished
+                .take_if(|number| *number <= looks)
+                .map(|_| Change::One(key.clone()))
         });
     }
 
@@ -198,6 +261,24 @@ mod tests {
         heads.begin(&key, "1");
         assert_eq!(changes.next().await, Some(Change::One(key.clone())));
         assert!(matches!(heads.get(&key), SourceState::Unknown));
+    }
+
+    #[tokio::test]
+    async fn a_look_that_was_asked_for_is_told_even_if_it_finds_nothing() {
+        let heads = Heads::default();
+        let key = ("a".to_owned(), "x".to_owned());
+        heads.begin(&key, "1");
+        let mut changes = heads.changes();
+        heads.looking(&key, "1");
+        // The look under way may have seen the remote before the wish: the one after it counts.
+        assert_eq!(heads.look(&key), Some(2));
+        heads.wishes(&key, "1").notified().await;
+        heads.looked(&key, "1");
+        heads.looking(&key, "1");
+        heads.looked(&key, "1");
+        assert_eq!(changes.next().await, Some(Change::One(key.clone())));
+        assert_eq!(heads.looks(&key), Some(2));
+        assert_eq!(heads.looks(&("a".into(), "y".into())), None);
     }
 
     #[tokio::test]

@@ -18,6 +18,7 @@ mod worker;
 use crate::Context;
 use crate::kinds::Kinds;
 use crate::observe::{Mailbox, Observer};
+use crate::ready::Gate;
 use crate::repository::Change;
 use crate::watch;
 use apply::Server;
@@ -70,6 +71,7 @@ pub async fn run(context: Context) {
         server,
         context,
     };
+    let listed = rooms.context.readiness.gate("the watch on Syncs");
     let Some(found) = checkpoints(&rooms).await else {
         return;
     };
@@ -79,7 +81,7 @@ pub async fn run(context: Context) {
         handles: HashMap::new(),
         tasks: JoinSet::new(),
     };
-    workers.follow().await;
+    workers.follow(&listed).await;
     let left = async { while workers.tasks.join_next().await.is_some() {} };
     if tokio::time::timeout(Duration::from_secs(15), left).await.is_err() {
         tracing::warn!(
@@ -113,7 +115,7 @@ struct Workers {
 }
 
 impl Workers {
-    async fn follow(&mut self) {
+    async fn follow(&mut self, listed_once: &Gate) {
         let api: Api<DeserializeGuard<Sync>> = Api::all(self.rooms.context.client.clone());
         let mut syncs = std::pin::pin!(watch::watch(api, watcher::Config::default()));
         let mut heads = self.rooms.context.heads.changes();
@@ -130,7 +132,10 @@ impl Workers {
                         listed.insert(name(&sync));
                         self.take(sync);
                     }
-                    Some(Ok(Event::InitDone)) => self.handles.retain(|name, _| listed.contains(name)),
+                    Some(Ok(Event::InitDone)) => {
+                        self.handles.retain(|name, _| listed.contains(name));
+                        listed_once.open();
+                    }
                     Some(Ok(Event::Apply(sync))) => self.take(sync),
                     Some(Ok(Event::Delete(sync))) => {
                         self.handles.remove(&name(&sync));

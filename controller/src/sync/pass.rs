@@ -26,9 +26,11 @@ impl Worker {
             .get(annotation::REQUESTED_AT)
             .cloned()
             .unwrap_or_default();
-        let requested = request != self.status.last_handled_request;
+        let requested = request != self.status.last_handled_request && !self.awaits_look(&sync, &request);
         let mut next = self.status.clone();
-        next.last_handled_request.clone_from(&request);
+        if requested {
+            next.last_handled_request.clone_from(&request);
+        }
         if sync.metadata.deletion_timestamp.is_some() {
             return End::Wait;
         }
@@ -233,6 +235,20 @@ impl Worker {
         }
         self.conclude(generation, &head, now, &inputs, &plan, attempt, next)
             .await
+    }
+
+    /// A request is about the remote's newest commit: whether the look at the remote that it asks for is still to come.
+    /// Its end wakes this worker.
+    fn awaits_look(&mut self, sync: &Sync, request: &str) -> bool {
+        let repository = (self.id.namespace.to_string(), sync.spec.source_ref.name.clone());
+        let heads = &self.rooms.context.heads;
+        if self.asked.as_ref().is_none_or(|(asked, _)| asked != request) {
+            self.asked = heads.look(&repository).map(|number| (request.to_owned(), number));
+        }
+        // Without a Repository there is nothing to look at, and nothing to wait for.
+        self.asked
+            .as_ref()
+            .is_some_and(|(_, number)| heads.looks(&repository).is_some_and(|looks| looks < *number))
     }
 
     /// A Sync without its service account is a refusal: the API server lets anybody with the right impersonate one that

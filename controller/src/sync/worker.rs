@@ -76,6 +76,8 @@ pub(super) struct Worker {
     /// The status as it was last read or written.
     pub(super) status: SyncStatus,
     pub(super) settled: Option<Settled>,
+    /// A request that waits for a look at the remote, and the number of that look.
+    pub(super) asked: Option<(String, u64)>,
     /// What the passes over one commit have done so far: a pass that has to wait is not the whole story.
     pub(super) so_far: (String, Counts),
     pub(super) attempts: u32,
@@ -114,6 +116,7 @@ impl Worker {
             head: None,
             status,
             settled: None,
+            asked: None,
             so_far: Default::default(),
             attempts: 0,
             waiting_since: None,
