@@ -1,7 +1,9 @@
 //! What holds for every command.
 
 use crate::support::TestEnvironment;
-use std::process::Stdio;
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 
 #[test]
 fn usage_errors_end_with_2() {
@@ -65,15 +67,15 @@ fn colour_is_for_those_who_ask_or_have_a_terminal() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let env = TestEnvironment::new();
-    let mut child = env
+    // A socket that is shut down, and not a pipe: other tests fork, and a child of theirs may hold a pipe open.
+    let (reader, writer) = UnixStream::pair().unwrap();
+    reader.shutdown(Shutdown::Both).unwrap();
+    let output = env
         .command(env!("CARGO_BIN_EXE_signet"))
         .args(["completions", "bash"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
+        .stdout(OwnedFd::from(writer))
+        .output()
         .unwrap();
-    drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
     assert_eq!(
         (output.status.code(), output.stderr.as_slice()),
         (Some(141), &b""[..])

@@ -41,19 +41,27 @@ fn everything_that_is_wrong_is_reported_at_once() {
              - {{apiVersion: v1, kind: Secret, metadata: {{namespace: shop}}}}\n---\nhunter2: [\n"
         ),
     );
-    seal(&env, &["in.yaml"], "").assert_failure(
-        1,
+    let output = seal(&env, &["in.yaml"], "");
+    assert_eq!((output.code, output.stdout.as_str()), (1, ""));
+    let (problems, hints) = output.stderr.split_at(output.stderr.find("hint: ").unwrap());
+    assert_eq!(
+        problems,
         "error: nothing was sealed, because of these 5:\n\
          \x20 in.yaml document 4 item 2: metadata.name is missing\n\
          \x20 in.yaml document 5: line 25, column 1: a value was expected here\n\
          \x20 in.yaml document 2 (line 10): ConfigMap shop/web: it is not a Secret\n\
          \x20 in.yaml document 3 (line 14): Secret nowhere: it names no namespace, and scope strict needs one\n\
-         \x20 in.yaml document 4 item 1 (line 18): SealedSecret.bitnami.com x: it is sealed already\n\
-         hint: a Secret has apiVersion, kind, and a name in its metadata\n\
-         hint: `kubectl create --dry-run=client -f FILE` says more; here the text is not repeated, as it may be secret\n\
-         hint: only Secrets are sealed; keep other objects in files of their own\n\
-         hint: write metadata.namespace, or give --namespace NAME, or --scope cluster-wide\n\
-         hint: leave out what is sealed already\n",
+         \x20 in.yaml document 4 item 1 (line 18): SealedSecret.bitnami.com x: it is sealed already\n",
+    );
+    assert_eq!(hints.lines().count(), 5, "one for each: {hints}");
+    assert!(hints.lines().all(|line| line.starts_with("hint: ")));
+    assert!(
+        hints.ends_with(
+            "hint: only Secrets are sealed; keep other objects in files of their own\n\
+             hint: write metadata.namespace, or give --namespace NAME, or --scope cluster-wide\n\
+             hint: leave out what is sealed already\n"
+        ),
+        "{hints}"
     );
 }
 
@@ -112,12 +120,14 @@ fn a_secret_that_kubernetes_would_not_take_is_not_sealed() {
     ] {
         refused(&SECRET.replace(from, to), &[], &format!("{place}{problem}"), hint);
     }
-    refused(
-        &SECRET.replace("{app: db}", "{app: 1}"),
+    let output = seal(
+        &TestEnvironment::new(),
         &[],
-        "document 1: metadata.labels.app is not a string but a number",
-        "YAML reads unquoted numbers, yes, no, on, off, true and null as other types: put quotes around the value",
+        &SECRET.replace("{app: db}", "{app: 1}"),
     );
+    assert_eq!(output.code, 1);
+    let problem = "\n  standard input document 1: metadata.labels.app is not a string but a number\nhint: ";
+    assert!(output.stderr.contains(problem), "{}", output.stderr);
     refused(
         &SECRET.replace(
             "  labels:",

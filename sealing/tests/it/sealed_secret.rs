@@ -158,6 +158,21 @@ fn finding_the_reason_is_bounded() {
         "{errors:?}"
     );
     assert_eq!(ring.private_operations(), 10 * 2 + (2 + 1) + 9);
+
+    // The first of them was found to be cluster-wide, the others are not: each costs one more try, not one a key.
+    for key in 1..10 {
+        object["spec"]["encryptedData"][format!("k{key}")] = sealed(Scope::Strict, "x", "y", "v").into();
+    }
+    let ring = KeyRing::new([crate::support::vector_key(), other_key(0)]);
+    let errors = lines(parse(&object).open(&ring, "team"));
+    assert_eq!(
+        errors
+            .iter()
+            .filter(|line| line.contains("was sealed cluster-wide"))
+            .count(),
+        1
+    );
+    assert_eq!(ring.private_operations(), 10 * 2 + (2 + 1) + 9);
 }
 
 #[test]
