@@ -90,17 +90,15 @@ impl Cluster {
 
     async fn reuse(kubeconfig: PathBuf) -> Self {
         let data = kubeconfig.parent().expect("a path of a file").to_owned();
+        let home = data.join(format!("test-{}", std::process::id()));
+        std::fs::create_dir_all(&home).expect("a directory beside the kubeconfig");
         let config = Kubeconfig::read_from(&kubeconfig).expect("a kubeconfig");
         let server = config.clusters[0].cluster.as_ref().and_then(|c| c.server.clone());
         let cluster = Self {
             client: client(&kubeconfig).await,
             server: server.expect("a server's address"),
             ca_file: data.join("ca.crt"),
-            home: tempfile::Builder::new()
-                .prefix("signet-test-")
-                .tempdir()
-                .unwrap()
-                .keep(),
+            home,
             audit: Audit::new(data.join("audit.log")),
             ready_seconds: 0.0,
             notes: Mutex::default(),

@@ -23,15 +23,26 @@ pub struct Options {
     pub server: Option<String>,
     /// More command-line arguments.
     pub arguments: Vec<String>,
+    /// More environment variables.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Options {
+    /// As it runs by default.
+    pub fn plain(home: &Path) -> Self {
+        Self {
+            home: home.join("controller"),
+            server: None,
+            arguments: Vec::new(),
+            environment: Vec::new(),
+        }
+    }
+
     /// What the tests start with: a key that takes no time to make, and every detail in the log.
     pub fn for_tests(cluster: &Cluster) -> Self {
         Self {
-            home: cluster.home().join("controller"),
-            server: None,
             arguments: vec!["--key-size=2048".into(), "--log-level=debug".into()],
+            ..Self::plain(cluster.home())
         }
     }
 }
@@ -168,7 +179,8 @@ impl Controller {
             .arg(self.addresses_file())
             .args(["--listen", "127.0.0.1:0", "--listen-metrics", "127.0.0.1:0"])
             .args(["--namespace", NAMESPACE])
-            .args(&self.options.arguments);
+            .args(&self.options.arguments)
+            .envs(self.options.environment.iter().cloned());
         command
     }
 

@@ -15,6 +15,8 @@ pub(crate) struct Report {
     pub(crate) kubeconfig: PathBuf,
     pub(crate) server: String,
     pub(crate) ca_file: PathBuf,
+    /// Empty without one: it grows, and nobody would look into that of a cluster that stays up.
+    #[serde(default)]
     pub(crate) audit_log: PathBuf,
     pub(crate) ready_seconds: f64,
 }
@@ -37,14 +39,13 @@ pub(crate) fn launch(data: &Path, lifetime: Lifetime) -> (Child, Report) {
         .arg("up")
         .arg("--data-dir")
         .arg(data)
-        .arg("--audit-log")
-        .arg(data.join("audit.log"))
         .stdout(Stdio::piped());
     let mut child = match lifetime {
         Lifetime::Held => {
             if std::env::var_os("SIGNET_TEST_KEEP").is_none() {
                 command.arg("--rm");
             }
+            command.arg("--audit-log").arg(data.join("audit.log"));
             let log = File::create(&errors).expect("the directory's parent can be written");
             command
                 .arg("--exit-on-stdin-eof")

@@ -1,8 +1,8 @@
 //! What the story happens on: a cluster with Signet, and a team's Git repository.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use tests::{Cluster, Controller, ControllerOptions, Repo};
+use tests::{Cluster, Controller, Repo};
 
 /// The manifests of the shop, without its password.
 const SHOP: [(&str, &str); 3] = [
@@ -19,15 +19,6 @@ pub(crate) struct Ground {
     pub(crate) controller: Controller,
     pub(crate) repo: Repo,
     pub(crate) cluster: Cluster,
-}
-
-/// The options of the demo's controller: those of a real one.
-pub(crate) fn controller_options(home: &Path) -> ControllerOptions {
-    ControllerOptions {
-        home: home.join("controller"),
-        server: None,
-        arguments: Vec::new(),
-    }
 }
 
 impl Ground {

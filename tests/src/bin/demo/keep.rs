@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tests::ui::Ui;
-use tests::{Cluster, Controller, GitServer, child, run, wait};
+use tests::{Cluster, Controller, ControllerOptions, GitServer, child, run, wait};
 
-use crate::ground::{Ground, controller_options};
+use crate::ground::Ground;
 use crate::story;
 
 /// The hidden argument with which the demo serves Git for the one that goes away.
@@ -21,17 +21,12 @@ const GIT_ADDRESS: &str = "git-address";
 
 /// Tells the story below `home`, and leaves everything up.
 pub(crate) fn tell(home: &Path) {
-    assert!(
-        !home.exists(),
-        "one is up already, or was: {} is there. `make demo-stop` stops and removes it",
-        home.display()
-    );
     fs::create_dir_all(home).expect("a directory for the demo");
     run(async {
         let mut ui = story::introduction();
         let cluster = Cluster::detached(&home.join("cluster")).await;
         story::installed(&ui, &cluster);
-        let controller = Controller::start_detached(&cluster, controller_options(home)).await;
+        let controller = Controller::start_detached(&cluster, ControllerOptions::plain(home)).await;
         let mut serve = Command::new(std::env::current_exe().expect("our own path"));
         serve.arg(SERVE_GIT).arg(home);
         child::detach(&mut serve, &home.join("git.log"));

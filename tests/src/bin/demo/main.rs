@@ -29,6 +29,13 @@ fn main() -> ExitCode {
     let ui = Ui::default();
     match arguments[..] {
         [] => told(&ui, story::tell),
+        ["--keep"] if kept().exists() => {
+            let there = kept().display().to_string();
+            ui.bad(&format!(
+                "A demo is up, or was: {there} is there. `make demo-stop` stops and removes it."
+            ));
+            ExitCode::FAILURE
+        }
         ["--keep"] => {
             let code = told(&ui, || keep::tell(&kept()));
             if code != ExitCode::SUCCESS {

@@ -7,9 +7,9 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use tests::ui::Ui;
-use tests::{Cluster, Controller, GitServer, objects, run, wait};
+use tests::{Cluster, Controller, ControllerOptions, GitServer, objects, run, wait};
 
-use crate::ground::{Ground, controller_options};
+use crate::ground::Ground;
 use crate::shell::Shell;
 
 /// Where Signet and its Sync are.
@@ -22,7 +22,7 @@ pub(crate) fn tell() {
         let mut ui = introduction();
         let cluster = Cluster::held().await;
         installed(&ui, &cluster);
-        let controller = Controller::start(&cluster, controller_options(cluster.home())).await;
+        let controller = Controller::start(&cluster, ControllerOptions::plain(cluster.home())).await;
         let git = GitServer::start(&cluster.home().join("git")).await;
         let ground = Ground {
             repo: git.repository("shop"),
