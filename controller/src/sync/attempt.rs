@@ -6,7 +6,7 @@ use super::inputs::Inputs;
 use super::report::{Failure, report};
 use super::status::{self, Verdict};
 use super::store::Checkpoint;
-use super::worker::{SAVE_AFTER_PASS, Worker};
+use super::worker::Worker;
 use crate::repository::Head;
 use apply::checkpoint::Record;
 use apply::plan::{Plan, Step};
@@ -16,7 +16,7 @@ use kube::ResourceExt;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// An attempt that takes longer says so in the status.
 const SILENT_WORK: Duration = Duration::from_secs(1);
@@ -230,9 +230,7 @@ impl Worker {
             self.checkpoint.remove(key);
             self.rooms.observer.release(key);
         }
-        if self.checkpoint.is_dirty() {
-            self.save_at.get_or_insert(Instant::now() + SAVE_AFTER_PASS);
-        }
+        self.save_soon();
     }
 }
 

@@ -250,7 +250,8 @@ impl Hand {
             }
             Err(error) => {
                 self.observer.finish(key, &self.mailbox, None);
-                if error.kind == ErrorKind::Unavailable {
+                // Either is the same for every object, and is said once.
+                if matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Impersonation) {
                     return Err(Answer::Lost(error));
                 }
                 let origin = Some(&wanted.item.origin);

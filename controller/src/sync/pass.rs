@@ -2,7 +2,7 @@
 
 use super::inputs::{self, Frame};
 use super::status::{self, Verdict};
-use super::worker::{End, SAVE_AFTER_PASS, Settled, Worker};
+use super::worker::{End, Settled, Worker};
 use crate::observe::WatchState;
 use crate::repository::{Head, SourceState};
 use apply::LiveMeta;
@@ -230,9 +230,7 @@ impl Worker {
         if attempt.failures.is_empty() && plan.refusal.is_none() {
             self.forget(&plan);
         }
-        if self.checkpoint.is_dirty() {
-            self.save_at.get_or_insert(Instant::now() + SAVE_AFTER_PASS);
-        }
+        self.save_soon();
         self.conclude(generation, &head, now, &inputs, &plan, attempt, next)
             .await
     }

@@ -10,8 +10,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long changed records may wait before they are written. A repair changes little that a restart needs.
-const SAVE_AFTER_REPAIR: Duration = Duration::from_mins(1);
 /// Repairs of one object in quick succession before it counts as a fight.
 const FIGHT: u32 = 5;
 const FIGHT_WINDOW: Duration = Duration::from_secs(30);
@@ -87,7 +85,7 @@ impl Worker {
                 &format!("Restored {} objects.", repaired.len()),
             );
         }
-        self.save_at.get_or_insert(Instant::now() + SAVE_AFTER_REPAIR);
+        self.save_soon();
         let namespace_restored = repaired
             .iter()
             .any(|at| inputs.wanted[*at].phase == manifest::Phase::Namespaces);

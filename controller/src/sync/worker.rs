@@ -18,8 +18,10 @@ const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_TRANSIENT_RETRY: Duration = Duration::from_secs(30);
 /// An object that was refused may be let in when rights or policies change, which nobody tells us of.
 const LONGEST_RETRY: Duration = Duration::from_mins(1);
-/// How long changed records may wait before they are written.
-pub(super) const SAVE_AFTER_PASS: Duration = Duration::from_secs(2);
+/// How long changed records wait for company before they are written.
+const SAVE_DELAY: Duration = Duration::from_secs(2);
+/// How often they are written in a minute. Losing the newest ones costs a verification, and no object.
+const SAVES_A_MINUTE: u32 = 5;
 
 /// Whose worker this is.
 pub(super) struct SyncId {
@@ -83,6 +85,8 @@ pub(super) struct Worker {
     pub(super) attempts: u32,
     pub(super) waiting_since: Option<Instant>,
     pub(super) save_at: Option<Instant>,
+    /// When the minute began that saves are counted in, and how many there were.
+    saves: (Instant, u32),
     pub(super) retry_at: Option<Instant>,
     pub(super) repairs: HashMap<Key, (u32, Instant)>,
     pub(super) expected: bool,
@@ -121,6 +125,7 @@ impl Worker {
             attempts: 0,
             waiting_since: None,
             save_at: None,
+            saves: (Instant::now(), 0),
             retry_at: None,
             repairs: HashMap::new(),
             expected: false,
@@ -212,11 +217,26 @@ impl Worker {
         }
     }
 
+    /// Has changed records written before long.
+    pub(super) fn save_soon(&mut self) {
+        if self.checkpoint.is_dirty() && self.save_at.is_none() {
+            let (began, count) = self.saves;
+            let now = Instant::now();
+            let next_minute = began + Duration::from_mins(1);
+            if now >= next_minute {
+                self.saves = (now, 0);
+            }
+            let spent = now < next_minute && count >= SAVES_A_MINUTE;
+            self.save_at = Some(if spent { next_minute } else { now + SAVE_DELAY });
+        }
+    }
+
     pub(super) async fn save(&mut self) {
         self.save_at = None;
+        self.saves.1 += 1;
         if let Err(error) = self.checkpoint.save().await {
             tracing::warn!(sync = self.id.full, %error, "what this Sync owns could not be written down; it is tried again");
-            self.save_at = Some(Instant::now() + SAVE_AFTER_PASS);
+            self.save_at = Some(Instant::now() + SAVE_DELAY);
         }
     }
 }
