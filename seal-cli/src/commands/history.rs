@@ -113,7 +113,7 @@ impl HistoryArgs {
         if self.offline {
             return None;
         }
-        let _progress = Progress::start(ui, "asking the cluster what is applied");
+        let progress = Progress::start(ui, "asking the cluster what is applied");
         let asked = cluster::block_on(async {
             let cluster = Cluster::connect(global).await?;
             let api: Api<Sync> = match &self.namespace {
@@ -124,6 +124,7 @@ impl HistoryArgs {
             list.map(|list| by_commit(&list.items))
                 .map_err(|err| cluster::explain(&err, "list Syncs"))
         });
+        drop(progress);
         match asked.and_then(|applied| applied) {
             Ok(applied) => Some(applied),
             Err(err) => {

@@ -88,7 +88,7 @@ impl SyncArgs {
             return Ok(ExitCode::SUCCESS);
         }
 
-        let _progress = Progress::start(ui, format!("waiting for {full_name}"));
+        let progress = Progress::start(ui, format!("waiting for {full_name}"));
         // In this order, so that the Sync's answer speaks of what the fetch has found.
         let handled = |found: &Repository| {
             found
@@ -111,6 +111,7 @@ impl SyncArgs {
         let Some(sync) = wait_for(&syncs, &self.name, deadline, settled).await? else {
             return Err(self.too_late("applied", "Sync", namespace, &self.name));
         };
+        drop(progress);
         ui.write(status::render(ui, std::slice::from_ref(&sync)) + &status::reports(&sync))?;
         let ready = readiness(&sync).0 == Some(true);
         Ok(if ready {
@@ -128,7 +129,7 @@ impl SyncArgs {
                 human(self.timeout)
             ),
             format!(
-                "is the controller running? `signet status {}` shows what is known",
+                "is the controller running? `signet status {} -n {namespace}` shows what is known",
                 Printable(&self.name)
             ),
         )

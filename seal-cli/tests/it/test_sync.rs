@@ -99,7 +99,7 @@ fn it_does_not_wait_for_ever() {
     env.signet(&["sync", "web", "--timeout", "300ms"]).assert_failure(
         3,
         "error: the Repository shop/apps was not fetched within 300ms\n\
-         hint: is the controller running? `signet status web` shows what is known\n",
+         hint: is the controller running? `signet status web -n shop` shows what is known\n",
     );
 }
 
