@@ -35,4 +35,4 @@ pub use controller::{Controller, Options as ControllerOptions};
 pub use git::{GitServer, Repo};
 pub use runtime::run;
 pub use space::Space;
-pub use stage::Stage;
+pub use stage::{ClusterRef, Stage};

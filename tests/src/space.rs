@@ -1,5 +1,6 @@
 //! A namespace of a test's own, with what a team has there.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use crate::wait::{self, Watched};
-use crate::{Cluster, Repo, Stage, command, objects};
+use crate::{Cluster, Repo, Stage, command, identity, objects};
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -40,6 +41,13 @@ impl<'a> Space<'a> {
         &self.name
     }
 
+    /// Leaves the namespace behind, for a test whose stage goes away as a whole, and gives its name.
+    pub fn keep(self) -> String {
+        let name = self.name.clone();
+        std::mem::forget(self);
+        name
+    }
+
     /// The stage it is on.
     pub fn stage(&self) -> &'a Stage {
         self.stage
@@ -55,6 +63,13 @@ impl<'a> Space<'a> {
         K: kube::Resource<DynamicType: Default, Scope = NamespaceResourceScope>,
     {
         Api::namespaced(self.cluster().client(), &self.name)
+    }
+
+    /// A kubeconfig of the namespace's `deployer`: somebody with a team's rights and no more.
+    pub async fn kubeconfig(&self) -> PathBuf {
+        let file = self.cluster().home().join(format!("{}.kubeconfig", self.name));
+        identity::write_kubeconfig(self.cluster(), &self.name, objects::DEPLOYER, None, &file).await;
+        file
     }
 
     /// Runs kubectl as the administrator in this namespace.

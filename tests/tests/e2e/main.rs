@@ -6,6 +6,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod cli;
+mod controller;
 mod drift;
 mod harness;
 mod kubeseal;
