@@ -6,10 +6,25 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod bad_conflict;
+mod bad_key;
+mod bad_network;
+mod bad_objects;
+mod bad_path;
+mod bad_plaintext;
+mod bad_remote;
+mod bad_rights;
+mod bad_sealed;
+mod bad_server;
+mod bad_spec;
+mod bad_support;
+mod bad_yaml;
 mod cli;
 mod controller;
 mod drift;
 mod harness;
 mod kubeseal;
+mod leak;
 mod main_job;
 mod prune;
+mod real_repos;
