@@ -45,6 +45,7 @@ lint: ## clippy; warnings are errors
 
 .PHONY: deny
 deny: ## licences, banned crates and sources of all dependencies
+	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
 	$(CARGO) deny --log-level error check --hide-inclusion-graph bans licenses sources
 
 .PHONY: doc

@@ -16,8 +16,8 @@ use tokio::time::timeout_at;
 use crate::Cluster;
 use crate::command::{self, Answer};
 
-/// Long enough for a busy machine with two processors. What passes does not wait for it.
-pub const LONG: Duration = Duration::from_mins(1);
+/// Long enough for two processors that are busy with something else. What passes does not wait for it.
+pub const LONG: Duration = Duration::from_mins(2);
 
 /// How often something is asked that cannot be watched.
 const POLL: Duration = Duration::from_millis(20);
