@@ -9,6 +9,14 @@ use std::time::Duration;
 /// The longest text taken over from an API server's answer, in bytes.
 const QUOTED: usize = 1024;
 
+/// How the API server's answer to an apply with fields of wrong types starts. It comes with code 500.
+const UNTYPED: &str = "failed to create typed patch object (";
+/// What etcd, and the API server's client of it, say of an object that is too large. It comes with code 500.
+const STORE_LIMITS: [&str; 2] = [
+    "etcdserver: request is too large",
+    "trying to send message larger than max",
+];
+
 /// Who is at fault, as far as the next step depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -17,16 +25,22 @@ pub enum ErrorKind {
     Conflict,
     /// The identity lacks the right (403), or is not known (401).
     Forbidden,
+    /// The controller may not act as the identity (403): the same for every object.
+    Impersonation,
     /// The object is wrong (400, 422).
     Invalid,
+    /// The object is larger than the server or its store takes (413, 500).
+    TooLarge,
     /// There is no such object, namespace or kind (404).
     NotFound,
     /// A precondition no longer holds (409 to anything but an apply).
     Precondition,
     /// The server asks for patience (429).
     TooManyRequests,
-    /// No answer: connection refused, cut or timed out, or a server error (5xx).
+    /// No answer: connection refused, cut or timed out, or a server that cannot serve (502 and up).
     Unavailable,
+    /// The server answered, and failed on this very request (500): a webhook it asks, or its store.
+    Failed,
     /// Anything else.
     Other,
 }
@@ -71,7 +85,7 @@ impl ApiError {
     pub fn is_transient(&self) -> bool {
         matches!(
             self.kind,
-            ErrorKind::Unavailable | ErrorKind::TooManyRequests | ErrorKind::Precondition
+            ErrorKind::Unavailable | ErrorKind::Failed | ErrorKind::TooManyRequests | ErrorKind::Precondition
         )
     }
 
@@ -83,7 +97,16 @@ impl ApiError {
                 "let one owner set these fields, or remove them from one of the two sources"
             }
             ErrorKind::Forbidden => "grant the Sync's service account this right, or leave the object out",
+            ErrorKind::Impersonation => {
+                "bind the ClusterRole signet-impersonator to the controller in this namespace (deploy/README.md)"
+            }
             ErrorKind::Invalid => "correct the object in Git",
+            ErrorKind::TooLarge => {
+                "the API server's store takes no object over 1.5 MB: split it, or keep large data elsewhere"
+            }
+            ErrorKind::Failed => {
+                "this is tried again by itself; if it stays, look at the webhook or at the API server's log"
+            }
             ErrorKind::NotFound => "add what is missing to Git, or wait until it exists; this is tried again",
             ErrorKind::Precondition
             | ErrorKind::TooManyRequests
@@ -96,13 +119,20 @@ impl ApiError {
     pub(crate) fn from_status(code: u16, body: &[u8], quote: bool, applying: bool) -> Self {
         let status: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
         let reason = status["reason"].as_str().unwrap_or_default();
+        let said = status["message"].as_str().unwrap_or_default();
         let kind = match code {
             400 | 422 => ErrorKind::Invalid,
+            413 => ErrorKind::TooLarge,
+            403 if said.contains("cannot impersonate resource") => ErrorKind::Impersonation,
             401 | 403 => ErrorKind::Forbidden,
             404 => ErrorKind::NotFound,
             409 if applying && reason == "Conflict" => ErrorKind::Conflict,
             409 => ErrorKind::Precondition,
             429 => ErrorKind::TooManyRequests,
+            // The API server answers so to an apply whose fields have the wrong types.
+            500 if said.starts_with(UNTYPED) => ErrorKind::Invalid,
+            500 if STORE_LIMITS.iter().any(|limit| said.contains(limit)) => ErrorKind::TooLarge,
+            500 if status["kind"] == "Status" => ErrorKind::Failed,
             500..=599 => ErrorKind::Unavailable,
             _ => ErrorKind::Other,
         };
@@ -132,10 +162,16 @@ impl ApiError {
                 "field {}{more} belongs to field manager {:?}",
                 first.field, first.manager
             )
-        } else if quote && let Some(words) = status["message"].as_str().filter(|words| !words.is_empty()) {
-            bounded(words, QUOTED)
+        } else if kind == ErrorKind::Impersonation {
+            let name = status["details"]["name"].as_str().unwrap_or("it names");
+            format!(
+                "the controller may not act as service account {}",
+                bounded(name, 253)
+            )
+        } else if quote && !said.is_empty() {
+            bounded(said, QUOTED)
         } else {
-            own_words(code, reason, causes)
+            own_words(code, kind, reason, causes) + &untyped_field(said)
         };
         let retry_after = status["details"]["retryAfterSeconds"]
             .as_u64()
@@ -151,15 +187,15 @@ impl ApiError {
 
 /// Code, reason and field paths: all that may be said of an answer about a Secret. Field paths can hold a data key's
 /// name, never its value.
-fn own_words(code: u16, reason: &str, causes: &[Value]) -> String {
-    let what = match code {
-        400 | 422 => "the API server finds the object invalid",
-        401 | 403 => "the service account lacks the right",
-        404 => "the namespace or the kind does not exist",
-        409 => "the object changed meanwhile",
-        413 => "the object is too large",
-        429 => "the API server asks to try again later",
-        _ => "the API server failed",
+fn own_words(code: u16, kind: ErrorKind, reason: &str, causes: &[Value]) -> String {
+    let what = match kind {
+        ErrorKind::Invalid => "the API server finds the object invalid",
+        ErrorKind::Forbidden | ErrorKind::Impersonation => "the service account lacks the right",
+        ErrorKind::NotFound => "the namespace or the kind does not exist",
+        ErrorKind::Conflict | ErrorKind::Precondition => "the object changed meanwhile",
+        ErrorKind::TooLarge => "the object is too large",
+        ErrorKind::TooManyRequests => "the API server asks to try again later",
+        ErrorKind::Unavailable | ErrorKind::Failed | ErrorKind::Other => "the API server failed",
     };
     let reason: String = reason
         .chars()
@@ -181,6 +217,26 @@ fn own_words(code: u16, reason: &str, causes: &[Value]) -> String {
         text.push_str(&fields.join(", "));
     }
     text
+}
+
+/// The path of the first field that has the wrong type, from an answer that starts with [`UNTYPED`]. What follows the path
+/// may be a value.
+fn untyped_field(said: &str) -> String {
+    let after = said
+        .strip_prefix(UNTYPED)
+        .and_then(|rest| rest.split_once("): "))
+        .map(|(_, after)| after);
+    let path: String = after
+        .unwrap_or_default()
+        .chars()
+        .take_while(|c| c.is_ascii_alphanumeric() || "._-[]=\"".contains(*c))
+        .take(80)
+        .collect();
+    if path.starts_with('.') {
+        format!(": {path}")
+    } else {
+        String::new()
+    }
 }
 
 /// At most `limit` bytes of outside text, without control characters.
@@ -234,6 +290,34 @@ mod tests {
             error.message,
             "field .spec.replicas and 1 more fields belongs to field manager \"signet/abc\""
         );
+    }
+
+    #[test]
+    fn an_answer_about_this_object_is_told_from_a_server_that_cannot_serve() {
+        let answer = |message: &str| json!({"kind": "Status", "reason": "InternalError", "message": message});
+        let untyped =
+            "failed to create typed patch object (n/s; /v1, Kind=Secret): .data: expected map, got hunter2";
+        for (message, kind) in [
+            (untyped, ErrorKind::Invalid),
+            ("etcdserver: request is too large", ErrorKind::TooLarge),
+            ("failed calling webhook \"a.b.c\"", ErrorKind::Failed),
+        ] {
+            assert_eq!(status(500, true, &answer(message)).kind, kind, "{message}");
+        }
+        assert_eq!(
+            status(500, false, &answer(untyped)).message,
+            "the API server finds the object invalid (HTTP 500, InternalError): .data"
+        );
+        let body = json!({"kind": "Status", "details": {"name": "deployer"}, "message": "serviceaccounts \"deployer\" is \
+            forbidden: User \"c\" cannot impersonate resource \"serviceaccounts\" in API group \"\" in the namespace \"n\""});
+        let error = status(403, false, &body);
+        assert_eq!(error.kind, ErrorKind::Impersonation);
+        assert_eq!(
+            error.message,
+            "the controller may not act as service account deployer"
+        );
+        assert_eq!(status(503, true, &answer("")).kind, ErrorKind::Unavailable);
+        assert_eq!(status(413, false, &json!({})).kind, ErrorKind::TooLarge);
     }
 
     #[test]

@@ -1,0 +1,98 @@
+//! Two Syncs that claim the same field: said with both names, without a war, and without harm to the one who has it.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt;
+use tests::{objects, run, wait};
+
+use crate::bad_support::Case;
+
+/// Long enough for several retries.
+const A_WHILE: Duration = Duration::from_secs(6);
+
+#[test]
+fn two_syncs_that_claim_one_field_are_told_of_each_other_and_do_not_fight() {
+    run(async {
+        let case = Case::begin("conflict").await;
+        let commit = case
+            .repo
+            .write("two/keep.yaml", objects::config_map("keep", "mine"))
+            .write("two/other.yaml", objects::config_map("other", "one"))
+            .commit("Claim what another has");
+        let before: ConfigMap = case.team.api().get("keep").await.unwrap();
+        let audit = case.team.stage().cluster.audit();
+        let mark = audit.mark();
+        case.team.sync("two", "two").await;
+        let sync = case.team.failed("two", &commit).await;
+        case.says(
+            &sync,
+            &[[
+                "two/keep.yaml document 1",
+                "ConfigMap NS/keep",
+                "belongs to Sync NS/app",
+                "let one owner set these fields",
+            ]],
+        );
+        case.value("other", "one").await;
+
+        // The loser tries again now and then; the winner has nothing to do.
+        wait::throughout(A_WHILE, || async {
+            let now: ConfigMap = case.team.api().get("keep").await.unwrap();
+            if now.resource_version() == before.resource_version() {
+                Ok(())
+            } else {
+                Err(format!("it was written to: {now:#?}"))
+            }
+        })
+        .await;
+        let writes = |requests: Vec<tests::audit::Request>| {
+            requests
+                .into_iter()
+                .filter(|r| r.writes() && r.namespace == case.team.name() && r.name == "keep")
+                .count()
+        };
+        let count = writes(audit.by_controller(mark));
+        assert!(
+            (1..=8).contains(&count),
+            "{count} writes in {} s",
+            A_WHILE.as_secs()
+        );
+
+        // The winner still looks after its object.
+        let patch = r#"{"data":{"value":"theirs"}}"#;
+        case.team
+            .kubectl(["patch", "configmap", "keep", "--patch", patch])
+            .ok();
+        case.value("keep", "one").await;
+
+        // The loser gives up: that does not delete what it never had.
+        let commit = case.repo.remove("two/keep.yaml").commit("Give up");
+        case.team.applied("two", &commit).await;
+        case.another_pass_of("two").await;
+        let now: ConfigMap = case.team.api().get("keep").await.unwrap();
+        assert_eq!(now.uid(), before.uid(), "it was deleted, and made again");
+        assert!(now.metadata.deletion_timestamp.is_none(), "it is being deleted");
+
+        // And when the winner gives up, it goes.
+        case.repo.remove("app/keep.yaml").commit("Give up, too");
+        case.team.gone::<ConfigMap>("keep").await;
+    });
+}
+
+#[test]
+fn a_field_that_is_given_up_is_taken_over() {
+    run(async {
+        let case = Case::begin("handover").await;
+        case.repo
+            .write("two/keep.yaml", objects::config_map("keep", "mine"));
+        let commit = case.repo.commit("Claim what another has");
+        case.team.sync("two", "two").await;
+        case.team.failed("two", &commit).await;
+        let commit = case.repo.remove("app/keep.yaml").commit("Hand it over");
+        case.team.applied("app", &commit).await;
+        case.another_pass_of("two").await;
+        case.team.applied("two", &commit).await;
+        case.value("keep", "mine").await;
+    });
+}

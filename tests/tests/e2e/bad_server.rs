@@ -1,0 +1,166 @@
+//! Objects that the API server itself fails on: too large for its store, or in a Namespace that is not there.
+
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::Api;
+use kube::api::DeleteParams;
+use tests::{objects, run};
+
+use crate::bad_support::Case;
+
+#[test]
+fn an_object_too_large_for_the_store_fails_alone() {
+    run(async {
+        let case = Case::begin("etcd").await;
+        let web = objects::deployment("web", "web:1", "db").replace("replicas: 1", "replicas: 0");
+        let with = |size: usize| {
+            let value = "x".repeat(size);
+            web.replace(
+                "image: web:1",
+                &format!("image: web:1\n        env: [{{name: A, value: {value}}}]"),
+            )
+        };
+        let sync = case
+            .spoil(|repo| {
+                // Below the most that we read and that a request may hold, above what etcd takes.
+                repo.write("app/large.yaml", with(2 << 20));
+                // The API server has a smaller limit of its own for these.
+                repo.write(
+                    "app/map.yaml",
+                    objects::config_map("map", &"x".repeat(1100 << 10)),
+                );
+            })
+            .await;
+        case.says(
+            &sync,
+            &[
+                [
+                    "app/large.yaml document 1",
+                    "Deployment NS/web",
+                    "too large",
+                    "no object over 1.5 MB",
+                ],
+                [
+                    "app/map.yaml document 1",
+                    "ConfigMap NS/map",
+                    "Too long",
+                    "correct the object in Git",
+                ],
+            ],
+        );
+        for failure in &sync.status.as_ref().unwrap().failures {
+            assert!(failure.message.len() < 600, "it quotes the object: {failure:?}");
+        }
+        case.mend(|repo| {
+            repo.write("app/large.yaml", with(10)).remove("app/map.yaml");
+        })
+        .await;
+    });
+}
+
+#[test]
+fn members_of_a_namespace_that_fails_wait_and_others_do_not() {
+    run(async {
+        let case = Case::begin("namespace").await;
+        case.team.make_platform();
+        let (bad, good) = (
+            format!("{}-bad", case.team.name()),
+            format!("{}-good", case.team.name()),
+        );
+        let namespace = |name: &str, label: &str| {
+            format!(
+                "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, labels: {{team: {label:?}}}}}\n"
+            )
+        };
+        let map = |namespace: &str| {
+            objects::config_map("map", "one")
+                .replace("name: map", &format!("name: map\n  namespace: {namespace}"))
+        };
+        let sealed = case
+            .team
+            .stage()
+            .seal(&objects::secret(&bad, "db", &[("password", "hunter2")]));
+        let sync = case
+            .spoil(|repo| {
+                repo.write(
+                    "app/bad.yaml",
+                    format!("{}---\n{}", namespace(&bad, "not a label!"), map(&bad)),
+                )
+                .write("app/db.json", sealed)
+                .write(
+                    "app/good.yaml",
+                    format!("{}---\n{}", namespace(&good, "label"), map(&good)),
+                );
+            })
+            .await;
+        let waits = "waits for Namespace NS-bad, which failed";
+        case.says(
+            &sync,
+            &[
+                [
+                    "app/bad.yaml document 1",
+                    "Namespace NS-bad",
+                    "metadata.labels",
+                    "correct the object in Git",
+                ],
+                [
+                    "app/bad.yaml document 2",
+                    "ConfigMap NS-bad/map",
+                    waits,
+                    "mend the Namespace first",
+                ],
+                [
+                    "app/db.json document 1",
+                    "Secret NS-bad/db",
+                    waits,
+                    "mend the Namespace first",
+                ],
+            ],
+        );
+        let namespaces: Api<Namespace> = Api::all(case.team.stage().cluster.client());
+        assert!(namespaces.get_opt(&bad).await.unwrap().is_none());
+        let maps =
+            |namespace: &str| Api::<ConfigMap>::namespaced(case.team.stage().cluster.client(), namespace);
+        maps(&good).get("map").await.unwrap();
+
+        // A Namespace that cannot even be read: its members name it.
+        case.repo
+            .write("app/bad.yaml", format!("kind: [Namespace\n---\n{}", map(&bad)));
+        let commit = case.repo.commit("Worse");
+        let sync = case.team.failed("app", &commit).await;
+        let missing = "namespaces \"NS-bad\" not found";
+        case.says(
+            &sync,
+            &[
+                ["app/bad.yaml document 1, line 1", "", "", ""],
+                [
+                    "app/bad.yaml document 2",
+                    "ConfigMap NS-bad/map",
+                    missing,
+                    "add what is missing to Git",
+                ],
+                [
+                    "app/db.json document 1",
+                    "Secret NS-bad/db",
+                    "the namespace or the kind does not exist",
+                    "",
+                ],
+            ],
+        );
+        case.stands().await;
+
+        case.mend(|repo| {
+            repo.write(
+                "app/bad.yaml",
+                format!("{}---\n{}", namespace(&bad, "label"), map(&bad)),
+            );
+        })
+        .await;
+        maps(&bad).get("map").await.unwrap();
+        for name in [bad, good] {
+            namespaces
+                .delete(&name, &DeleteParams::background())
+                .await
+                .unwrap();
+        }
+    });
+}
