@@ -1,0 +1,251 @@
+//! The leak test. It makes secrets that nobody has seen before, seals them, drives them through success and every
+//! failure, and then searches everything that the controller and the command line have left anywhere, in every form in
+//! which a value could stand there. What it finds outside the Secrets themselves is a leak.
+//!
+//! That the search would find a leak is shown by the tests of `scanner`, which plant every value in every sink in every
+//! form, and by three traps that are armed here: an admission policy that makes the API server's answer quote a value,
+//! one that makes it warn with a value, and plain text in Git, which has to be found there.
+
+mod case;
+mod cli;
+mod committed;
+mod drive;
+mod encodings;
+mod md5;
+mod memory;
+mod mistakes;
+mod policies;
+mod scanner;
+
+mod scanner_tests;
+mod sealed;
+mod sinks;
+mod trouble;
+mod values;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use tests::proxy::Proxy;
+use tests::{Cluster, ControllerOptions, Space, Stage, run};
+
+use cli::Cli;
+use scanner::Scanner;
+use sinks::{Capture, Sink};
+use values::{Class, Value, Values};
+
+#[test]
+fn no_secret_is_found_where_it_must_not_be() {
+    run(async {
+        let start = Instant::now();
+        let cluster = Cluster::own().await;
+        let proxy = Proxy::start(address(cluster.server())).await;
+        let home = cluster.home().join("leak");
+        let mut options = ControllerOptions::for_tests(&cluster);
+        options.server = Some(format!("https://{}", proxy.address()));
+        for (name, dir) in [("TMPDIR", "controller/tmp"), ("HOME", "controller/home")] {
+            std::fs::create_dir_all(home.join(dir)).unwrap();
+            options
+                .environment
+                .push((name.to_owned(), home.join(dir).display().to_string()));
+        }
+        for (name, value) in [("RUST_LOG", "trace"), ("RUST_BACKTRACE", "full")] {
+            options.environment.push((name.to_owned(), value.to_owned()));
+        }
+        let (store, log) = (options.home.join("data"), options.home.join("controller.log"));
+        let audit = cluster.data_dir().join("audit.log");
+        let files = watch::Files::watch(vec![
+            (Sink::File, home.join("controller")),
+            (Sink::File, home.join("cli")),
+            (Sink::GitStore, store.clone()),
+        ]);
+        let mut stage = Stage::on(tests::ClusterRef::Own(Box::new(cluster)), options).await;
+        let watched = watch::Objects::watch(&stage.cluster);
+        let mut cli = Cli::new(
+            &stage.cluster,
+            &home.join("cli"),
+            stage.controller.certificate_url(),
+        );
+        let mut values = Values::default();
+        let mut captures = Vec::new();
+        eprintln!("{:.1} s: ready", start.elapsed().as_secs_f64());
+
+        let team = stage.space("leak");
+        let namespace = team.name().to_owned();
+        let repo = stage.git.repository(&namespace);
+        policies::install(&team).await;
+        let mut cases = sealed::cases(&namespace, &mut values, &mut cli);
+        let committed = committed::cases(&mut values);
+        mistakes::make(&namespace, &mut values, &mut cli, &committed);
+        cases.extend(committed);
+        eprintln!("{:.1} s: {} cases", start.elapsed().as_secs_f64(), cases.len());
+
+        drive::begin(&team, &repo, cases).await;
+        eprintln!("{:.1} s: all came to their end", start.elapsed().as_secs_f64());
+        captures.extend(sinks::objects(&stage.cluster, &[&namespace]).await);
+        drive::change(&team, &repo, &mut values, &mut cli).await;
+        drive::drift(&team, &mut values).await;
+        drive::logins(&team, &stage, &mut values, &mut cli).await;
+        ask(&team, &repo, &mut cli);
+        trouble::cut(&team, &repo, &proxy, &mut values, &mut cli).await;
+        captures.extend(sinks::replies(&stage.controller).await);
+        eprintln!(
+            "{:.1} s: changed, drifted, cut off",
+            start.elapsed().as_secs_f64()
+        );
+
+        std::mem::forget(team); // the namespace stays: what is in it is looked at
+        captures.extend(look(&mut stage, &[&store, &log]));
+        let commit = trouble::commit(&namespace, &repo, "killed", &mut values, &mut cli);
+        trouble::kill(&stage.cluster, &mut stage.controller, &namespace, &commit).await;
+        captures.extend(sinks::replies(&stage.controller).await);
+        assert!(stage.controller.stop().success(), "it ends in order");
+        stage.controller.clear_caches();
+        stage.controller.start_again().await;
+        trouble::applied(&stage.cluster, &namespace, &commit).await;
+        eprintln!("{:.1} s: killed, stopped, started", start.elapsed().as_secs_f64());
+
+        // Idle: what is still in memory now has been kept.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let memory = memory::writable(stage.controller.process().id());
+        captures.extend(look(&mut stage, &[&store, &log]));
+        captures.extend(sinks::replies(&stage.controller).await);
+        captures.extend(sinks::objects(&stage.cluster, &[&namespace]).await);
+        captures.extend(watched.end());
+        captures.extend(sinks::git_stores(&store));
+        captures.push(Capture::new(Sink::Log, "controller.log", stage.controller.log()));
+        let (requests, answers) = sinks::audit(&audit);
+        captures.extend(requests);
+        captures.extend(cli.end());
+        captures.extend(files.end());
+        eprintln!("{:.1} s: everything is read", start.elapsed().as_secs_f64());
+
+        let values = values.all();
+        armed(values, &captures, &answers);
+        judge(values, &captures, memory);
+        eprintln!("{:.1} s: done", start.elapsed().as_secs_f64());
+    });
+}
+
+/// Whether every trap was there to be stepped into.
+fn armed(values: &[Value], captures: &[Capture], answers: &str) {
+    let value = |name: &str| {
+        let value = values.iter().find(|value| value.name == name);
+        &value.expect("it was made").bytes
+    };
+    for name in ["denied", "plain-denied"] {
+        let quote = format!("{} {}", policies::QUOTE, BASE64_STANDARD.encode(value(name)));
+        assert!(
+            answers.contains(&quote),
+            "the API server did not quote the value {name:?}"
+        );
+    }
+    for sink in [
+        Sink::Log,
+        Sink::Event,
+        Sink::Object,
+        Sink::Metrics,
+        Sink::Http,
+        Sink::Cli,
+        Sink::File,
+        Sink::GitStore,
+        Sink::Audit,
+        Sink::Process,
+    ] {
+        let of_sink = || captures.iter().filter(|capture| capture.sink == sink);
+        let bytes: usize = of_sink().map(|capture| capture.bytes.len()).sum();
+        eprintln!("{sink:?}: {} captures, {bytes} bytes", of_sink().count());
+        // Without the right to trace, /proc tells less.
+        assert!(bytes > 0 || sink == Sink::Process, "nothing was seen of {sink:?}");
+    }
+    // The same search, over the same captures, finds what has to be there.
+    let committed: Vec<_> = values
+        .iter()
+        .filter(|value| value.class == Class::Committed)
+        .cloned()
+        .collect();
+    let sealed: Vec<_> = committed
+        .iter()
+        .map(|value| Value {
+            class: Class::Sealed,
+            ..value.clone()
+        })
+        .collect();
+    let scanner = Scanner::new(&sealed);
+    let found: std::collections::BTreeSet<_> = captures
+        .iter()
+        .filter(|capture| capture.sink == Sink::GitStore)
+        .flat_map(|capture| scanner.scan(capture))
+        .map(|hit| hit.value)
+        .collect();
+    for value in &committed {
+        assert!(
+            found.contains(&value.name),
+            "{} was committed, and is not in the Git store",
+            value.name
+        );
+    }
+}
+
+/// Searches everything, and fails with all that was found.
+fn judge(values: &[Value], captures: &[Capture], memory: Option<Vec<Vec<u8>>>) {
+    let scanner = Scanner::new(values);
+    eprintln!("{} values in {} forms", values.len(), scanner.len());
+    let hits: std::collections::BTreeSet<_> = captures
+        .iter()
+        .flat_map(|capture| scanner.scan(capture))
+        .collect();
+    match memory {
+        Some(regions) => {
+            let mut counts = BTreeMap::<_, u32>::new();
+            for region in &regions {
+                for (found, count) in scanner.count(region) {
+                    *counts.entry(found).or_default() += count;
+                }
+            }
+            let bytes: usize = regions.iter().map(Vec::len).sum();
+            eprintln!("memory of the idle controller, {bytes} bytes: {counts:?}");
+        }
+        None => eprintln!("the memory of the controller cannot be read here"),
+    }
+    let list: Vec<_> = hits.iter().take(40).map(ToString::to_string).collect();
+    assert!(hits.is_empty(), "{} leaks:\n{}", hits.len(), list.join("\n"));
+}
+
+/// What `/proc` says of the controller now, which may not leave core dumps.
+fn look(stage: &mut Stage, known: &[&std::path::Path]) -> Vec<Capture> {
+    let id = stage.controller.process().id();
+    assert!(
+        !sinks::may_dump(id).expect("limits can be read by anybody"),
+        "it may dump core"
+    );
+    sinks::process(id, known)
+}
+
+/// Has the command line show what it knows of all this.
+fn ask(team: &Space<'_>, repo: &tests::Repo, cli: &mut Cli) {
+    let here = ["--namespace", team.name()];
+    for arguments in [
+        &["status"][..],
+        &["status", "--help"],
+        &["cert"],
+        &["sync", "tls", "--no-wait"],
+        &["sync", "tls"],
+    ] {
+        cli.run(&[arguments, &here].concat(), "");
+    }
+    for arguments in [&["history"][..], &["history", "tls"], &["history", "shapes"]] {
+        cli.run_in(repo.work(), &[arguments, &here].concat(), "");
+    }
+}
+
+/// Host and port of an https address.
+fn address(url: &str) -> std::net::SocketAddr {
+    let address = url
+        .strip_prefix("https://")
+        .and_then(|rest| rest.trim_end_matches('/').parse().ok());
+    address.unwrap_or_else(|| panic!("no address: {url}"))
+}
