@@ -29,9 +29,12 @@ const QUIET: Duration = Duration::from_mins(10);
 const REMEMBERED: usize = 4096;
 /// How many events may wait to be sent.
 const QUEUE: usize = 512;
-/// How long one request may take, and how often it is tried.
+/// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-const ATTEMPTS: u32 = 3;
+/// How often one is tried, with pauses of 1, 2, 3, 4, then 5 seconds: what happened while the API server was away is still
+/// said when it is back.
+const ATTEMPTS: u64 = 10;
+const LONGEST_PAUSE: u64 = 5;
 
 /// What kind of news an event is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -182,7 +185,7 @@ async fn send(client: &Client, event: &Event) {
                 );
                 return;
             }
-            Ok(Err(_)) | Err(_) => tokio::time::sleep(Duration::from_secs(attempt.into())).await,
+            Ok(Err(_)) | Err(_) => tokio::time::sleep(Duration::from_secs(attempt.min(LONGEST_PAUSE))).await,
         }
     }
     debug!(reason = event.reason, "an event could not be sent");

@@ -112,6 +112,7 @@ impl Worker {
             applyset: self.id.applyset.clone(),
             sync: self.id.full.clone(),
             mailbox: Arc::clone(&self.mailbox),
+            names: self.rooms.names.clone(),
         })
     }
 

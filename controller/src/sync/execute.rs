@@ -2,6 +2,7 @@
 
 use super::body::{self, Marks};
 use super::inputs::Inputs;
+use super::names::Names;
 use super::report::Failure;
 use crate::observe::{Mailbox, Observer};
 use apply::plan::Step;
@@ -32,6 +33,7 @@ pub(super) struct Hand {
     /// `namespace/name` of the Sync.
     pub(super) sync: String,
     pub(super) mailbox: Arc<Mailbox>,
+    pub(super) names: Names,
 }
 
 /// What became of one step.
@@ -255,11 +257,10 @@ impl Hand {
                     return Err(Answer::Lost(error));
                 }
                 let origin = Some(&wanted.item.origin);
-                let message = if claimed_by_a_sync(&error) {
-                    format!("{}, which is another Sync", error.message)
-                } else {
-                    error.message.clone()
-                };
+                let message = self
+                    .names
+                    .claim(&error.conflicts)
+                    .unwrap_or_else(|| error.message.clone());
                 Err(Answer::Refused(Failure::of(
                     key,
                     origin,

@@ -7,6 +7,7 @@ mod attempt;
 mod body;
 mod execute;
 mod inputs;
+mod names;
 mod pass;
 mod repair;
 mod report;
@@ -27,6 +28,7 @@ use futures::StreamExt;
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, ResourceExt};
+use names::Names;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +49,8 @@ pub(crate) struct Rooms {
     pub(crate) server: Server,
     pub(crate) observer: Observer,
     pub(crate) kinds: Kinds,
+    /// Which Sync a field manager is.
+    pub(crate) names: Names,
     /// How many Syncs may be at work at once.
     pub(crate) places: Arc<Semaphore>,
 }
@@ -67,6 +71,7 @@ pub async fn run(context: Context) {
     let rooms = Rooms {
         observer: Observer::new(context.client.clone(), context.shutdown.clone()),
         kinds: Kinds::start(server.clone(), context.shutdown.clone()),
+        names: Names::default(),
         places: Arc::new(Semaphore::new(usize::from(context.config.concurrency.max(1)))),
         server,
         context,
@@ -203,6 +208,7 @@ impl Workers {
         let mailbox = Arc::new(Mailbox::default());
         mailbox.wake();
         let id = SyncId::new(&name.0, &name.1);
+        self.rooms.names.learn(&id.manager, &id.full);
         let worker = Worker::new(
             self.rooms.clone(),
             id,

@@ -137,6 +137,8 @@ impl Worker {
         message: String,
         end: End,
     ) -> End {
+        // Whatever was settled before, the status says otherwise now: the same inputs have to be looked at again.
+        self.settled = None;
         self.event(Severity::Warning, reason, &message);
         status::conclude(&mut next, generation, Verdict::Failed { reason, message });
         self.say(next).await.unwrap_or(end)
