@@ -1,6 +1,7 @@
 //! A fault inside one document, before it is known where the document is.
 
 use super::error::{ReadError, ReadErrorKind};
+use super::words;
 
 /// What is wrong, and at which byte of the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,8 +22,15 @@ impl Fault {
         let last = before.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
         // Characters, not bytes: continuation bytes do not count.
         let column = last.iter().filter(|&&byte| byte & 0xC0 != 0x80).count();
+        // The parser takes a tab at the start of a line for a value's first character.
+        let kind = match self.kind {
+            ReadErrorKind::Syntax(words::TOKEN) if document.get(self.offset) == Some(&b'\t') => {
+                ReadErrorKind::Syntax(words::TAB)
+            }
+            kind => kind,
+        };
         ReadError {
-            kind: self.kind,
+            kind,
             line: first_line + line,
             column: column + 1,
         }
@@ -38,6 +46,13 @@ pub(super) fn line_ends(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tab_is_called_one() {
+        let kind = |text: &[u8]| Fault::new(ReadErrorKind::Syntax(words::TOKEN), 3).locate(text, 1).kind;
+        assert_eq!(kind(b"a:\n\tb: c"), ReadErrorKind::Syntax(words::TAB));
+        assert_eq!(kind(b"a: %b"), ReadErrorKind::Syntax(words::TOKEN));
+    }
 
     #[test]
     fn lines_and_columns_count_from_one() {
