@@ -30,7 +30,7 @@ fn two_syncs_that_claim_one_field_are_told_of_each_other_and_do_not_fight() {
             &[[
                 "two/keep.yaml document 1",
                 "ConfigMap NS/keep",
-                "belongs to Sync NS/app",
+                "belong to Sync NS/app",
                 "let one owner set these fields",
             ]],
         );

@@ -5,8 +5,8 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
-use tests::git::Mood;
-use tests::{GitServer, Space, Stage, objects, run};
+use tests::git::{Mood, git};
+use tests::{GitServer, Space, Stage, command, objects, run};
 
 use crate::bad_support::Case;
 
@@ -16,8 +16,8 @@ fn a_remote_that_cannot_be_read_is_said_in_both_places_and_heals() {
         let stage = Stage::shared().await;
         let team = stage.space("bad-remote");
         let home = tempfile::tempdir().unwrap();
-        let git = GitServer::start(home.path()).await;
-        let (empty, full) = (git.repository("empty"), git.repository("full"));
+        let server = GitServer::start(home.path()).await;
+        let (empty, full) = (server.repository("empty"), server.repository("full"));
         let commit = full
             .write("app/map.yaml", objects::config_map("map", "one"))
             .commit("Begin");
@@ -73,9 +73,9 @@ fn wrong_credentials_are_said_and_right_ones_are_taken_up() {
         let stage = Stage::shared().await;
         let team = stage.space("bad-login");
         let home = tempfile::tempdir().unwrap();
-        let git = GitServer::start(home.path()).await;
-        git.require_login("team", "hunter2");
-        let repo = git.repository("app");
+        let server = GitServer::start(home.path()).await;
+        server.require_login("team", "hunter2");
+        let repo = server.repository("app");
         let commit = repo
             .write("app/map.yaml", objects::config_map("map", "one"))
             .commit("Begin");
@@ -138,11 +138,11 @@ fn a_remote_that_is_lost_later_takes_nothing_with_it() {
     run(async {
         let stage = Stage::shared().await;
         let home = tempfile::tempdir().unwrap();
-        let git = GitServer::start(home.path()).await;
-        let case = Case::on(stage, &git, "lost", |_| {}).await;
+        let server = GitServer::start(home.path()).await;
+        let case = Case::on(stage, &server, "lost", |_| {}).await;
         let first = case.repo.head();
 
-        git.set_mood(Mood::Unavailable);
+        server.set_mood(Mood::Unavailable);
         case.repo.remove("app/goes.yaml");
         let second = case
             .repo
@@ -172,10 +172,11 @@ fn a_remote_that_is_lost_later_takes_nothing_with_it() {
         case.value("keep", "one").await;
 
         // The branch disappears as well: not a word about deleting.
-        git.set_mood(Mood::Serving);
+        server.set_mood(Mood::Serving);
         case.team.applied("app", &second).await;
-        case.repo
-            .git(["push", "--quiet", "origin", "HEAD:other", ":main"]);
+        let mut rename = git(case.repo.bare());
+        rename.args(["branch", "-m", "main", "other"]);
+        command::run(rename, b"").ok();
         let what = "the Repository to say that its branch is lost";
         case.team
             .until("app", what, |found: &Repository| {

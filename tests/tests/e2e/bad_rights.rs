@@ -34,18 +34,7 @@ fn a_missing_service_account_is_named_and_nothing_is_applied_without_it() {
         );
 
         case.team.kubectl(["create", "serviceaccount", "nobody"]).ok();
-        // It exists, and the controller may not stand for it; then it may, and the account has no rights; then it has.
-        said(&case.team, "two", "may not act as service account nobody").await;
-        let patch = r#"[{"op": "add", "path": "/rules/0/resourceNames/-", "value": "nobody"}]"#;
-        let role = [
-            "patch",
-            "role",
-            "signet-impersonator",
-            "--type=json",
-            "--patch",
-            patch,
-        ];
-        case.team.kubectl(role).ok();
+        // It exists, and has no rights; then it has.
         let cannot = format!(
             ":nobody\" cannot patch resource \"configmaps\" in API group \"\" in the namespace \"{}\"",
             case.team.name()
@@ -96,7 +85,10 @@ fn a_service_account_that_is_deleted_later_stops_everything_and_loses_nothing() 
         case.team
             .kubectl(["create", "serviceaccount", objects::DEPLOYER])
             .ok();
-        case.mend(|_| {}).await;
+        case.mend(|repo| {
+            repo.write("app/more.yaml", objects::config_map("more", "one"));
+        })
+        .await;
     });
 }
 
@@ -195,11 +187,14 @@ fn a_controller_that_may_not_act_for_the_account_says_so_once_and_says_what_to_d
             "create",
             "rolebinding",
             "signet-impersonator",
-            "--role=signet-impersonator",
+            "--clusterrole=signet-impersonator",
         ];
         let account = "--serviceaccount=signet-system:signet-controller";
         case.team.kubectl(bind.into_iter().chain([account])).ok();
-        case.mend(|_| {}).await;
+        case.mend(|repo| {
+            repo.write("app/more.yaml", objects::config_map("more", "one"));
+        })
+        .await;
     });
 }
 

@@ -36,7 +36,7 @@ fn an_object_too_large_for_the_store_fails_alone() {
                 [
                     "app/large.yaml document 1",
                     "Deployment NS/web",
-                    "too large",
+                    "larger than max",
                     "no object over 1.5 MB",
                 ],
                 [
@@ -131,7 +131,7 @@ fn members_of_a_namespace_that_fails_wait_and_others_do_not() {
         case.says(
             &sync,
             &[
-                ["app/bad.yaml document 1, line 1", "", "", ""],
+                ["app/bad.yaml document 1, line 2", "", "", ""],
                 [
                     "app/bad.yaml document 2",
                     "ConfigMap NS-bad/map",

@@ -117,10 +117,12 @@ fn a_repository_that_is_deleted_takes_nothing_with_it() {
             })
             .await;
         case.stands().await;
+        // The same commit as before: everything is as it was.
+        case.team.repository("app", &case.repo).await;
+        case.team.applied("app", &case.repo.head()).await;
         case.repo
             .remove("app/goes.yaml")
             .write("app/new.yaml", objects::config_map("new", "one"));
-        case.team.repository("app", &case.repo).await;
         case.mend(|repo| {
             repo.write("app/keep.yaml", objects::config_map("keep", "two"));
         })

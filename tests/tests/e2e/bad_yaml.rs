@@ -32,11 +32,16 @@ fn broken_yaml_is_named_by_file_document_and_line() {
                 [
                     "app/half.json document 1, line 1",
                     "",
-                    "this is not valid JSON",
+                    "a value was expected here",
                     "",
                 ],
                 ["app/many.yaml document 2, line 14", "", "quote", ""],
-                ["app/tabs.yaml document 1, line 4", "", "tab", "space"],
+                [
+                    "app/tabs.yaml document 1, line 4",
+                    "",
+                    "a tab is used where YAML takes only spaces",
+                    "space",
+                ],
             ],
         );
         let message = objects::message(&sync, "Ready");
@@ -83,7 +88,7 @@ fn bombs_do_not_go_off() {
                 ["app/deep.json document 1, line 1", "", "more than 100 levels", ""],
                 ["app/deep.yaml document 1, line 3", "", "more than 100 levels", ""],
                 [
-                    "app/laughs.yaml document 1, line 11",
+                    "app/laughs.yaml document 1, line 9",
                     "",
                     "counting what aliases repeat",
                     "split",
