@@ -162,9 +162,9 @@ impl Observer {
         self.with(key, |objects| objects.expect(key, owner, live));
     }
 
-    /// The object is nobody's any more.
-    pub fn release(&self, key: &Key) {
-        self.with(key, |objects| objects.release(key));
+    /// The object is not `owner`'s any more. If it is somebody else's, it stays that.
+    pub fn release(&self, key: &Key, owner: &Arc<Mailbox>) {
+        self.with(key, |objects| objects.release(key, owner));
     }
 
     fn with<T>(&self, key: &Key, act: impl FnOnce(&mut Objects) -> T) -> Option<T> {

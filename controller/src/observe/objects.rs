@@ -138,10 +138,12 @@ impl Objects {
         });
     }
 
-    /// The object is nobody's any more.
-    pub(super) fn release(&mut self, key: &Key) {
+    /// The object is not `owner`'s any more. If it is somebody else's, it stays that.
+    pub(super) fn release(&mut self, key: &Key, owner: &Arc<Mailbox>) {
         if let Some(entry) = self.entries.get_mut(key) {
-            entry.expected = None;
+            entry
+                .expected
+                .take_if(|expected| Arc::ptr_eq(&expected.owner, owner));
         }
         self.tidy(key);
     }
@@ -307,9 +309,17 @@ mod tests {
     }
 
     #[test]
+    fn nobody_releases_what_is_another_s() {
+        let (mut objects, _) = applied();
+        objects.release(&key(), &Arc::new(Mailbox::default()));
+        objects.vanished(&key(), 99);
+        assert_eq!(objects.drift(&key()), Some(Drift::Deleted));
+    }
+
+    #[test]
     fn what_is_released_and_gone_costs_no_memory() {
         let (mut objects, owner) = applied();
-        objects.release(&key());
+        objects.release(&key(), &owner);
         objects.vanished(&key(), 99);
         assert!(objects.entries.is_empty());
         objects.begin(&key());

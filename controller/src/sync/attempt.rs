@@ -229,7 +229,7 @@ impl Worker {
     pub(super) fn forget(&mut self, plan: &Plan) {
         for key in &plan.forget {
             self.checkpoint.remove(key);
-            self.rooms.observer.release(key);
+            self.rooms.observer.release(key, &self.mailbox);
         }
         self.save_soon();
     }
@@ -269,6 +269,17 @@ pub(super) fn attempt_done(done: &mut Done, checkpoint: &mut Checkpoint, inputs:
             };
             checkpoint.set(desired.key.clone(), record);
         }
-        Err(failure) => done.failures.push(failure),
+        Err(failure) => {
+            // What was refused for good was not made: nothing of that name is ours to delete later.
+            let key = &inputs.desired[sent.step.desired].key;
+            let unanswered = checkpoint
+                .records()
+                .get(key)
+                .is_some_and(|record| record.uid.is_none());
+            if unanswered && !failure.transient {
+                checkpoint.remove(key);
+            }
+            done.failures.push(failure);
+        }
     }
 }

@@ -279,9 +279,10 @@ impl Hand {
         key: &Key,
         uid: Option<&str>,
     ) -> Result<DeleteOutcome, ApiError> {
-        let mut live = self.observer.live(key);
+        // What the watch saw says nothing of whose it is; only an answer to our own apply does.
+        let mut live = uid.and_then(|_| self.observer.live(key));
         // Whatever happens now to this object is our own doing.
-        self.observer.release(key);
+        self.observer.release(key, &self.mailbox);
         for _ in 0..3 {
             let known = match live.take() {
                 Some(live) => live,
@@ -290,7 +291,9 @@ impl Hand {
                     None => return Ok(DeleteOutcome::Gone),
                 },
             };
-            if uid.is_some_and(|uid| uid != &*known.uid) {
+            // An apply that was never answered made the object if our manager owns fields of it; otherwise it is another's.
+            let ours = uid.map_or(known.owned.is_some(), |uid| uid == &*known.uid);
+            if !ours {
                 return Ok(DeleteOutcome::NotOurs);
             }
             match self.server.delete(&self.identity, info, key, &known).await {

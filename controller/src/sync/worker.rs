@@ -210,7 +210,7 @@ impl Worker {
     /// The Sync is gone: its objects stay, but they are nobody's now.
     async fn retire(mut self) {
         for key in self.checkpoint.records().keys() {
-            self.rooms.observer.release(key);
+            self.rooms.observer.release(key, &self.mailbox);
         }
         if let Err(error) = self.checkpoint.destroy().await {
             tracing::warn!(sync = self.id.full, %error, "the checkpoint of a deleted Sync could not be removed");
