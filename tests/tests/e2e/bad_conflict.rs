@@ -74,6 +74,12 @@ fn two_syncs_that_claim_one_field_are_told_of_each_other_and_do_not_fight() {
         assert_eq!(now.uid(), before.uid(), "it was deleted, and made again");
         assert!(now.metadata.deletion_timestamp.is_none(), "it is being deleted");
 
+        // Nor does it take the winner's eye off it.
+        case.team
+            .kubectl(["patch", "configmap", "keep", "--patch", patch])
+            .ok();
+        case.value("keep", "one").await;
+
         // And when the winner gives up, it goes.
         case.repo.remove("app/keep.yaml").commit("Give up, too");
         case.team.gone::<ConfigMap>("keep").await;
