@@ -54,7 +54,7 @@ fn a_path_that_vanishes_takes_nothing_with_it() {
         case.repo.git(["mv", "app", "elsewhere"]);
         let commit = case.repo.commit("Move the directory away");
         let sync = case.team.failed("app", &commit).await;
-        case.is_said(&sync);
+        Case::is_said(&sync);
         let message = objects::message(&sync, "Ready");
         assert!(
             message.starts_with("Path app of main@") && message.contains("does not exist"),

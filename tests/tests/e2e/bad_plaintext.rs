@@ -48,7 +48,7 @@ fn a_plain_secret_is_applied_with_a_warning_by_default() {
 fn a_plain_secret_is_refused_where_that_is_the_policy() {
     run(async {
         let case = Case::begin_with("plain-refuse", |spec| {
-            spec.plaintext_secrets = PlaintextSecrets::Refuse
+            spec.plaintext_secrets = PlaintextSecrets::Refuse;
         })
         .await;
         let sync = case
@@ -80,7 +80,7 @@ fn a_plain_secret_is_refused_where_that_is_the_policy() {
 fn a_plain_secret_is_applied_silently_where_that_is_the_policy() {
     run(async {
         let case = Case::begin_with("plain-allow", |spec| {
-            spec.plaintext_secrets = PlaintextSecrets::Allow
+            spec.plaintext_secrets = PlaintextSecrets::Allow;
         })
         .await;
         let commit = case

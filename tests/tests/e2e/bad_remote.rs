@@ -33,7 +33,7 @@ fn a_remote_that_cannot_be_read_is_said_in_both_places_and_heals() {
         team.repository_with("unreachable", &full, |spec| spec.url = unreachable)
             .await;
         team.repository_with("missing", &full, |spec| {
-            spec.url = full.url().replace("full", "nothing")
+            spec.url = full.url().replace("full", "nothing");
         })
         .await;
         for (name, what, hint) in [
@@ -88,7 +88,7 @@ fn wrong_credentials_are_said_and_right_ones_are_taken_up() {
         refused(&team, "none", what, hint).await;
 
         team.repository_with("wrong", &repo, |spec| {
-            spec.secret_ref = Some(LocalReference { name: "git".into() })
+            spec.secret_ref = Some(LocalReference { name: "git".into() });
         })
         .await;
         refused(

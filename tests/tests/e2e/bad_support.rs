@@ -68,7 +68,7 @@ impl<'a> Case<'a> {
         write(&self.repo);
         let commit = self.repo.commit("Spoil it");
         let sync = self.team.failed("app", &commit).await;
-        self.is_said(&sync);
+        Self::is_said(&sync);
         self.stands().await;
         sync
     }
@@ -150,7 +150,7 @@ impl<'a> Case<'a> {
     }
 
     /// What the Sync says is a sentence, and it is not done.
-    pub(crate) fn is_said(&self, sync: &Sync) {
+    pub(crate) fn is_said(sync: &Sync) {
         let message = objects::message(sync, "Ready");
         assert!(
             message.ends_with(['.', '…']) && message.len() > 20,

@@ -154,11 +154,11 @@ pub(super) async fn logins(team: &Space<'_>, stage: &Stage, values: &mut Values,
                 name: name.to_owned(),
             });
             if name == "no-server" {
-                spec.url = "http://127.0.0.1:9/private.git".to_owned();
+                spec.url = "http://127.0.0.1:9/private.git".into();
             }
         })
         .await;
-        team.sync_with(name, "app", |spec| spec.source_ref.name = name.to_owned())
+        team.sync_with(name, "app", |spec| spec.source_ref.name = name.into())
             .await;
         if name == "right-login" {
             team.applied(name, &commit).await;

@@ -100,17 +100,17 @@ fn unopened(namespace: &str, values: &mut Values, cli: &mut Cli) -> Vec<Case> {
         cases.push(Case::sealed(name, End::Failed, &sealed));
     };
     spoiled("wrong-name", &|sealed| {
-        sealed["metadata"]["name"] = "another".into()
+        sealed["metadata"]["name"] = "another".into();
     });
     spoiled("wrong-namespace", &|sealed| {
-        sealed["metadata"]["namespace"] = "default".into()
+        sealed["metadata"]["namespace"] = "default".into();
     });
     spoiled("wrong-scope", &|sealed| {
         sealed["metadata"]["annotations"] = json!({"sealedsecrets.bitnami.com/namespace-wide": "true"});
     });
     spoiled("truncated", &|sealed| cipher(sealed, |text| text.truncate(300)));
     spoiled("cut-to-nothing", &|sealed| {
-        cipher(sealed, |text| text.truncate(4))
+        cipher(sealed, |text| text.truncate(4));
     });
     spoiled("tampered", &|sealed| {
         cipher(sealed, |text| {
@@ -121,7 +121,7 @@ fn unopened(namespace: &str, values: &mut Values, cli: &mut Cli) -> Vec<Case> {
     });
     spoiled("not-base64", &|sealed| cipher(sealed, |text| text.insert(7, '*')));
     spoiled("of-another-type", &|sealed| {
-        sealed["spec"]["encryptedData"]["password"] = json!([1])
+        sealed["spec"]["encryptedData"]["password"] = json!([1]);
     });
     spoiled("two-secrets", &|sealed| {
         *sealed = json!({"apiVersion": "v1", "kind": "List", "items": [sealed.clone(), sealed.clone()]});
@@ -134,7 +134,7 @@ fn unopened(namespace: &str, values: &mut Values, cli: &mut Cli) -> Vec<Case> {
         ("template-required", "{{ required .password \"\" }}"),
     ] {
         spoiled(name, &|sealed| {
-            sealed["spec"]["template"]["data"] = json!({"config": template})
+            sealed["spec"]["template"]["data"] = json!({"config": template});
         });
     }
     spoiled("template-bad-key", &|sealed| {
@@ -177,10 +177,10 @@ fn refused(namespace: &str, values: &mut Values, cli: &mut Cli) -> Vec<Case> {
         plain["metadata"]["labels"] = json!({policies::LABEL: "deny"});
     }));
     cases.push(sealed("elsewhere", &|plain| {
-        plain["metadata"]["namespace"] = "kube-system".into()
+        plain["metadata"]["namespace"] = "kube-system".into();
     }));
     cases.push(sealed("nowhere", &|plain| {
-        plain["metadata"]["namespace"] = "no-such-place".into()
+        plain["metadata"]["namespace"] = "no-such-place".into();
     }));
     cases.push(
         sealed("forbidden", &|_| {}).with(|spec| spec.service_account_name = policies::POWERLESS.into()),
