@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::PostParams;
 use tests::{objects, run};
 
-use crate::bad_support::Case;
+use crate::bad_support::{Case, is_said};
 
 #[test]
 fn a_path_that_does_not_exist_is_named_and_heals_when_it_does() {
@@ -54,7 +54,7 @@ fn a_path_that_vanishes_takes_nothing_with_it() {
         case.repo.git(["mv", "app", "elsewhere"]);
         let commit = case.repo.commit("Move the directory away");
         let sync = case.team.failed("app", &commit).await;
-        Case::is_said(&sync);
+        is_said(&sync);
         let message = objects::message(&sync, "Ready");
         assert!(
             message.starts_with("Path app of main@") && message.contains("does not exist"),

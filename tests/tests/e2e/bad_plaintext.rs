@@ -139,7 +139,6 @@ fn a_plain_secret_that_the_api_server_refuses_is_not_quoted() {
             ],
         );
         let status = format!("{:#?}", sync.status);
-        eprintln!("{status}");
         assert!(
             !status.contains("hunter2!") && !status.contains("31337"),
             "{status}"

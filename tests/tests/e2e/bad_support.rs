@@ -2,8 +2,9 @@
 //! what still stands, and a mend.
 
 use crds::{ObjectReport, Sync, SyncSpec};
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
+use serde_json::Value;
 use tests::{GitServer, Repo, Space, Stage, objects};
 
 /// One failure as it is expected: source and object in full, message and hint in part. `NS` stands for the namespace.
@@ -68,7 +69,7 @@ impl<'a> Case<'a> {
         write(&self.repo);
         let commit = self.repo.commit("Spoil it");
         let sync = self.team.failed("app", &commit).await;
-        Self::is_said(&sync);
+        is_said(&sync);
         self.stands().await;
         sync
     }
@@ -127,6 +128,17 @@ impl<'a> Case<'a> {
             .await;
     }
 
+    /// Waits until the Secret has this value.
+    pub(crate) async fn holds(&self, name: &str, key: &str, value: &str) {
+        let what = format!("Secret {name} to be opened");
+        self.team
+            .until(name, &what, |secret: &Secret| {
+                let data = secret.data.as_ref().and_then(|data| data.get(key));
+                data.is_some_and(|found| found.0 == value.as_bytes())
+            })
+            .await;
+    }
+
     /// Exactly these failures are reported, each with its place and with something to do.
     pub(crate) fn says(&self, sync: &Sync, wanted: &[Said<'_>]) {
         let status = sync.status.as_ref().unwrap();
@@ -149,24 +161,29 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// What the Sync says is a sentence, and it is not done.
-    pub(crate) fn is_said(sync: &Sync) {
-        let message = objects::message(sync, "Ready");
-        assert!(
-            message.ends_with(['.', '…']) && message.len() > 20,
-            "no sentence: {message:?}"
-        );
-        assert_ne!(
-            objects::applied(sync),
-            objects::attempted(sync),
-            "it claims to have applied what failed"
-        );
-    }
-
     /// What is said of one object.
     pub(crate) fn warning<'b>(&self, sync: &'b Sync, object: &str) -> Option<&'b ObjectReport> {
         let object = object.replace("NS", self.team.name());
         let warnings = &sync.status.as_ref().unwrap().warnings;
         warnings.iter().find(|found| found.object == object)
     }
+}
+
+/// What the Sync says is a sentence, and it is not done.
+pub(crate) fn is_said(sync: &Sync) {
+    let message = objects::message(sync, "Ready");
+    assert!(
+        message.ends_with(['.', '…']) && message.len() > 20,
+        "no sentence: {message:?}"
+    );
+    assert_ne!(
+        objects::applied(sync),
+        objects::attempted(sync),
+        "it claims to have applied what failed"
+    );
+}
+
+/// What `signet seal` gives for an object in JSON.
+pub(crate) fn parse(sealed: &str) -> Value {
+    serde_json::from_str(sealed).expect("what came as JSON is sealed as JSON")
 }

@@ -14,6 +14,7 @@ mod bad_path;
 mod bad_plaintext;
 mod bad_remote;
 mod bad_rights;
+mod bad_scope;
 mod bad_sealed;
 mod bad_server;
 mod bad_spec;
