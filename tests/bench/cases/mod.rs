@@ -1,0 +1,62 @@
+//! What is measured of Signet, in this order, on one cluster.
+
+mod again;
+mod apply;
+mod commit;
+mod drift;
+mod restart;
+mod sealed;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use tests::Cluster;
+
+use crate::args::{Args, Case};
+use crate::follow::Follow;
+use crate::ground::Ground;
+use crate::objects;
+use crate::report::Report;
+use crate::team::Team;
+
+/// The large Sync, and who watches its objects.
+struct Large {
+    team: Team,
+    follow: Follow,
+    objects: usize,
+}
+
+/// Runs what is asked for, stops the controller, and gives the cluster back.
+pub(crate) async fn all(cluster: Cluster, args: &Args, report: &mut Report) -> Cluster {
+    report.say("starting the controller");
+    let mut ground = Ground::start(cluster).await;
+    if args.applies() {
+        let (client, objects) = (ground.client.clone(), args.objects);
+        let large = Large {
+            team: Team::create(&ground.cluster, client.clone(), &ground.git, "large").await,
+            follow: Follow::start::<ConfigMap>(client, "large", objects::expected(objects)),
+            objects,
+        };
+        apply::measure(&mut ground, &large, args.wants(Case::Apply), report).await;
+        if args.wants(Case::Request) {
+            again::measure(&mut ground, &large, report).await;
+        }
+        if args.wants(Case::Commit) {
+            commit::measure(&mut ground, &large, report).await;
+        }
+        if args.wants(Case::Drift) {
+            drift::measure(&mut ground, &large, report).await;
+        }
+        if args.wants(Case::Restart) {
+            restart::measure(&mut ground, "restart", report).await;
+        }
+    }
+    if args.wants(Case::Sealed) {
+        sealed::measure(&mut ground, args.objects / 10, report).await;
+    }
+    let Ground {
+        mut controller,
+        cluster,
+        ..
+    } = ground;
+    assert!(controller.stop().success(), "the controller ends in order");
+    cluster
+}
