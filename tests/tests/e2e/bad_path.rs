@@ -51,6 +51,11 @@ fn a_path_that_does_not_exist_is_named_and_heals_when_it_does() {
 fn a_path_that_vanishes_takes_nothing_with_it() {
     run(async {
         let case = Case::begin_with("vanished", |spec| spec.prune.allow_empty = true).await;
+        let commit = case.repo.write("app/bad.yaml", "kind: [\n").commit("Spoil it");
+        case.says(
+            &case.team.failed("app", &commit).await,
+            &[["app/bad.yaml document 1, line 2", "", "", ""]],
+        );
         case.repo.git(["mv", "app", "elsewhere"]);
         let commit = case.repo.commit("Move the directory away");
         let sync = case.team.failed("app", &commit).await;
@@ -60,9 +65,12 @@ fn a_path_that_vanishes_takes_nothing_with_it() {
             message.starts_with("Path app of main@") && message.contains("does not exist"),
             "{message}"
         );
+        // Not a word of what failed in the commit before.
+        case.says(&sync, &[]);
         case.stands().await;
         let _: ConfigMap = case.team.api().get("keep").await.unwrap();
-        let commit = case.repo.revert();
+        case.repo.revert();
+        let commit = case.repo.remove("app/bad.yaml").commit("Mend it");
         case.team.applied("app", &commit).await;
     });
 }

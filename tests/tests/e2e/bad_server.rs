@@ -1,9 +1,12 @@
-//! Objects that the API server itself fails on: too large for its store, or in a Namespace that is not there.
+//! Objects that the API server itself fails on: too large for its store, stopped by a webhook that is down, or in a
+//! Namespace that is not there.
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Api;
 use kube::api::DeleteParams;
-use tests::{objects, run};
+use serde_json::json;
+use tests::{objects, run, wait};
 
 use crate::bad_support::Case;
 
@@ -54,6 +57,76 @@ fn an_object_too_large_for_the_store_fails_alone() {
             repo.write("app/large.yaml", with(10)).remove("app/map.yaml");
         })
         .await;
+    });
+}
+
+#[test]
+fn a_webhook_that_is_down_fails_only_what_it_is_asked_about() {
+    run(async {
+        let case = Case::begin("webhook").await;
+        let cluster = &case.team.stage().cluster;
+        let closed = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let webhook = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": case.team.name()},
+            "webhooks": [{
+                "name": "down.example.com", "sideEffects": "None", "admissionReviewVersions": ["v1"], "timeoutSeconds": 1,
+                "clientConfig": {"url": format!("https://{closed}/")},
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": case.team.name()}},
+                "rules": [{
+                    "apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["services"],
+                }],
+            }],
+        });
+        cluster
+            .kubectl_with(["create", "-f", "-"], &webhook.to_string())
+            .ok();
+        let service = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 80}]}\n";
+        wait::poll("the webhook to be asked", || async {
+            let dry = [
+                "create",
+                "service",
+                "clusterip",
+                "b",
+                "--tcp=80",
+                "--dry-run=server",
+            ];
+            let answer = case.team.kubectl(dry);
+            if answer.code == 0 {
+                Err(answer.to_string())
+            } else {
+                Ok(())
+            }
+        })
+        .await;
+        // What comes after it in order is applied as well.
+        let web = objects::deployment("web", "web:1", "db");
+        let sync = case
+            .spoil(|repo| {
+                repo.write("app/a.yaml", service).write("app/web.yaml", web);
+            })
+            .await;
+        let failed = "failed calling webhook \"down.example.com\"";
+        case.says(
+            &sync,
+            &[[
+                "app/a.yaml document 1",
+                "Service NS/a",
+                failed,
+                "look at the webhook",
+            ]],
+        );
+        let _: Deployment = case.team.api().get("web").await.unwrap();
+
+        // It heals without a commit.
+        cluster
+            .kubectl(["delete", "validatingwebhookconfiguration", case.team.name()])
+            .ok();
+        case.team.applied("app", &case.repo.head()).await;
+        case.team.gone::<ConfigMap>("goes").await;
     });
 }
 
