@@ -54,7 +54,8 @@ deny: ## licences, banned crates and sources of all dependencies
 
 .PHONY: doc
 doc: ## the crates' documentation; warnings are errors
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+	@# Private items are documented too, so links to them lead somewhere.
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --workspace --no-deps --document-private-items
 
 .PHONY: tools
 tools:
