@@ -55,9 +55,13 @@ pub fn directory(snapshot: &Snapshot, path: &str, limits: &Limits) -> Result<Ren
     }
     found.check()?;
     let Found {
-        items, mut problems, ..
+        mut items,
+        mut problems,
+        ..
     } = found;
     problems.sort();
+    // It is kept as long as the commit is.
+    items.shrink_to_fit();
     Ok(Rendered {
         items,
         problems,

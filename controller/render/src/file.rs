@@ -5,7 +5,7 @@ use std::sync::Arc;
 use manifest::{Document, Manifest, Origin};
 use source::BlobId;
 
-use crate::{Facts, Item, Limits, Locator, Problem, RenderError};
+use crate::{Described, Facts, Item, Limits, Locator, Problem, RenderError};
 
 /// What has been found so far, within the limit on objects.
 pub(crate) struct Found {
@@ -104,11 +104,12 @@ fn item(manifest: Manifest, locator: Locator) -> Result<Item, Problem> {
     }
     let facts = Facts::of(&object).map_err(|message| problem(message, "shorten or remove it"))?;
     let digest = manifest::digest(&object);
-    Ok(Item {
+    let described = Described {
         id,
         origin,
         locator,
         digest,
         facts,
-    })
+    };
+    Ok(described.into())
 }

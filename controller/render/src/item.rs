@@ -1,6 +1,7 @@
 //! What a rendering yields.
 
-use std::ops::Range;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
 
 use manifest::{ObjectRef, Origin};
 use source::BlobId;
@@ -21,9 +22,27 @@ pub struct Rendered {
     pub digest: [u8; 32],
 }
 
-/// One object, without its body.
+/// One object, without its body. A clone shares what it holds: renderings are kept, and so is what is made of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
+pub struct Item(Arc<Described>);
+
+impl Deref for Item {
+    type Target = Described;
+
+    fn deref(&self) -> &Described {
+        &self.0
+    }
+}
+
+impl From<Described> for Item {
+    fn from(described: Described) -> Self {
+        Self(Arc::new(described))
+    }
+}
+
+/// What is known of an [`Item`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
     /// Which object.
     pub id: ObjectRef,
     /// Where it is written.

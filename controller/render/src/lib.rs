@@ -25,7 +25,7 @@ mod problem;
 pub use directory::directory;
 pub use error::RenderError;
 pub use facts::{Facts, InvalidWave};
-pub use item::{Item, Locator, Rendered};
+pub use item::{Described, Item, Locator, Rendered};
 pub use limits::Limits;
 pub use loader::{Loader, load};
 pub use problem::Problem;

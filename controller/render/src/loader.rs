@@ -41,15 +41,19 @@ impl Loader {
             Some(document) => document,
             None => self.read(item)?,
         };
-        let found = document
-            .objects
-            .get(locator.index)
-            .and_then(|found| found.as_ref().ok())
-            .cloned();
-        // A document of one object is not asked for again.
-        if document.objects.len() > 1 {
+        let found = if document.objects.len() > 1 {
+            let found = document.objects.get(locator.index);
+            let found = found.and_then(|found| found.as_ref().ok()).cloned();
             self.document = Some(document);
-        }
+            found
+        } else {
+            // It is not asked for again.
+            document
+                .objects
+                .into_iter()
+                .nth(locator.index)
+                .and_then(Result::ok)
+        };
         match found {
             Some(mut manifest) if manifest.id == item.id => {
                 // The same blob may lie at several paths.

@@ -1,6 +1,6 @@
 //! Bodies come back as they were rendered.
 
-use render::{Limits, Loader, RenderError, load};
+use render::{Described, Limits, Loader, RenderError, load};
 
 use crate::{Fixture, config_map};
 
@@ -81,22 +81,22 @@ fn an_item_of_another_commit_is_refused() {
     let item = &one.render("").unwrap().items[0];
     // Its blob is not in the other store.
     assert!(load(&two.snapshot, item, &Limits::default()).is_err());
-    let mut wrong = item.clone();
+    let mut wrong = Described::clone(item);
     wrong.locator.range = 0..1_000_000;
     assert_eq!(
-        load(&one.snapshot, &wrong, &Limits::default()),
+        load(&one.snapshot, &wrong.clone().into(), &Limits::default()),
         Err(RenderError::NoSuchItem)
     );
-    wrong = item.clone();
+    wrong = Described::clone(item);
     wrong.locator.index = 1;
     assert_eq!(
-        load(&one.snapshot, &wrong, &Limits::default()),
+        load(&one.snapshot, &wrong.clone().into(), &Limits::default()),
         Err(RenderError::NoSuchItem)
     );
-    wrong = item.clone();
+    wrong = Described::clone(item);
     wrong.id.name = "z".into();
     assert_eq!(
-        load(&one.snapshot, &wrong, &Limits::default()),
+        load(&one.snapshot, &wrong.clone().into(), &Limits::default()),
         Err(RenderError::NoSuchItem)
     );
 }
