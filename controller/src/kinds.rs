@@ -80,9 +80,10 @@ impl Kinds {
             };
             if chunk.iter().any(changed) {
                 tokio::time::sleep(BURST).await;
-                if self.refresh().await.is_ok() {
-                    self.changes.send_modify(|n| *n += 1);
+                while self.refresh().await.is_err() {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
                 }
+                self.changes.send_modify(|n| *n += 1);
             }
         }
     }

@@ -51,11 +51,23 @@ pub struct SyncSpec {
     pub path: String,
     /// The service account, in the Sync's own namespace, whose rights every request of this Sync has. The controller
     /// never applies with rights of its own.
-    #[cfg_attr(feature = "kube", schemars(length(min = 1, max = 253)))]
+    #[cfg_attr(
+        feature = "kube",
+        schemars(
+            length(min = 1, max = 253),
+            regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+        )
+    )]
     pub service_account_name: String,
     /// The namespace of objects that name none; left out, the Sync's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "kube", schemars(length(min = 1, max = 63)))]
+    #[cfg_attr(
+        feature = "kube",
+        schemars(
+            length(min = 1, max = 63),
+            regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+        )
+    )]
     pub target_namespace: Option<String>,
     /// What happens to objects that left Git.
     #[serde(default)]
@@ -162,6 +174,9 @@ pub struct SyncStatus {
     /// The applied revision as `branch@id`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub revision: String,
+    /// A keyed digest of the files that this status speaks of.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub inputs: String,
     /// The last commit that changed this Sync's inputs and was applied without a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_applied_revision: Option<Revision>,

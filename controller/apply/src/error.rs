@@ -37,8 +37,10 @@ pub enum ErrorKind {
     Precondition,
     /// The server asks for patience (429).
     TooManyRequests,
-    /// No answer: connection refused, cut or timed out, or a server that cannot serve (502 and up).
+    /// No answer in time, or a server, or a part of it, that cannot serve (502 and up).
     Unavailable,
+    /// No connection: the same for every object.
+    Unreachable,
     /// The server answered, and failed on this very request (500): a webhook it asks, or its store.
     Failed,
     /// Anything else.
@@ -80,12 +82,25 @@ impl ApiError {
         }
     }
 
+    /// A connection that could not be made, or broke.
+    #[must_use]
+    pub(crate) fn unreachable(message: impl Into<String>) -> Self {
+        Self {
+            kind: ErrorKind::Unreachable,
+            ..Self::unavailable(message)
+        }
+    }
+
     /// Whether the same request may succeed later without anybody changing anything.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(
             self.kind,
-            ErrorKind::Unavailable | ErrorKind::Failed | ErrorKind::TooManyRequests | ErrorKind::Precondition
+            ErrorKind::Unavailable
+                | ErrorKind::Unreachable
+                | ErrorKind::Failed
+                | ErrorKind::TooManyRequests
+                | ErrorKind::Precondition
         )
     }
 
@@ -111,6 +126,7 @@ impl ApiError {
             ErrorKind::Precondition
             | ErrorKind::TooManyRequests
             | ErrorKind::Unavailable
+            | ErrorKind::Unreachable
             | ErrorKind::Other => "this is tried again by itself",
         }
     }
@@ -120,13 +136,21 @@ impl ApiError {
         let status: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
         let reason = status["reason"].as_str().unwrap_or_default();
         let said = status["message"].as_str().unwrap_or_default();
+        let causes = status["details"]["causes"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let has_conflicts = causes
+            .iter()
+            .any(|cause| cause["reason"] == "FieldManagerConflict");
         let kind = match code {
             400 | 422 => ErrorKind::Invalid,
             413 => ErrorKind::TooLarge,
             403 if said.contains("cannot impersonate resource") => ErrorKind::Impersonation,
             401 | 403 => ErrorKind::Forbidden,
             404 => ErrorKind::NotFound,
-            409 if applying && reason == "Conflict" => ErrorKind::Conflict,
+            // Quotas and storage say Conflict too, of a race and of no field.
+            409 if applying && reason == "Conflict" && has_conflicts => ErrorKind::Conflict,
             409 => ErrorKind::Precondition,
             429 => ErrorKind::TooManyRequests,
             // The API server answers so to an apply whose fields have the wrong types.
@@ -136,10 +160,6 @@ impl ApiError {
             500..=599 => ErrorKind::Unavailable,
             _ => ErrorKind::Other,
         };
-        let causes = status["details"]["causes"]
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or_default();
         let conflicts: Vec<_> = causes
             .iter()
             .filter(|cause| cause["reason"] == "FieldManagerConflict")
@@ -195,7 +215,9 @@ fn own_words(code: u16, kind: ErrorKind, reason: &str, causes: &[Value]) -> Stri
         ErrorKind::Conflict | ErrorKind::Precondition => "the object changed meanwhile",
         ErrorKind::TooLarge => "the object is too large",
         ErrorKind::TooManyRequests => "the API server asks to try again later",
-        ErrorKind::Unavailable | ErrorKind::Failed | ErrorKind::Other => "the API server failed",
+        ErrorKind::Unavailable | ErrorKind::Unreachable | ErrorKind::Failed | ErrorKind::Other => {
+            "the API server failed"
+        }
     };
     let reason: String = reason
         .chars()

@@ -104,12 +104,19 @@ pub fn plan(
         }
     }
     let wanted: HashSet<&Key> = desired.iter().map(|item| &item.key).collect();
+    // One object may be served under two groups: what is wanted under one name is not pruned under another.
+    let kept: HashSet<&str> = desired
+        .iter()
+        .filter_map(|item| records.get(&item.key)?.uid.as_deref())
+        .collect();
     for (key, record) in records.iter().filter(|(key, _)| !wanted.contains(key)) {
-        if policy.enabled && still_ours(record, &seen(key)) {
-            plan.prune.push(key.clone());
-        } else {
+        let same_as_wanted = record.uid.as_deref().is_some_and(|uid| kept.contains(uid));
+        if same_as_wanted || !still_ours(record, &seen(key)) {
             plan.forget.push(key.clone());
+        } else if policy.enabled {
+            plan.prune.push(key.clone());
         }
+        // While pruning is off, what is ours stays recorded: it may be switched on again.
     }
     if desired.is_empty() && !policy.allow_empty && !plan.prune.is_empty() {
         plan.refusal = Some(PruneRefusal::Empty);
@@ -258,6 +265,16 @@ mod tests {
     }
 
     #[test]
+    fn one_object_under_two_names_is_not_pruned() {
+        let records = HashMap::from([
+            (key("new-name"), record(Some("u"), 1)),
+            (key("old-name"), record(Some("u"), 1)),
+        ]);
+        let plan = super::plan(&[desired("new-name", 1)], &records, |_| present("u", 7), POLICY);
+        assert_eq!((plan.prune.len(), plan.forget), (0, vec![key("old-name")]));
+    }
+
+    #[test]
     fn an_empty_path_prunes_nothing_unless_that_is_allowed() {
         let records = HashMap::from([(key("a"), record(Some("u"), 1))]);
         let refused = super::plan(&[], &records, |_| present("u", 7), POLICY);
@@ -284,6 +301,6 @@ mod tests {
                 ..POLICY
             },
         );
-        assert_eq!((off.prune.len(), off.forget.len(), off.refusal), (0, 1, None));
+        assert_eq!((off.prune.len(), off.forget.len(), off.refusal), (0, 0, None));
     }
 }

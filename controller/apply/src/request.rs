@@ -114,7 +114,7 @@ impl Server {
             let body = Limited::new(response.into_body(), ANSWER_LIMIT)
                 .collect()
                 .await
-                .map_err(|_| ApiError::unavailable("the API server's answer broke off"))?;
+                .map_err(|_| ApiError::unreachable("the API server's answer broke off"))?;
             Ok((code, body.to_bytes().to_vec()))
         };
         let (code, body) = tokio::time::timeout(REQUEST_TIMEOUT, exchange)
@@ -161,5 +161,5 @@ fn unreachable_server(error: &kube::Error) -> ApiError {
         _ => "the API server cannot be reached",
     };
     tracing::debug!(%error, "request failed");
-    ApiError::unavailable(what)
+    ApiError::unreachable(what)
 }

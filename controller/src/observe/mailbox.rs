@@ -36,8 +36,8 @@ impl Mailbox {
         self.notify.notify_one();
     }
 
-    /// Waits for a reason to work, at most `at_most`; takes what there is.
-    pub async fn take(&self, at_most: Option<Duration>) -> Pending {
+    /// Waits for a reason to work, at most `at_most`; takes what there is. `None`: nothing came in that time.
+    pub async fn take(&self, at_most: Option<Duration>) -> Option<Pending> {
         let woken = async {
             loop {
                 {
@@ -50,13 +50,8 @@ impl Mailbox {
             }
         };
         match at_most {
-            None => woken.await,
-            Some(at_most) => tokio::time::timeout(at_most, woken)
-                .await
-                .unwrap_or_else(|_| Pending {
-                    whole: true,
-                    ..Pending::default()
-                }),
+            None => Some(woken.await),
+            Some(at_most) => tokio::time::timeout(at_most, woken).await.ok(),
         }
     }
 

@@ -22,8 +22,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// How long a watch that the API server refuses is left alone. Rights change rarely, and asking is not silent.
-const REFUSED_PAUSE: Duration = Duration::from_mins(5);
+/// How long a watch that the API server refuses is left alone, at first and at most. An API server that has just started
+/// refuses for a moment; otherwise rights change rarely, and asking is not silent.
+const REFUSED_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_REFUSED_PAUSE: Duration = Duration::from_mins(5);
 
 /// How an object differs from what our apply left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +57,8 @@ pub enum WatchState {
 
 struct KindWatch {
     objects: Mutex<Objects>,
+    /// The served version that was asked for last: a definition may stop serving one.
+    info: Mutex<Arc<KindInfo>>,
     state: Mutex<State>,
     /// Wakes a watch that was refused.
     again: Notify,
@@ -93,6 +97,7 @@ impl Observer {
             known.unwrap_or_else(|| {
                 let watch = Arc::new(KindWatch {
                     objects: Mutex::default(),
+                    info: Mutex::new(Arc::clone(info)),
                     state: Mutex::new(State {
                         now: WatchState::Starting,
                         waiting: Vec::new(),
@@ -100,17 +105,18 @@ impl Observer {
                     again: Notify::new(),
                 });
                 kinds.insert(Arc::clone(&info.kind), Arc::clone(&watch));
-                let (client, info, task) = (self.client.clone(), Arc::clone(info), Arc::clone(&watch));
+                let (client, task) = (self.client.clone(), Arc::clone(&watch));
                 let shutdown = self.shutdown.clone();
                 tokio::spawn(async move {
                     tokio::select! {
                         () = shutdown.requested() => {}
-                        () = follow_kind(client, info, task) => {}
+                        () = follow_kind(client, task) => {}
                     }
                 });
                 watch
             })
         };
+        *lock(&watch.info) = Arc::clone(info);
         let mut state = lock(&watch.state);
         if state.now == WatchState::Starting && !state.waiting.iter().any(|known| Arc::ptr_eq(known, waiting))
         {
@@ -174,21 +180,28 @@ impl Observer {
     }
 }
 
-async fn follow_kind(client: Client, info: Arc<KindInfo>, watch: Arc<KindWatch>) {
-    let resource = ApiResource {
-        group: info.kind.group.to_string(),
-        version: info.version.to_string(),
-        api_version: info.api_version(),
-        kind: info.kind.kind.to_string(),
-        plural: info.plural.to_string(),
-    };
-    let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client, &resource);
+async fn follow_kind(client: Client, watch: Arc<KindWatch>) {
+    let mut pause = REFUSED_PAUSE;
     loop {
+        let info = Arc::clone(&lock(&watch.info));
+        let resource = ApiResource {
+            group: info.kind.group.to_string(),
+            version: info.version.to_string(),
+            api_version: info.api_version(),
+            kind: info.kind.kind.to_string(),
+            plural: info.plural.to_string(),
+        };
+        let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client.clone(), &resource);
         let config = watcher::Config::default().labels(label::APPLYSET_PART_OF);
-        let mut events = std::pin::pin!(watch::watch(api.clone(), config));
+        let mut events = std::pin::pin!(watch::watch(api, config));
         while let Some(event) = events.next().await {
             match event {
-                Ok(event) => take(&info, &watch, event),
+                Ok(event) => {
+                    if matches!(event, Event::InitDone) {
+                        pause = REFUSED_PAUSE;
+                    }
+                    take(&info, &watch, event);
+                }
                 Err(error) => {
                     let cause = watch::words(&error);
                     if cause.is_forbidden() || cause.is_not_found() {
@@ -200,7 +213,8 @@ async fn follow_kind(client: Client, info: Arc<KindInfo>, watch: Arc<KindWatch>)
                 }
             }
         }
-        let _ = tokio::time::timeout(REFUSED_PAUSE, watch.again.notified()).await;
+        let _ = tokio::time::timeout(pause, watch.again.notified()).await;
+        pause = (pause * 2).min(LONGEST_REFUSED_PAUSE);
     }
 }
 

@@ -111,6 +111,8 @@ impl Objects {
         let listing = self.listing;
         let entry = self.entries.entry(key.clone()).or_default();
         entry.busy = false;
+        // A request that failed changed nothing, and whoever sent it knows: telling it of the drift again would be a loop.
+        let answered = live.is_some();
         if let Some(live) = live {
             entry.listing = listing;
             if entry
@@ -125,17 +127,26 @@ impl Objects {
                 owner: Arc::clone(owner),
             });
         }
-        tell(key, entry);
+        if answered {
+            tell(key, entry);
+        }
         self.tidy(key);
     }
 
-    /// The object is as a checkpoint says, as far as anybody knows: whoever differs from it is drift.
+    /// The object is as a checkpoint says, as far as anybody knows: whoever differs from it is drift. What is known
+    /// better already stays.
     pub(super) fn expect(&mut self, key: &Key, owner: &Arc<Mailbox>, live: LiveMeta) {
         let entry = self.entries.entry(key.clone()).or_default();
-        entry.expected = Some(Expected {
-            live,
-            owner: Arc::clone(owner),
-        });
+        if entry
+            .expected
+            .as_ref()
+            .is_none_or(|known| !Arc::ptr_eq(&known.owner, owner))
+        {
+            entry.expected = Some(Expected {
+                live,
+                owner: Arc::clone(owner),
+            });
+        }
     }
 
     /// The object is not `owner`'s any more. If it is somebody else's, it stays that.

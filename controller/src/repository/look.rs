@@ -73,7 +73,10 @@ impl Look {
 
     fn look(&self, store: &Store) -> (Result<Found, SourceError>, bool) {
         match list_head(&self.remote, &self.reference) {
-            Ok(head) if self.known == Some(head) => return (Ok(Found::Unchanged), false),
+            // A damaged store is built anew although nothing is new.
+            Ok(head) if self.known == Some(head) && !store.is_damaged() => {
+                return (Ok(Found::Unchanged), false);
+            }
             Ok(_) => {}
             Err(error) => return (Err(error), false),
         }

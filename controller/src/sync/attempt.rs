@@ -16,6 +16,7 @@ use kube::ResourceExt;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 /// An attempt that takes longer says so in the status.
@@ -113,6 +114,7 @@ impl Worker {
             sync: self.id.full.clone(),
             mailbox: Arc::clone(&self.mailbox),
             names: self.rooms.names.clone(),
+            silent: AtomicU32::new(0),
         })
     }
 
@@ -136,6 +138,7 @@ impl Worker {
                 Arc::clone(&self.id.namespace),
                 Arc::clone(&self.id.name),
             );
+            let uid = sync.metadata.uid.clone();
             let mut working = next.clone();
             let message = format!("Applying {} objects of {}.", steps.len(), head.revision.short());
             status::conclude(&mut working, generation, Verdict::Working { message });
@@ -143,15 +146,15 @@ impl Worker {
                 // Once it is being written it is waited for: it must not arrive after the verdict.
                 let quick = tokio::time::timeout(SILENT_WORK, stop).await.is_ok();
                 if !quick {
-                    let _ = status::write(&server, &namespace, &name, &working).await;
+                    let _ = status::write(&server, &namespace, &name, uid.as_deref(), &working).await;
                 }
                 !quick
             }
         });
         let ring = self.rooms.context.keys.borrow().clone();
-        let (hand, checkpoint) = (self.hand(sync), &mut self.checkpoint);
+        let (hand, halt, checkpoint) = (self.hand(sync), self.halt(), &mut self.checkpoint);
         attempt.lost = hand
-            .apply(inputs, steps, &head.snapshot, &ring, |sent| {
+            .apply(inputs, steps, &head.snapshot, &ring, halt, |sent| {
                 attempt_done(&mut attempt.done, checkpoint, inputs, sent);
             })
             .await;
@@ -163,15 +166,18 @@ impl Worker {
         let done = std::mem::take(&mut attempt.done);
         attempt.counts = done.counts;
         attempt.failures = done.failures;
-        if let Some(lost) = &attempt.lost {
-            let message = format!(
-                "{lost}; {} of {} objects are not applied yet",
-                steps.len() - done.answered,
-                steps.len()
-            );
-            let said = report(None, None, &message, lost.hint());
+        let missing = steps.len().saturating_sub(done.answered);
+        if missing > 0 || attempt.lost.is_some() {
+            let (why, hint) = match &attempt.lost {
+                Some(lost) => (lost.to_string(), lost.hint()),
+                None => (
+                    "the attempt was cut short".to_owned(),
+                    "this is tried again by itself",
+                ),
+            };
+            let message = format!("{why}; {missing} of {} objects are not applied yet", steps.len());
             attempt.failures.push(Failure {
-                report: said,
+                report: report(None, None, &message, hint),
                 transient: true,
             });
         }
@@ -189,10 +195,23 @@ impl Worker {
         let mut order: Vec<&Key> = plan.prune.iter().collect();
         // The reverse of apply order: what needs others goes before what it needs.
         order.sort_by_key(|key| std::cmp::Reverse(manifest::Phase::of(&key.kind.group, &key.kind.kind)));
+        let halt = self.halt();
         for key in order {
+            if halt() {
+                let said = report(
+                    None,
+                    None,
+                    "pruning was cut short",
+                    "this is tried again by itself",
+                );
+                attempt.failures.push(Failure {
+                    report: said,
+                    transient: true,
+                });
+                break;
+            }
             let Some(info) = catalog.preferred(&key.kind) else {
-                // Its kind is gone, and so is the object.
-                self.checkpoint.remove(key);
+                // Its kind is not served: gone, or its API server is away. The record stays until that is known.
                 continue;
             };
             let uid = self
@@ -203,6 +222,7 @@ impl Worker {
             match hand.prune(info, key, uid.as_deref()).await {
                 Ok(outcome) => {
                     self.checkpoint.remove(key);
+                    self.rooms.observer.release(key, &self.mailbox);
                     if outcome == DeleteOutcome::Deleted {
                         attempt.counts.pruned += 1;
                     }
@@ -249,7 +269,7 @@ pub(super) struct Attempt {
 pub(super) struct Done {
     counts: Counts,
     pub(super) failures: Vec<Failure>,
-    answered: usize,
+    pub(super) answered: usize,
 }
 
 pub(super) fn attempt_done(done: &mut Done, checkpoint: &mut Checkpoint, inputs: &Inputs, sent: Sent) {

@@ -6,22 +6,26 @@ use super::names::Names;
 use super::report::Failure;
 use crate::observe::{Mailbox, Observer};
 use apply::plan::Step;
-use apply::{ApiError, Applied, DeleteOutcome, ErrorKind, Identity, Key, KindInfo, Server, applyset};
+use apply::{ApiError, Applied, DeleteOutcome, ErrorKind, Identity, Key, KindInfo, Server};
 use futures::stream::{self, StreamExt};
 use render::{Limits, Loader};
 use sealing::KeyRing;
 use source::Snapshot;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 /// Requests of one Sync under way at once; the whole controller has a bound of its own.
 const AT_ONCE: usize = 32;
-/// How often a request is sent again because the API server asked for patience.
-const PATIENCE: u32 = 5;
+/// How often, and after how long at most, a request is sent again because the API server asked for patience. A worker does
+/// not wait longer: its next pass does.
+const PATIENCE: u32 = 2;
+const PATIENCE_PAUSE: Duration = Duration::from_secs(2);
+/// So many requests in a row without a usable answer, and the rest is not sent.
+const SILENCE: u32 = 8;
 
 /// As whom, and for whom, objects are applied.
 pub(super) struct Hand {
@@ -34,6 +38,8 @@ pub(super) struct Hand {
     pub(super) sync: String,
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) names: Names,
+    /// Requests in a row that had no usable answer.
+    pub(super) silent: AtomicU32,
 }
 
 /// What became of one step.
@@ -55,13 +61,14 @@ type Made = (Step, Result<Zeroizing<Vec<u8>>, Failure>);
 
 impl Hand {
     /// Applies `steps`, which are in phase order. `done` is told of each answer as it comes. Stops sending when the API
-    /// server cannot be reached; what was not sent has no answer.
+    /// server cannot be reached, or when `halt` says so; what was not sent has no answer.
     pub(super) async fn apply(
         self: &Arc<Self>,
         inputs: &Arc<Inputs>,
         steps: &[Step],
         snapshot: &Snapshot,
         ring: &Arc<KeyRing>,
+        halt: impl Fn() -> bool,
         mut done: impl FnMut(Sent),
     ) -> Option<ApiError> {
         let mut broken_namespaces: HashSet<Arc<str>> = HashSet::new();
@@ -109,8 +116,11 @@ impl Hand {
                     broken_namespaces.insert(Arc::clone(&key.name));
                 }
                 done(Sent { step, result });
+                if halt() {
+                    cut.store(true, Ordering::Relaxed);
+                }
             }
-            if lost.is_some() {
+            if lost.is_some() || halt() {
                 break;
             }
         }
@@ -227,18 +237,24 @@ impl Hand {
                 .apply(&self.identity, &wanted.info, key, &self.manager, force, copy)
                 .await;
             match &result {
-                Err(error) if error.kind == ErrorKind::Conflict && !force && !claimed_by_a_sync(error) => {
+                Err(error)
+                    if error.kind == ErrorKind::Conflict
+                        && !force
+                        && self.names.claim(&error.conflicts).is_none() =>
+                {
                     force = true;
                 }
                 Err(error) if error.kind == ErrorKind::TooManyRequests && tries < PATIENCE && !force => {
                     tries += 1;
-                    tokio::time::sleep(error.retry_after.unwrap_or(Duration::from_secs(1))).await;
+                    let asked = error.retry_after.unwrap_or(PATIENCE_PAUSE);
+                    tokio::time::sleep(asked.min(PATIENCE_PAUSE)).await;
                 }
                 _ => break result,
             }
         };
         match result {
             Ok(applied) => {
+                self.silent.store(0, Ordering::Relaxed);
                 self.observer
                     .finish(key, &self.mailbox, Some(applied.live.clone()));
                 let effect = match (applied.created, before) {
@@ -252,8 +268,10 @@ impl Hand {
             }
             Err(error) => {
                 self.observer.finish(key, &self.mailbox, None);
-                // Either is the same for every object, and is said once.
-                if matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Impersonation) {
+                // These are the same for every object, and are said once.
+                let silent = error.kind == ErrorKind::Unavailable
+                    && self.silent.fetch_add(1, Ordering::Relaxed) + 1 >= SILENCE;
+                if silent || matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Impersonation) {
                     return Err(Answer::Lost(error));
                 }
                 let origin = Some(&wanted.item.origin);
@@ -279,20 +297,14 @@ impl Hand {
         key: &Key,
         uid: Option<&str>,
     ) -> Result<DeleteOutcome, ApiError> {
-        // What the watch saw says nothing of whose it is; only an answer to our own apply does.
-        let mut live = uid.and_then(|_| self.observer.live(key));
-        // Whatever happens now to this object is our own doing.
-        self.observer.release(key, &self.mailbox);
         for _ in 0..3 {
-            let known = match live.take() {
-                Some(live) => live,
-                None => match self.server.look(&self.identity, info, key, &self.manager).await? {
-                    Some(live) => live,
-                    None => return Ok(DeleteOutcome::Gone),
-                },
+            // What the watch saw says nothing of whose it is: look, with our own manager's eyes.
+            let Some(known) = self.server.look(&self.identity, info, key, &self.manager).await? else {
+                return Ok(DeleteOutcome::Gone);
             };
-            // An apply that was never answered made the object if our manager owns fields of it; otherwise it is another's.
-            let ours = uid.map_or(known.owned.is_some(), |uid| uid == &*known.uid);
+            // Ours is what our apply made and what our manager still owns fields of. An apply that was never answered
+            // has no uid to compare.
+            let ours = known.owned.is_some() && uid.is_none_or(|uid| uid == &*known.uid);
             if !ours {
                 return Ok(DeleteOutcome::NotOurs);
             }
@@ -317,11 +329,4 @@ enum Answer {
     Refused(Failure),
     /// The API server cannot be reached.
     Lost(ApiError),
-}
-
-fn claimed_by_a_sync(error: &ApiError) -> bool {
-    error
-        .conflicts
-        .iter()
-        .any(|conflict| conflict.manager.starts_with(applyset::MANAGER_PREFIX))
 }

@@ -42,8 +42,6 @@ pub(super) struct Inputs {
     pub(super) warnings: Vec<ObjectReport>,
     /// Whether a kind is missing that a definition of this very Sync brings.
     pub(super) awaits_definitions: bool,
-    /// Everything else that has to be known to be wanted still, although it is not applied.
-    pub(super) held: Vec<Key>,
     by_key: HashMap<Key, usize>,
 }
 
@@ -103,7 +101,6 @@ pub(super) fn resolve(rendered: &Rendered, catalog: &Catalog, frame: &Frame<'_>)
             inputs
                 .failures
                 .push(Failure::of(&key, None, &message, "keep one of them", false));
-            inputs.held.push(key);
         } else if let Some(wanted) = of_key.pop() {
             single.push((key, wanted));
         }
@@ -111,7 +108,6 @@ pub(super) fn resolve(rendered: &Rendered, catalog: &Catalog, frame: &Frame<'_>)
     single.sort_by(|a, b| (a.1.phase, &a.0).cmp(&(b.1.phase, &b.0)));
     for (key, wanted) in single {
         if wanted.form == Form::PlainSecret && !admit_plaintext(&key, &wanted, frame, &mut inputs) {
-            inputs.held.push(key);
             continue;
         }
         let digest = digest(&key, &wanted, frame);
@@ -181,7 +177,8 @@ impl Missing {
         said.object = item.id.to_string();
         Failure {
             report: said,
-            transient: defined_here,
+            // A definition, or an API server of the kind's own, may come at any time.
+            transient: true,
         }
     }
 }

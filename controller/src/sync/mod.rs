@@ -31,9 +31,9 @@ use kube::{Api, ResourceExt};
 use names::Names;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use store::Found;
-use tokio::sync::{Semaphore, watch as channel};
+use tokio::sync::{Mutex, Semaphore, watch as channel};
 use tokio::task::JoinSet;
 use worker::{SyncId, Worker};
 
@@ -61,7 +61,12 @@ struct Handle {
     mailbox: Arc<Mailbox>,
     /// Dropped to end the worker for good: its Sync is gone.
     _alive: channel::Sender<()>,
+    /// The Sync's field manager.
+    manager: String,
 }
+
+/// How long a worker that panicked rests: what made it panic may do so again.
+const RESTART_PAUSE: Duration = Duration::from_secs(5);
 
 type Name = (String, String);
 
@@ -84,7 +89,9 @@ pub async fn run(context: Context) {
         rooms: rooms.clone(),
         found,
         handles: HashMap::new(),
+        turns: HashMap::new(),
         tasks: JoinSet::new(),
+        fallen_at: None,
     };
     workers.follow(&listed).await;
     let left = async { while workers.tasks.join_next().await.is_some() {} };
@@ -116,7 +123,11 @@ struct Workers {
     rooms: Rooms,
     found: Found,
     handles: HashMap<Name, Handle>,
+    /// Held by the worker of a name while it works: a Sync that was deleted and made again waits for its forerunner.
+    turns: HashMap<Name, Arc<Mutex<()>>>,
     tasks: JoinSet<()>,
+    /// When a worker panicked that has not been started again.
+    fallen_at: Option<Instant>,
 }
 
 impl Workers {
@@ -138,13 +149,16 @@ impl Workers {
                         self.take(sync);
                     }
                     Some(Ok(Event::InitDone)) => {
-                        self.handles.retain(|name, _| listed.contains(name));
+                        let gone: Vec<_> = self.handles.keys().filter(|name| !listed.contains(*name)).cloned().collect();
+                        for name in gone {
+                            self.drop_worker(&name);
+                        }
+                        self.rooms.names.complete();
+                        self.sweep(&listed).await;
                         listed_once.open();
                     }
                     Some(Ok(Event::Apply(sync))) => self.take(sync),
-                    Some(Ok(Event::Delete(sync))) => {
-                        self.handles.remove(&name(&sync));
-                    }
+                    Some(Ok(Event::Delete(sync))) => self.drop_worker(&name(&sync)),
                     Some(Err(_)) => {} // said and waited for by the watch itself
                     None => return,
                 },
@@ -165,12 +179,66 @@ impl Workers {
                     self.wake(|_, _| true);
                 }
                 Some(ended) = self.tasks.join_next() => if let Err(error) = ended && error.is_panic() {
-                    // The panic hook has said where. Its Sync is taken up again when anything changes about it.
-                    tracing::error!("a Sync's worker ended abnormally");
-                    self.handles.retain(|_, handle| !handle.spec.is_closed());
+                    // The panic hook has said where.
+                    tracing::error!("a Sync's worker ended abnormally; it is started again");
+                    self.fallen_at.get_or_insert_with(|| Instant::now() + RESTART_PAUSE);
                 },
+                () = until(self.fallen_at) => {
+                    self.fallen_at = None;
+                    self.start_fallen().await;
+                }
             }
         }
+    }
+
+    /// Starts the workers again that panicked, with what is written down of their objects.
+    async fn start_fallen(&mut self) {
+        let Some(found) = checkpoints(&self.rooms).await else {
+            return;
+        };
+        let fallen: Vec<_> = self
+            .handles
+            .iter()
+            .filter(|(_, handle)| handle.spec.is_closed())
+            .map(|(name, _)| name.clone())
+            .collect();
+        let before = std::mem::replace(&mut self.found, found);
+        for name in fallen {
+            if let Some(handle) = self.handles.remove(&name) {
+                let sync = handle.spec.borrow().clone();
+                self.start(name, sync);
+            }
+        }
+        self.found = before;
+    }
+
+    /// Removes checkpoints that no Sync will take. Those of a Sync that is there but cannot be read are kept.
+    async fn sweep(&self, listed: &HashSet<Name>) {
+        let held: HashSet<String> = self
+            .handles
+            .iter()
+            .map(|(name, handle)| {
+                let uid = handle.spec.borrow().metadata.uid.clone().unwrap_or_default();
+                store::owner(&format!("{}/{}", name.0, name.1), &uid)
+            })
+            .collect();
+        let unreadable: HashSet<String> = listed
+            .iter()
+            .filter(|name| !self.handles.contains_key(*name))
+            .map(|name| format!("{}/{}", name.0, name.1))
+            .collect();
+        let keep = |owner: &str, sync: &str| held.contains(owner) || unreadable.contains(sync);
+        self.found
+            .sweep(&self.rooms.server, &self.rooms.context.namespace, keep)
+            .await;
+    }
+
+    fn drop_worker(&mut self, name: &Name) {
+        if let Some(handle) = self.handles.remove(name) {
+            self.rooms.names.bury(&handle.manager);
+        }
+        // A turn that nobody holds or waits for is not needed any more.
+        self.turns.retain(|_, turn| Arc::strong_count(turn) > 1);
     }
 
     fn wake(&self, whom: impl Fn(&Name, &Sync) -> bool) {
@@ -203,28 +271,37 @@ impl Workers {
             }
             return;
         }
+        self.handles.remove(&name);
+        self.start(name, sync);
+    }
+
+    fn start(&mut self, name: Name, sync: Arc<Sync>) {
         let (spec, spec_receiver) = channel::channel(sync);
         let (alive, alive_receiver) = channel::channel(());
         let mailbox = Arc::new(Mailbox::default());
         mailbox.wake();
         let id = SyncId::new(&name.0, &name.1);
-        self.rooms.names.learn(&id.manager, &id.full);
-        let worker = Worker::new(
-            self.rooms.clone(),
-            id,
-            Arc::clone(&mailbox),
-            spec_receiver,
-            &self.found,
-        );
-        self.tasks.spawn(worker.run(alive_receiver));
-        self.handles.insert(
-            name,
-            Handle {
-                spec,
-                mailbox,
-                _alive: alive,
-            },
-        );
+        let manager = id.manager.clone();
+        self.rooms.names.learn(&manager, &id.full);
+        let (rooms, letters) = (self.rooms.clone(), Arc::clone(&mailbox));
+        let worker = Worker::new(rooms, id, letters, spec_receiver, alive_receiver, &self.found);
+        let turn = Arc::clone(self.turns.entry(name.clone()).or_default());
+        self.tasks.spawn(worker.run(turn));
+        let handle = Handle {
+            spec,
+            mailbox,
+            _alive: alive,
+            manager,
+        };
+        self.handles.insert(name, handle);
+    }
+}
+
+/// Waits until a time; for ever where there is none.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -6,10 +6,12 @@ use super::worker::{End, Settled, Worker};
 use crate::observe::WatchState;
 use crate::repository::{Head, SourceState};
 use apply::LiveMeta;
+use apply::checkpoint::InputDigest;
 use apply::plan::{self, PrunePolicy};
 use crds::{Sync, SyncStatus, annotation};
 use kube::ResourceExt;
 use render::{Limits, RenderError, Rendered};
+use source::PathError;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -81,10 +83,20 @@ impl Worker {
             tokio::task::spawn_blocking(move || snapshot.tree_id(&path)).await
         };
         let tree = match tree {
-            Ok(Ok(tree)) => tree,
+            Ok(Ok(tree)) => {
+                self.unreadable = false;
+                tree
+            }
             Ok(Err(error)) => {
                 self.settled = None;
                 next.last_attempted_revision = Some(head.revision.clone());
+                if error == PathError::Unreadable && !std::mem::replace(&mut self.unreadable, true) {
+                    // The store is damaged, and a look builds a fresh one. If that fails, the next poll tries again.
+                    self.rooms
+                        .context
+                        .heads
+                        .look(&(self.id.namespace.to_string(), repository));
+                }
                 let error = RenderError::from(error);
                 let message = format!(
                     "Path {} of {}: {error}; {}.",
@@ -199,13 +211,14 @@ impl Worker {
             && plan.prune.is_empty()
             && inputs.failures.is_empty()
             && plan.refusal.is_none();
-        let fresh_start = self.settled.is_none();
-        if idle && fresh_start && self.is_ready(generation) {
-            // After a restart: nothing differs, so nothing is said.
+        let digest = self.inputs_digest(&rendered);
+        if idle && self.status.inputs == digest && self.is_ready(generation) {
+            // A restart, or a commit that changed none of the inputs: nothing differs, so nothing is said.
             self.settled = Some(now);
             self.forget(&plan);
             return self.say(next).await.unwrap_or(End::Done);
         }
+        next.inputs = digest;
         next.last_attempted_revision = Some(head.revision.clone());
         if !idle && let Err(error) = self.prepare(sync, &inputs, &plan, &kinds).await {
             let message = format!("What is about to be applied could not be written down: {error}.");
@@ -233,6 +246,19 @@ impl Worker {
         self.save_soon();
         self.conclude(generation, &head, now, &inputs, &plan, attempt, next)
             .await
+    }
+
+    /// A keyed digest of the files that were rendered: what a status says it speaks of.
+    fn inputs_digest(&self, rendered: &Rendered) -> String {
+        use std::fmt::Write;
+        let digest = InputDigest::keyed(
+            self.rooms.context.digest_key.expose(),
+            &[b"files", &rendered.digest],
+        );
+        digest.0.iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
     }
 
     /// A request is about the remote's newest commit: whether the look at the remote that it asks for is still to come.
@@ -277,17 +303,18 @@ impl Worker {
         tree: source::TreeId,
     ) -> Result<Arc<Rendered>, (String, &'static str)> {
         if let Some((known, rendered)) = &self.rendered
-            && *known == tree
+            && known.0 == tree
+            && known.1 == path
         {
             return Ok(Arc::clone(rendered));
         }
-        let (snapshot, path) = (head.snapshot.clone(), path.to_owned());
+        let (snapshot, path, place) = (head.snapshot.clone(), path.to_owned(), path.to_owned());
         let rendered =
             tokio::task::spawn_blocking(move || render::directory(&snapshot, &path, &Limits::default()));
         match rendered.await {
             Ok(Ok(rendered)) => {
                 let rendered = Arc::new(rendered);
-                self.rendered = Some((tree, Arc::clone(&rendered)));
+                self.rendered = Some(((tree, place), Arc::clone(&rendered)));
                 Ok(rendered)
             }
             Ok(Err(error)) => Err((error.to_string(), error.hint())),
@@ -313,11 +340,9 @@ impl Worker {
         true
     }
 
-    /// Tells the watches what the checkpoint knows, once.
+    /// Tells the watches what the checkpoint knows, as far as they do not know it better: after a restart, for a kind whose
+    /// watch is new, for an object whose delete failed.
     pub(super) fn expect_recorded(&mut self) {
-        if std::mem::replace(&mut self.expected, true) {
-            return;
-        }
         for (key, record) in self.checkpoint.records() {
             if let (Some(uid), Some(owned)) = (&record.uid, record.owned) {
                 let live = LiveMeta {

@@ -1,7 +1,7 @@
 //! Drift: what the cluster changed is put back at once, unless somebody keeps changing it.
 
 use super::attempt::{Done, attempt_done};
-use super::worker::Worker;
+use super::worker::{End, Worker};
 use crate::events::Severity;
 use crate::observe::Drift;
 use apply::Key;
@@ -18,7 +18,8 @@ impl Worker {
     /// Puts back what the cluster changed.
     pub(super) async fn repair(&mut self, drifted: HashMap<Key, Drift>) {
         let sync = self.spec.borrow().clone();
-        let Some(head) = self.head.clone().filter(|_| !sync.spec.suspend) else {
+        let idle = sync.spec.suspend || sync.metadata.deletion_timestamp.is_some();
+        let Some(head) = self.head.clone().filter(|_| !idle) else {
             return;
         };
         let inputs = Arc::clone(&self.inputs);
@@ -50,11 +51,11 @@ impl Worker {
         }
         steps.sort_by_key(|step| step.desired);
         let ring = self.rooms.context.keys.borrow().clone();
-        let (hand, checkpoint) = (self.hand(&sync), &mut self.checkpoint);
+        let (hand, halt, checkpoint) = (self.hand(&sync), self.halt(), &mut self.checkpoint);
         let mut done = Done::default();
         let mut repaired = Vec::new();
         let lost = hand
-            .apply(&inputs, &steps, &head.snapshot, &ring, |sent| {
+            .apply(&inputs, &steps, &head.snapshot, &ring, halt, |sent| {
                 if sent.result.is_ok() {
                     repaired.push(sent.step.desired);
                 }
@@ -89,27 +90,35 @@ impl Worker {
         let namespace_restored = repaired
             .iter()
             .any(|at| inputs.wanted[*at].phase == manifest::Phase::Namespaces);
-        if lost.is_some() || !done.failures.is_empty() || namespace_restored {
-            // A whole pass says what is wrong and tries again, or fills the new namespace.
+        for desired in &repaired {
+            self.repaired(&inputs.desired[*desired].key);
+        }
+        if namespace_restored {
+            // A whole pass fills it.
             self.settled = None;
             self.mailbox.wake();
+        } else if lost.is_some() || done.answered < steps.len() || !done.failures.is_empty() {
+            // A whole pass says what is wrong and tries again: soon, then ever more slowly.
+            self.settled = None;
+            let due = self.retry_at;
+            self.plan_retry(&End::Retry { transient: true });
+            self.retry_at = [due, self.retry_at].into_iter().flatten().min();
         }
     }
 
-    /// Somebody may change an object as often as we put it back. Then we slow down, and say so once.
-    pub(super) fn fight(&mut self, key: &Key) -> Option<Duration> {
+    /// Somebody may change an object as often as we put it back. Then we slow down: how long this one has to wait.
+    fn fight(&self, key: &Key) -> Option<Duration> {
+        let (count, last) = self.repairs.get(key)?;
+        let pause = Duration::from_secs(1) * (1 << count.checked_sub(FIGHT)?.min(4));
+        pause.checked_sub(last.elapsed())
+    }
+
+    /// Counts a repair, and says once that there is a fight.
+    fn repaired(&mut self, key: &Key) {
         let now = Instant::now();
         self.repairs
-            .retain(|_, (_, last)| now.duration_since(*last) < FIGHT_WINDOW * 4);
+            .retain(|_, (_, last)| now.duration_since(*last) < FIGHT_WINDOW);
         let (count, last) = self.repairs.entry(key.clone()).or_insert((0, now));
-        if now.duration_since(*last) > FIGHT_WINDOW {
-            *count = 0;
-        }
-        let since = now.duration_since(*last);
-        let pause = Duration::from_secs(1) * (1 << count.saturating_sub(FIGHT).min(5));
-        if *count >= FIGHT && since < pause {
-            return Some(pause.saturating_sub(since));
-        }
         *count += 1;
         *last = now;
         if *count == FIGHT {
@@ -117,10 +126,9 @@ impl Worker {
                 format!("{key} is changed again each time it is restored; it is restored more slowly now.");
             self.event(Severity::Warning, "Fight", &sentence);
         }
-        None
     }
 
-    pub(super) fn later(&self, key: Key, drift: Drift, pause: Duration) {
+    fn later(&self, key: Key, drift: Drift, pause: Duration) {
         let mailbox = Arc::clone(&self.mailbox);
         tokio::spawn(async move {
             tokio::time::sleep(pause).await;

@@ -8,8 +8,10 @@ use super::worker::{End, Settled, Worker};
 use crate::events::Severity;
 use crate::metrics::{ApplyOutcome, Outcome, count};
 use crate::repository::Head;
+use apply::ApiError;
 use apply::plan::{Plan, PruneRefusal};
-use crds::{Counts, SyncStatus};
+use crds::condition::{READY, RECONCILING};
+use crds::{ConditionStatus, Counts, SyncStatus};
 use k8s_openapi::api::core::v1::ObjectReference;
 
 impl Worker {
@@ -28,6 +30,7 @@ impl Worker {
         let counts = self.total(&head.revision.commit, attempt.counts, objects);
         self.measure(&attempt);
         let mut failures = attempt.failures;
+        let attempted_all = failures.len() == inputs.failures.len();
         if plan.refusal == Some(PruneRefusal::Empty) {
             let message = "the path holds no object, so everything would be deleted; nothing is";
             let hint = "set spec.prune.allowEmpty if that is what you want, or restore the path";
@@ -60,13 +63,17 @@ impl Worker {
             (None, true) => "WaitingForDefinitions",
             (None, false) => "ApplyFailed",
         };
-        let message = format!("{short}: {}", status::summary(&failures, inputs.desired.len()));
+        let message = format!("{short}: {}", status::summary(&failures, inputs.found));
         if !waits_only {
             self.event(Severity::Warning, reason, &message);
         }
         status::conclude(&mut next, generation, Verdict::Failed { reason, message });
-        let end = End::Retry {
-            transient: failures.iter().any(|failure| failure.transient),
+        let transient = failures.iter().any(|failure| failure.transient);
+        // What only a commit or the spec can mend wakes this worker when it comes.
+        let end = if attempted_all && !transient {
+            End::Wait
+        } else {
+            End::Retry { transient }
         };
         match self.say(next).await {
             Some(unsaid) => unsaid,
@@ -124,8 +131,11 @@ impl Worker {
     }
 
     pub(super) fn is_ready(&self, generation: i64) -> bool {
-        let ready = crate::condition::get(&self.status.conditions, crds::condition::READY);
-        ready.is_some_and(|ready| ready.status == crds::ConditionStatus::True)
+        let is = |type_, status| {
+            crate::condition::get(&self.status.conditions, type_).is_some_and(|found| found.status == status)
+        };
+        is(READY, ConditionStatus::True)
+            && is(RECONCILING, ConditionStatus::False)
             && self.status.observed_generation == generation
     }
 
@@ -140,6 +150,9 @@ impl Worker {
         // Whatever was settled before, the status says otherwise now: the same inputs have to be looked at again.
         self.settled = None;
         self.event(Severity::Warning, reason, &message);
+        // Those of an earlier attempt: this one did not come as far as objects.
+        next.failures.clear();
+        next.counts.failed = 0;
         status::conclude(&mut next, generation, Verdict::Failed { reason, message });
         self.say(next).await.unwrap_or(end)
     }
@@ -149,7 +162,7 @@ impl Worker {
         if next == self.status {
             return None;
         }
-        match status::write(&self.rooms.server, &self.id.namespace, &self.id.name, &next).await {
+        match self.write(&next).await {
             Ok(()) => {
                 self.status = next;
                 None
@@ -160,6 +173,12 @@ impl Worker {
                 Some(End::Retry { transient: true })
             }
         }
+    }
+
+    async fn write(&self, next: &SyncStatus) -> Result<(), ApiError> {
+        let uid = self.spec.borrow().metadata.uid.clone();
+        let (namespace, name) = (&self.id.namespace, &self.id.name);
+        status::write(&self.rooms.server, namespace, name, uid.as_deref(), next).await
     }
 
     pub(super) fn event(&self, severity: Severity, reason: &str, message: &str) {

@@ -127,17 +127,18 @@ pub(super) fn summary(failures: &[Failure], objects: usize) -> String {
     )
 }
 
-/// Writes the status of the Sync `namespace/name`.
+/// Writes the status of the Sync `namespace/name`, if it is still the one with this uid.
 pub(super) async fn write(
     server: &Server,
     namespace: &str,
     name: &str,
+    uid: Option<&str>,
     status: &SyncStatus,
 ) -> Result<(), ApiError> {
     let path = format!("{}/status", path(namespace, name));
     let body = json!({
         "apiVersion": "signet.dev/v1alpha1", "kind": "Sync",
-        "metadata": {"namespace": namespace, "name": name},
+        "metadata": {"namespace": namespace, "name": name, "uid": uid},
         "status": status,
     });
     server

@@ -1,5 +1,6 @@
 //! Checkpoints as Secrets in the controller's namespace: loaded once, written shard by shard when their records change.
 
+use crate::keys::DigestKey;
 use apply::checkpoint::{self, Record};
 use apply::{ApiError, ErrorKind, Key, Server};
 use base64::Engine;
@@ -12,10 +13,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 const TYPE: &str = "signet.dev/checkpoint";
-const PAGE: usize = 50;
+/// The annotation that names the Sync.
+const SYNC: &str = "signet.dev/sync";
+/// Shards in one answer: each may have 800 kB, and an answer of more than 16 MiB is not read.
+const PAGE: usize = 10;
 
 /// A stored shard.
 struct Stored {
+    /// `namespace/name` of its Sync, for the sweep; the MAC covers what counts.
+    sync: String,
     resource_version: String,
     bytes: Vec<u8>,
 }
@@ -34,8 +40,10 @@ impl Found {
                 "/api/v1/namespaces/{namespace}/secrets?labelSelector={}&limit={PAGE}{more}",
                 label::CHECKPOINT.replace('/', "%2F")
             );
-            let list: Value =
-                serde_json::from_slice(&server.own(Method::GET, &path, None).await?).unwrap_or_default();
+            let answer = server.own(Method::GET, &path, None).await?;
+            // Taken for "there are none", an unreadable answer would cost what is owned.
+            let list: Value = serde_json::from_slice(&answer)
+                .map_err(|_| ApiError::unavailable("the API server's list of checkpoints cannot be read"))?;
             for item in list["items"].as_array().into_iter().flatten() {
                 if let Some((owner, name, stored)) = read(item) {
                     all.entry(owner).or_default().insert(name, stored);
@@ -47,6 +55,31 @@ impl Found {
             {
                 Some(token) => more = format!("&continue={token}"),
                 None => return Ok(Self(Arc::new(Mutex::new(all)))),
+            }
+        }
+    }
+
+    /// Removes what nobody took: checkpoints of Syncs that are gone. `exists` says which Syncs (`namespace/name`) have a
+    /// worker, or may have one again.
+    pub(super) async fn sweep(&self, server: &Server, namespace: &str, keep: impl Fn(&str, &str) -> bool) {
+        let gone: Vec<(String, String)> = {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut gone = Vec::new();
+            all.retain(|owner, shards| {
+                let kept = shards.values().any(|stored| keep(owner, &stored.sync));
+                if !kept {
+                    let versions = shards
+                        .drain()
+                        .map(|(name, stored)| (name, stored.resource_version));
+                    gone.extend(versions);
+                }
+                kept
+            });
+            gone
+        };
+        for (name, version) in gone {
+            if let Err(error) = remove(server, namespace, &name, &version).await {
+                tracing::warn!(checkpoint = name, %error, "the checkpoint of a Sync that is gone could not be removed");
             }
         }
     }
@@ -64,6 +97,7 @@ fn read(item: &Value) -> Option<(String, String, Stored)> {
     let metadata = &item["metadata"];
     let owner = metadata["labels"][label::CHECKPOINT].as_str()?;
     let stored = Stored {
+        sync: metadata["annotations"][SYNC].as_str().unwrap_or_default().into(),
         resource_version: metadata["resourceVersion"].as_str()?.into(),
         bytes: BASE64_STANDARD.decode(item["data"]["records"].as_str()?).ok()?,
     };
@@ -74,7 +108,7 @@ fn read(item: &Value) -> Option<(String, String, Stored)> {
 pub(super) struct Checkpoint {
     server: Server,
     namespace: Arc<str>,
-    mac_key: [u8; 32],
+    key: DigestKey,
     /// `namespace/name` of the Sync.
     sync: String,
     owner: String,
@@ -90,15 +124,16 @@ impl Checkpoint {
     pub(super) fn open(
         server: Server,
         namespace: Arc<str>,
-        mac_key: [u8; 32],
+        key: DigestKey,
         sync: &str,
+        uid: &str,
         found: &Found,
     ) -> Self {
-        let owner = owner(sync);
+        let owner = owner(sync, uid);
         let mut checkpoint = Self {
             server,
             namespace,
-            mac_key,
+            key,
             sync: sync.into(),
             records: HashMap::new(),
             count: 1,
@@ -118,7 +153,7 @@ impl Checkpoint {
         for (name, stored) in shards {
             checkpoint.stored.insert(name.clone(), stored.resource_version);
             let Some(records) =
-                checkpoint::decode(&checkpoint.mac_key, &checkpoint.place(&name), &stored.bytes)
+                checkpoint::decode(checkpoint.key.expose(), &checkpoint.place(&name), &stored.bytes)
             else {
                 tracing::warn!(
                     sync,
@@ -196,13 +231,13 @@ impl Checkpoint {
             .records
             .iter()
             .filter(|(key, _)| checkpoint::shard_of(key, self.count) == shard);
-        let bytes = checkpoint::encode(&self.mac_key, &self.place(&name), records);
+        let bytes = checkpoint::encode(self.key.expose(), &self.place(&name), records);
         let mut secret = json!({
             "apiVersion": "v1", "kind": "Secret", "type": TYPE,
             "metadata": {
                 "name": name, "namespace": *self.namespace,
                 "labels": {label::CHECKPOINT: self.owner},
-                "annotations": {"signet.dev/sync": self.sync},
+                "annotations": {SYNC: self.sync},
             },
             "data": {"records": BASE64_STANDARD.encode(bytes)},
         });
@@ -251,14 +286,10 @@ impl Checkpoint {
     }
 
     async fn delete(&mut self, name: &str) -> Result<(), ApiError> {
-        let path = format!("/api/v1/namespaces/{}/secrets/{name}", self.namespace);
-        match self.server.own(Method::DELETE, &path, None).await {
-            Err(error) if error.kind != ErrorKind::NotFound => Err(error),
-            _ => {
-                self.stored.remove(name);
-                Ok(())
-            }
-        }
+        let version = self.stored.get(name).cloned().unwrap_or_default();
+        remove(&self.server, &self.namespace, name, &version).await?;
+        self.stored.remove(name);
+        Ok(())
     }
 
     fn place(&self, name: &str) -> String {
@@ -266,11 +297,24 @@ impl Checkpoint {
     }
 }
 
-/// A Sync's name as part of its checkpoints' names and as a label's value.
-fn owner(sync: &str) -> String {
+/// Removes one shard, if it is still as we know it.
+async fn remove(server: &Server, namespace: &str, name: &str, version: &str) -> Result<(), ApiError> {
+    let path = format!("/api/v1/namespaces/{namespace}/secrets/{name}");
+    let options = json!({
+        "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"resourceVersion": version},
+    });
+    match server.own(Method::DELETE, &path, Some(&options)).await {
+        Err(error) if error.kind != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// A Sync as part of its checkpoints' names and as a label's value. The uid is in it: a Sync that was deleted and made
+/// again owns nothing of what the first one did.
+pub(super) fn owner(sync: &str, uid: &str) -> String {
     use std::fmt::Write;
     let mut hex = String::new();
-    for byte in &Sha256::digest(sync)[..10] {
+    for byte in &Sha256::digest(format!("{sync} {uid}"))[..10] {
         let _ = write!(hex, "{byte:02x}");
     }
     hex

@@ -6,13 +6,12 @@ use super::store::{Checkpoint, Found};
 use crate::observe::{Mailbox, Pending};
 use crate::repository::Head;
 use apply::{Key, applyset};
-use crds::{Counts, Sync, SyncStatus, annotation};
-use kube::ResourceExt;
+use crds::{Counts, Sync, SyncStatus};
 use render::Rendered;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::watch as channel;
+use tokio::sync::{Mutex, watch as channel};
 
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_TRANSIENT_RETRY: Duration = Duration::from_secs(30);
@@ -71,8 +70,10 @@ pub(super) struct Worker {
     pub(super) id: SyncId,
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) spec: channel::Receiver<Arc<Sync>>,
+    /// Closed when the Sync is gone.
+    alive: channel::Receiver<()>,
     pub(super) checkpoint: Checkpoint,
-    pub(super) rendered: Option<(source::TreeId, Arc<Rendered>)>,
+    pub(super) rendered: Option<((source::TreeId, String), Arc<Rendered>)>,
     pub(super) inputs: Arc<Inputs>,
     pub(super) head: Option<Head>,
     /// The status as it was last read or written.
@@ -89,7 +90,8 @@ pub(super) struct Worker {
     saves: (Instant, u32),
     pub(super) retry_at: Option<Instant>,
     pub(super) repairs: HashMap<Key, (u32, Instant)>,
-    pub(super) expected: bool,
+    /// The store could not be read, and a look at the remote was asked for.
+    pub(super) unreadable: bool,
 }
 
 impl Worker {
@@ -98,14 +100,15 @@ impl Worker {
         id: SyncId,
         mailbox: Arc<Mailbox>,
         spec: channel::Receiver<Arc<Sync>>,
+        alive: channel::Receiver<()>,
         found: &Found,
     ) -> Self {
-        let key = *rooms.context.digest_key.expose();
         let checkpoint = Checkpoint::open(
             rooms.server.clone(),
             rooms.context.namespace.as_str().into(),
-            key,
+            rooms.context.digest_key.clone(),
             &id.full,
+            spec.borrow().metadata.uid.as_deref().unwrap_or_default(),
             found,
         );
         let status = spec.borrow().status.clone().unwrap_or_default();
@@ -114,6 +117,7 @@ impl Worker {
             id,
             mailbox,
             spec,
+            alive,
             checkpoint,
             rendered: None,
             inputs: Arc::default(),
@@ -128,13 +132,19 @@ impl Worker {
             saves: (Instant::now(), 0),
             retry_at: None,
             repairs: HashMap::new(),
-            expected: false,
+            unreadable: false,
         }
     }
 
-    /// Works until shutdown, or until `alive` is dropped because the Sync is gone.
-    pub(super) async fn run(mut self, mut alive: channel::Receiver<()>) {
+    /// Works until shutdown, or until the Sync is gone. `turn` is held by the worker of an earlier Sync of this name until
+    /// that has ended.
+    pub(super) async fn run(mut self, turn: Arc<Mutex<()>>) {
         let shutdown = self.rooms.context.shutdown.clone();
+        let _turn = tokio::select! {
+            () = shutdown.requested() => return,
+            turn = turn.lock_owned() => turn,
+        };
+        let mut alive = self.alive.clone();
         loop {
             let next = [self.save_at, self.retry_at].into_iter().flatten().min();
             let patience = next.map(|at| at.saturating_duration_since(Instant::now()));
@@ -144,11 +154,14 @@ impl Worker {
                 _ = alive.changed() => return self.retire().await,
                 pending = mailbox.take(patience) => pending,
             };
-            let Ok(_place) = Arc::clone(&self.rooms.places).acquire_owned().await else {
-                break;
+            let places = Arc::clone(&self.rooms.places);
+            let _place = tokio::select! {
+                () = shutdown.requested() => break,
+                _ = alive.changed() => return self.retire().await,
+                place = places.acquire_owned() => place,
             };
-            // A pass is not cut off in the middle by a shutdown: what it sends, it records.
-            self.work(pending).await;
+            // A pass is not cut off in the middle of a request by a shutdown: what it sends, it records.
+            self.work(pending.unwrap_or_default()).await;
         }
         if let Err(error) = self.checkpoint.save().await {
             tracing::warn!(sync = self.id.full, %error, "what this Sync owns could not be written down");
@@ -160,9 +173,8 @@ impl Worker {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if due(self.save_at) {
             self.save().await;
-            // The wait may have ended for this alone.
-            pending.whole &= due(self.retry_at) || self.spec_changed();
         }
+        pending.whole |= due(self.retry_at);
         if !pending.drifted.is_empty() && self.head.is_some() {
             let drifted = std::mem::take(&mut pending.drifted);
             self.repair(drifted).await;
@@ -174,24 +186,21 @@ impl Worker {
         }
     }
 
-    fn spec_changed(&self) -> bool {
-        let spec = self.spec.borrow();
-        let request = spec
-            .annotations()
-            .get(annotation::REQUESTED_AT)
-            .map(String::as_str)
-            .unwrap_or_default();
-        self.settled.as_ref().map(|settled| settled.generation) != spec.metadata.generation
-            || request != self.status.last_handled_request
+    /// Whether whatever is under way should end: the Sync is suspended or gone, or the controller stops.
+    pub(super) fn halt(&self) -> impl Fn() -> bool + Send + std::marker::Sync + use<> {
+        let (spec, alive) = (self.spec.clone(), self.alive.clone());
+        let shutdown = self.rooms.context.shutdown.clone();
+        move || spec.borrow().spec.suspend || alive.has_changed().is_err() || shutdown.is_requested()
     }
 
-    fn plan_retry(&mut self, end: &End) {
+    pub(super) fn plan_retry(&mut self, end: &End) {
         self.retry_at = match end {
             End::Done => {
                 self.attempts = 0;
                 None
             }
-            End::Wait => None,
+            // The pass may have said how long at most.
+            End::Wait => self.retry_at,
             End::Retry { transient } => {
                 self.attempts = self.attempts.saturating_add(1);
                 let longest = if *transient {

@@ -82,6 +82,12 @@ impl Fetched {
 }
 
 impl Store {
+    /// Whether something in it could not be read; the next fetch builds a fresh one.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.current().is_damaged()
+    }
+
     /// Opens the store in `dir`, which is created if need be. Leftovers of a crash are removed, a damaged
     /// store is replaced by an empty one.
     pub fn open(dir: &Path) -> Result<Self, SourceError> {
