@@ -3,7 +3,7 @@
 use super::inputs::{Form, Wanted, source_annotation};
 use crds::{annotation, label};
 use manifest::Manifest;
-use sealing::{KeyRing, SealedSecret};
+use sealing::{ItemProblem, KeyRing, ParseProblem, SealedSecret};
 use serde_json::{Map, Value};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -64,14 +64,30 @@ pub(super) fn make(
 }
 
 fn open(object: &Value, namespace: &str, ring: &KeyRing) -> Result<sealing::Opened, Refusal> {
-    let sealed = SealedSecret::parse(object).map_err(|problems| Refusal {
-        message: joined(&problems),
-        hint: "seal the Secret again with `signet seal`, or restore the field from Git's history",
+    let sealed = SealedSecret::parse(object).map_err(|problems| {
+        let template = problems
+            .iter()
+            .any(|found| matches!(found.problem, ParseProblem::Template(_)));
+        Refusal {
+            message: joined(&problems),
+            hint: if template {
+                "write the template with {{ .key }} only; nothing has to be sealed again"
+            } else {
+                "seal the Secret again with `signet seal`, or restore the field from Git's history"
+            },
+        }
     })?;
-    sealed.open(ring, namespace).map_err(|problems| Refusal {
-        message: joined(&problems),
-        hint: "seal the value again for this namespace and name with `signet seal`, with this cluster's certificate \
-               (`signet cert`)",
+    sealed.open(ring, namespace).map_err(|problems| {
+        let scope = problems.iter().all(|found| matches!(found.problem, ItemProblem::OtherScope { .. }));
+        Refusal {
+            message: joined(&problems),
+            hint: if scope {
+                "correct the annotation; nothing has to be sealed again"
+            } else {
+                "seal the value again for this namespace and name with `signet seal`, with this cluster's certificate \
+                 (`signet cert`)"
+            },
+        }
     })
 }
 

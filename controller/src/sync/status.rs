@@ -120,8 +120,9 @@ pub(super) fn summary(failures: &[Failure], objects: usize) -> String {
     } else {
         "failures"
     };
+    let things = if objects == 1 { "object" } else { "objects" };
     format!(
-        "{} {noun}, {objects} objects in Git: {}{tail}.",
+        "{} {noun}, {objects} {things} in Git: {}{tail}.",
         failures.len(),
         lines.join("; ")
     )

@@ -110,6 +110,9 @@ impl StatusArgs {
 
 /// Whether a Sync is ready, and what it says of itself. A status of an older generation says nothing about this one.
 pub(super) fn readiness(sync: &Sync) -> (Option<bool>, &str) {
+    if sync.spec.suspend {
+        return (None, "suspended: nothing is applied or repaired");
+    }
     let Some(status) = &sync.status else {
         return (None, "the controller has not looked at it yet");
     };
@@ -201,8 +204,12 @@ pub(super) fn reports(sync: &Sync) -> String {
                 .map(|part| Printable(part).to_string())
                 .collect::<Vec<_>>()
                 .join(", ");
-            // Writing to a String cannot fail.
-            let _ = write!(text, "\n{word}: {place}: {}\n", Printable(message));
+            let place = if place.is_empty() {
+                place
+            } else {
+                format!("{place}: ")
+            };
+            let _ = write!(text, "\n{word}: {place}{}\n", Printable(message));
             if !hint.is_empty() {
                 let _ = writeln!(text, "  hint: {}", Printable(hint));
             }

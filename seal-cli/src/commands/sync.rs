@@ -146,7 +146,11 @@ where
         .ok_or_else(|| {
             CommandError::user(
                 format!("there is no {kind} {namespace}/{}", Printable(name)),
-                "`signet status -A` lists all Syncs; -n chooses the namespace",
+                if kind == "Repository" {
+                    "create the Repository, or correct spec.sourceRef.name of the Sync"
+                } else {
+                    "`signet status -A` lists all Syncs; -n chooses the namespace"
+                },
             )
         })
 }
