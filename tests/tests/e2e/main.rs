@@ -8,6 +8,7 @@
 
 mod bad_conflict;
 mod bad_key;
+mod bad_namespace;
 mod bad_network;
 mod bad_objects;
 mod bad_path;
