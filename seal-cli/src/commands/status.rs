@@ -75,7 +75,10 @@ impl StatusArgs {
                 ui.write(text)?;
             }
         }
-        let ready = syncs.iter().all(|sync| readiness(sync).0 == Some(true));
+        // What is suspended is left as it is by somebody's will.
+        let ready = syncs
+            .iter()
+            .all(|sync| sync.spec.suspend || readiness(sync).0 == Some(true));
         Ok(if ready {
             ExitCode::SUCCESS
         } else {
@@ -110,9 +113,6 @@ impl StatusArgs {
 
 /// Whether a Sync is ready, and what it says of itself. A status of an older generation says nothing about this one.
 pub(super) fn readiness(sync: &Sync) -> (Option<bool>, &str) {
-    if sync.spec.suspend {
-        return (None, "suspended: nothing is applied or repaired");
-    }
     let Some(status) = &sync.status else {
         return (None, "the controller has not looked at it yet");
     };
@@ -142,7 +142,10 @@ pub(super) fn render(ui: &Ui, syncs: &[Sync]) -> String {
     let rows: Vec<_> = syncs
         .iter()
         .map(|sync| {
-            let (ready, message) = readiness(sync);
+            let (ready, message) = match readiness(sync) {
+                (ready, _) if sync.spec.suspend => (ready, "nothing is applied or repaired"),
+                said => said,
+            };
             let default = SyncStatus::default();
             let status = sync.status.as_ref().unwrap_or(&default);
             let subject = status

@@ -146,8 +146,10 @@ fn what_would_do_nothing_is_refused() {
     controller.sync["spec"]["sourceRef"]["name"] = "gone".into();
     let (env, _server) = controller.start();
     let hint = "hint: `signet status -A` lists all Syncs; -n chooses the namespace\n";
-    env.signet(&["sync", "web"])
-        .assert_failure(1, &format!("error: there is no Repository shop/gone\n{hint}"));
+    env.signet(&["sync", "web"]).assert_failure(
+        1,
+        "error: there is no Repository shop/gone\nhint: create the Repository, or correct spec.sourceRef.name of the Sync\n",
+    );
     env.signet(&["sync", "nothing"])
         .assert_failure(1, &format!("error: there is no Sync shop/nothing\n{hint}"));
 }
