@@ -106,7 +106,14 @@ pub fn seal_secret(secret: &Value, key: &PublicKey, options: SealOptions) -> Res
         return Err(error("kind", SealProblem::OtherKind));
     }
     if let Some(unknown) = map.keys().find(|field| !FIELDS.contains(&field.as_str())) {
-        return Err(error(&Printable(unknown).to_string(), SealProblem::UnknownField));
+        // Where indentation is lost, a line of a value becomes a field: only what looks like a slip is named.
+        let named = FIELDS.iter().any(|field| is_slip(unknown, field));
+        let path = if named {
+            &Printable(unknown).to_string()
+        } else {
+            "a field at the top"
+        };
+        return Err(error(path, SealProblem::UnknownField));
     }
     let mut metadata = template_metadata(map)?;
     let scope = scope(&metadata, options.scope)?;
@@ -248,6 +255,27 @@ fn object<'a>(
         Some(Value::Object(inner)) => Ok(Some(inner)),
         Some(_) => Err(error(path, SealProblem::WrongType("an object"))),
     }
+}
+
+/// Whether a name is meant to be that of a field: at most two letters are wrong, missing or too many, whatever their case.
+fn is_slip(name: &str, field: &str) -> bool {
+    let letters = |text: &str| text.chars().map(|c| c.to_ascii_lowercase()).collect::<Vec<_>>();
+    let (name, field) = (letters(name), letters(field));
+    if name.len().abs_diff(field.len()) > 2 {
+        return false;
+    }
+    // Levenshtein's distance, a row at a time.
+    let mut row: Vec<usize> = (0..=field.len()).collect();
+    for (i, letter) in name.iter().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, other) in field.iter().enumerate() {
+            let here = (diagonal + usize::from(letter != other))
+                .min(row[j] + 1)
+                .min(row[j + 1] + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], here);
+        }
+    }
+    row[field.len()] <= 2
 }
 
 /// `data` decoded, then `stringData` over it, as the API server merges them. A null is an empty value, as Go reads it.

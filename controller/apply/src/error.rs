@@ -231,6 +231,7 @@ fn own_words(code: u16, kind: ErrorKind, reason: &str, causes: &[Value]) -> Stri
     let fields: Vec<_> = causes
         .iter()
         .filter_map(|cause| cause["field"].as_str())
+        .filter(|field| begins_with_a_known_field(field))
         .take(5)
         .map(|f| bounded(f, 80))
         .collect();
@@ -254,11 +255,30 @@ fn untyped_field(said: &str) -> String {
         .take_while(|c| c.is_ascii_alphanumeric() || "._-[]=\"".contains(*c))
         .take(80)
         .collect();
-    if path.starts_with('.') {
-        format!(": {path}")
-    } else {
-        String::new()
+    let undeclared = after.is_some_and(|after| after[path.len()..].starts_with(": field not declared"));
+    match path.strip_prefix('.') {
+        // Where indentation is lost, a line of a value becomes the name of a field.
+        Some(_) if undeclared => ": it has a field that its kind does not have".to_owned(),
+        Some(field) if begins_with_a_known_field(field) => format!(": {path}"),
+        _ => String::new(),
     }
+}
+
+/// Whether a path leads into a field that Secrets and our own objects have. Any other name may be anything.
+fn begins_with_a_known_field(path: &str) -> bool {
+    let first = path.split(['.', '[']).next().unwrap_or_default();
+    [
+        "apiVersion",
+        "kind",
+        "metadata",
+        "data",
+        "stringData",
+        "type",
+        "immutable",
+        "spec",
+        "status",
+    ]
+    .contains(&first)
 }
 
 /// At most `limit` bytes of outside text, without control characters.
@@ -330,6 +350,16 @@ mod tests {
             status(500, false, &answer(untyped)).message,
             "the API server finds the object invalid (HTTP 500, InternalError): .data"
         );
+        for place in [".", ".metadata."] {
+            let misplaced = format!(
+                "failed to create typed patch object (n/s; /v1, Kind=Secret): {place}hunter2: field not declared in schema"
+            );
+            assert_eq!(
+                status(500, false, &answer(&misplaced)).message,
+                "the API server finds the object invalid (HTTP 500, InternalError): it has a field that its kind does not \
+                 have"
+            );
+        }
         let body = json!({"kind": "Status", "details": {"name": "deployer"}, "message": "serviceaccounts \"deployer\" is \
             forbidden: User \"c\" cannot impersonate resource \"serviceaccounts\" in API group \"\" in the namespace \"n\""});
         let error = status(403, false, &body);

@@ -172,6 +172,15 @@ fn what_is_refused_and_never_quoted() {
         "stringdata: a Secret has no such field"
     );
     assert_eq!(
+        with("", "strnigData", json!({"a": "hunter2"})),
+        "strnigData: a Secret has no such field"
+    );
+    // A line of a value that lost its indentation.
+    assert_eq!(
+        with("", "hunter2", json!(null)),
+        "a field at the top: a Secret has no such field"
+    );
+    assert_eq!(
         with("", "immutable", json!("yes")),
         "immutable: must be true or false"
     );
