@@ -41,6 +41,10 @@ fn policy(values: &mut Values) -> Vec<Case> {
 /// Files that are no YAML, or YAML that reads otherwise than it looks.
 const BROKEN: &[(&str, &str)] = &[
     (
+        "template",
+        "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: NAME}\nspec:\n  template:\n    stringData: {password: VALUE}\n    data: {password: \"{{ VALUE }}\"}\n",
+    ),
+    (
         "unclosed",
         "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData:\n  password: \"VALUE\n",
     ),
@@ -173,6 +177,7 @@ const BROKEN: &[(&str, &str)] = &[
 
 /// Secrets that are objects, with fields of the wrong type or none: the API server quotes such fields.
 const ODD: &[(&str, &str)] = &[
+    ("odd-metadata", "  VALUE: x\nstringData: {a: b}\n"),
     ("odd-number", "stringData:\n  password: DIGITS\n"),
     ("odd-data-number", "data:\n  password: DIGITS\n"),
     ("odd-list", "stringData:\n  password: [VALUE]\n"),

@@ -76,7 +76,7 @@ pub(super) fn make(namespace: &str, values: &mut Values, cli: &mut Cli, committe
     // What people commit in plain text, sealed instead.
     for case in committed {
         let file = cli.input("secret.yaml", &case.files[0].1);
-        cli.seal_with(&[&file], "");
-        cli.seal_with(&[], &case.files[0].1);
+        cli.seal_with(&["--namespace", namespace, &file], "");
+        cli.seal_with(&["--scope", "cluster-wide"], &case.files[0].1);
     }
 }

@@ -9,8 +9,10 @@ use super::values::{Class, Value};
 
 /// Texts are told apart by their first bytes before they are compared.
 const HEAD: usize = 4;
+/// So many slots that few bytes of a text have to be looked up.
+const SLOT_BITS: u32 = 20;
 
-/// A value that was found where it must not be.
+/// A value that was found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Hit {
     pub(super) sink: Sink,
@@ -18,6 +20,8 @@ pub(super) struct Hit {
     /// The value's name.
     pub(super) value: String,
     pub(super) form: &'static str,
+    /// Whether it may stand there.
+    pub(super) allowed: bool,
     /// What stands around it.
     pub(super) around: String,
 }
@@ -30,6 +34,7 @@ impl fmt::Display for Hit {
             value,
             form,
             around,
+            ..
         } = self;
         write!(f, "{sink:?}, {place}: the value {value:?} ({form}): …{around}…")
     }
@@ -55,7 +60,7 @@ impl<'a> Scanner<'a> {
             values,
             needles: Vec::new(),
             by_head: HashMap::new(),
-            heads: vec![false; 1 << 16],
+            heads: vec![false; 1 << SLOT_BITS],
         };
         for (index, value) in values.iter().enumerate() {
             for (text, form) in needles(&value.bytes) {
@@ -81,19 +86,17 @@ impl<'a> Scanner<'a> {
         self.needles.len()
     }
 
-    /// What a capture holds and must not: each value once in each form.
+    /// What a capture holds: each value once in each form.
     pub(super) fn scan(&self, capture: &Capture) -> Vec<Hit> {
         let mut hits = BTreeMap::new();
         self.each(&capture.bytes, |at, needle| {
             let value = &self.values[needle.value];
-            if allowed(value.class, capture.sink) {
-                return;
-            }
             hits.entry((needle.value, needle.form)).or_insert_with(|| Hit {
                 sink: capture.sink,
                 place: capture.place.clone(),
                 value: value.name.clone(),
                 form: needle.form,
+                allowed: allowed(value.class, capture.sink),
                 around: around(&capture.bytes, at, needle.text.len()),
             });
         });
@@ -130,7 +133,7 @@ fn allowed(class: Class, sink: Sink) -> bool {
 }
 
 fn slot(head: [u8; HEAD]) -> usize {
-    (u32::from_le_bytes(head).wrapping_mul(0x9e37_79b1) >> 16) as usize
+    (u32::from_le_bytes(head).wrapping_mul(0x9e37_79b1) >> (32 - SLOT_BITS)) as usize
 }
 
 fn around(bytes: &[u8], at: usize, length: usize) -> String {

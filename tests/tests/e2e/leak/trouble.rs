@@ -17,13 +17,7 @@ use super::values::Values;
 const MANY: usize = 120;
 
 /// Writes many Secrets, sealed, and commits them.
-pub(super) fn commit(
-    namespace: &str,
-    repo: &Repo,
-    round: &str,
-    values: &mut Values,
-    cli: &mut Cli,
-) -> String {
+fn commit(namespace: &str, repo: &Repo, round: &str, values: &mut Values, cli: &mut Cli) -> String {
     let mut stream = String::new();
     for number in 0..MANY {
         // One value for all: it is the same code that opens each of them.
@@ -64,10 +58,18 @@ pub(super) async fn cut(team: &Space<'_>, repo: &Repo, proxy: &Proxy, values: &m
     eprintln!("cut off after {seen} of {MANY} Secrets");
 }
 
-/// Kills the controller while it applies, and starts it again.
-pub(super) async fn kill(cluster: &Cluster, controller: &mut Controller, namespace: &str, commit: &str) {
+/// Commits new values for the many, kills the controller while it applies them, and starts it again.
+pub(super) async fn kill(
+    cluster: &Cluster,
+    controller: &mut Controller,
+    namespace: &str,
+    repo: &Repo,
+    values: &mut Values,
+    cli: &mut Cli,
+) -> String {
     let secrets: Api<Secret> = Api::namespaced(cluster.client(), namespace);
     let old = secrets.get("many-0").await.expect("it was applied").data;
+    let commit = commit(namespace, repo, "killed", values, cli);
     let first = wait::any(
         cluster,
         secrets.clone(),
@@ -78,7 +80,8 @@ pub(super) async fn kill(cluster: &Cluster, controller: &mut Controller, namespa
     controller.kill();
     eprintln!("killed after {} of {MANY} Secrets", count(&secrets, &first).await);
     controller.start_again().await;
-    applied(cluster, namespace, commit).await;
+    applied(cluster, namespace, &commit).await;
+    commit
 }
 
 /// Waits until the many are applied.
