@@ -28,5 +28,6 @@ mod harness;
 mod kubeseal;
 mod leak;
 mod main_job;
+mod ownership;
 mod prune;
 mod real_repos;
