@@ -1,7 +1,7 @@
 //! From a Secret to a SealedSecret, as `kubeseal` does it.
 
 use crate::key::PublicKey;
-use crate::path::{Printable, is_data_key, is_namespace, is_object_name, join};
+use crate::path::{is_data_key, is_namespace, is_object_name, join};
 use crate::scope::{CLUSTER_WIDE, NAMESPACE_WIDE};
 use crate::{Plaintext, Scope, base64_text, v1};
 use serde_json::{Map, Value, json};
@@ -77,6 +77,16 @@ const FIELDS: [&str; 7] = [
     "immutable",
 ];
 
+/// Metadata that is written by people, and reaches the sealed object as it is.
+const METADATA: [&str; 6] = [
+    "name",
+    "namespace",
+    "generateName",
+    "labels",
+    "annotations",
+    "finalizers",
+];
+
 /// Metadata that the API server writes, or that belongs to the live object and not to its manifest.
 const SERVER_SIDE: [&str; 9] = [
     "creationTimestamp",
@@ -106,14 +116,7 @@ pub fn seal_secret(secret: &Value, key: &PublicKey, options: SealOptions) -> Res
         return Err(error("kind", SealProblem::OtherKind));
     }
     if let Some(unknown) = map.keys().find(|field| !FIELDS.contains(&field.as_str())) {
-        // Where indentation is lost, a line of a value becomes a field: only what looks like a slip is named.
-        let named = FIELDS.iter().any(|field| is_slip(unknown, field));
-        let path = if named {
-            &Printable(unknown).to_string()
-        } else {
-            "a field at the top"
-        };
-        return Err(error(path, SealProblem::UnknownField));
+        return Err(unknown_field("", unknown, &FIELDS));
     }
     let mut metadata = template_metadata(map)?;
     let scope = scope(&metadata, options.scope)?;
@@ -221,6 +224,17 @@ fn template_metadata(secret: &Map<String, Value>) -> Result<Map<String, Value>, 
         .cloned()
         .unwrap_or_default();
     metadata.retain(|field, value| !value.is_null() && !SERVER_SIDE.contains(&field.as_str()));
+    // `stringData` that slipped below `metadata` would leave here in plain text.
+    if let Some(unknown) = metadata.keys().find(|field| !METADATA.contains(&field.as_str())) {
+        return Err(unknown_field("metadata", unknown, &METADATA));
+    }
+    let finalizers = metadata.get("finalizers").map(Value::as_array);
+    if finalizers.is_some_and(|list| list.is_none_or(|list| !list.iter().all(Value::is_string))) {
+        return Err(error(
+            "metadata.finalizers",
+            SealProblem::WrongType("a list of strings"),
+        ));
+    }
     for field in ["annotations", "labels"] {
         let path = join("metadata", field);
         let Some(entries) = object(&metadata, field, &path)? else {
@@ -255,6 +269,18 @@ fn object<'a>(
         Some(Value::Object(inner)) => Ok(Some(inner)),
         Some(_) => Err(error(path, SealProblem::WrongType("an object"))),
     }
+}
+
+/// A field that would be lost, or worse, kept. Where indentation is lost, a line of a value becomes the name of a field:
+/// only what looks like a slip is named.
+fn unknown_field(parent: &str, name: &str, known: &[&str]) -> SealError {
+    let named = known.iter().chain(&FIELDS).any(|field| is_slip(name, field));
+    let path = match (named, parent) {
+        (true, _) => join(parent, name),
+        (false, "") => "a field at the top".to_owned(),
+        (false, _) => format!("a field of {parent}"),
+    };
+    error(&path, SealProblem::UnknownField)
 }
 
 /// Whether a name is meant to be that of a field: at most two letters are wrong, missing or too many, whatever their case.

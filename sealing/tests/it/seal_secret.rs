@@ -181,6 +181,18 @@ fn what_is_refused_and_never_quoted() {
         "a field at the top: a Secret has no such field"
     );
     assert_eq!(
+        with("/metadata", "hunter2", json!("x")),
+        "a field of metadata: a Secret has no such field"
+    );
+    assert_eq!(
+        with("/metadata", "stringData", json!({"a": "hunter2"})),
+        "metadata.stringData: a Secret has no such field"
+    );
+    assert_eq!(
+        with("/metadata", "finalizers", json!("hunter2")),
+        "metadata.finalizers: must be a list of strings"
+    );
+    assert_eq!(
         with("", "immutable", json!("yes")),
         "immutable: must be true or false"
     );
