@@ -177,6 +177,11 @@ const BROKEN: &[(&str, &str)] = &[
 
 /// Secrets that are objects, with fields of the wrong type or none: the API server quotes such fields.
 const ODD: &[(&str, &str)] = &[
+    (
+        "odd-indentation",
+        "  stringData:\n    password: VALUE\ndata: {a: Yg==}\n",
+    ),
+    ("odd-finalizers", "  finalizers: VALUE\nstringData: {a: b}\n"),
     ("odd-metadata", "  VALUE: x\nstringData: {a: b}\n"),
     ("odd-number", "stringData:\n  password: DIGITS\n"),
     ("odd-data-number", "data:\n  password: DIGITS\n"),
