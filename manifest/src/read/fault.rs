@@ -49,7 +49,11 @@ mod tests {
 
     #[test]
     fn a_tab_is_called_one() {
-        let kind = |text: &[u8]| Fault::new(ReadErrorKind::Syntax(words::TOKEN), 3).locate(text, 1).kind;
+        let kind = |text: &[u8]| {
+            Fault::new(ReadErrorKind::Syntax(words::TOKEN), 3)
+                .locate(text, 1)
+                .kind
+        };
         assert_eq!(kind(b"a:\n\tb: c"), ReadErrorKind::Syntax(words::TAB));
         assert_eq!(kind(b"a: %b"), ReadErrorKind::Syntax(words::TOKEN));
     }
