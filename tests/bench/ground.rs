@@ -117,7 +117,7 @@ impl Cost {
         self.requests.iter().filter(|request| request.writes()).count()
     }
 
-    /// Requests that are no watches: those are asked for once in five minutes.
+    /// The requests by verb and resource.
     pub(crate) fn summary(&self) -> String {
         audit::summary(&self.requests)
     }
