@@ -18,6 +18,7 @@ pub mod http;
 pub mod objects;
 pub mod paths;
 pub mod proxy;
+pub mod tls;
 pub mod ui;
 pub mod wait;
 

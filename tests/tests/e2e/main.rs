@@ -31,3 +31,4 @@ mod main_job;
 mod ownership;
 mod prune;
 mod real_repos;
+mod remotes;
