@@ -1,6 +1,6 @@
 //! Snapshots to manifests: which objects a directory of a commit declares.
 //!
-//! [`directory`] reads every manifest below a path once and keeps, for each object, an [`Item`]: its
+//! [`directory()`] reads every manifest below a path once and keeps, for each object, an [`Item`]: its
 //! identity, its place, its digest and the few annotations that order and policy need. The object's body
 //! is dropped: a [`Loader`] reads it again when it is applied, so that ten thousand objects cost a few
 //! megabytes.
