@@ -59,3 +59,23 @@ impl Mailbox {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_wake_is_told_from_a_time_that_ran_out() {
+        let mailbox = Mailbox::default();
+        assert!(mailbox.take(Some(Duration::ZERO)).await.is_none());
+        // Woken while nobody waits, and while a timer falls due: both count.
+        mailbox.wake();
+        assert!(
+            mailbox
+                .take(Some(Duration::ZERO))
+                .await
+                .is_some_and(|pending| pending.whole)
+        );
+        assert!(mailbox.take(Some(Duration::ZERO)).await.is_none());
+    }
+}
