@@ -30,6 +30,10 @@ pub mod annotation {
     pub const APPLYSET_NAMESPACES: &str = "applyset.kubernetes.io/additional-namespaces";
     /// On an object in Git or in the cluster: `disabled` leaves this one object alone.
     pub const RECONCILE: &str = "signet.dev/reconcile";
+    /// What Flagger sets to `disabled` so that Flux leaves an object alone; read as our own.
+    pub const FLUX_RECONCILE: &str = "kustomize.toolkit.fluxcd.io/reconcile";
+    /// On an object: `disabled`, `orphan` or `confirm` instead of the Sync's prune policy.
+    pub const PRUNE: &str = "signet.dev/prune";
 }
 
 /// Condition types.
@@ -40,6 +44,10 @@ pub mod condition {
     pub const RECONCILING: &str = "Reconciling";
     /// Nothing will improve until a person changes something.
     pub const STALLED: &str = "Stalled";
+    /// The objects of a Sync are as their kinds say they should be.
+    pub const HEALTHY: &str = "Healthy";
+    /// Drift has not been repaired for longer than `spec.driftTimeout`.
+    pub const DRIFT_UNRESOLVED: &str = "DriftUnresolved";
 }
 
 /// Whether a condition holds. The meaning of `Unknown` is that of Kubernetes' API conventions.

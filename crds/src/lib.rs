@@ -11,19 +11,25 @@
 // Printer columns repeat `type_` by nature.
 #![allow(clippy::duplicated_attributes)]
 
+mod approval;
 mod common;
 mod repository;
 mod sealedsecret;
 mod sync;
 
+pub use approval::ApprovalSpec;
 pub use common::{Condition, ConditionStatus, LocalReference, Revision, annotation, condition, label};
 pub use repository::{GitReference, RepositorySpec, RepositoryStatus};
 pub use sealedsecret::{SealedSecretCondition, SealedSecretSpec, SealedSecretStatus, SealedSecretTemplate};
 pub use sync::{
-    ClusterKind, ClusterReference, Counts, ObjectReport, PlaintextSecrets, Prune, SourceKind,
-    SourceReference, SyncSpec, SyncStatus,
+    ClusterKind, ClusterReference, Conflicts, Counts, DeletionPolicy, Dependency, DriftReport, ForeignFields,
+    ForeignReport, HealthCheck, HealthCounts, HealthReport, HookReport, IgnoreRule, Immutable, Mode,
+    ObjectReport, PlaintextSecrets, PlanReport, Prune, PrunePolicy, SourceKind, SourceReference, Substitute,
+    SyncSpec, SyncStatus, Target, VariableKind, VariableSource, Window, WindowKind,
 };
 
+#[cfg(feature = "kube")]
+pub use approval::Approval;
 #[cfg(feature = "kube")]
 pub use repository::Repository;
 #[cfg(feature = "kube")]
@@ -53,6 +59,7 @@ pub fn all() -> Vec<(
     vec![
         ("repositories.signet.dev.yaml", Repository::crd()),
         ("syncs.signet.dev.yaml", sync),
+        ("approvals.signet.dev.yaml", Approval::crd()),
         ("sealedsecrets.bitnami.com.yaml", SealedSecret::crd()),
     ]
 }

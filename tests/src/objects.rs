@@ -1,9 +1,6 @@
 //! The objects that tests create, and short ways to read Signet's status.
 
-use crds::{
-    ConditionStatus, GitReference, PlaintextSecrets, Prune, RepositorySpec, SourceKind, SourceReference,
-    Sync, SyncSpec,
-};
+use crds::{ConditionStatus, GitReference, RepositorySpec, Sync, SyncSpec};
 use serde_json::{Value, json};
 
 use crate::controller::{ACCOUNT, NAMESPACE};
@@ -101,19 +98,7 @@ pub(crate) fn repository_spec(url: &str) -> RepositorySpec {
 }
 
 pub(crate) fn sync_spec(repository: &str, path: &str) -> SyncSpec {
-    SyncSpec {
-        source_ref: SourceReference {
-            kind: SourceKind::Repository,
-            name: repository.to_owned(),
-        },
-        cluster_ref: None,
-        path: path.to_owned(),
-        service_account_name: DEPLOYER.to_owned(),
-        target_namespace: None,
-        prune: Prune::default(),
-        plaintext_secrets: PlaintextSecrets::default(),
-        suspend: false,
-    }
+    SyncSpec::new(repository, path, DEPLOYER)
 }
 
 /// The id of the commit that a Sync applied last; empty if none.
