@@ -12,6 +12,7 @@ mod pass;
 mod repair;
 mod report;
 mod say;
+mod send;
 mod status;
 mod store;
 mod worker;
