@@ -16,6 +16,10 @@ pub struct Manifest {
     pub id: ObjectRef,
     /// Where it was written.
     pub origin: Origin,
+    /// The object has no name of its own: `id.name` is its `metadata.generateName`, and the API server makes a name
+    /// of it. Only objects with a hook annotation may do that, since each apply would create another one, and
+    /// no Secrets.
+    pub generate_name: bool,
     /// The object itself: a mapping, with `apiVersion` and `kind` filled in from the List around it if need be.
     pub object: Value,
 }

@@ -3,83 +3,105 @@
 use serde_json::Value;
 
 /// Annotations kept, by prefix of their key.
-const KEPT: [&str; 4] = [
+const KEPT: [&str; 7] = [
     "signet.dev/",
     "argocd.argoproj.io/",
     "helm.sh/",
     "config.kubernetes.io/",
+    FLUX,
+    "client.lifecycle.config.k8s.io/",
+    "cli-utils.sigs.k8s.io/",
 ];
 
-/// Annotations kept of one object, and bytes of one value.
+/// Flux reads its own from labels as well.
+const FLUX: &str = "kustomize.toolkit.fluxcd.io/";
+
+/// Annotations and labels kept of one object, and bytes of one key and value.
 const MAX_KEPT: usize = 32;
 const MAX_BYTES: usize = 4096;
 
-/// The annotations of an object whose keys begin with `signet.dev/`, `argocd.argoproj.io/`, `helm.sh/` or
-/// `config.kubernetes.io/`.
+/// The annotations of an object that speak to a deployment tool: Signet's (`signet.dev/`), Argo CD's, Helm's,
+/// Flux's and those of kpt and Config Sync, by their prefixes; and Flux's labels.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Facts {
-    annotations: Box<[(Box<str>, Box<str>)]>,
+pub struct Facts(Option<Box<Kept>>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Kept {
+    annotations: Box<[Pair]>,
+    labels: Box<[Pair]>,
 }
 
-/// A wave that is not an integer between −32768 and 32767.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the wave is not a whole number between -32768 and 32767")]
-pub struct InvalidWave;
+type Pair = (Box<str>, Box<str>);
 
 impl Facts {
     /// Picks them from an object. Fails with a message if there are too many, or one is too long: left
     /// out silently, the object would be treated as if it were not there.
     pub(crate) fn of(object: &Value) -> Result<Self, String> {
-        let Some(Value::Object(annotations)) = object.pointer("/metadata/annotations") else {
-            return Ok(Self::default());
-        };
-        let mut kept = Vec::new();
-        for (key, value) in annotations {
-            let Some(value) = value.as_str() else { continue };
-            if !KEPT.iter().any(|prefix| key.starts_with(prefix)) {
-                continue;
-            }
-            if key.len() + value.len() > MAX_BYTES {
-                return Err(format!(
-                    "an annotation for the controller is longer than {MAX_BYTES} bytes"
-                ));
-            }
-            if kept.len() == MAX_KEPT {
-                return Err(format!(
-                    "there are more than {MAX_KEPT} annotations for the controller"
-                ));
-            }
-            kept.push((key.as_str().into(), value.into()));
+        let annotations = pick(object, "/metadata/annotations", &KEPT)?;
+        let labels = pick(object, "/metadata/labels", &[FLUX])?;
+        if annotations.len() + labels.len() > MAX_KEPT {
+            return Err(too_many());
         }
-        // The map may keep insertion order: that depends on features other crates switch on.
-        kept.sort_unstable();
-        Ok(Self {
-            annotations: kept.into(),
-        })
+        if annotations.is_empty() && labels.is_empty() {
+            return Ok(Self::default());
+        }
+        Ok(Self(Some(Box::new(Kept { annotations, labels }))))
     }
 
     /// The value of one of the kept annotations.
     pub fn annotation(&self, key: &str) -> Option<&str> {
-        self.annotations
-            .iter()
-            .find(|(kept, _)| &**kept == key)
-            .map(|(_, value)| &**value)
+        self.annotations()
+            .find(|(kept, _)| *kept == key)
+            .map(|(_, value)| value)
     }
 
     /// All of them, by key.
     pub fn annotations(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.annotations.iter().map(|(key, value)| (&**key, &**value))
+        pairs(self.0.as_ref().map(|kept| &*kept.annotations))
     }
 
-    /// The wave: `signet.dev/wave`, or else Argo CD's `argocd.argoproj.io/sync-wave`; 0 without either.
-    pub fn wave(&self) -> Result<i32, InvalidWave> {
-        let written = self
-            .annotation("signet.dev/wave")
-            .or_else(|| self.annotation("argocd.argoproj.io/sync-wave"));
-        written.map_or(Ok(0), |text| {
-            text.trim().parse::<i16>().map(i32::from).map_err(|_| InvalidWave)
+    /// Whether an annotation or a label of Flux's has a value, whatever the case of its letters.
+    pub(crate) fn flux_says(&self, name: &str, value: &str) -> bool {
+        let labels = pairs(self.0.as_ref().map(|kept| &*kept.labels));
+        self.annotations().chain(labels).any(|(key, found)| {
+            key.strip_prefix(FLUX) == Some(name) && found.trim().eq_ignore_ascii_case(value)
         })
     }
+}
+
+fn pairs(kept: Option<&[Pair]>) -> impl Iterator<Item = (&str, &str)> {
+    kept.unwrap_or_default()
+        .iter()
+        .map(|(key, value)| (&**key, &**value))
+}
+
+fn pick(object: &Value, pointer: &str, prefixes: &[&str]) -> Result<Box<[Pair]>, String> {
+    let Some(Value::Object(entries)) = object.pointer(pointer) else {
+        return Ok(Box::default());
+    };
+    let mut kept = Vec::new();
+    for (key, value) in entries {
+        let Some(value) = value.as_str() else { continue };
+        if !prefixes.iter().any(|prefix| key.starts_with(prefix)) {
+            continue;
+        }
+        if key.len() + value.len() > MAX_BYTES {
+            return Err(format!(
+                "an annotation for the controller is longer than {MAX_BYTES} bytes"
+            ));
+        }
+        if kept.len() == MAX_KEPT {
+            return Err(too_many());
+        }
+        kept.push((key.as_str().into(), value.into()));
+    }
+    // The map may keep insertion order: that depends on features other crates switch on.
+    kept.sort_unstable();
+    Ok(kept.into())
+}
+
+fn too_many() -> String {
+    format!("there are more than {MAX_KEPT} annotations for the controller")
 }
 
 #[cfg(test)]
@@ -101,22 +123,22 @@ mod tests {
             facts.annotations().collect::<Vec<_>>(),
             [("helm.sh/hook", "test"), ("signet.dev/wave", "-3")]
         );
-        assert_eq!(facts.wave(), Ok(-3));
+        assert_eq!(facts.annotation("signet.dev/wave"), Some("-3"));
+        assert_eq!(facts.annotation("other"), None);
         assert_eq!(Facts::of(&json!([])).unwrap(), Facts::default());
     }
 
     #[test]
-    fn waves() {
-        let wave = |annotations: &Value| facts(annotations).unwrap().wave();
-        assert_eq!(wave(&json!({})), Ok(0));
-        assert_eq!(wave(&json!({"argocd.argoproj.io/sync-wave": "5"})), Ok(5));
-        assert_eq!(
-            wave(&json!({"argocd.argoproj.io/sync-wave": "5", "signet.dev/wave": "1"})),
-            Ok(1)
-        );
-        for bad in ["", "x", "1.5", "40000"] {
-            assert_eq!(wave(&json!({"signet.dev/wave": bad})), Err(InvalidWave), "{bad}");
-        }
+    fn labels_speak_for_flux_only() {
+        let object = json!({"metadata": {
+            "annotations": {"kustomize.toolkit.fluxcd.io/prune": "enabled"},
+            "labels": {"kustomize.toolkit.fluxcd.io/prune": "Disabled", "signet.dev/wave": "1"},
+        }});
+        let facts = Facts::of(&object).unwrap();
+        assert!(facts.flux_says("prune", "disabled"));
+        assert!(facts.flux_says("prune", "enabled"));
+        assert!(!facts.flux_says("reconcile", "disabled"));
+        assert_eq!(facts.annotation("signet.dev/wave"), None);
     }
 
     #[test]

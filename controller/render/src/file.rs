@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use manifest::{Document, Manifest, Origin};
+use manifest::{Document, Manifest, ManifestErrorKind, Origin};
 use source::BlobId;
 
-use crate::{Described, Facts, Item, Limits, Locator, Problem, RenderError};
+use crate::{Described, Facts, Item, Limits, Locator, Options, Problem, RenderError};
 
 /// What has been found so far, within the limit on objects.
 pub(crate) struct Found {
@@ -86,7 +86,12 @@ fn read_document(path: &Arc<str>, blob: BlobId, document: Document, limits: &Lim
 }
 
 fn item(manifest: Manifest, locator: Locator) -> Result<Item, Problem> {
-    let Manifest { id, origin, object } = manifest;
+    let Manifest {
+        id,
+        origin,
+        generate_name,
+        object,
+    } = manifest;
     let problem = |message: String, hint: &str| Problem {
         file: origin.file.as_ref().into(),
         document: Some(origin.document),
@@ -103,6 +108,15 @@ fn item(manifest: Manifest, locator: Locator) -> Result<Item, Problem> {
         ));
     }
     let facts = Facts::of(&object).map_err(|message| problem(message, "shorten or remove it"))?;
+    let options = Options::of(&facts).map_err(|error| {
+        let message = format!("the annotation {} is not understood", error.annotation);
+        problem(message, &error.message)
+    })?;
+    // An annotation that makes no hook does not excuse it.
+    if generate_name && options.hook.is_none() && !options.skip {
+        let kind = ManifestErrorKind::GenerateName;
+        return Err(problem(kind.to_string(), kind.hint().unwrap_or_default()));
+    }
     let digest = manifest::digest(&object);
     let described = Described {
         id,
@@ -110,6 +124,8 @@ fn item(manifest: Manifest, locator: Locator) -> Result<Item, Problem> {
         locator,
         digest,
         facts,
+        options: (options != Options::NONE).then(|| Box::new(options)),
+        generate_name,
     };
     Ok(described.into())
 }

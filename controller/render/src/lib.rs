@@ -20,12 +20,14 @@ mod item;
 mod layout;
 mod limits;
 mod loader;
+mod options;
 mod problem;
 
 pub use directory::directory;
 pub use error::RenderError;
-pub use facts::{Facts, InvalidWave};
+pub use facts::Facts;
 pub use item::{Described, Item, Locator, Rendered};
 pub use limits::Limits;
 pub use loader::{Loader, load};
+pub use options::{DeletePolicy, Dependency, Hook, HookPhase, OptionError, Options, PruneOption};
 pub use problem::Problem;

@@ -8,16 +8,21 @@ use crate::identity::{GroupVersionKind, ObjectRef, Origin, check_name, check_nam
 
 pub(super) fn manifest(value: Value, origin: Origin) -> Result<Manifest, ManifestError> {
     match identity(&value) {
-        Ok(id) => Ok(Manifest {
+        Ok((id, generate_name)) => Ok(Manifest {
             id,
             origin,
+            generate_name,
             object: value,
         }),
         Err(kind) => Err(ManifestError { kind, origin }),
     }
 }
 
-fn identity(value: &Value) -> Result<ObjectRef, Kind> {
+/// The annotations by which tools know an object that is created anew each time.
+const HOOKS: [&str; 3] = ["signet.dev/hook", "argocd.argoproj.io/hook", "helm.sh/hook"];
+
+/// The identity, and whether its name is only the beginning of one.
+fn identity(value: &Value) -> Result<(ObjectRef, bool), Kind> {
     let Value::Object(fields) = value else {
         return Err(Kind::NotAMapping {
             found: name_of_type(value),
@@ -39,13 +44,15 @@ fn identity(value: &Value) -> Result<ObjectRef, Kind> {
         Some(Value::Object(metadata)) => metadata,
         Some(other) => return Err(wrong_type("metadata".to_owned(), "a mapping", other)),
     };
-    let name = match required(metadata, "name", "metadata.name") {
-        Err(Kind::Missing { .. })
-            if optional(metadata, "generateName", "metadata.generateName")?.is_some() =>
-        {
-            return Err(Kind::GenerateName);
+    let (name, generate_name) = match required(metadata, "name", "metadata.name") {
+        Err(missing @ Kind::Missing { .. }) => {
+            match optional(metadata, "generateName", "metadata.generateName")? {
+                None => return Err(missing),
+                Some(_) if !is_hook(metadata) || holds_secrets(&gvk) => return Err(Kind::GenerateName),
+                Some(prefix) => (prefix, true),
+            }
         }
-        other => other?,
+        other => (other?, false),
     };
     check_name(name).map_err(|reason| Kind::InvalidName {
         name: name.to_owned(),
@@ -61,11 +68,22 @@ fn identity(value: &Value) -> Result<ObjectRef, Kind> {
     for field in ["labels", "annotations"] {
         strings(metadata, field)?;
     }
-    Ok(ObjectRef {
+    let id = ObjectRef {
         gvk,
         namespace: namespace.map(str::to_owned),
         name: name.to_owned(),
-    })
+    };
+    Ok((id, generate_name))
+}
+
+/// Nobody can refer to a Secret whose name nobody knows, and each would stay behind.
+fn holds_secrets(gvk: &GroupVersionKind) -> bool {
+    (gvk.group.is_empty() && gvk.kind == "Secret") || gvk.kind == "SealedSecret"
+}
+
+fn is_hook(metadata: &Map<String, Value>) -> bool {
+    let annotations = metadata.get("annotations").and_then(Value::as_object);
+    annotations.is_some_and(|annotations| HOOKS.iter().any(|hook| annotations.contains_key(*hook)))
 }
 
 /// A string that has to be there and has to say something.
@@ -194,6 +212,49 @@ mod tests {
     }
 
     #[test]
+    fn a_hook_may_leave_its_name_to_the_api_server() {
+        for hook in HOOKS {
+            let object =
+                with_metadata(json!({"generateName": "a-", "namespace": "shop", "annotations": {hook: "x"}}));
+            let (id, generate_name) = identity(&object).unwrap();
+            assert_eq!(
+                (id.to_string().as_str(), generate_name),
+                ("ConfigMap shop/a-", true)
+            );
+        }
+        let named = with_metadata(
+            json!({"name": "a", "generateName": "b-", "annotations": {"argocd.argoproj.io/hook": "Sync"}}),
+        );
+        let (id, generate_name) = identity(&named).unwrap();
+        assert_eq!((id.name.as_str(), generate_name), ("a", false));
+        let hook = json!({"argocd.argoproj.io/hook": "Sync"});
+        assert_eq!(
+            message(with_metadata(json!({"annotations": hook}))),
+            "metadata.name is missing"
+        );
+        assert!(
+            message(with_metadata(json!({"generateName": "a/", "annotations": hook})))
+                .contains("cannot be an object's name")
+        );
+        assert_eq!(
+            error(with_metadata(
+                json!({"generateName": "a-", "annotations": {"x": "y"}})
+            ))
+            .kind,
+            Kind::GenerateName
+        );
+    }
+
+    #[test]
+    fn a_secret_has_a_name_of_its_own() {
+        for (api_version, kind) in [("v1", "Secret"), ("bitnami.com/v1alpha1", "SealedSecret")] {
+            let secret = json!({"apiVersion": api_version, "kind": kind,
+                "metadata": {"generateName": "a-", "annotations": {"helm.sh/hook": "pre-install"}}});
+            assert_eq!(error(secret).kind, Kind::GenerateName);
+        }
+    }
+
+    #[test]
     fn names_and_namespaces_are_shown_safely() {
         assert_eq!(
             message(with_metadata(json!({"name": "a/b\u{1b}[31m"}))),
@@ -227,6 +288,6 @@ mod tests {
             "metadata.annotations is not a mapping but a number"
         );
         let empty = with_metadata(json!({"name": "a", "labels": null, "annotations": {}, "namespace": ""}));
-        assert_eq!(identity(&empty).unwrap().namespace, None);
+        assert_eq!(identity(&empty).unwrap().0.namespace, None);
     }
 }

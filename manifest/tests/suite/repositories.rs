@@ -68,7 +68,7 @@ fn real_manifests_are_read() {
             };
             for manifest in manifests(value, &origin, &limits) {
                 match manifest {
-                    // Hooks of Argo CD's have no name of their own: refused, and rightly.
+                    // Without a hook annotation: refused, and rightly.
                     Err(ManifestError {
                         kind: ManifestErrorKind::GenerateName,
                         ..

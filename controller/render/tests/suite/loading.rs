@@ -100,3 +100,39 @@ fn an_item_of_another_commit_is_refused() {
         Err(RenderError::NoSuchItem)
     );
 }
+
+#[test]
+fn a_hook_without_a_name_renders_and_loads() {
+    let hook = |key: &str, value: &str| {
+        format!(
+            "apiVersion: batch/v1\nkind: Job\nmetadata:\n  generateName: migrate-\n  annotations: {{{key}: {value}}}\n"
+        )
+    };
+    let fixture = Fixture::new(&[
+        ("argo.yaml", &hook("argocd.argoproj.io/hook", "PreSync")),
+        ("crd.yaml", &hook("helm.sh/hook", "crd-install")),
+        ("none.yaml", &hook("signet.dev/wave", "1")),
+        ("test.yaml", &hook("helm.sh/hook", "test")),
+    ]);
+    let rendered = fixture.render("").unwrap();
+    let shown: Vec<_> = rendered
+        .items
+        .iter()
+        .map(|item| (&*item.origin.file, item.generate_name, item.options().skip))
+        .collect();
+    assert_eq!(shown, [("argo.yaml", true, false), ("test.yaml", true, true)]);
+    assert_eq!(rendered.items[0].id.name, "migrate-");
+    for problem in &rendered.problems {
+        assert_eq!(
+            (problem.message.as_str(), problem.hint.as_str()),
+            (
+                "metadata.generateName is used, and the object has no name of its own",
+                "give the object a fixed metadata.name: each apply would create another one"
+            )
+        );
+    }
+    assert_eq!(rendered.problems.len(), 2);
+    let loaded = load(&fixture.snapshot, &rendered.items[0], &Limits::default()).unwrap();
+    assert!(loaded.generate_name);
+    assert_eq!(loaded.id, rendered.items[0].id);
+}

@@ -194,3 +194,17 @@ fn one_bad_item_of_a_list_stands_alone() {
         (Some(1), Some(2))
     );
 }
+
+#[test]
+fn an_annotation_that_is_not_understood_is_its_documents_problem() {
+    let text = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\n  annotations: {{signet.dev/prune: {SECRET}}}\n"
+    );
+    assert_eq!(
+        of(&text),
+        [
+            "a/bad.yaml document 1, line 1: the annotation signet.dev/prune is not understood \
+          (write `disabled`, `orphan`, `confirm` or `enabled`)"
+        ]
+    );
+}

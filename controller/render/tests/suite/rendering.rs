@@ -1,6 +1,6 @@
 //! What comes out of good directories.
 
-use render::{Limits, RenderError, directory};
+use render::{Limits, Options, RenderError, directory};
 use source::PathError;
 
 use crate::repo::Repo;
@@ -92,7 +92,8 @@ fn item_digests_are_of_the_meaning_and_facts_are_picked() {
     let rendered = fixture.render(".").unwrap();
     assert_eq!(rendered.items[0].digest, rendered.items[1].digest);
     assert_ne!(rendered.items[0].digest, rendered.items[2].digest);
-    assert_eq!(rendered.items[2].facts.wave(), Ok(-5));
+    assert_eq!(rendered.items[2].options().wave, Some(-5));
+    assert_eq!(rendered.items[0].options(), &Options::NONE);
     assert_eq!(rendered.items[2].facts.annotation("x"), None);
 }
 

@@ -1,0 +1,106 @@
+//! What an object's annotations say of how it is applied: Signet's own, and those of the tools that people come from.
+
+mod dependency;
+mod duration;
+mod hook;
+mod other_tools;
+mod own;
+
+use crate::Facts;
+pub use dependency::Dependency;
+pub use hook::{DeletePolicy, Hook, HookPhase};
+
+/// What an object's annotations say of how it is applied.
+///
+/// Where several tools' annotations speak of one thing, Signet's own (`signet.dev/…`) wins; without it, whatever
+/// changes and deletes less. A value that one of Signet's does not know is an error. Other tools' are read as those
+/// tools read them, who mostly ignore what they do not know.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Options {
+    /// `signet.dev/wave`, Argo CD's `sync-wave`, or the `helm.sh/hook-weight` of a Helm hook. `None`: none of them.
+    pub wave: Option<i32>,
+    /// Something that runs at a moment of a sync; `None` for an ordinary object.
+    pub hook: Option<Hook>,
+    /// Never applied: Argo CD's hook `Skip`, Helm's tests, Helm hooks for a rollback alone, hooks of no known phase.
+    pub skip: bool,
+    /// `config.kubernetes.io/depends-on`: what has to be there and healthy first. Each once, in the order written.
+    pub depends_on: Vec<Dependency>,
+    /// The object is left as it is: neither applied, nor repaired, nor pruned.
+    pub reconcile_disabled: bool,
+    /// The object is created where it is missing, and never changed afterwards.
+    pub create_only: bool,
+    /// What happens when the object leaves the repository.
+    pub prune: PruneOption,
+    /// The object stays when its Sync is deleted. Also set by whatever forbids every deletion (all but Argo CD's
+    /// `Prune=false`, which speaks of syncs alone).
+    pub keep_on_delete: bool,
+    /// Whether an object that cannot be changed in place is deleted and created anew; `None`: as the Sync has it.
+    pub replace: Option<bool>,
+    /// The object's health does not count.
+    pub ignore_health: bool,
+    /// No variables are substituted in the object.
+    pub substitute_disabled: bool,
+    /// Fields that another manager owns are not taken over.
+    pub takeover_disabled: bool,
+}
+
+/// What happens to an object that has left the repository. The order is that of care: the last deletes least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum PruneOption {
+    /// As the Sync has it.
+    #[default]
+    Default,
+    /// It is deleted once a person agreed.
+    Confirm,
+    /// It stays, and is let go of.
+    Orphan,
+    /// It stays, and is still looked at as one that is to go.
+    Disabled,
+}
+
+/// An annotation whose value is not understood. The value itself is not repeated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the annotation {annotation} is not understood: {message}")]
+pub struct OptionError {
+    /// The annotation's key.
+    pub annotation: String,
+    /// What to write instead.
+    pub message: String,
+}
+
+impl OptionError {
+    fn new(annotation: &str, message: impl Into<String>) -> Self {
+        Self {
+            annotation: annotation.into(),
+            message: message.into(),
+        }
+    }
+}
+
+impl Options {
+    /// Those of an object without annotations.
+    pub const NONE: Self = Self {
+        wave: None,
+        hook: None,
+        skip: false,
+        depends_on: Vec::new(),
+        reconcile_disabled: false,
+        create_only: false,
+        prune: PruneOption::Default,
+        keep_on_delete: false,
+        replace: None,
+        ignore_health: false,
+        substitute_disabled: false,
+        takeover_disabled: false,
+    };
+
+    /// Reads the annotations. Fails on the first that is not understood.
+    pub fn of(facts: &Facts) -> Result<Self, OptionError> {
+        let mut options = other_tools::read(facts)?;
+        own::read(facts, &mut options)?;
+        Ok(options)
+    }
+}
+
+#[cfg(test)]
+mod tests;
