@@ -5,6 +5,7 @@
 //! - [`read_stream`], [`for_each_document`], [`read_document`]: YAML and JSON exactly as kubectl reads them,
 //!   within [`Limits`];
 //! - [`manifests`]: a document's value to objects with an identity ([`ObjectRef`]) and a place ([`Origin`]);
+//! - [`Draft`]: a document whose variables are replaced, text by text, before its objects are;
 //! - [`Phase`]: which objects have to be there before which others;
 //! - [`write_yaml`]: values to YAML that reads back as the same values;
 //! - [`digest()`]: one stable hash of a value.
@@ -15,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod digest;
+mod draft;
 mod identity;
 mod objects;
 mod order;
@@ -23,12 +25,15 @@ mod text;
 mod write;
 
 pub use digest::digest;
+pub use draft::{Draft, DraftError, Path, Replacement, Step, VARIABLE, Written};
 pub use identity::{
     GroupVersionKind, InvalidName, InvalidNamespace, InvalidType, ObjectRef, Origin, check_name,
     check_namespace,
 };
-pub use objects::{Manifest, ManifestError, ManifestErrorKind, manifests};
+pub use objects::{Manifest, ManifestError, ManifestErrorKind, manifests, manifests_of};
 pub use order::Phase;
-pub use read::{Document, Limits, ReadError, ReadErrorKind, for_each_document, read_document, read_stream};
+pub use read::{
+    Document, Limits, ReadError, ReadErrorKind, for_each_document, read_document, read_draft, read_stream,
+};
 pub use text::Printable;
 pub use write::write_yaml;

@@ -5,6 +5,7 @@ mod error;
 
 use serde_json::Value;
 
+use crate::draft::Draft;
 use crate::identity::{ObjectRef, Origin};
 use crate::read::Limits;
 pub use error::{ManifestError, ManifestErrorKind};
@@ -30,9 +31,33 @@ pub struct Manifest {
 /// of a typed list (`ConfigMapList`) that names no kind gets it from the list. Nothing, such as an empty document, is
 /// no objects.
 pub fn manifests(value: Value, origin: &Origin, limits: &Limits) -> Vec<Result<Manifest, ManifestError>> {
+    let as_it_is = &mut |value| Ok((value, ()));
+    let found = collect_all(value, origin, limits, as_it_is).into_iter();
+    found.map(|found| found.map(|(manifest, ())| manifest)).collect()
+}
+
+/// The objects of a draft: `finish` replaces the variables of each, and may say something about it. Lists are taken
+/// apart before, identities are read after.
+pub fn manifests_of<T>(
+    draft: Draft,
+    origin: &Origin,
+    limits: &Limits,
+    mut finish: impl FnMut(Draft) -> Result<(Value, T), ManifestErrorKind>,
+) -> Vec<Result<(Manifest, T), ManifestError>> {
+    collect_all(draft.into_marked(), origin, limits, &mut |marked| {
+        finish(Draft::new(marked))
+    })
+}
+
+type Found<T> = Vec<Result<(Manifest, T), ManifestError>>;
+
+/// What makes an item of a List, or a whole document, the value whose identity is read.
+type Finish<'f, T> = &'f mut dyn FnMut(Value) -> Result<(Value, T), ManifestErrorKind>;
+
+fn collect_all<T>(value: Value, origin: &Origin, limits: &Limits, finish: Finish<'_, T>) -> Found<T> {
     let mut found = Vec::new();
     if !value.is_null() {
-        collect(value, None, 0, origin, limits, &mut found);
+        collect(value, None, 0, origin, limits, finish, &mut found);
     }
     found
 }
@@ -44,13 +69,14 @@ struct ItemType<'a> {
     kind: &'a str,
 }
 
-fn collect(
+fn collect<T>(
     mut value: Value,
     implied: Option<ItemType<'_>>,
     depth: usize,
     origin: &Origin,
     limits: &Limits,
-    found: &mut Vec<Result<Manifest, ManifestError>>,
+    finish: Finish<'_, T>,
+    found: &mut Found<T>,
 ) {
     let inside_list = depth > 0;
     if let (Some(implied), Some(fields)) = (implied, value.as_object_mut())
@@ -63,7 +89,10 @@ fn collect(
         Items::NotAList => {
             let mut origin = origin.clone();
             origin.item = inside_list.then_some(found.len() + 1);
-            found.push(check::manifest(value, origin));
+            found.push(match finish(value) {
+                Ok((value, said)) => check::manifest(value, origin).map(|manifest| (manifest, said)),
+                Err(kind) => Err(ManifestError { kind, origin }),
+            });
         }
         Items::Of { items, .. } if depth >= limits.list_depth && !items.is_empty() => {
             let kind = ManifestErrorKind::ListTooDeep {
@@ -83,7 +112,7 @@ fn collect(
                 kind: &item_kind,
             });
             for item in items {
-                collect(item, implied, depth + 1, origin, limits, found);
+                collect(item, implied, depth + 1, origin, limits, finish, found);
             }
         }
     }

@@ -25,10 +25,11 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+use crate::draft::Draft;
 pub use error::{ReadError, ReadErrorKind};
 pub use limits::Limits;
 pub(crate) use number::integral;
-pub(crate) use scalar::is_plain_string;
+pub(crate) use scalar::{is_plain_string, plain_value};
 
 /// One document of a stream.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,7 +95,7 @@ pub fn for_each_document(
                     text.len(),
                 )
             } else {
-                document::first(text, limits)
+                document::first(text, limits, false)
             };
             let value = value.map_err(|fault| fault.locate(text, line));
             let end = range.start + length;
@@ -119,8 +120,20 @@ pub fn for_each_document(
 /// # Errors
 /// The text is no document, is too large in some way, or is more than one document.
 pub fn read_document(bytes: &[u8], limits: &Limits) -> Result<Value, ReadError> {
+    read_one(bytes, limits, false)
+}
+
+/// Like [`read_document`], for a document in which variables are to be replaced.
+///
+/// # Errors
+/// As [`read_document`], and on the same texts.
+pub fn read_draft(bytes: &[u8], limits: &Limits) -> Result<Draft, ReadError> {
+    read_one(bytes, limits, true).map(Draft::new)
+}
+
+fn read_one(bytes: &[u8], limits: &Limits, marked: bool) -> Result<Value, ReadError> {
     split::check_text(bytes)?;
-    let read = document::check_single(bytes).and_then(|()| match document::first(bytes, limits) {
+    let read = document::check_single(bytes).and_then(|()| match document::first(bytes, limits, marked) {
         (Ok(_), end) if end < bytes.len() => Err(fault::Fault::new(ReadErrorKind::TrailingText, end)),
         (value, _) => value,
     });

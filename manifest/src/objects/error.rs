@@ -71,6 +71,16 @@ pub enum ManifestErrorKind {
         /// What is wrong with it.
         reason: InvalidNamespace,
     },
+    /// A variable cannot be replaced.
+    #[error("{message}, in {}", Printable(.path))]
+    Variable {
+        /// Path of the field, as written.
+        path: String,
+        /// What is wrong, without values.
+        message: String,
+        /// What a person can do about it.
+        hint: &'static str,
+    },
     /// A `v1` `List` without the one field it is there for.
     #[error("the List has no items")]
     ListWithoutItems,
@@ -100,6 +110,7 @@ impl ManifestErrorKind {
             Self::GenerateName => {
                 Some("give the object a fixed metadata.name: each apply would create another one")
             }
+            Self::Variable { hint, .. } => Some(hint),
             Self::ListTooDeep { .. } => Some("write the objects as separate documents"),
             Self::Missing { .. } => Some("every object has a name of its own in metadata.name"),
             Self::WrongType { .. } => Some("correct the field; is the indentation right?"),

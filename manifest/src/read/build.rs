@@ -13,7 +13,8 @@ use super::parser::{Event, Events};
 use super::scalar;
 
 /// Reads the one document of a text as YAML. Nothing, and nothing but comments, reads as null.
-pub(super) fn yaml(text: &str, limits: &Limits) -> Result<Value, Fault> {
+/// With `marked`, texts are as a [`crate::Draft`] has them.
+pub(super) fn yaml(text: &str, limits: &Limits, marked: bool) -> Result<Value, Fault> {
     let mut events = Events::new(text);
     match events.next()? {
         (Event::StreamEnd, _) => return Ok(Value::Null),
@@ -22,6 +23,7 @@ pub(super) fn yaml(text: &str, limits: &Limits) -> Result<Value, Fault> {
     }
     let mut builder = Builder {
         limits,
+        marked,
         used: Size::default(),
         stack: Vec::new(),
         anchors: HashMap::new(),
@@ -42,11 +44,13 @@ pub(super) fn yaml(text: &str, limits: &Limits) -> Result<Value, Fault> {
     // Whatever is not shared any more need not be copied.
     drop(builder);
     // As a key, infinity is a text; an alias may have brought it back as a value.
-    root.into_json().ok_or(Fault::new(Kind::NotFinite, 0))
+    root.into_json(marked).ok_or(Fault::new(Kind::NotFinite, 0))
 }
 
 struct Builder<'l> {
     limits: &'l Limits,
+    /// Plain scalars with variables are kept as such.
+    marked: bool,
     /// What was read so far, aliases and merged mappings counted each time: nothing below can grow beyond it.
     used: Size,
     /// The collections that are open, the innermost last.
@@ -106,7 +110,12 @@ impl Builder<'_> {
                     }
                     return self.set_slot(Slot::Merge);
                 }
-                let node = scalar::resolve(tag.as_deref(), implicit, text)?;
+                let untagged = plain && tag.as_deref().is_none_or(str::is_empty);
+                let node = if self.marked && untagged && text.contains(crate::draft::VARIABLE) {
+                    Node::Expression(Rc::new(text))
+                } else {
+                    scalar::resolve(tag.as_deref(), implicit, text)?
+                };
                 if matches!(node, Node::Float(float) if !float.is_finite()) && !self.expects_key() {
                     return Err(Kind::NotFinite);
                 }

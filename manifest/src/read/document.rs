@@ -7,14 +7,21 @@ use super::fault::Fault;
 use super::limits::Limits;
 use super::split::{Line, after_bom, classify, is_taken_for_text};
 use super::{build, json};
+use crate::draft::mark;
 
 /// The first document of a text, and the byte after it: less than the whole text only where JSON objects follow each
 /// other.
-pub(super) fn first(bytes: &[u8], limits: &Limits) -> (Result<Value, Fault>, usize) {
+/// With `marked`, texts are as a [`crate::Draft`] has them.
+pub(super) fn first(bytes: &[u8], limits: &Limits, marked: bool) -> (Result<Value, Fault>, usize) {
     match json_sequence(bytes, limits) {
-        Some(Ok((value, end))) => (Ok(value), end),
+        Some(Ok((mut value, end))) => {
+            if marked {
+                mark::all_quoted(&mut value);
+            }
+            (Ok(value), end)
+        }
         Some(Err(fault)) => (Err(fault), bytes.len()),
-        None => (yaml(bytes, limits), bytes.len()),
+        None => (yaml(bytes, limits, marked), bytes.len()),
     }
 }
 
@@ -40,7 +47,7 @@ fn json_sequence(bytes: &[u8], limits: &Limits) -> Option<Result<(Value, usize),
     }
 }
 
-fn yaml(bytes: &[u8], limits: &Limits) -> Result<Value, Fault> {
+fn yaml(bytes: &[u8], limits: &Limits, marked: bool) -> Result<Value, Fault> {
     let limit = limits.document_bytes;
     if bytes.len() > limit {
         return Err(Fault::new(Kind::DocumentTooLarge { limit }, 0));
@@ -49,7 +56,7 @@ fn yaml(bytes: &[u8], limits: &Limits) -> Result<Value, Fault> {
         std::str::from_utf8(bytes).map_err(|error| Fault::new(Kind::InvalidUtf8, error.valid_up_to()))?;
     let start = after_bom(bytes);
     let text = &text[start..];
-    let checked = check_characters(text).and_then(|()| build::yaml(text, limits));
+    let checked = check_characters(text).and_then(|()| build::yaml(text, limits, marked));
     checked.map_err(|fault| Fault::new(fault.kind, fault.offset + start))
 }
 

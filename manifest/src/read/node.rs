@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::error::ReadErrorKind as Kind;
 use super::number::{json_number, key_text};
+use crate::draft::mark;
 
 /// A value. Collections and texts are shared, so that an alias costs nothing until the tree becomes JSON, which
 /// happens only when the size of the result is known to be within the limits.
@@ -18,6 +19,8 @@ pub(super) enum Node {
     Uint(u64),
     Float(f64),
     Str(Rc<String>),
+    /// A plain scalar with variables in it, in a draft: what it means is known when they are replaced.
+    Expression(Rc<String>),
     Seq(Rc<Vec<Self>>, Size),
     Map(Rc<Mapping>, Size),
 }
@@ -58,7 +61,7 @@ impl Node {
     pub(super) fn size(&self) -> Size {
         match self {
             Self::Seq(_, size) | Self::Map(_, size) => *size,
-            Self::Str(text) => Size {
+            Self::Str(text) | Self::Expression(text) => Size {
                 nodes: 1,
                 bytes: text.len(),
                 height: 0,
@@ -71,25 +74,28 @@ impl Node {
         }
     }
 
-    /// The value as JSON; `None` where a float has no JSON. Its depth is within the limits, so recursion is.
-    pub(super) fn into_json(self) -> Option<Value> {
+    /// The value as JSON; `None` where a float has no JSON. Its depth is within the limits, so recursion is. With
+    /// `marked`, texts are as a [`crate::Draft`] has them.
+    pub(super) fn into_json(self, marked: bool) -> Option<Value> {
         Some(match self {
             Self::Null => Value::Null,
             Self::Bool(bool) => bool.into(),
             Self::Int(int) => int.into(),
             Self::Uint(uint) => uint.into(),
             Self::Float(float) => json_number(float)?.into(),
+            Self::Str(text) if marked => mark::quoted(Rc::unwrap_or_clone(text)).into(),
             Self::Str(text) => Rc::unwrap_or_clone(text).into(),
+            Self::Expression(text) => mark::plain(&text).into(),
             Self::Seq(items, _) => Value::Array(
                 Rc::unwrap_or_clone(items)
                     .into_iter()
-                    .map(Self::into_json)
+                    .map(|item| item.into_json(marked))
                     .collect::<Option<_>>()?,
             ),
             Self::Map(entries, _) => {
                 let mut fields = Map::new();
                 for (key, value) in Rc::unwrap_or_clone(entries) {
-                    fields.insert(key.into_text(), value.into_json()?);
+                    fields.insert(key.into_text(), value.into_json(marked)?);
                 }
                 Value::Object(fields)
             }
@@ -104,7 +110,7 @@ impl Key {
             Node::Int(int) => Ok(Self::Int(*int)),
             // Not-a-number does not equal itself: for Go, each such key is another.
             Node::Float(float) if !float.is_nan() => Ok(Self::Float(float.to_bits())),
-            Node::Str(text) => Ok(Self::Str(Rc::clone(text))),
+            Node::Str(text) | Node::Expression(text) => Ok(Self::Str(Rc::clone(text))),
             Node::Float(_) | Node::Null | Node::Uint(_) | Node::Seq(..) | Node::Map(..) => {
                 Err(Kind::InvalidKey)
             }

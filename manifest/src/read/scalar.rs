@@ -6,6 +6,8 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use serde_json::Value;
+
 use super::error::ReadErrorKind as Kind;
 use super::node::Node;
 use super::number::{Parsed, parse_dotted, parse_number};
@@ -47,6 +49,13 @@ pub(super) fn is_merge(tag: Option<&str>, implicit: bool, text: &str) -> bool {
 /// Whether go-yaml reads a plain scalar as the string it is.
 pub(crate) fn is_plain_string(text: &str) -> bool {
     matches!(plain(text.to_owned()), Node::Str(_))
+}
+
+/// What a plain scalar means; one that JSON has no number for is the text it is.
+pub(crate) fn plain_value(text: &str) -> Value {
+    plain(text.to_owned())
+        .into_json(false)
+        .unwrap_or_else(|| text.into())
 }
 
 fn fit(tag: &str, value: Node) -> Result<Node, Kind> {
