@@ -10,6 +10,7 @@ pub mod applyset;
 pub mod catalog;
 pub mod checkpoint;
 mod error;
+pub mod fields;
 mod key;
 mod managed;
 mod objects;

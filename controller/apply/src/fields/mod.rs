@@ -1,0 +1,17 @@
+//! Fields and who owns them, from `metadata.managedFields` (KEP-555): what was lost and to whom, what others added, what
+//! is left out of an apply, and what is taken over from another tool.
+//!
+//! Everything here is pure. `managedFields` can be written by anybody who may write the object, so depth and number of
+//! paths are bounded, and a manager's name is a claim, never a proof. What is shown to people holds names and list
+//! keys, never a value of an object.
+
+mod element;
+mod go;
+mod number;
+mod path;
+mod set;
+mod step;
+
+pub use path::{FieldPath, MAX_DEPTH, MAX_PATHS};
+pub use set::{FieldTree, TooLarge};
+pub use step::Step;
