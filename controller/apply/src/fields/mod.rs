@@ -7,11 +7,15 @@
 
 mod element;
 mod go;
+mod items;
+mod lost;
 mod number;
+mod owner;
 mod path;
 mod set;
 mod step;
 
+pub use lost::{Taker, lost, taken_by};
 pub use path::{FieldPath, MAX_DEPTH, MAX_PATHS};
 pub use set::{FieldTree, TooLarge};
 pub use step::Step;

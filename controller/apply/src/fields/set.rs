@@ -189,4 +189,4 @@ impl fmt::Debug for FieldTree {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

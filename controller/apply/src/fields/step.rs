@@ -70,7 +70,7 @@ impl Step {
 
 /// Whether an item that leaves out some of its keys can be the one that is meant. The API server fills keys in by the
 /// schema's defaults, which we do not know but for one: the protocol of a port is TCP.
-fn by_default(item: &Value, keys: &BTreeMap<String, Value>) -> bool {
+pub(super) fn by_default(item: &Value, keys: &BTreeMap<String, Value>) -> bool {
     let fits = |(name, value): (&String, &Value)| match item.get(name) {
         Some(own) => same(own, value),
         None => name != "protocol" || value == "TCP",
