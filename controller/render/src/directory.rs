@@ -1,17 +1,31 @@
 //! Renders a plain directory.
 
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 use source::{EntryKind, FileEntry, PathError, RepoPath, Snapshot, WalkLimits};
 
 use crate::file::{self, Found};
-use crate::{Limits, Problem, RenderError, Rendered, layout};
+use crate::{Limits, Problem, RenderError, Rendered, Variables, layout};
 
 /// Changes whenever the same files come to mean something else.
-const VERSION: &[u8] = b"signet render 1\0";
+const VERSION: &[u8] = b"signet render 2\0";
 
 /// Reads every manifest below `path`: files that end in `.yaml`, `.yml` or `.json`, in all directories,
 /// except those whose names begin with a dot.
 pub fn directory(snapshot: &Snapshot, path: &str, limits: &Limits) -> Result<Rendered, RenderError> {
+    directory_with(snapshot, path, limits, None)
+}
+
+/// As [`directory`]; with `variables`, those are replaced in each object, unless its annotations say otherwise. A
+/// variable that is not set and has no default is its document's problem.
+pub fn directory_with(
+    snapshot: &Snapshot,
+    path: &str,
+    limits: &Limits,
+    variables: Option<&Arc<Variables>>,
+) -> Result<Rendered, RenderError> {
+    let variables = variables.map(Arc::as_ref);
     let path = RepoPath::parse(path)?;
     let mut entries = Vec::new();
     let walk = WalkLimits {
@@ -24,10 +38,10 @@ pub fn directory(snapshot: &Snapshot, path: &str, limits: &Limits) -> Result<Ren
     if let Some((tool, file)) = layout.tool {
         return Err(RenderError::NeedsTool { tool, file });
     }
-    let digest = digest(&entries);
+    let digest = digest(&entries, variables);
     drop(entries);
 
-    let mut found = Found::new(layout.problems, limits);
+    let mut found = Found::new(layout.problems, limits, variables);
     let mut total = 0usize;
     for (path, blob) in &layout.files {
         let bytes = match snapshot.blob(blob, limits.file_bytes) {
@@ -50,7 +64,7 @@ pub fn directory(snapshot: &Snapshot, path: &str, limits: &Limits) -> Result<Ren
                 limit: limits.total_bytes,
             });
         }
-        file::read(path, *blob, &bytes, limits, &mut found);
+        file::read(path, *blob, &bytes, &mut found);
         found.check()?;
     }
     found.check()?;
@@ -70,9 +84,13 @@ pub fn directory(snapshot: &Snapshot, path: &str, limits: &Limits) -> Result<Ren
 }
 
 /// Over everything that matters: contents go in as blob ids.
-fn digest(entries: &[FileEntry]) -> [u8; 32] {
+fn digest(entries: &[FileEntry], variables: Option<&Variables>) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(VERSION);
+    if let Some(variables) = variables {
+        hash.update(b"variables");
+        hash.update(variables.digest());
+    }
     for entry in entries.iter().filter(|entry| layout::matters(entry)) {
         hash.update((entry.path.len() as u64).to_be_bytes());
         hash.update(entry.path.as_bytes());

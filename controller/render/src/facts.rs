@@ -69,6 +69,11 @@ impl Facts {
     }
 }
 
+/// Whether an annotation or label of this key may be kept.
+pub(crate) fn is_kept(key: &str) -> bool {
+    KEPT.iter().any(|prefix| key.starts_with(prefix))
+}
+
 fn pairs(kept: Option<&[Pair]>) -> impl Iterator<Item = (&str, &str)> {
     kept.unwrap_or_default()
         .iter()

@@ -5,45 +5,58 @@ use std::sync::Arc;
 use manifest::{Document, Manifest, ManifestErrorKind, Origin};
 use source::BlobId;
 
-use crate::{Described, Facts, Item, Limits, Locator, Options, Problem, RenderError};
+use crate::substitute::{self, Object};
+use crate::{Described, Facts, Item, Limits, Locator, Options, Problem, RenderError, Variables};
 
 /// What has been found so far, within the limit on objects.
-pub(crate) struct Found {
+pub(crate) struct Found<'v> {
     pub(crate) items: Vec<Item>,
     pub(crate) problems: Vec<Problem>,
-    limit: usize,
+    variables: Option<&'v Variables>,
+    /// Bytes that variables made.
+    substituted: usize,
+    limits: &'v Limits,
 }
 
-impl Found {
-    pub(crate) fn new(problems: Vec<Problem>, limits: &Limits) -> Self {
+impl<'v> Found<'v> {
+    pub(crate) fn new(problems: Vec<Problem>, limits: &'v Limits, variables: Option<&'v Variables>) -> Self {
         Self {
             items: Vec::new(),
             problems,
-            limit: limits.objects,
+            variables,
+            substituted: 0,
+            limits,
         }
     }
 
     pub(crate) fn check(&self) -> Result<(), RenderError> {
-        if self.items.len() + self.problems.len() > self.limit {
-            return Err(RenderError::OverLimit {
-                what: "objects",
-                limit: self.limit,
-            });
+        let over = |what, limit| Err(RenderError::OverLimit { what, limit });
+        if self.too_many() {
+            over("objects", self.limits.objects)
+        } else if self.too_much() {
+            over("bytes", self.limits.total_bytes)
+        } else {
+            Ok(())
         }
-        Ok(())
     }
 
-    fn is_full(&self) -> bool {
-        self.items.len() + self.problems.len() > self.limit
+    fn too_many(&self) -> bool {
+        self.items.len() + self.problems.len() > self.limits.objects
+    }
+
+    fn too_much(&self) -> bool {
+        self.substituted > self.limits.total_bytes
     }
 }
 
 /// Reads a file.
-pub(crate) fn read(path: &Arc<str>, blob: BlobId, bytes: &[u8], limits: &Limits, found: &mut Found) {
+pub(crate) fn read(path: &Arc<str>, blob: BlobId, bytes: &[u8], found: &mut Found<'_>) {
+    let limits = found.limits;
     let result = manifest::for_each_document(bytes, &limits.manifest, |document| {
         // Over the limit the whole rendering fails: nothing more is kept of it.
-        if !found.is_full() {
-            read_document(path, blob, document, limits, found);
+        if !found.too_many() && !found.too_much() {
+            let bytes = bytes.get(document.range.clone()).unwrap_or_default();
+            read_document(path, blob, bytes, document, found);
         }
     });
     if let Err(error) = result {
@@ -51,7 +64,7 @@ pub(crate) fn read(path: &Arc<str>, blob: BlobId, bytes: &[u8], limits: &Limits,
     }
 }
 
-fn read_document(path: &Arc<str>, blob: BlobId, document: Document, limits: &Limits, found: &mut Found) {
+fn read_document(path: &Arc<str>, blob: BlobId, bytes: &[u8], document: Document, found: &mut Found<'_>) {
     let value = match document.value {
         Ok(value) => value,
         Err(error) => {
@@ -66,18 +79,17 @@ fn read_document(path: &Arc<str>, blob: BlobId, document: Document, limits: &Lim
         item: None,
         line: document.line,
     };
-    for (index, manifest) in manifest::manifests(value, &origin, &limits.manifest)
-        .into_iter()
-        .enumerate()
-    {
+    let objects = substitute::objects(value, bytes, &origin, &found.limits.manifest, found.variables);
+    for (index, object) in objects.into_iter().enumerate() {
         let locator = Locator {
             blob,
             range: document.range.clone(),
             index,
         };
-        match manifest
+        found.substituted += object.as_ref().map_or(0, |object| object.spent);
+        match object
             .map_err(|error| Problem::of_manifest(&error))
-            .and_then(|manifest| item(manifest, locator))
+            .and_then(|object| item(object, locator, found.variables))
         {
             Ok(item) => found.items.push(item),
             Err(problem) => found.problems.push(problem),
@@ -85,7 +97,8 @@ fn read_document(path: &Arc<str>, blob: BlobId, document: Document, limits: &Lim
     }
 }
 
-fn item(manifest: Manifest, locator: Locator) -> Result<Item, Problem> {
+fn item(object: Object, locator: Locator, variables: Option<&Variables>) -> Result<Item, Problem> {
+    let Object { manifest, secret, .. } = object;
     let Manifest {
         id,
         origin,
@@ -117,7 +130,7 @@ fn item(manifest: Manifest, locator: Locator) -> Result<Item, Problem> {
         let kind = ManifestErrorKind::GenerateName;
         return Err(problem(kind.to_string(), kind.hint().unwrap_or_default()));
     }
-    let digest = manifest::digest(&object);
+    let digest = substitute::digest(&object, secret, variables);
     let described = Described {
         id,
         origin,
@@ -126,6 +139,7 @@ fn item(manifest: Manifest, locator: Locator) -> Result<Item, Problem> {
         facts,
         options: (options != Options::NONE).then(|| Box::new(options)),
         generate_name,
+        secret,
     };
     Ok(described.into())
 }

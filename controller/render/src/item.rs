@@ -17,7 +17,8 @@ pub struct Rendered {
     /// What could not be read, in the same order. While there is one, an object that is missing from
     /// `items` may be in a file that could not be read: do not prune.
     pub problems: Vec<Problem>,
-    /// SHA-256 over the paths and contents of everything that was read, and of what became a problem. Equal digests from one
+    /// SHA-256 over the paths and contents of everything that was read, and of what became a problem, and over
+    /// [`Variables::digest`](crate::Variables::digest), which is keyed. Equal digests from one
     /// version of this crate and equal limits mean equal items and problems.
     pub digest: [u8; 32],
 }
@@ -49,9 +50,9 @@ pub struct Described {
     pub origin: Origin,
     /// Where to read it again.
     pub locator: Locator,
-    /// [`manifest::digest()`] of the object.
+    /// [`manifest::digest()`] of the object, variables replaced; keyed where a secret variable was used.
     ///
-    /// Not keyed. For a plaintext `v1 Secret` in Git that makes it a hash of something guessable: it may
+    /// Not keyed otherwise. For a plaintext `v1 Secret` in Git that makes it a hash of something guessable: it may
     /// be compared in memory, and must be keyed before it leaves the process (checkpoint, annotation,
     /// status, log).
     pub digest: [u8; 32],
@@ -61,6 +62,8 @@ pub struct Described {
     pub options: Option<Box<Options>>,
     /// A hook without a name of its own: `id.name` is what its name begins with, and the API server makes the rest.
     pub generate_name: bool,
+    /// [`Described::holds_secret`].
+    pub secret: bool,
 }
 
 impl Described {
@@ -68,6 +71,12 @@ impl Described {
     pub fn options(&self) -> &Options {
         static NONE: Options = Options::NONE;
         self.options.as_deref().unwrap_or(&NONE)
+    }
+
+    /// A secret variable's value stands somewhere in the object, whatever its kind: what the API server says of it may
+    /// quote that, as with a Secret.
+    pub fn holds_secret(&self) -> bool {
+        self.secret
     }
 }
 

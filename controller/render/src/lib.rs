@@ -8,6 +8,8 @@
 //! Two kinds of failure are kept apart. A [`Problem`] is one file's or one document's: its neighbours
 //! still come out. A [`RenderError`] means that the set of objects is not known: nothing may be pruned.
 //!
+//! Variables ([`Variables`]) are replaced in each object's texts before its identity is read.
+//!
 //! Plain directories only so far. A path that needs kustomize or Helm is refused, since its files mean
 //! something else when they are taken as they are.
 #![forbid(unsafe_code)]
@@ -22,8 +24,9 @@ mod limits;
 mod loader;
 mod options;
 mod problem;
+mod substitute;
 
-pub use directory::directory;
+pub use directory::{directory, directory_with};
 pub use error::RenderError;
 pub use facts::Facts;
 pub use item::{Described, Item, Locator, Rendered};
@@ -31,3 +34,4 @@ pub use limits::Limits;
 pub use loader::{Loader, load};
 pub use options::{DeletePolicy, Dependency, Hook, HookPhase, OptionError, Options, PruneOption};
 pub use problem::Problem;
+pub use substitute::{VariableError, Variables};

@@ -1,17 +1,20 @@
 //! Reads objects again, when they are applied.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use manifest::{Manifest, ManifestError};
 use source::{BlobId, Snapshot};
 
-use crate::{Item, Limits, RenderError};
+use crate::substitute::{self, Object};
+use crate::{Item, Limits, RenderError, Variables};
 
 /// Loads objects of one snapshot. It keeps the last file and the last document: items in the order of a
 /// rendering read each of them once.
 pub struct Loader {
     snapshot: Snapshot,
     limits: Limits,
+    variables: Option<Arc<Variables>>,
     file: Option<(BlobId, Vec<u8>)>,
     document: Option<LastDocument>,
 }
@@ -19,15 +22,21 @@ pub struct Loader {
 struct LastDocument {
     blob: BlobId,
     range: Range<usize>,
-    objects: Vec<Result<Manifest, ManifestError>>,
+    objects: Vec<Result<Object, ManifestError>>,
 }
 
 impl Loader {
     /// With the limits that the items were rendered with.
     pub fn new(snapshot: Snapshot, limits: Limits) -> Self {
+        Self::with(snapshot, limits, None)
+    }
+
+    /// With the limits and the variables that the items were rendered with.
+    pub fn with(snapshot: Snapshot, limits: Limits, variables: Option<Arc<Variables>>) -> Self {
         Self {
             snapshot,
             limits,
+            variables,
             file: None,
             document: None,
         }
@@ -55,7 +64,10 @@ impl Loader {
                 .and_then(Result::ok)
         };
         match found {
-            Some(mut manifest) if manifest.id == item.id => {
+            // Whoever treats the item by what it was said to hold may do so.
+            Some(Object {
+                mut manifest, secret, ..
+            }) if manifest.id == item.id && secret == item.secret => {
                 // The same blob may lie at several paths.
                 manifest.origin = item.origin.clone();
                 Ok(manifest)
@@ -79,7 +91,8 @@ impl Loader {
         let bytes = bytes.get(range.clone()).ok_or(RenderError::NoSuchItem)?;
         let value =
             manifest::read_document(bytes, &self.limits.manifest).map_err(|_| RenderError::NoSuchItem)?;
-        let objects = manifest::manifests(value, &item.origin, &self.limits.manifest);
+        let variables = self.variables.as_deref();
+        let objects = substitute::objects(value, bytes, &item.origin, &self.limits.manifest, variables);
         Ok(LastDocument { blob, range, objects })
     }
 }

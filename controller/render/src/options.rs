@@ -102,5 +102,13 @@ impl Options {
     }
 }
 
+/// Whether variables are left alone in an object, whatever is wrong with its other annotations.
+pub(crate) fn substitute_disabled(facts: &Facts) -> bool {
+    match facts.annotation(own::SUBSTITUTE).map(str::trim) {
+        Some(own) => own == "disabled",
+        None => facts.flux_says("substitute", "disabled"),
+    }
+}
+
 #[cfg(test)]
 mod tests;

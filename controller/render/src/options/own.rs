@@ -4,6 +4,7 @@ use super::hook::{self, Hook};
 use super::{OptionError, Options, PruneOption, duration};
 use crate::Facts;
 
+pub(super) const SUBSTITUTE: &str = "signet.dev/substitute";
 const HOOK: &str = "signet.dev/hook";
 const HOOK_DELETE: &str = "signet.dev/hook-delete-policy";
 const HOOK_TIMEOUT: &str = "signet.dev/hook-timeout";
@@ -16,7 +17,7 @@ pub(super) fn read(facts: &Facts, options: &mut Options) -> Result<(), OptionErr
     if let Some(enabled) = switch(facts, "signet.dev/reconcile")? {
         options.reconcile_disabled = !enabled;
     }
-    if let Some(enabled) = switch(facts, "signet.dev/substitute")? {
+    if let Some(enabled) = switch(facts, SUBSTITUTE)? {
         options.substitute_disabled = !enabled;
     }
     if let Some(enabled) = switch(facts, "signet.dev/replace")? {

@@ -17,6 +17,7 @@ mod repo;
 mod loading;
 mod problems;
 mod rendering;
+mod substituting;
 
 use render::{Limits, RenderError, Rendered, directory};
 use repo::Repo;
