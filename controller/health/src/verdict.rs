@@ -61,7 +61,7 @@ impl Verdict {
         Self {
             status,
             reason: word(reason, status).into(),
-            message: sentence(message),
+            message: printable(message),
         }
     }
 
@@ -91,7 +91,7 @@ fn word(reason: &str, status: Status) -> &str {
 }
 
 /// `text` with runs of white space and control characters as one space each, cut at a character within the limit.
-fn sentence(text: &str) -> Box<str> {
+pub(crate) fn printable(text: &str) -> Box<str> {
     let mut out = String::with_capacity(text.len().min(MESSAGE));
     let mut gap = false;
     for c in text.chars() {
@@ -149,20 +149,20 @@ mod tests {
             ("a\u{202e}b", "a b"),
             ("", ""),
         ] {
-            assert_eq!(&*sentence(text), want);
+            assert_eq!(&*printable(text), want);
         }
     }
 
     #[test]
     fn long_messages_are_cut_at_a_character() {
-        assert_eq!(sentence(&"a".repeat(256)).len(), 256);
+        assert_eq!(printable(&"a".repeat(256)).len(), 256);
         for text in [
             "a".repeat(257),
             "é".repeat(200),
             "\u{1f600}".repeat(100),
             "a b".repeat(100),
         ] {
-            let cut = sentence(&text);
+            let cut = printable(&text);
             assert!(cut.len() <= 256 && cut.len() > 250, "{}", cut.len());
             assert!(cut.ends_with('…'));
         }

@@ -1,4 +1,4 @@
-//! The verdicts over a table of objects, one file of YAML for each family of kinds.
+//! The verdicts over tables of objects, one file of YAML for each family of kinds.
 
 use health::Rules;
 use manifest::{Limits, read_stream};
@@ -8,7 +8,7 @@ use std::path::Path;
 /// A case: `want` is a status and a reason, `say` a part of the message.
 #[test]
 fn cases() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/cases");
     let (mut count, mut wrong) = (0, Vec::new());
     let mut names = BTreeSet::new();
     for entry in std::fs::read_dir(dir).unwrap() {
