@@ -7,15 +7,21 @@
 
 mod element;
 mod go;
+mod ignore;
 mod items;
 mod lost;
 mod number;
 mod owner;
 mod path;
+mod pointer;
 mod set;
 mod step;
+mod strip;
 
+pub use ignore::ignore;
 pub use lost::{Taker, lost, taken_by};
 pub use path::{FieldPath, MAX_DEPTH, MAX_PATHS};
+pub use pointer::{Pointer, PointerError};
 pub use set::{FieldTree, TooLarge};
 pub use step::Step;
+pub use strip::{get, remove, set};
