@@ -6,6 +6,7 @@
 //! keys, never a value of an object.
 
 mod element;
+mod foreign;
 mod go;
 mod ignore;
 mod items;
@@ -17,7 +18,10 @@ mod pointer;
 mod set;
 mod step;
 mod strip;
+mod takeover;
+mod trusted;
 
+pub use foreign::{Foreign, foreign, removal};
 pub use ignore::ignore;
 pub use lost::{Taker, lost, taken_by};
 pub use path::{FieldPath, MAX_DEPTH, MAX_PATHS};
@@ -25,3 +29,5 @@ pub use pointer::{Pointer, PointerError};
 pub use set::{FieldTree, TooLarge};
 pub use step::Step;
 pub use strip::{get, remove, set};
+pub use takeover::{Takeover, Tool, legacy, merged, patch, tool};
+pub use trusted::{TRUSTED, is_trusted};

@@ -176,7 +176,9 @@ impl Token {
 fn reads(value: &Value, text: &str) -> bool {
     match value {
         Value::String(own) => own == text,
-        Value::Number(own) => text.parse().is_ok_and(|number: serde_json::Number| number == *own),
+        Value::Number(own) => text
+            .parse()
+            .is_ok_and(|number: serde_json::Number| number == *own),
         Value::Bool(own) => text == if *own { "true" } else { "false" },
         _ => false,
     }
