@@ -19,6 +19,7 @@ mod need;
 mod object;
 mod rules;
 mod run;
+mod shipped;
 mod verdict;
 mod workload;
 
@@ -48,5 +49,6 @@ pub fn of(object: &Value, rules: &Rules) -> Verdict {
     }
     generic::progress(&object)
         .or_else(|| builtin::judge(&object))
+        .or_else(|| shipped::judge(&object))
         .unwrap_or_else(|| generic::ready(&object))
 }

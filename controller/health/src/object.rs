@@ -12,7 +12,6 @@ pub(crate) struct Object<'a> {
 
 /// One entry of a list of conditions (`metav1.Condition` and its forerunners).
 #[derive(Clone, Copy)]
-#[allow(dead_code, reason = "read by the rules of widespread definitions")]
 pub(crate) struct Condition<'a> {
     pub(crate) name: &'a str,
     pub(crate) status: &'a str,
@@ -74,8 +73,6 @@ impl<'a> Object<'a> {
     pub(crate) fn list(&self, path: &str) -> &'a [Value] {
         list(self.value, path)
     }
-
-    #[allow(dead_code, reason = "read by the rules of widespread definitions")]
     /// `metadata.annotations[key]`, whose key may have dots.
     pub(crate) fn annotation(&self, key: &str) -> &'a str {
         self.at("metadata.annotations")
@@ -154,4 +151,9 @@ pub(crate) fn conditions<'a>(value: &'a Value, path: &str) -> impl Iterator<Item
             observed: int(c, "observedGeneration"),
         })
         .filter(|c| !c.name.is_empty())
+}
+
+/// `text`, or something to say where there is none.
+pub(crate) fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
+    if text.is_empty() { otherwise } else { text }
 }

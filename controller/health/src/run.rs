@@ -1,6 +1,6 @@
 //! Kinds that run: Pod, Job, CronJob.
 
-use crate::object::{Condition, Object, list, text};
+use crate::object::{Condition, Object, list, or, text};
 use crate::verdict::Verdict;
 use serde_json::Value;
 
@@ -110,8 +110,4 @@ pub(crate) fn cron_job(object: &Object<'_>) -> Verdict {
     } else {
         Verdict::current("Scheduled", "The CronJob is scheduled.")
     }
-}
-
-fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
-    if text.is_empty() { otherwise } else { text }
 }
