@@ -90,10 +90,15 @@ fn replace(draft: Draft, variables: &Variables) -> Result<(Value, (bool, usize))
     if Facts::of(&written).is_ok_and(|facts| options::substitute_disabled(&facts)) {
         return Ok((written, (false, 0)));
     }
+    let sealed = is_native_sealed(&written);
     drop(written);
     let mut evaluation = Evaluation::new(variables);
     let mut secret = false;
     let replaced = draft.replace(|path, written, text| {
+        if sealed && matches!(path.steps().first(), Some(Step::Key(key)) if key == "spec") {
+            let text = text.to_owned();
+            return Ok(Replacement { text, quoted: true });
+        }
         let replacement = scalar(&mut evaluation, written, text);
         let used = evaluation.secret.take();
         secret |= used.is_some();
@@ -145,6 +150,12 @@ fn scalar(evaluation: &mut Evaluation<'_>, written: Written, text: &str) -> Resu
         text: evaluation.text(&pieces)?,
         quoted: false,
     })
+}
+
+/// Signet's own sealed format binds its values to every byte of its template, whose `${key}` stand for those values.
+fn is_native_sealed(object: &Value) -> bool {
+    let text = |field| object.get(field).and_then(Value::as_str).unwrap_or_default();
+    text("kind") == "SealedSecret" && text("apiVersion").starts_with("signet.dev/")
 }
 
 /// Whether a text is part of what statuses, events and logs say of an object: its identity, its keys, and the annotations

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use manifest::{
-    Limits, ManifestError, ManifestErrorKind, Origin, manifests, read_document, read_stream, write_yaml,
+    Draft, Limits, ManifestError, ManifestErrorKind, Origin, manifests, read_document, read_draft,
+    read_stream, write_yaml,
 };
 
 fn files(directory: &Path, found: &mut Vec<PathBuf>) {
@@ -46,10 +47,12 @@ fn real_manifests_are_read() {
             let place = format!("{} line {}", path.display(), document.line);
             let value = document.value.unwrap_or_else(|error| panic!("{place}: {error}"));
             assert_eq!(
-                read_document(&text[document.range], &limits).as_ref(),
+                read_document(&text[document.range.clone()], &limits).as_ref(),
                 Ok(&value),
                 "{place}"
             );
+            let draft = read_draft(&text[document.range.clone()], &limits);
+            assert_eq!(draft.map(Draft::as_written).as_ref(), Ok(&value), "{place}");
             let written = write_yaml(std::slice::from_ref(&value));
             assert_eq!(
                 read_document(written.as_bytes(), &limits).as_ref(),

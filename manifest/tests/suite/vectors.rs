@@ -1,6 +1,6 @@
 //! What sigs.k8s.io/yaml answers, this reader answers.
 
-use manifest::{Limits, read_document, read_stream};
+use manifest::{Draft, Limits, Replacement, read_document, read_draft, read_stream};
 use serde_json::Value;
 
 const GENERATED: &str = include_str!("../vectors/yaml-generated.json");
@@ -60,6 +60,30 @@ fn generated() {
                 vector.get("go"),
                 "{text}"
             );
+        }
+    }
+}
+
+/// A draft in which nothing is replaced is the document, and what is no document is no draft.
+#[test]
+fn drafts() {
+    let limits = Limits::default();
+    for file in [KUBERNETES, GENERATED] {
+        let vectors: Vec<Value> = serde_json::from_str(file).unwrap();
+        for vector in &vectors {
+            let text = vector["yaml"].as_str().unwrap();
+            // With a variable at the end of each line, so that there are some.
+            for text in [text.to_owned(), text.replace('\n', "${v}\n")] {
+                let value = read_document(text.as_bytes(), &limits);
+                let draft = read_draft(text.as_bytes(), &limits);
+                assert_eq!(draft.clone().map(Draft::as_written), value, "{text}");
+                let Ok(draft) = draft else { continue };
+                let replaced = draft.replace(|_, _, text| {
+                    let text = text.to_owned();
+                    Ok::<_, ()>(Replacement { text, quoted: false })
+                });
+                assert_eq!(replaced.ok(), value.ok(), "{text}");
+            }
         }
     }
 }

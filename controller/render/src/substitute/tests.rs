@@ -329,6 +329,26 @@ fn names_hold_variables_and_annotations_turn_them_off() {
 }
 
 #[test]
+fn what_is_sealed_natively_is_left_alone() {
+    let sealed = |api_version: &str| {
+        let text = format!(
+            "apiVersion: {api_version}\nkind: SealedSecret\nmetadata: {{name: \"${{other}}\"}}\nspec: {{template: {{data: {{url: \"${{password}}\"}}}}}}\n"
+        );
+        document(&text).remove(0).map(|found| {
+            (
+                found.manifest.id.name,
+                found.manifest.object["spec"]["template"]["data"]["url"].clone(),
+            )
+        })
+    };
+    assert_eq!(
+        sealed("signet.dev/v1alpha1"),
+        Ok(("foo".into(), json!("${password}")))
+    );
+    assert!(sealed("bitnami.com/v1alpha1").is_err());
+}
+
+#[test]
 fn secrets_are_known_and_stay_out_of_what_is_shown() {
     let text = |field: &str| {
         format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: x}}\ndata:\n  a: \"{field}\"\n")

@@ -92,6 +92,9 @@ fn items_are_what_the_variables_make_of_them_and_load_so() {
         assert_eq!(loader.load(&rendered.items[4]), Err(RenderError::NoSuchItem));
         assert!(loader.load(&rendered.items[3]).is_ok());
     }
+    let public = self::variables(1, &[("pin", SECRET, false)]);
+    let mut loader = Loader::with(fixture.snapshot.clone(), Limits::default(), Some(public));
+    assert_eq!(loader.load(&rendered.items[2]), Err(RenderError::NoSuchItem));
 }
 
 #[test]
