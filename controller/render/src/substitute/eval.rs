@@ -63,7 +63,11 @@ impl<'v> Evaluation<'v> {
     }
 
     fn expression(&mut self, expression: &Expression<'_>, out: &mut String) -> Result<(), Fault> {
-        let Expression { name, function } = expression;
+        let Expression {
+            source,
+            name,
+            function,
+        } = expression;
         self.spend(1)?;
         let variable = self.variables.get(name);
         if variable.is_some_and(|variable| variable.secret) {
@@ -77,7 +81,13 @@ impl<'v> Evaluation<'v> {
                 None => default.iter().try_for_each(|piece| self.piece(piece, out)),
             };
         }
-        let value = value.ok_or_else(|| Fault::NotSet((*name).to_owned()))?;
+        let Some(value) = value else {
+            return if self.variables.may_be_unset() {
+                self.push(source, out)
+            } else {
+                Err(Fault::NotSet((*name).to_owned()))
+            };
+        };
         match function {
             Function::Value | Function::Default(_) => self.push(value, out),
             Function::Length => self.push(&value.chars().count().to_string(), out),

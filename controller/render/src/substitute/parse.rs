@@ -19,6 +19,8 @@ pub(super) enum Piece<'t> {
 /// `${name…}`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Expression<'t> {
+    /// As it is written, from its `${` to its `}`.
+    pub(super) source: &'t str,
     pub(super) name: &'t str,
     pub(super) function: Function<'t>,
 }
@@ -162,6 +164,7 @@ impl<'t> Parser<'t> {
             return Err(Fault::TooDeep { limit: MAX_DEPTH });
         }
         self.depth += 1;
+        let start = self.at.saturating_sub(2);
         let length = self.take("#");
         let name = &self.rest()[..name_length(self.rest())];
         if name.is_empty() {
@@ -181,7 +184,12 @@ impl<'t> Parser<'t> {
             });
         }
         self.depth -= 1;
-        Ok(Expression { name, function })
+        let source = self.text.get(start..self.at).unwrap_or_default();
+        Ok(Expression {
+            source,
+            name,
+            function,
+        })
     }
 
     fn function(&mut self, name: &str) -> Result<Function<'t>, Fault> {

@@ -199,6 +199,26 @@ fn what_is_not_set_or_not_known() {
 }
 
 #[test]
+fn what_is_not_set_may_be_left_alone() {
+    let mut variables = variables();
+    variables.allow_unset(true);
+    let expand = |text: &str| {
+        let pieces = parse::parse(text)?;
+        Evaluation::new(&variables).text(&pieces)
+    };
+    for (text, expected) in [
+        ("a ${unset} ${n}", "a ${unset} 80"),
+        ("${#unset}${unset/\\//${n}}", "${#unset}${unset/\\//${n}}"),
+        ("${x:-${unset^^}}", "${unset^^}"),
+        ("${x:-d}", "d"),
+        ("${n}ä${unset:1}ä", "80ä${unset:1}ä"),
+    ] {
+        assert_eq!(expand(text).as_deref(), Ok(expected), "{text}");
+    }
+    assert_eq!(expand("${1}"), Err(Fault::NoName));
+}
+
+#[test]
 fn output_and_work_are_bounded() {
     let mut variables = Variables::new([0; 32]);
     variables.set("a", &"a".repeat(1 << 20), false).unwrap();

@@ -18,6 +18,7 @@ const MAX_TOTAL: usize = 4 << 20;
 pub struct Variables {
     key: Zeroizing<[u8; 32]>,
     values: BTreeMap<Box<str>, Variable>,
+    allow_unset: bool,
     bytes: usize,
 }
 
@@ -53,6 +54,7 @@ impl Variables {
         Self {
             key: Zeroizing::new(key),
             values: BTreeMap::new(),
+            allow_unset: false,
             bytes: 0,
         }
     }
@@ -90,6 +92,12 @@ impl Variables {
         Ok(())
     }
 
+    /// Whether an expression whose variable has neither value nor default is left as it stands, instead of being an
+    /// error. It is an error unless this is called.
+    pub fn allow_unset(&mut self, allow: bool) {
+        self.allow_unset = allow;
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.values.len()
@@ -105,9 +113,10 @@ impl Variables {
         self.values.keys().map(|name| &**name)
     }
 
-    /// A keyed digest (HMAC-SHA-256) over all names and values, and which of them are secret.
+    /// A keyed digest (HMAC-SHA-256) over all names and values, which of them are secret, and whether others may be unset.
     pub fn digest(&self) -> [u8; 32] {
-        let mut parts = Vec::with_capacity(3 * self.values.len());
+        let mut parts: Vec<&[u8]> = Vec::with_capacity(1 + 3 * self.values.len());
+        parts.push(if self.allow_unset { b"unset" } else { b"" });
         for (name, variable) in &self.values {
             let secret: &[u8] = if variable.secret { b"secret" } else { b"plain" };
             parts.extend([name.as_bytes(), variable.value.as_bytes(), secret]);
@@ -118,6 +127,10 @@ impl Variables {
     /// A keyed digest of an object with a secret in it, from its plain one.
     pub(super) fn digest_of(&self, object: &[u8; 32]) -> [u8; 32] {
         self.keyed(b"signet secret object 1\0", &[object])
+    }
+
+    pub(super) fn may_be_unset(&self) -> bool {
+        self.allow_unset
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&Variable> {
@@ -235,6 +248,9 @@ mod tests {
         ] {
             assert_ne!(digest(other), first, "{other:?}");
         }
+        let mut lenient = variables(&[("a", "b", false)]);
+        lenient.allow_unset(true);
+        assert_ne!(lenient.digest(), first);
         let mut keyed = Variables::new([8; 32]);
         keyed.set("a", "b", false).unwrap();
         assert_ne!(keyed.digest(), first);
