@@ -153,6 +153,10 @@ fn too_costly_is_said() {
     );
     let verdict = health::of(&widget(&json!({"list": vec![1; 200]})), &rules);
     assert_eq!(verdict.status, Status::Current);
+    // A long body that reads nothing is paid for by the turn.
+    let rules = compile(&format!("status.list.all(a,{})", ["1<2"; 400].join("&&"))).unwrap();
+    let verdict = health::of(&widget(&json!({"list": vec![1; 5000]})), &rules);
+    assert_eq!(verdict.status, Status::Unknown);
 }
 
 #[test]
@@ -256,6 +260,15 @@ fn kinds() -> Vec<(&'static str, &'static str)> {
         ("v1", "Secret"),
         ("batch/v1", "Job"),
         ("autoscaling/v2", "HorizontalPodAutoscaler"),
+        ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+        ("argoproj.io/v1alpha1", "Rollout"),
+        ("cert-manager.io/v1", "Certificate"),
+        ("cluster.x-k8s.io/v1beta1", "Machine"),
+        ("flagger.app/v1beta1", "Canary"),
+        ("gateway.networking.k8s.io/v1", "HTTPRoute"),
+        ("gateway.networking.k8s.io/v1", "Gateway"),
+        ("kafka.strimzi.io/v1", "Kafka"),
+        ("postgresql.cnpg.io/v1", "Cluster"),
         ("example.com/v1", "Widget"),
     ]
 }

@@ -341,3 +341,9 @@ fn a_verdict_by_a_rule_quotes_the_condition() {
     assert_eq!((verdict.status, &*verdict.reason), (Status::Failed, "Rule"));
     assert_eq!(&*verdict.message, "The rule's expression failed is true. no luck");
 }
+
+#[test]
+fn rules_are_shared_between_threads() {
+    fn shared<T: Send + Sync + Clone + 'static>(_: &T) {}
+    shared(&Rules::default());
+}
