@@ -8,6 +8,7 @@ use super::strip::get;
 use crate::applyset::MANAGER_PREFIX;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// How many fields are named of one manager.
@@ -25,7 +26,9 @@ pub struct Foreign {
 }
 
 /// The fields of managers that are not `ours`, no other Sync's and not trusted, as far as none of those owns them as well.
-/// Status is left out.
+/// Status is left out. Sorted by manager.
+///
+/// To be asked after an apply: a field of Git that somebody took is drift, and looks foreign until it is repaired.
 #[must_use]
 pub fn foreign(entries: &[ManagedFieldsEntry], ours: &str, trusted: &dyn Fn(&str) -> bool) -> Vec<Foreign> {
     let known = |entry: &&ManagedFieldsEntry| {
@@ -38,9 +41,9 @@ pub fn foreign(entries: &[ManagedFieldsEntry], ours: &str, trusted: &dyn Fn(&str
         .filter(known)
         .filter_map(|entry| owner::tree(entry).ok())
     {
-        kept = kept.union(&tree);
+        kept.add(&tree);
     }
-    let mut all: Vec<Foreign> = Vec::new();
+    let mut all: BTreeMap<String, Foreign> = BTreeMap::new();
     for entry in entries
         .iter()
         .filter(|entry| !known(entry) && subresource(entry) != Some("status"))
@@ -57,24 +60,16 @@ pub fn foreign(entries: &[ManagedFieldsEntry], ours: &str, trusted: &dyn Fn(&str
             continue;
         }
         let manager = owner::name(entry);
-        let at = all
-            .iter()
-            .position(|known| known.manager == manager)
-            .unwrap_or_else(|| {
-                all.push(Foreign {
-                    manager,
-                    fields: Vec::new(),
-                    more: 0,
-                });
-                all.len() - 1
-            });
-        if let Some(foreign) = all.get_mut(at) {
-            let named = found.len().min(NAMED - foreign.fields.len());
-            foreign.more += found.len() - named + beyond;
-            foreign.fields.extend(found.into_iter().take(named));
-        }
+        let foreign = all.entry(manager.clone()).or_insert(Foreign {
+            manager,
+            fields: Vec::new(),
+            more: 0,
+        });
+        let named = found.len().min(NAMED - foreign.fields.len());
+        foreign.more += found.len() - named + beyond;
+        foreign.fields.extend(found.into_iter().take(named));
     }
-    all
+    all.into_values().collect()
 }
 
 /// Collects what is in `node` and not in `kept`.

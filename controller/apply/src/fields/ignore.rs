@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 /// As Flux does since 2.9: where the object does not exist, Git's value is applied; a field that we do not own is left out;
 /// a field that we own gets the live value, since leaving it out would remove it. Of a field with others below it only
 /// those that we own are kept, so that nothing is taken over by being ignored.
+///
+/// Live values come into the body: of a Secret this is plaintext, and the caller's to keep as such.
 pub fn ignore(body: &mut Value, pointers: &[Pointer], live: Option<&Value>, we_own: &FieldTree) {
     let Some(live) = live else {
         return;
@@ -127,6 +129,22 @@ mod tests {
         assert_eq!(
             unknown,
             json!({"spec": {"containers": [{"name": "side", "image": "s:1"}]}})
+        );
+    }
+
+    #[test]
+    fn an_ignored_item_that_git_dropped_stays() {
+        let live = json!({"spec": {"containers": [{"name": "app"}, {"name": "side", "image": "s:9"}]}});
+        let own = json!({"f:spec": {"f:containers": {"k:{\"name\":\"side\"}": {".": {}, "f:name": {}, "f:image": {}}}}});
+        let body = json!({"spec": {"containers": [{"name": "app"}]}});
+        assert_eq!(
+            run(&body, &["/spec/containers/[name=side]"], Some(&live), &own),
+            live
+        );
+        assert_eq!(
+            run(&body, &["/spec/containers/[name=side]/image"], Some(&live), &own),
+            body,
+            "no half of an item"
         );
     }
 

@@ -77,7 +77,14 @@ impl FieldTree {
     /// What is in either set.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
-        Self(self.0.union(&other.0))
+        let mut both = self.clone();
+        both.add(other);
+        both
+    }
+
+    /// Adds what is in the other set.
+    pub fn add(&mut self, other: &Self) {
+        self.0.join(&other.0);
     }
 
     /// What is in this set and not in the other, path by path.
@@ -120,11 +127,7 @@ impl Node {
             };
             let child = Self::parse(below, depth + 1, left)?;
             // Two spellings of one key, such as 80 and 80.0, are one step.
-            let merged = match node.children.get(&step) {
-                Some(known) => known.union(&child),
-                None => child,
-            };
-            node.children.insert(step, merged);
+            node.children.entry(step).or_default().join(&child);
         }
         node.member |= node.children.is_empty();
         Ok(node)
@@ -153,17 +156,16 @@ impl Node {
         }
     }
 
-    fn union(&self, other: &Self) -> Self {
-        let mut both = self.clone();
-        both.member |= other.member;
+    fn join(&mut self, other: &Self) {
+        self.member |= other.member;
         for (step, child) in &other.children {
-            let merged = match both.children.get(step) {
-                Some(known) => known.union(child),
-                None => child.clone(),
-            };
-            both.children.insert(step.clone(), merged);
+            match self.children.get_mut(step) {
+                Some(known) => known.join(child),
+                None => {
+                    self.children.insert(step.clone(), child.clone());
+                }
+            }
         }
-        both
     }
 
     fn minus(&self, other: &Self) -> Self {

@@ -8,6 +8,7 @@ use super::set::FieldTree;
 use crate::applyset::MANAGER_PREFIX;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, Time};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// A tool that applied an object before us.
@@ -32,7 +33,7 @@ pub enum Tool {
 /// What [`merged`] would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Takeover {
-    /// The managers whose fields become ours, each once.
+    /// The managers whose fields become ours, sorted.
     pub managers: Vec<String>,
     /// The managers that stay, though they are a tool's: their fields are of another apiVersion, whose names may mean
     /// something else, or are too many.
@@ -52,21 +53,17 @@ impl Takeover {
 #[must_use]
 pub fn legacy(entries: &[ManagedFieldsEntry], ours: &str) -> Takeover {
     let version = version(entries, ours);
-    let mut takeover = Takeover::default();
+    let is_apart = own_is_too_large(entries, ours);
+    let (mut managers, mut apart) = (BTreeSet::new(), BTreeSet::new());
     for entry in entries.iter().filter(|entry| is_legacy(entry, ours)) {
-        let list = match joins(entry, version) {
-            Some(_) => &mut takeover.managers,
-            None => &mut takeover.apart,
-        };
-        let name = owner::name(entry);
-        if !list.contains(&name) {
-            list.push(name);
-        }
+        let joins = !is_apart && joins(entry, version).is_some();
+        let names = if joins { &mut managers } else { &mut apart };
+        names.insert(owner::name(entry));
     }
-    if own_is_too_large(entries, ours) {
-        takeover.apart.append(&mut takeover.managers);
+    Takeover {
+        managers: managers.into_iter().collect(),
+        apart: apart.into_iter().collect(),
     }
-    takeover
 }
 
 /// `managedFields` after it: legacy entries are gone, their fields are in one Apply entry of ours. The same entries where
@@ -84,7 +81,7 @@ pub fn merged(entries: &[ManagedFieldsEntry], ours: &str, now: &Time) -> Vec<Man
             continue;
         }
         match joins(entry, version).filter(|_| is_legacy(entry, ours)) {
-            Some(tree) => fields = fields.union(&tree),
+            Some(tree) => fields.add(&tree),
             None => kept.push(entry.clone()),
         }
     }

@@ -101,6 +101,24 @@ fn without_an_entry_everything_is_lost_and_lists_are_one_path() {
 }
 
 #[test]
+fn an_empty_map_of_somebody_else_is_not_taken_for_something_atomic() {
+    let other = json!({"manager": "x", "operation": "Apply", "fieldsV1": {"f:data": {}, "f:metadata": {"f:labels": {}}, "f:spec": {"f:s": {}}}});
+    let own = json!({"manager": "signet/a", "operation": "Apply", "fieldsV1": {"f:data": {"f:b": {}}}});
+    let entries: Vec<_> = serde_json::from_value(json!([other, own])).unwrap();
+    let lost = [
+        FieldPath::of_names(&["data", "a"]),
+        FieldPath::of_names(&["metadata", "labels", "a"]),
+        FieldPath::of_names(&["spec", "s", "a"]),
+        FieldPath::of_names(&["spec", "s", "b"]),
+    ];
+    let taken: Vec<_> = taken_by(&lost, &entries, "signet/a")
+        .into_iter()
+        .map(|(path, _)| path)
+        .collect();
+    assert_eq!(texts(&taken), [".data.a", ".metadata.labels.a", ".spec.s"]);
+}
+
+#[test]
 fn shapes_that_do_not_fit() {
     for (value, own, expected) in [
         (json!({"a": 1}), json!({"f:a": {"f:b": {}}}), vec![".a"]),

@@ -38,6 +38,12 @@ fn conflicts_are_found_in_the_object_and_shown_as_the_api_server_shows_them() {
     }
     let path = FieldPath::resolve(".metadata.annotations.a.b", &object()).unwrap();
     assert_eq!(path, FieldPath::of_names(&["metadata", "annotations", "a.b"]));
+    let path = FieldPath::resolve(".data.a.b", &object()).unwrap();
+    assert_eq!(
+        path,
+        FieldPath::of_names(&["data", "a.b"]),
+        "of several the longest name"
+    );
     let path = FieldPath::resolve(".data.a.b.c", &object()).unwrap();
     assert_eq!(path, FieldPath::of_names(&["data", "a", "b", "c"]));
 }
