@@ -51,6 +51,15 @@ pub fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// A moment as a status carries it: RFC 3339, whole seconds, UTC.
+#[must_use]
+pub fn rfc3339(at: std::time::SystemTime) -> String {
+    jiff::Timestamp::try_from(at).map_or_else(
+        |_| String::new(),
+        |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::{get, now, set};

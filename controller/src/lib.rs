@@ -2,9 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod approvals;
 pub mod client;
 pub mod condition;
 pub mod config;
+pub mod cron;
 pub mod duration;
 pub mod events;
 pub mod http;

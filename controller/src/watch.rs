@@ -101,12 +101,21 @@ where
                         warn!(url = self.api.resource_url(), %cause, "the watch is interrupted; it is tried again");
                     }
                     self.wait = Some(delay(self.failures, &cause));
+                    if is_too_old(&error) {
+                        self.inner = watcher::watcher(self.api.clone(), self.config.clone()).boxed();
+                    }
                     self.failures = self.failures.saturating_add(1);
                     return Some(Err(error));
                 }
             }
         }
     }
+}
+
+/// kube starts over where a watch says that its resource version is too old, but not where the request to watch is
+/// answered so: it would ask for that version for ever.
+fn is_too_old(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 410)
 }
 
 fn delay(failures: u32, cause: &RequestError) -> Duration {

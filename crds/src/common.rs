@@ -22,6 +22,8 @@ pub mod annotation {
     pub const REQUESTED_AT: &str = "signet.dev/requestedAt";
     /// On every applied object: Sync, file and document it came from, as `namespace/sync:file#document`.
     pub const SOURCE: &str = "signet.dev/source";
+    /// On a hook's object: the operation that it was made for.
+    pub const RUN: &str = "signet.dev/run";
     /// On a Sync: who manages this ApplySet (KEP-3659).
     pub const APPLYSET_TOOLING: &str = "applyset.kubernetes.io/tooling";
     /// On a Sync: the kinds that its set may hold (KEP-3659).
@@ -34,6 +36,8 @@ pub mod annotation {
     pub const FLUX_RECONCILE: &str = "kustomize.toolkit.fluxcd.io/reconcile";
     /// On an object: `disabled`, `orphan` or `confirm` instead of the Sync's prune policy.
     pub const PRUNE: &str = "signet.dev/prune";
+    /// On an Approval: the user name of who made it. The install's admission policy holds it to the truth.
+    pub const APPROVED_BY: &str = "signet.dev/approved-by";
 }
 
 /// Condition types.

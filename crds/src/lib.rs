@@ -41,6 +41,8 @@ pub use sync::Sync;
 pub const GROUP: &str = "signet.dev";
 /// API version of Signet's own kinds.
 pub const VERSION: &str = "v1alpha1";
+/// The finalizer of a Sync whose objects are deleted with it.
+pub const FINALIZER: &str = "signet.dev/finalizer";
 
 /// Every CustomResourceDefinition that an install needs, with the name of its file under `crds/yaml/`.
 #[cfg(feature = "kube")]

@@ -79,6 +79,11 @@ impl Catalog {
             .unwrap_or_default()
     }
 
+    /// Every kind in the server's preferred version, in no order.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<KindInfo>> {
+        self.kinds.values().filter_map(|versions| versions.first())
+    }
+
     fn add(&mut self, groups: Groups) {
         for group in groups.items {
             for version in group.versions {
@@ -234,6 +239,7 @@ mod tests {
             &*catalog.preferred(&GroupKind::new("x.io", "Toy")).unwrap().version,
             "v2"
         );
+        assert_eq!(catalog.all().count(), 2);
         assert_eq!(
             catalog.resolve("x.io", "v1", "Toy").unwrap().api_version(),
             "x.io/v1"

@@ -98,19 +98,31 @@ pub fn encode<'a>(
         put(&mut out, record.owned.as_ref().map_or(&[][..], |owned| &owned.0));
         out.extend_from_slice(&record.digest.0);
     }
-    let tag = tag(mac_key, place, &out);
-    out.extend_from_slice(&tag);
-    out
+    seal(mac_key, place, out)
+}
+
+/// Authenticates `content` as standing at `place`.
+#[must_use]
+pub fn seal(mac_key: &[u8; 32], place: &str, mut content: Vec<u8>) -> Vec<u8> {
+    let tag = tag(mac_key, place, &content);
+    content.extend_from_slice(&tag);
+    content
+}
+
+/// The content of what [`seal`] made for `place`, or none where it is damaged, forged or of another place.
+#[must_use]
+pub fn unseal<'a>(mac_key: &[u8; 32], place: &str, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let (content, tag) = bytes.split_at_checked(bytes.len().checked_sub(MAC_LENGTH)?)?;
+    let mut mac = keyed(mac_key);
+    authenticated(&mut mac, place, content);
+    mac.verify_slice(tag).ok()?;
+    Some(content)
 }
 
 /// Reads one shard, or none where it is damaged, forged or of another place.
 #[must_use]
 pub fn decode(mac_key: &[u8; 32], place: &str, bytes: &[u8]) -> Option<HashMap<Key, Record>> {
-    let (content, tag) = bytes.split_at_checked(bytes.len().checked_sub(MAC_LENGTH)?)?;
-    let mut mac = keyed(mac_key);
-    authenticated(&mut mac, place, content);
-    mac.verify_slice(tag).ok()?;
-    let mut rest = content.strip_prefix(MAGIC)?;
+    let mut rest = unseal(mac_key, place, bytes)?.strip_prefix(MAGIC)?;
     let mut kinds: HashMap<GroupKind, Arc<GroupKind>> = HashMap::new();
     let mut namespaces: HashMap<String, Arc<str>> = HashMap::new();
     let mut records = HashMap::new();

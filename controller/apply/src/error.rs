@@ -3,11 +3,19 @@
 //! An API server quotes what it refuses. About a Secret that would be a leak, so answers about Secrets are reduced to
 //! their code, reason and field paths before anything else sees them (DESIGN §3.2).
 
+mod cause;
+
+pub use cause::Cause;
+
 use serde_json::Value;
 use std::time::Duration;
 
 /// The longest text taken over from an API server's answer, in bytes.
 const QUOTED: usize = 1024;
+/// The longest path of a field, in bytes: it is looked up in the object again. An annotation's key alone has up to 317.
+const FIELD: usize = 2048;
+/// The most conflicts that are read of one answer.
+const CONFLICTS: usize = 2000;
 
 /// How the API server's answer to an apply with fields of wrong types starts. It comes with code 500.
 const UNTYPED: &str = "failed to create typed patch object (";
@@ -62,6 +70,8 @@ pub struct FieldConflict {
 pub struct ApiError {
     /// Who is at fault.
     pub kind: ErrorKind,
+    /// What it is about, where more is known.
+    pub cause: Cause,
     /// A sentence for people; never holds a value of a Secret.
     pub message: String,
     /// Other owners of fields, for [`ErrorKind::Conflict`].
@@ -76,6 +86,7 @@ impl ApiError {
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self {
             kind: ErrorKind::Unavailable,
+            cause: Cause::Plain,
             message: message.into(),
             conflicts: Vec::new(),
             retry_after: None,
@@ -94,19 +105,33 @@ impl ApiError {
     /// Whether the same request may succeed later without anybody changing anything.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(
-            self.kind,
-            ErrorKind::Unavailable
-                | ErrorKind::Unreachable
-                | ErrorKind::Failed
-                | ErrorKind::TooManyRequests
-                | ErrorKind::Precondition
-        )
+        self.cause == Cause::NamespaceLeaving
+            || matches!(
+                self.kind,
+                ErrorKind::Unavailable
+                    | ErrorKind::Unreachable
+                    | ErrorKind::Failed
+                    | ErrorKind::TooManyRequests
+                    | ErrorKind::Precondition
+            )
     }
 
     /// What to do about it.
     #[must_use]
     pub fn hint(&self) -> &'static str {
+        match self.cause {
+            Cause::Plain | Cause::Exists => {}
+            Cause::Immutable => {
+                return "this cannot be changed on an existing object: allow that it is deleted and made anew, with the \
+                        annotation signet.dev/replace: enabled or with spec.immutable: Replace";
+            }
+            Cause::NamespaceMissing => {
+                return "add what is missing to Git, its Namespace, or set spec.createNamespaces: true; this is tried \
+                        again";
+            }
+            Cause::NamespaceLeaving => return "this is tried again by itself once the namespace is gone",
+            Cause::Quota => return "raise the quota, or make room; this is tried again",
+        }
         match self.kind {
             ErrorKind::Conflict => {
                 "let one owner set these fields, or remove them from one of the two sources"
@@ -160,6 +185,7 @@ impl ApiError {
             500..=599 => ErrorKind::Unavailable,
             _ => ErrorKind::Other,
         };
+        let cause = Cause::of(code, &status);
         let conflicts: Vec<_> = causes
             .iter()
             .filter(|cause| cause["reason"] == "FieldManagerConflict")
@@ -168,9 +194,10 @@ impl ApiError {
                 let manager = cause["message"].as_str()?.split('"').nth(1)?;
                 Some(FieldConflict {
                     manager: bounded(manager, 128),
-                    field: bounded(cause["field"].as_str().unwrap_or_default(), 256),
+                    field: bounded(cause["field"].as_str().unwrap_or_default(), FIELD),
                 })
             })
+            .take(CONFLICTS)
             .collect();
         let message = if let (ErrorKind::Conflict, [first, rest @ ..]) = (kind, conflicts.as_slice()) {
             let more = if rest.is_empty() {
@@ -180,7 +207,8 @@ impl ApiError {
             };
             format!(
                 "field {}{more} belongs to field manager {:?}",
-                first.field, first.manager
+                bounded(&first.field, 256),
+                first.manager
             )
         } else if kind == ErrorKind::Impersonation {
             let name = status["details"]["name"].as_str().unwrap_or("it names");
@@ -191,13 +219,14 @@ impl ApiError {
         } else if quote && !said.is_empty() {
             bounded(said, QUOTED)
         } else {
-            own_words(code, kind, reason, causes) + &untyped_field(said)
+            own_words(code, kind, cause, reason, causes) + &untyped_field(said)
         };
         let retry_after = status["details"]["retryAfterSeconds"]
             .as_u64()
             .map(|s| Duration::from_secs(s.min(60)));
         Self {
             kind,
+            cause,
             message,
             conflicts,
             retry_after,
@@ -207,8 +236,14 @@ impl ApiError {
 
 /// Code, reason and field paths: all that may be said of an answer about a Secret. Field paths can hold a data key's
 /// name, never its value.
-fn own_words(code: u16, kind: ErrorKind, reason: &str, causes: &[Value]) -> String {
+fn own_words(code: u16, kind: ErrorKind, cause: Cause, reason: &str, causes: &[Value]) -> String {
     let what = match kind {
+        _ if cause == Cause::Immutable => {
+            "a field was to change that cannot be changed on an existing object"
+        }
+        _ if cause == Cause::NamespaceLeaving => "the namespace is being deleted",
+        _ if cause == Cause::Quota => "a quota leaves no room for the object",
+        _ if cause == Cause::Exists => "there is such an object already",
         ErrorKind::Invalid => "the API server finds the object invalid",
         ErrorKind::Forbidden | ErrorKind::Impersonation => "the service account lacks the right",
         ErrorKind::NotFound => "the namespace or the kind does not exist",

@@ -18,8 +18,8 @@ pub mod plan;
 mod request;
 
 pub use catalog::{Catalog, KindInfo};
-pub use error::{ApiError, ErrorKind, FieldConflict};
+pub use error::{ApiError, Cause, ErrorKind, FieldConflict};
 pub use key::{GroupKind, Key};
-pub use managed::{FieldSet, newest_other_manager};
-pub use objects::{Applied, DeleteOutcome, LiveMeta};
+pub use managed::{FieldSet, Prints, is_contested, likely_author, own_entry, strangers};
+pub use objects::{Applied, DeleteOutcome, LiveMeta, Manner, Meta, Reply};
 pub use request::{Answer, Identity, Server};

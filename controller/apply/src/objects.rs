@@ -1,5 +1,10 @@
 //! What is done to one object: apply, look, delete. Answers carry metadata only.
 
+mod edit;
+mod meta;
+
+pub use meta::{Meta, Reply};
+
 use crate::catalog::KindInfo;
 use crate::error::{ApiError, ErrorKind};
 use crate::key::Key;
@@ -7,11 +12,11 @@ use crate::managed::FieldSet;
 use crate::request::{Call, Identity, Server};
 use http::Method;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 const APPLY: &str = "application/apply-patch+yaml";
 const JSON: &str = "application/json";
+const MERGE: &str = "application/merge-patch+json";
 
 /// The metadata of a live object, as far as an owner needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +29,8 @@ pub struct LiveMeta {
     pub owned: Option<FieldSet>,
     /// Whether it is being deleted.
     pub deleting: bool,
+    /// The low bits of its generation, which moves with its spec; none where its kind counts none.
+    pub generation: Option<u32>,
 }
 
 impl LiveMeta {
@@ -35,8 +42,24 @@ impl LiveMeta {
             resource_version: metadata.resource_version.as_deref()?.parse().ok()?,
             owned: FieldSet::of(metadata, manager),
             deleting: metadata.deletion_timestamp.is_some(),
+            generation: metadata
+                .generation
+                .and_then(|generation| u32::try_from(generation & 0xffff_ffff).ok()),
         })
     }
+}
+
+/// How an object is applied.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner<'a> {
+    /// The field manager.
+    pub manager: &'a str,
+    /// Whether fields that others own are taken over.
+    pub force: bool,
+    /// Whether it is only asked what would come of it.
+    pub dry_run: bool,
+    /// Whether the server's words about a failure may be repeated: never about an object that holds a secret.
+    pub quote: bool,
 }
 
 /// What an apply did.
@@ -51,17 +74,14 @@ pub struct Applied {
 /// What a delete found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeleteOutcome {
-    /// It is deleted, or being deleted.
+    /// It is deleted, and no longer there.
     Deleted,
+    /// It is being deleted, and goes when its finalizers or its grace period let it.
+    Leaving,
     /// It had gone already.
     Gone,
     /// Another object stands under the same name: it is not ours.
     NotOurs,
-}
-
-#[derive(Deserialize)]
-struct Partial {
-    metadata: ObjectMeta,
 }
 
 impl Server {
@@ -75,29 +95,28 @@ impl Server {
         identity: &Identity,
         info: &KindInfo,
         key: &Key,
-        manager: &str,
-        force: bool,
+        manner: &Manner<'_>,
         body: Vec<u8>,
-    ) -> Result<Applied, ApiError> {
+    ) -> Result<Reply, ApiError> {
         let path = format!(
-            "{}?fieldManager={}&fieldValidation=Strict&force={force}",
+            "{}?fieldManager={}&fieldValidation=Strict&force={}{}",
             info.path(key),
-            manager.replace('/', "%2F")
+            manager_in_query(manner.manager),
+            manner.force,
+            if manner.dry_run { "&dryRun=All" } else { "" },
         );
-        let quote = !key.kind.is_secret();
         let call = Call {
             method: Method::PATCH,
             content_type: APPLY,
             body,
-            quote,
+            quote: manner.quote && !key.kind.is_secret(),
             applying: true,
             ..Call::get(&path).metadata_only()
         };
         let answer = self.send(identity, call).await?;
-        let live = read_live(&answer.body, manager)?;
-        Ok(Applied {
-            live,
+        Ok(Reply {
             created: answer.code == 201,
+            meta: Meta::read(&answer.body)?,
         })
     }
 
@@ -112,12 +131,8 @@ impl Server {
         key: &Key,
         manager: &str,
     ) -> Result<Option<LiveMeta>, ApiError> {
-        let path = info.path(key);
-        match self.send(identity, Call::get(&path).metadata_only()).await {
-            Ok(answer) => read_live(&answer.body, manager).map(Some),
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        let meta = self.metadata(identity, info, key).await?;
+        meta.map(|meta| meta.live(manager)).transpose()
     }
 
     /// Deletes exactly the object that has this uid and resource version.
@@ -144,7 +159,11 @@ impl Server {
             ..Call::get(&path).metadata_only()
         };
         match self.send(identity, call).await {
-            Ok(_) => Ok(DeleteOutcome::Deleted),
+            // What is gone is answered with a Status, or with the object as it was; what is not, with when it is to go.
+            Ok(answer) => Ok(match Meta::read(&answer.body) {
+                Ok(meta) if meta.0.deletion_timestamp.is_some() => DeleteOutcome::Leaving,
+                _ => DeleteOutcome::Deleted,
+            }),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(DeleteOutcome::Gone),
             Err(error) if error.kind == ErrorKind::Precondition => {
                 // Which precondition failed cannot be told from the answer: look again.
@@ -191,17 +210,23 @@ impl Server {
             ..Call::get(&path).metadata_only()
         };
         let answer = self.send(&Identity::Controller, call).await?;
-        read_live(&answer.body, manager)
+        Meta::read(&answer.body)?.live(manager)
     }
 
-    /// Any request with the controller's own rights; a body makes it `method` with JSON. Failures are never quoted.
+    /// Any request with the controller's own rights; a body makes it `method` with JSON, and a PATCH a JSON merge patch
+    /// (RFC 7386). Failures are never quoted.
     ///
     /// # Errors
     /// As the server answers.
     pub async fn own(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Vec<u8>, ApiError> {
+        let content_type = match (body, &method) {
+            (None, _) => "",
+            (Some(_), &Method::PATCH) => MERGE,
+            (Some(_), _) => JSON,
+        };
         let call = Call {
             method,
-            content_type: if body.is_some() { JSON } else { "" },
+            content_type,
             body: body.map(|b| b.to_string().into_bytes()).unwrap_or_default(),
             quote: false,
             ..Call::get(path)
@@ -210,9 +235,7 @@ impl Server {
     }
 }
 
-fn read_live(body: &[u8], manager: &str) -> Result<LiveMeta, ApiError> {
-    let partial: Partial = serde_json::from_slice(body)
-        .map_err(|_| ApiError::unavailable("the API server answered with something that is not an object"))?;
-    LiveMeta::read(&partial.metadata, manager)
-        .ok_or_else(|| ApiError::unavailable("the API server's answer lacks uid or resourceVersion"))
+/// A field manager as a query holds it.
+fn manager_in_query(manager: &str) -> String {
+    manager.replace('/', "%2F")
 }

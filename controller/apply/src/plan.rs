@@ -54,22 +54,6 @@ pub struct Step {
     pub reason: Reason,
 }
 
-/// Why nothing is pruned although objects left Git.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PruneRefusal {
-    /// Git holds no object at all, and the Sync does not say that this may be.
-    Empty,
-}
-
-/// What a Sync allows of pruning.
-#[derive(Clone, Copy, Debug)]
-pub struct PrunePolicy {
-    /// Whether anything is deleted.
-    pub enabled: bool,
-    /// Whether everything may be.
-    pub allow_empty: bool,
-}
-
 /// What to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -81,17 +65,16 @@ pub struct Plan {
     pub prune: Vec<Key>,
     /// Records of objects that are no longer ours, or gone.
     pub forget: Vec<Key>,
-    /// Why `prune` is empty although objects left Git.
-    pub refusal: Option<PruneRefusal>,
 }
 
-/// Makes the plan. `seen` answers for any key.
+/// Makes the plan. `kept` are objects that Git holds and that are left as they are; `seen` answers for any key. Without `prunes`, what left Git stays.
 #[must_use]
 pub fn plan(
     desired: &[Desired],
+    kept: &HashSet<Key>,
     records: &HashMap<Key, Record>,
     seen: impl Fn(&Key) -> Seen,
-    policy: PrunePolicy,
+    prunes: bool,
 ) -> Plan {
     let mut plan = Plan::default();
     for (index, item) in desired.iter().enumerate() {
@@ -105,22 +88,21 @@ pub fn plan(
     }
     let wanted: HashSet<&Key> = desired.iter().map(|item| &item.key).collect();
     // One object may be served under two groups: what is wanted under one name is not pruned under another.
-    let kept: HashSet<&str> = desired
+    let wanted_uids: HashSet<&str> = desired
         .iter()
         .filter_map(|item| records.get(&item.key)?.uid.as_deref())
         .collect();
-    for (key, record) in records.iter().filter(|(key, _)| !wanted.contains(key)) {
-        let same_as_wanted = record.uid.as_deref().is_some_and(|uid| kept.contains(uid));
+    for (key, record) in records
+        .iter()
+        .filter(|(key, _)| !wanted.contains(key) && !kept.contains(*key))
+    {
+        let same_as_wanted = record.uid.as_deref().is_some_and(|uid| wanted_uids.contains(uid));
         if same_as_wanted || !still_ours(record, &seen(key)) {
             plan.forget.push(key.clone());
-        } else if policy.enabled {
+        } else if prunes {
             plan.prune.push(key.clone());
         }
         // While pruning is off, what is ours stays recorded: it may be switched on again.
-    }
-    if desired.is_empty() && !policy.allow_empty && !plan.prune.is_empty() {
-        plan.refusal = Some(PruneRefusal::Empty);
-        plan.prune.clear();
     }
     plan.prune.sort();
     plan.forget.sort();
@@ -137,6 +119,8 @@ fn judge(item: &Desired, record: Option<&Record>, seen: impl FnOnce() -> Seen) -
     }
     match seen() {
         Seen::Unwatched => record.owned.is_none().then_some(Reason::Unverified),
+        // Its creation was intended, and did not come to pass.
+        Seen::Absent if record.uid.is_none() => Some(Reason::New),
         Seen::Absent => Some(Reason::Drifted),
         Seen::Present { uid, owned, deleting } => {
             let intact = record.owned.is_some()
@@ -168,11 +152,6 @@ mod tests {
     use super::*;
     use crate::key::GroupKind;
     use std::sync::Arc;
-
-    const POLICY: PrunePolicy = PrunePolicy {
-        enabled: true,
-        allow_empty: false,
-    };
 
     fn key(name: &str) -> Key {
         Key {
@@ -258,10 +237,18 @@ mod tests {
             "unanswered" => present("x", 7),
             _ => Seen::Absent,
         };
-        let plan = super::plan(&[desired("kept", 1)], &records, seen, POLICY);
+        let plan = super::plan(&[desired("kept", 1)], &HashSet::new(), &records, seen, true);
         assert_eq!(plan.unchanged, 1);
         assert_eq!(plan.prune, [key("left"), key("unanswered")]);
         assert_eq!(plan.forget, [key("gone"), key("replaced")]);
+    }
+
+    #[test]
+    fn what_git_holds_and_leaves_alone_is_not_pruned() {
+        let records = HashMap::from([(key("frozen"), record(Some("u"), 1))]);
+        let kept = HashSet::from([key("frozen")]);
+        let plan = super::plan(&[], &kept, &records, |_| present("u", 9), true);
+        assert_eq!((plan.prune.len(), plan.forget.len()), (0, 0));
     }
 
     #[test]
@@ -270,37 +257,23 @@ mod tests {
             (key("new-name"), record(Some("u"), 1)),
             (key("old-name"), record(Some("u"), 1)),
         ]);
-        let plan = super::plan(&[desired("new-name", 1)], &records, |_| present("u", 7), POLICY);
+        let plan = super::plan(
+            &[desired("new-name", 1)],
+            &HashSet::new(),
+            &records,
+            |_| present("u", 7),
+            true,
+        );
         assert_eq!((plan.prune.len(), plan.forget), (0, vec![key("old-name")]));
     }
 
     #[test]
-    fn an_empty_path_prunes_nothing_unless_that_is_allowed() {
+    fn without_pruning_what_left_git_stays_recorded() {
         let records = HashMap::from([(key("a"), record(Some("u"), 1))]);
-        let refused = super::plan(&[], &records, |_| present("u", 7), POLICY);
-        assert_eq!(
-            (refused.prune.len(), refused.refusal),
-            (0, Some(PruneRefusal::Empty))
-        );
-        let allowed = super::plan(
-            &[],
-            &records,
-            |_| present("u", 7),
-            PrunePolicy {
-                allow_empty: true,
-                ..POLICY
-            },
-        );
-        assert_eq!((allowed.prune.len(), allowed.refusal), (1, None));
-        let off = super::plan(
-            &[],
-            &records,
-            |_| present("u", 7),
-            PrunePolicy {
-                enabled: false,
-                ..POLICY
-            },
-        );
-        assert_eq!((off.prune.len(), off.forget.len(), off.refusal), (0, 0, None));
+        let seen = |_: &Key| present("u", 7);
+        let off = super::plan(&[], &HashSet::new(), &records, seen, false);
+        assert_eq!((off.prune.len(), off.forget.len()), (0, 0));
+        let on = super::plan(&[], &HashSet::new(), &records, seen, true);
+        assert_eq!(on.prune, [key("a")]);
     }
 }

@@ -14,6 +14,16 @@ pub struct Pending {
     pub whole: bool,
     /// Objects that the cluster changed.
     pub drifted: HashMap<Key, Drift>,
+    /// The health or the presence of an object changed that this Sync owns or attends to.
+    pub health: bool,
+    /// Who else owns fields of this Sync's objects changed.
+    pub foreign: bool,
+}
+
+impl Pending {
+    fn is_empty(&self) -> bool {
+        !self.whole && !self.health && !self.foreign && self.drifted.is_empty()
+    }
 }
 
 /// The mailbox of one Sync.
@@ -26,14 +36,24 @@ pub struct Mailbox {
 impl Mailbox {
     /// Asks for a whole pass.
     pub fn wake(&self) {
-        self.lock().whole = true;
-        self.notify.notify_one();
+        self.put(|pending| pending.whole = true);
     }
 
     /// Tells of a drifted object.
     pub fn drifted(&self, key: Key, drift: Drift) {
-        self.lock().drifted.insert(key, drift);
-        self.notify.notify_one();
+        self.put(|pending| {
+            pending.drifted.insert(key, drift);
+        });
+    }
+
+    /// Tells that some object's health or presence changed.
+    pub fn health(&self) {
+        self.put(|pending| pending.health = true);
+    }
+
+    /// Tells that others own other fields of some object now.
+    pub fn foreign(&self) {
+        self.put(|pending| pending.foreign = true);
     }
 
     /// Waits for a reason to work, at most `at_most`; takes what there is. `None`: nothing came in that time.
@@ -42,7 +62,7 @@ impl Mailbox {
             loop {
                 {
                     let mut pending = self.lock();
-                    if pending.whole || !pending.drifted.is_empty() {
+                    if !pending.is_empty() {
                         return std::mem::take(&mut *pending);
                     }
                 }
@@ -53,6 +73,17 @@ impl Mailbox {
             None => Some(woken.await),
             Some(at_most) => tokio::time::timeout(at_most, woken).await.ok(),
         }
+    }
+
+    /// What there is, taken at once.
+    #[cfg(test)]
+    pub(super) fn now(&self) -> Pending {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn put(&self, what: impl FnOnce(&mut Pending)) {
+        what(&mut self.lock());
+        self.notify.notify_one();
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Pending> {
@@ -76,6 +107,17 @@ mod tests {
                 .await
                 .is_some_and(|pending| pending.whole)
         );
+        assert!(mailbox.take(Some(Duration::ZERO)).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn health_and_foreign_fields_wake_too_and_are_told_once() {
+        let mailbox = Mailbox::default();
+        mailbox.health();
+        mailbox.health();
+        mailbox.foreign();
+        let pending = mailbox.take(Some(Duration::ZERO)).await.unwrap();
+        assert!(pending.health && pending.foreign && !pending.whole);
         assert!(mailbox.take(Some(Duration::ZERO)).await.is_none());
     }
 }

@@ -1,80 +1,45 @@
-//! Watches: one a kind, shared by all Syncs, label-selected, metadata only. They find drift and wake its owner.
+//! Watches: one a kind, shared by all Syncs, label-selected. They find drift and tell health, and wake whom it concerns.
+//!
+//! Metadata is enough to find drift. Where an object's health is in its content, whole objects are watched, and of each
+//! only the verdict is kept. Secrets are never watched whole.
 
+mod drift;
+mod foreign;
+mod health;
+mod kind;
 mod mailbox;
 mod objects;
+mod rules;
+mod shown;
+#[cfg(test)]
+mod tests;
 
+pub use drift::{Drift, DriftDetail};
+pub use foreign::ForeignOf;
+pub use health::{Health, Judged};
+pub use kind::WatchState;
 pub use mailbox::{Mailbox, Pending};
 
 use crate::shutdown::Shutdown;
-use crate::watch;
+use ::health::Rules;
 use apply::plan::Seen;
-use apply::{Key, KindInfo, LiveMeta, applyset, newest_other_manager};
-use crds::label;
-use futures::StreamExt;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{ApiResource, DynamicObject};
-use kube::core::PartialObjectMeta;
-use kube::runtime::watcher::{self, Event};
-use kube::{Api, Client};
-use objects::Objects;
-use std::collections::HashMap;
+use apply::{GroupKind, Key, KindInfo, LiveMeta};
+use kind::{KindWatch, Room};
+use kube::Client;
+use objects::{At, Objects};
+use rules::Rulebook;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-use tokio::sync::Notify;
 
-/// How long a watch that the API server refuses is left alone, at first and at most. An API server that has just started
-/// refuses for a moment; otherwise rights change rarely, and asking is not silent.
-const REFUSED_PAUSE: Duration = Duration::from_secs(5);
-const LONGEST_REFUSED_PAUSE: Duration = Duration::from_mins(5);
-
-/// How an object differs from what our apply left.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Drift {
-    /// Somebody deleted it.
-    Deleted,
-    /// Somebody changed or removed a field that we own.
-    Changed {
-        /// The field manager that wrote last.
-        by: Option<String>,
-    },
-    /// Somebody deleted it and made another of the same name.
-    Replaced {
-        /// The field manager that wrote last.
-        by: Option<String>,
-    },
-}
-
-/// How far the watch of a kind is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WatchState {
-    /// It has not been listed yet.
-    Starting,
-    /// It is listed and followed.
-    Following,
-    /// The API server does not let us watch it.
-    Refused,
-}
-
-struct KindWatch {
-    objects: Mutex<Objects>,
-    /// The served version that was asked for last: a definition may stop serving one.
-    info: Mutex<Arc<KindInfo>>,
-    state: Mutex<State>,
-    /// Wakes a watch that was refused.
-    again: Notify,
-}
-
-struct State {
-    now: WatchState,
-    waiting: Vec<Arc<Mailbox>>,
-}
+type Kinds = Arc<Mutex<HashMap<Arc<GroupKind>, Arc<KindWatch>>>>;
 
 /// The watches of all kinds that some Sync holds objects of.
 #[derive(Clone)]
 pub struct Observer {
     client: Client,
     shutdown: Shutdown,
-    kinds: Arc<Mutex<HashMap<Arc<apply::GroupKind>, Arc<KindWatch>>>>,
+    kinds: Kinds,
+    rules: Rulebook,
 }
 
 impl Observer {
@@ -85,51 +50,67 @@ impl Observer {
             client,
             shutdown,
             kinds: Arc::default(),
+            rules: Rulebook::default(),
         }
     }
 
-    /// Sees to it that a kind is watched. While its first listing is under way the answer is `Starting`, and `waiting`
-    /// is woken when it is done.
-    pub fn follow(&self, info: &Arc<KindInfo>, waiting: &Arc<Mailbox>) -> WatchState {
-        let watch = {
-            let mut kinds = lock(&self.kinds);
-            let known = kinds.get(&info.kind).map(Arc::clone);
-            known.unwrap_or_else(|| {
-                let watch = Arc::new(KindWatch {
-                    objects: Mutex::default(),
-                    info: Mutex::new(Arc::clone(info)),
-                    state: Mutex::new(State {
-                        now: WatchState::Starting,
-                        waiting: Vec::new(),
-                    }),
-                    again: Notify::new(),
-                });
-                kinds.insert(Arc::clone(&info.kind), Arc::clone(&watch));
-                let (client, task) = (self.client.clone(), Arc::clone(&watch));
-                let shutdown = self.shutdown.clone();
-                tokio::spawn(async move {
-                    tokio::select! {
-                        () = shutdown.requested() => {}
-                        () = follow_kind(client, task) => {}
-                    }
-                });
-                watch
-            })
-        };
-        *lock(&watch.info) = Arc::clone(info);
-        let mut state = lock(&watch.state);
-        if state.now == WatchState::Starting && !state.waiting.iter().any(|known| Arc::ptr_eq(known, waiting))
-        {
-            state.waiting.push(Arc::clone(waiting));
+    /// Sees to it that a kind is watched, for `mailbox` until [`Observer::keep_only`] leaves it out. Where it is not
+    /// followed yet, or cannot be, `mailbox` is woken once that changes.
+    pub fn follow(&self, info: &Arc<KindInfo>, mailbox: &Arc<Mailbox>) -> WatchState {
+        // Held until the interest is noted, so that the watch does not end meanwhile.
+        let mut kinds = lock(&self.kinds);
+        if let Some(watch) = kinds.get(&info.kind) {
+            return watch.follow(info, mailbox);
         }
-        state.now
+        let watch = Arc::new(KindWatch::new(info));
+        let state = watch.follow(info, mailbox);
+        kinds.insert(Arc::clone(&info.kind), Arc::clone(&watch));
+        let (shutdown, room) = (
+            self.shutdown.clone(),
+            Room {
+                client: self.client.clone(),
+                rules: self.rules.clone(),
+                kinds: Arc::clone(&self.kinds),
+            },
+        );
+        tokio::spawn(async move {
+            tokio::select! {
+                () = shutdown.requested() => {}
+                () = kind::run(room, watch) => {}
+            }
+        });
+        state
     }
 
-    /// Tries the watches again that were refused: a definition has changed.
+    /// `mailbox` wants no other kinds watched than these. A watch that nobody wants ends after a while, once nobody holds
+    /// or attends to objects of its kind.
+    pub fn keep_only(&self, mailbox: &Arc<Mailbox>, kinds: &[Arc<KindInfo>]) {
+        let kept: HashSet<&GroupKind> = kinds.iter().map(|info| &*info.kind).collect();
+        for (kind, watch) in &*lock(&self.kinds) {
+            if !kept.contains(&**kind) {
+                watch.drop_interest(mailbox);
+            }
+        }
+    }
+
+    /// Tries the watches again that were refused or failed: a definition has changed.
     pub fn retry_refused(&self) {
         for watch in lock(&self.kinds).values() {
-            if lock(&watch.state).now == WatchState::Refused {
-                watch.again.notify_one();
+            if watch.is_stuck() {
+                watch.restart();
+            }
+        }
+    }
+
+    /// Sets the rules by which the health of objects is judged that are of the Sync whose field manager this is. None: it
+    /// has no rules, or is gone. What was judged by other rules is judged anew.
+    pub fn rules(&self, manager: &str, rules: Option<Rules>) {
+        let Some(changed) = self.rules.set(manager, rules) else {
+            return;
+        };
+        for (kind, watch) in &*lock(&self.kinds) {
+            if changed.iter().any(|rules| rules.has(&kind.group, &kind.kind)) {
+                watch.restart();
             }
         }
     }
@@ -147,10 +128,45 @@ impl Observer {
         self.with(key, |objects| objects.live(key)).flatten()
     }
 
-    /// How an object differs from what our apply left, if it does.
+    /// The health of an object, on the version that our own apply returned or a newer one. Nothing is ever known of a kind
+    /// that cannot be watched.
+    #[must_use]
+    pub fn health(&self, key: &Key) -> Health {
+        self.with(key, |objects| objects.health(key))
+            .unwrap_or(Health::Unknown)
+    }
+
+    /// How an object differs from what our apply left, if it does. One that is frozen does not, as long as it is there.
     #[must_use]
     pub fn drift(&self, key: &Key) -> Option<Drift> {
         self.with(key, |objects| objects.drift(key)).flatten()
+    }
+
+    /// Who changed an object that drifted, and what is left of our fields. None also for one that was deleted.
+    #[must_use]
+    pub fn drift_detail(&self, key: &Key) -> Option<Arc<DriftDetail>> {
+        self.with(key, |objects| objects.drift_detail(key)).flatten()
+    }
+
+    /// Whether an apply that takes fields over could take them from another Sync, or from a manager that is trusted, here
+    /// or by `trusted`; also where that is not known.
+    #[must_use]
+    pub fn contested(&self, key: &Key, trusted: &[String]) -> bool {
+        self.with(key, |objects| objects.contested(key, trusted))
+            .unwrap_or(true)
+    }
+
+    /// Who else owns fields of an object that we do not own, if anybody does who is not [trusted](apply::fields::TRUSTED).
+    /// Managers that only some Syncs trust are among them. While the object is drifted it stays as it was before.
+    #[must_use]
+    pub fn foreign(&self, key: &Key) -> Option<Arc<[ForeignOf]>> {
+        self.with(key, |objects| objects.foreign(key)).flatten()
+    }
+
+    /// Whether somebody has frozen the object in the cluster, with our annotation or Flux's.
+    #[must_use]
+    pub fn frozen(&self, key: &Key) -> bool {
+        self.with(key, |objects| objects.frozen(key)).unwrap_or(false)
     }
 
     /// A request about this object is about to be sent; [`Observer::finish`] must follow.
@@ -159,16 +175,33 @@ impl Observer {
     }
 
     /// The request was answered; with `live`, the object is `owner`'s and as `live` says.
-    pub fn finish(&self, key: &Key, owner: &Arc<Mailbox>, live: Option<LiveMeta>) {
-        self.with(key, |objects| objects.finish(key, owner, live));
+    pub fn finish(&self, key: &Key, owner: &Arc<Mailbox>, live: Option<&LiveMeta>) {
+        self.with(key, |objects| objects.finish(key, owner, live, At::now()));
     }
 
     /// The object is `owner`'s and as a checkpoint recorded it.
-    pub fn expect(&self, key: &Key, owner: &Arc<Mailbox>, live: LiveMeta) {
-        self.with(key, |objects| objects.expect(key, owner, live));
+    pub fn expect(&self, key: &Key, owner: &Arc<Mailbox>, live: &LiveMeta) {
+        let watch = lock(&self.kinds).get(&key.kind).map(Arc::clone);
+        if let Some(watch) = watch
+            && lock(&watch.objects).expect(key, owner, live)
+        {
+            // It drifted before anybody knew whose it is. Listed anew, it tells who did it.
+            watch.restart();
+        }
     }
 
-    /// The object is not `owner`'s any more. If it is somebody else's, it stays that.
+    /// `mailbox` wants to hear of this object's health and of its end, without owning it: it is never drift. With `from`, it
+    /// is the object with that uid, and judged from that version on.
+    pub fn attend(&self, key: &Key, mailbox: &Arc<Mailbox>, from: Option<&LiveMeta>) {
+        self.with(key, |objects| objects.attend(key, mailbox, from));
+    }
+
+    /// A dry-run found nothing behind a [`Drift::Suspect`].
+    pub fn settle(&self, key: &Key) {
+        self.with(key, |objects| objects.settle(key));
+    }
+
+    /// The object is not `owner`'s any more, and `owner` does not attend to it. If it is somebody else's, it stays that.
     pub fn release(&self, key: &Key, owner: &Arc<Mailbox>) {
         self.with(key, |objects| objects.release(key, owner));
     }
@@ -176,106 +209,13 @@ impl Observer {
     fn with<T>(&self, key: &Key, act: impl FnOnce(&mut Objects) -> T) -> Option<T> {
         let watch = lock(&self.kinds).get(&key.kind).map(Arc::clone)?;
         let mut objects = lock(&watch.objects);
-        Some(act(&mut objects))
-    }
-}
-
-async fn follow_kind(client: Client, watch: Arc<KindWatch>) {
-    let mut pause = REFUSED_PAUSE;
-    loop {
-        let info = Arc::clone(&lock(&watch.info));
-        let resource = ApiResource {
-            group: info.kind.group.to_string(),
-            version: info.version.to_string(),
-            api_version: info.api_version(),
-            kind: info.kind.kind.to_string(),
-            plural: info.plural.to_string(),
-        };
-        let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client.clone(), &resource);
-        let config = watcher::Config::default().labels(label::APPLYSET_PART_OF);
-        let mut events = std::pin::pin!(watch::watch(api, config));
-        while let Some(event) = events.next().await {
-            match event {
-                Ok(event) => {
-                    if matches!(event, Event::InitDone) {
-                        pause = REFUSED_PAUSE;
-                    }
-                    take(&info, &watch, event);
-                }
-                Err(error) => {
-                    let cause = watch::words(&error);
-                    if cause.is_forbidden() || cause.is_not_found() {
-                        tracing::warn!(kind = %info.kind, %cause, "objects of this kind cannot be watched");
-                        lock(&watch.objects).blind();
-                        settle(&watch, WatchState::Refused);
-                        break;
-                    }
-                }
-            }
+        let due = objects.next_due();
+        let done = act(&mut objects);
+        if objects.next_due() != due {
+            watch.nudge();
         }
-        let _ = tokio::time::timeout(pause, watch.again.notified()).await;
-        pause = (pause * 2).min(LONGEST_REFUSED_PAUSE);
+        Some(done)
     }
-}
-
-fn take(info: &KindInfo, watch: &KindWatch, event: Event<PartialObjectMeta<DynamicObject>>) {
-    let mut objects = lock(&watch.objects);
-    match event {
-        Event::Init => objects.listing_begins(),
-        Event::InitDone => {
-            objects.listing_ends();
-            drop(objects);
-            settle(watch, WatchState::Following);
-        }
-        Event::Apply(object) | Event::InitApply(object) => {
-            let manager = manager_of(&object.metadata);
-            if let (Some(key), Some(live)) = (
-                key(info, &object.metadata),
-                LiveMeta::read(&object.metadata, &manager),
-            ) {
-                objects.seen(&key, live, newest_other_manager(&object.metadata, &manager));
-            }
-        }
-        Event::Delete(object) => {
-            let version = object
-                .metadata
-                .resource_version
-                .as_deref()
-                .and_then(|v| v.parse().ok())
-                .unwrap_or(u64::MAX);
-            if let Some(key) = key(info, &object.metadata) {
-                objects.vanished(&key, version);
-            }
-        }
-    }
-}
-
-fn settle(watch: &KindWatch, now: WatchState) {
-    let waiting = {
-        let mut state = lock(&watch.state);
-        state.now = now;
-        std::mem::take(&mut state.waiting)
-    };
-    for mailbox in waiting {
-        mailbox.wake();
-    }
-}
-
-/// The field manager of the Sync whose label an object carries.
-fn manager_of(metadata: &ObjectMeta) -> String {
-    let id = metadata
-        .labels
-        .as_ref()
-        .and_then(|labels| labels.get(label::APPLYSET_PART_OF));
-    id.map(|id| applyset::manager(id)).unwrap_or_default()
-}
-
-fn key(info: &KindInfo, metadata: &ObjectMeta) -> Option<Key> {
-    Some(Key {
-        kind: Arc::clone(&info.kind),
-        namespace: metadata.namespace.as_deref().map(Into::into),
-        name: metadata.name.as_deref()?.into(),
-    })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -3,20 +3,23 @@
 use super::OWN_MANAGER;
 use super::execute::{Effect, Hand, Sent};
 use super::inputs::Inputs;
+use super::policy::Policy;
+use super::pruning::{OwnWord, own_word};
 use super::report::{Failure, report};
+use super::send::Pruned;
 use super::status::{self, Verdict};
 use super::store::Checkpoint;
+use super::walk::Errand;
 use super::worker::Worker;
-use crate::repository::Head;
 use apply::checkpoint::Record;
 use apply::plan::{Plan, Step};
-use apply::{ApiError, DeleteOutcome, Identity, Key, applyset};
+use apply::{ApiError, DeleteOutcome, Identity, Key, Meta, applyset};
 use crds::{Counts, Sync, SyncStatus, annotation, label};
 use kube::ResourceExt;
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// An attempt that takes longer says so in the status.
@@ -102,6 +105,11 @@ impl Worker {
     }
 
     pub(super) fn hand(&self, sync: &Sync) -> Arc<Hand> {
+        self.hand_for(sync, self.checkpoint.journal.operation.clone())
+    }
+
+    /// For hooks, which carry what they were made for.
+    pub(super) fn hand_for(&self, sync: &Sync, operation: String) -> Arc<Hand> {
         Arc::new(Hand {
             server: self.rooms.server.clone(),
             observer: self.rooms.observer.clone(),
@@ -114,19 +122,24 @@ impl Worker {
             sync: self.id.full.clone(),
             mailbox: Arc::clone(&self.mailbox),
             names: self.rooms.names.clone(),
+            variables: self.variables.clone(),
+            operation,
+            lost: Mutex::default(),
+            broken: Mutex::default(),
+            policy: Policy::of(&sync.spec),
+            namespaces: tokio::sync::Mutex::default(),
             silent: AtomicU32::new(0),
         })
     }
 
+    /// Applies `steps` as part of a walk, and says so in the status where it takes long.
     pub(super) async fn execute(
         &mut self,
-        sync: &Sync,
-        inputs: &Arc<Inputs>,
+        errand: &Errand<'_>,
         steps: &[Step],
-        head: &Head,
-        next: &mut SyncStatus,
-        generation: i64,
+        next: &SyncStatus,
     ) -> Attempt {
+        let (sync, inputs, head) = (errand.sync, errand.inputs, errand.head);
         let mut attempt = Attempt::default();
         if steps.is_empty() {
             return attempt;
@@ -141,7 +154,7 @@ impl Worker {
             let uid = sync.metadata.uid.clone();
             let mut working = next.clone();
             let message = format!("Applying {} objects of {}.", steps.len(), head.revision.short());
-            status::conclude(&mut working, generation, Verdict::Working { message });
+            status::conclude(&mut working, errand.generation, Verdict::Working { message });
             async move {
                 // Once it is being written it is waited for: it must not arrive after the verdict.
                 let quick = tokio::time::timeout(SILENT_WORK, stop).await.is_ok();
@@ -152,10 +165,11 @@ impl Worker {
             }
         });
         let ring = self.rooms.context.keys.borrow().clone();
-        let (hand, halt, checkpoint) = (self.hand(sync), self.halt(), &mut self.checkpoint);
-        attempt.lost = hand
+        let (hand, halt, checkpoint) = (&errand.hand, self.halt(Some(head)), &mut self.checkpoint);
+        let mut done = Done::default();
+        let lost = hand
             .apply(inputs, steps, &head.snapshot, &ring, halt, |sent| {
-                attempt_done(&mut attempt.done, checkpoint, inputs, sent);
+                attempt_done(&mut done, checkpoint, inputs, sent);
             })
             .await;
         drop(finished);
@@ -163,12 +177,12 @@ impl Worker {
             // What stands in the status now is not what we last said.
             self.status.conditions.clear();
         }
-        let done = std::mem::take(&mut attempt.done);
         attempt.counts = done.counts;
         attempt.failures = done.failures;
         let missing = steps.len().saturating_sub(done.answered);
-        if missing > 0 || attempt.lost.is_some() {
-            let (why, hint) = match &attempt.lost {
+        attempt.cut = missing > 0 || lost.is_some();
+        if attempt.cut {
+            let (why, hint) = match &lost {
                 Some(lost) => (lost.to_string(), lost.hint()),
                 None => (
                     "the attempt was cut short".to_owned(),
@@ -184,18 +198,19 @@ impl Worker {
         attempt
     }
 
+    /// Deletes what left Git, in the reverse of apply order: what needs others goes before what it needs.
     pub(super) async fn prune(
         &mut self,
-        sync: &Sync,
-        plan: &Plan,
+        errand: &Errand<'_>,
+        keys: &[Key],
+        approved: bool,
         catalog: &apply::Catalog,
         attempt: &mut Attempt,
     ) {
-        let hand = self.hand(sync);
-        let mut order: Vec<&Key> = plan.prune.iter().collect();
-        // The reverse of apply order: what needs others goes before what it needs.
+        let hand = &errand.hand;
+        let mut order: Vec<&Key> = keys.iter().collect();
         order.sort_by_key(|key| std::cmp::Reverse(manifest::Phase::of(&key.kind.group, &key.kind.kind)));
-        let halt = self.halt();
+        let halt = self.halt(None);
         for key in order {
             if halt() {
                 let said = report(
@@ -219,13 +234,30 @@ impl Worker {
                 .records()
                 .get(key)
                 .and_then(|record| record.uid.clone());
-            match hand.prune(info, key, uid.as_deref()).await {
-                Ok(outcome) => {
-                    self.checkpoint.remove(key);
-                    self.rooms.observer.release(key, &self.mailbox);
-                    if outcome == DeleteOutcome::Deleted {
+            let forbids = |meta: &Meta| {
+                let annotations = meta.0.annotations.clone().unwrap_or_default();
+                let word = own_word(&annotations, &meta.0.labels.clone().unwrap_or_default());
+                word.filter(|word| !(approved && *word == OwnWord::Confirm))
+            };
+            match hand.prune_unless(info, key, uid.as_deref(), forbids).await {
+                Ok(Pruned::Deleted(outcome)) => {
+                    self.let_object_go(key);
+                    if matches!(outcome, DeleteOutcome::Deleted | DeleteOutcome::Leaving) {
                         attempt.counts.pruned += 1;
                     }
+                }
+                Ok(Pruned::Spared(OwnWord::Orphan)) => self.let_object_go(key),
+                // It stays ours: what it says of itself may change.
+                Ok(Pruned::Spared(OwnWord::Keep)) => {}
+                Ok(Pruned::Spared(OwnWord::Confirm)) => {
+                    let message = "left Git and is deleted once the plan is approved";
+                    attempt.failures.push(Failure::of(
+                        key,
+                        None,
+                        message,
+                        "approve it with `signet approve`",
+                        false,
+                    ));
                 }
                 Err(error) => {
                     let message = format!("left Git and cannot be deleted: {error}");
@@ -248,10 +280,15 @@ impl Worker {
 
     pub(super) fn forget(&mut self, plan: &Plan) {
         for key in &plan.forget {
-            self.checkpoint.remove(key);
-            self.rooms.observer.release(key, &self.mailbox);
+            self.let_object_go(key);
         }
         self.save_soon();
+    }
+
+    /// The object is nobody's from now on.
+    pub(super) fn let_object_go(&mut self, key: &Key) {
+        self.checkpoint.remove(key);
+        self.rooms.observer.release(key, &self.mailbox);
     }
 }
 
@@ -260,14 +297,14 @@ impl Worker {
 pub(super) struct Attempt {
     pub(super) counts: Counts,
     pub(super) failures: Vec<Failure>,
-    lost: Option<ApiError>,
-    done: Done,
+    /// Whether it ended before everything was sent.
+    pub(super) cut: bool,
 }
 
 /// What the answers so far came to.
 #[derive(Default)]
 pub(super) struct Done {
-    counts: Counts,
+    pub(super) counts: Counts,
     pub(super) failures: Vec<Failure>,
     pub(super) answered: usize,
 }

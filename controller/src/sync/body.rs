@@ -13,6 +13,17 @@ pub(super) struct Marks<'a> {
     pub(super) applyset: &'a str,
     /// `namespace/name` of the Sync.
     pub(super) sync: &'a str,
+    /// For a hook: which operation it runs in, and the object's name.
+    pub(super) run: Option<Run<'a>>,
+}
+
+/// What a hook's object carries beside.
+#[derive(Clone, Copy)]
+pub(super) struct Run<'a> {
+    /// The operation.
+    pub(super) operation: &'a str,
+    /// The object's name: the hook may have left it to us.
+    pub(super) name: &'a str,
 }
 
 /// Why no body could be made. Never holds a value.
@@ -63,6 +74,24 @@ pub(super) fn make(
     }
 }
 
+/// Changes a body. What it was is wiped; where it cannot be read, which our own can, it stays as it is and there is no
+/// answer.
+pub(super) fn edit<T>(body: &mut Zeroizing<Vec<u8>>, change: impl FnOnce(&mut Value) -> T) -> Option<T> {
+    let mut object = Wiped(serde_json::from_slice(body).ok()?);
+    let answer = change(&mut object.0);
+    *body = Zeroizing::new(object.0.to_string().into_bytes());
+    Some(answer)
+}
+
+/// An object that is wiped when it is dropped.
+pub(super) struct Wiped(pub(super) Value);
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
 fn open(object: &Value, namespace: &str, ring: &KeyRing) -> Result<sealing::Opened, Refusal> {
     let sealed = SealedSecret::parse(object).map_err(|problems| {
         let template = problems
@@ -108,6 +137,11 @@ fn mark(metadata: &mut Map<String, Value>, namespace: Option<&str>, marks: &Mark
     }
     entry(metadata, "labels").insert(label::APPLYSET_PART_OF.into(), marks.applyset.into());
     entry(metadata, "annotations").insert(annotation::SOURCE.into(), source.into());
+    if let Some(run) = marks.run {
+        metadata.remove("generateName");
+        metadata.insert("name".into(), run.name.into());
+        entry(metadata, "annotations").insert(annotation::RUN.into(), run.operation.into());
+    }
 }
 
 fn entry<'a>(metadata: &'a mut Map<String, Value>, name: &str) -> &'a mut Map<String, Value> {
@@ -192,11 +226,27 @@ mod tests {
     }
 
     #[test]
+    fn a_body_is_changed_in_place() {
+        let mut body = Zeroizing::new(br#"{"spec":{"replicas":3,"paused":false}}"#.to_vec());
+        let removed = edit(&mut body, |object| {
+            object["spec"]
+                .as_object_mut()
+                .and_then(|spec| spec.remove("replicas"))
+        });
+        assert_eq!(removed, Some(Some(json!(3))));
+        assert_eq!(&**body, br#"{"spec":{"paused":false}}"#);
+        let mut broken = Zeroizing::new(b"{".to_vec());
+        assert_eq!(edit(&mut broken, |_| ()), None);
+        assert_eq!(&**broken, b"{");
+    }
+
+    #[test]
     fn marks_replace_what_git_says_of_them() {
         let mut metadata = json!({"name": "a", "labels": null, "annotations": {"x": "y"}});
         let marks = Marks {
             applyset: "applyset-x-v1",
             sync: "n/s",
+            run: None,
         };
         mark(
             metadata.as_object_mut().unwrap(),

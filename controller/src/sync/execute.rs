@@ -1,25 +1,30 @@
 //! Sends what a plan says: phase by phase, many at once within a phase, every failure kept.
 
-use super::body::{self, Marks};
+use super::body::{self, Marks, Run};
 use super::inputs::Inputs;
 use super::names::Names;
+use super::policy::{Policy, PolicyError};
 use super::report::Failure;
-use super::send::{Answer, Answered};
+use super::send::{Answer, Answered, Notes};
 use crate::observe::{Mailbox, Observer};
-use apply::plan::Step;
-use apply::{ApiError, Applied, Identity, Server};
+use apply::fields;
+use apply::plan::{Reason, Step};
+use apply::{ApiError, Applied, Identity, Key, Server};
 use futures::stream::{self, StreamExt};
-use render::{Limits, Loader};
+use render::{Limits, Loader, Variables};
 use sealing::KeyRing;
 use source::Snapshot;
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 /// Requests of one Sync under way at once; the whole controller has a bound of its own.
 const AT_ONCE: usize = 32;
+/// Paths of lost fields that are named of one object.
+const LOST_SHOWN: usize = 20;
+
 /// As whom, and for whom, objects are applied.
 pub(super) struct Hand {
     pub(super) server: Server,
@@ -31,6 +36,18 @@ pub(super) struct Hand {
     pub(super) sync: String,
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) names: Names,
+    /// What `${name}` stands for in the manifests.
+    pub(super) variables: Option<Arc<Variables>>,
+    /// The operation under way, which hooks carry.
+    pub(super) operation: String,
+    /// Of drifted objects: the paths of the fields that were lost, by place in the inputs.
+    pub(super) lost: Mutex<HashMap<usize, Vec<String>>>,
+    /// Namespaces that could not be made: their members are not sent.
+    pub(super) broken: Mutex<HashSet<Arc<str>>>,
+    /// What the Sync says of applying one object; nothing is applied by a spec that cannot be followed.
+    pub(super) policy: Result<Policy, PolicyError>,
+    /// Namespaces that were made, or could not be, since this hand was asked.
+    pub(super) namespaces: tokio::sync::Mutex<HashMap<Arc<str>, Result<(), ApiError>>>,
     /// Requests in a row that had no usable answer.
     pub(super) silent: AtomicU32,
 }
@@ -39,6 +56,9 @@ pub(super) struct Hand {
 pub(super) struct Sent {
     pub(super) step: Step,
     pub(super) result: Result<(Applied, Effect), Failure>,
+    /// What is worth a word about an object that was applied.
+    #[allow(dead_code)] // said by the status
+    pub(super) notes: Notes,
 }
 
 /// What an apply did to the object.
@@ -53,6 +73,28 @@ pub(super) enum Effect {
 type Made = (Step, Result<Zeroizing<Vec<u8>>, Failure>);
 
 impl Hand {
+    pub(super) fn lost(&self) -> MutexGuard<'_, HashMap<usize, Vec<String>>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes which fields a drifted object has lost, before they are put back.
+    fn note_lost(&self, step: Step, key: &Key, object: &serde_json::Value) {
+        if step.reason != Reason::Drifted {
+            return;
+        }
+        let Some(detail) = self.observer.drift_detail(key) else {
+            return;
+        };
+        let Some(own) = &detail.own else { return };
+        let paths = fields::lost(object, Some(own));
+        let shown = paths.iter().take(LOST_SHOWN).map(ToString::to_string).collect();
+        self.lost().insert(step.desired, shown);
+    }
+
+    fn broken(&self) -> MutexGuard<'_, HashSet<Arc<str>>> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Applies `steps`, which are in phase order. `done` is told of each answer as it comes. Stops sending when the API
     /// server cannot be reached, or when `halt` says so; what was not sent has no answer.
     pub(super) async fn apply(
@@ -64,7 +106,6 @@ impl Hand {
         halt: impl Fn() -> bool,
         mut done: impl FnMut(Sent),
     ) -> Option<ApiError> {
-        let mut broken_namespaces: HashSet<Arc<str>> = HashSet::new();
         let cut = Arc::new(AtomicBool::new(false));
         let mut lost: Option<ApiError> = None;
         for phase in steps.chunk_by(|a, b| inputs.wanted[a.desired].phase == inputs.wanted[b.desired].phase) {
@@ -75,7 +116,7 @@ impl Hand {
                 match key
                     .namespace
                     .as_ref()
-                    .filter(|namespace| broken_namespaces.contains(*namespace))
+                    .filter(|namespace| self.broken().contains(*namespace))
                 {
                     Some(namespace) => {
                         waiting.push((*step, format!("waits for Namespace {namespace}, which failed")));
@@ -92,13 +133,14 @@ impl Hand {
                 done(Sent {
                     step,
                     result: Err(failure),
+                    notes: Notes::default(),
                 });
             }
             let mut answers = self.phase(inputs, &ready, snapshot, ring, &cut);
             while let Some((step, answer)) = answers.recv().await {
-                let result = match answer {
-                    Ok(applied) => Ok(applied),
-                    Err(Answer::Refused(failure)) => Err(failure),
+                let (result, notes) = match answer {
+                    Ok((applied, effect, notes)) => (Ok((applied, effect)), notes),
+                    Err(Answer::Refused(failure)) => (Err(failure), Notes::default()),
                     Err(Answer::Lost(error)) => {
                         lost = Some(error);
                         continue;
@@ -106,9 +148,9 @@ impl Hand {
                 };
                 let key = &inputs.desired[step.desired].key;
                 if result.is_err() && &*key.kind.kind == "Namespace" && key.kind.group.is_empty() {
-                    broken_namespaces.insert(Arc::clone(&key.name));
+                    self.broken().insert(Arc::clone(&key.name));
                 }
-                done(Sent { step, result });
+                done(Sent { step, result, notes });
                 if halt() {
                     cut.store(true, Ordering::Relaxed);
                 }
@@ -144,7 +186,7 @@ impl Hand {
             );
             let (snapshot, ring, cut) = (snapshot.clone(), Arc::clone(ring), Arc::clone(cut));
             tokio::task::spawn_blocking(move || {
-                let mut loader = Loader::new(snapshot, Limits::default());
+                let mut loader = Loader::with(snapshot, Limits::default(), hand.variables.clone());
                 for step in part {
                     if cut.load(Ordering::Relaxed) {
                         break;
@@ -191,7 +233,7 @@ impl Hand {
         answers
     }
 
-    fn make(
+    pub(super) fn make(
         &self,
         inputs: &Inputs,
         step: Step,
@@ -203,9 +245,15 @@ impl Hand {
         let manifest = loader
             .load(&wanted.item)
             .map_err(|error| Failure::of(key, origin, &error.to_string(), error.hint(), true))?;
+        self.note_lost(step, key, &manifest.object);
+        let is_hook = step.desired >= inputs.groups.len();
         let marks = Marks {
             applyset: &self.applyset,
             sync: &self.sync,
+            run: is_hook.then_some(Run {
+                operation: &self.operation,
+                name: &key.name,
+            }),
         };
         body::make(wanted, manifest, key.namespace.as_deref(), &marks, ring)
             .map_err(|refusal| Failure::of(key, origin, &refusal.message, refusal.hint, false))

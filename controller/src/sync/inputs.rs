@@ -1,5 +1,6 @@
 //! From what a directory renders to what a Sync wants: kinds resolved, namespaces filled in, duplicates refused. Pure.
 
+use super::order::{self, Group, Needs, Node};
 use super::report::{Failure, report};
 use apply::checkpoint::InputDigest;
 use apply::plan::Desired;
@@ -7,7 +8,7 @@ use apply::{Catalog, GroupKind, Key, KindInfo};
 use crds::{ObjectReport, PlaintextSecrets, SyncSpec};
 use manifest::Phase;
 use render::{Item, Rendered};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// How an object's body is made.
@@ -29,11 +30,30 @@ pub(super) struct Wanted {
     pub(super) phase: Phase,
 }
 
-/// What a Sync wants, in apply order; `desired[i]` is made from `wanted[i]`.
+/// An object that runs at a moment of the walk.
+pub(super) struct HookInput {
+    /// Its place in `wanted` and `desired`, after the ordinary objects.
+    pub(super) at: usize,
+    /// When it runs; none where it only runs at the deletion of the Sync.
+    pub(super) groups: Vec<Group>,
+    pub(super) hook: render::Hook,
+}
+
+/// What a Sync wants, in the order of the walk; `desired[i]` is made from `wanted[i]`. Ordinary objects come first, hooks
+/// after them.
 #[derive(Default)]
 pub(super) struct Inputs {
     /// Objects that Git holds, refused ones among them.
     pub(super) found: usize,
+    /// The group of each ordinary object; their number.
+    pub(super) groups: Vec<Group>,
+    /// Ordinary objects that depend on others.
+    pub(super) needs: Needs,
+    /// Ordinary objects whose dependencies can never be met.
+    pub(super) blocked: HashSet<usize>,
+    pub(super) hooks: Vec<HookInput>,
+    /// Objects that Git holds and that are left as they are: neither applied nor pruned.
+    pub(super) kept: HashSet<Key>,
     pub(super) wanted: Vec<Wanted>,
     pub(super) desired: Vec<Desired>,
     /// Refused before anything is sent.
@@ -42,12 +62,24 @@ pub(super) struct Inputs {
     pub(super) warnings: Vec<ObjectReport>,
     /// Whether a kind is missing that a definition of this very Sync brings.
     pub(super) awaits_definitions: bool,
+    /// The first group in which an object has no kind yet: what comes after it waits.
+    pub(super) held_at: Option<Group>,
     by_key: HashMap<Key, usize>,
 }
 
 impl Inputs {
     pub(super) fn find(&self, key: &Key) -> Option<usize> {
         self.by_key.get(key).copied()
+    }
+
+    /// The ordinary objects.
+    pub(super) fn ordinary(&self) -> &[Desired] {
+        &self.desired[..self.groups.len()]
+    }
+
+    /// The options of the object at a place.
+    pub(super) fn options(&self, at: usize) -> &render::Options {
+        self.wanted[at].item.options()
     }
 }
 
@@ -58,6 +90,8 @@ pub(super) struct Frame<'a> {
     pub(super) sync: &'a str,
     pub(super) namespace: &'a str,
     pub(super) digest_key: &'a [u8; 32],
+    /// The keyed digest of what was rendered, in hex: names what leaves its name to us.
+    pub(super) run: &'a str,
 }
 
 pub(super) fn resolve(rendered: &Rendered, catalog: &Catalog, frame: &Frame<'_>) -> Inputs {
@@ -84,6 +118,8 @@ pub(super) fn resolve(rendered: &Rendered, catalog: &Catalog, frame: &Frame<'_>)
             Err(missing) => {
                 let defined = defines(rendered, &item.id.gvk.group, &item.id.gvk.kind);
                 inputs.awaits_definitions |= defined;
+                let group = order::group(manifest::Phase::Custom, &item.id.gvk.kind, item.options());
+                inputs.held_at = Some(inputs.held_at.map_or(group, |held| held.min(group)));
                 inputs.failures.push(missing.failure(item, defined));
             }
         }
@@ -105,17 +141,65 @@ pub(super) fn resolve(rendered: &Rendered, catalog: &Catalog, frame: &Frame<'_>)
             single.push((key, wanted));
         }
     }
-    single.sort_by(|a, b| (a.1.phase, &a.0).cmp(&(b.1.phase, &b.0)));
+    let mut hooks = Vec::new();
+    let mut ordinary = Vec::with_capacity(single.len());
     for (key, wanted) in single {
-        if wanted.form == Form::PlainSecret && !admit_plaintext(&key, &wanted, frame, &mut inputs) {
-            continue;
+        let options = wanted.item.options();
+        if options.skip || options.reconcile_disabled {
+            inputs.kept.insert(key);
+        } else if wanted.form == Form::PlainSecret && !admit_plaintext(&key, &wanted, frame, &mut inputs) {
+            // Refused, and said to be.
+        } else if let Some(hook) = options.hook.clone() {
+            hooks.push((key, wanted, hook));
+        } else {
+            let group = order::group(wanted.phase, &key.kind.kind, options);
+            ordinary.push((group, key, wanted));
         }
-        let digest = digest(&key, &wanted, frame);
+    }
+    ordinary.sort_by(|a, b| (a.0, a.2.phase, &a.1).cmp(&(b.0, b.2.phase, &b.1)));
+    let impossible = inputs.link(&ordinary);
+    for (at, (group, key, wanted)) in ordinary.into_iter().enumerate() {
+        if let Some(message) = impossible.get(&at) {
+            let hint = "correct the annotation config.kubernetes.io/depends-on";
+            let failure = Failure::of(&key, Some(&wanted.item.origin), message, hint, false);
+            inputs.failures.push(failure);
+        }
+        inputs.groups.push(group);
         inputs.by_key.insert(key.clone(), inputs.desired.len());
-        inputs.desired.push(Desired { key, digest });
-        inputs.wanted.push(wanted);
+        inputs.add(key, wanted, frame);
+    }
+    hooks.sort_by(|a, b| (a.1.phase, &a.0).cmp(&(b.1.phase, &b.0)));
+    for (key, wanted, hook) in hooks {
+        let groups = order::hook_groups(&hook.when, wanted.item.options().wave);
+        let at = inputs.desired.len();
+        inputs.hooks.push(HookInput { at, groups, hook });
+        inputs.add(key, wanted, frame);
     }
     inputs
+}
+
+impl Inputs {
+    fn add(&mut self, key: Key, wanted: Wanted, frame: &Frame<'_>) {
+        let digest = digest(&key, &wanted, frame);
+        self.desired.push(Desired { key, digest });
+        self.wanted.push(wanted);
+    }
+
+    /// Links objects to what they depend on. Returned are those whose dependencies can never be met, with the reason.
+    fn link(&mut self, ordinary: &[(Group, Key, Wanted)]) -> HashMap<usize, String> {
+        let nodes: Vec<_> = ordinary
+            .iter()
+            .map(|(group, key, wanted)| Node {
+                key,
+                group: *group,
+                depends_on: &wanted.item.options().depends_on,
+            })
+            .collect();
+        let (needs, impossible) = order::needs(&nodes);
+        self.needs = needs;
+        self.blocked = impossible.iter().map(|(at, _)| *at).collect();
+        impossible.into_iter().collect()
+    }
 }
 
 /// Whether a plain-text Secret may be applied.
@@ -210,7 +294,7 @@ fn look_up(
     let key = Key {
         kind: Arc::clone(&info.kind),
         namespace,
-        name: (&*item.id.name).into(),
+        name: name(item, frame).into(),
     };
     let phase = Phase::of(&gvk.group, &gvk.kind);
     Ok((
@@ -222,6 +306,16 @@ fn look_up(
             phase,
         },
     ))
+}
+
+/// A hook that leaves its name to the API server gets one that belongs to this run: made twice, it is the same object.
+fn name(item: &Item, frame: &Frame<'_>) -> String {
+    if !item.generate_name {
+        return item.id.name.clone();
+    }
+    let run = frame.run.get(..8).unwrap_or(frame.run);
+    let prefix: String = item.id.name.chars().take(63 - run.len()).collect();
+    format!("{prefix}{run}")
 }
 
 /// Whether a definition among the rendered objects could bring this kind. By name only: bodies are not loaded yet.

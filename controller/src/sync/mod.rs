@@ -4,26 +4,43 @@
 //! do) → [`execute`] (doing it, bodies made in [`body`]) → [`status`]. What it owns is kept in its [`store`].
 
 mod attempt;
+mod board;
 mod body;
+mod depart;
+mod detect;
+mod drift;
 mod execute;
+mod foreign;
+mod gate;
+mod health;
+mod hook_run;
+mod hooks;
 mod inputs;
+mod leave;
 mod names;
+mod order;
 mod pass;
+mod policy;
+mod pruning;
 mod repair;
 mod report;
 mod say;
 mod send;
 mod status;
 mod store;
+mod walk;
+mod windows;
 mod worker;
 
 use crate::Context;
+use crate::approvals::Approvals;
 use crate::kinds::Kinds;
 use crate::observe::{Mailbox, Observer};
 use crate::ready::Gate;
 use crate::repository::Change;
 use crate::watch;
 use apply::Server;
+use board::Board;
 use crds::{Sync, annotation};
 use futures::StreamExt;
 use kube::core::DeserializeGuard;
@@ -52,6 +69,9 @@ pub(crate) struct Rooms {
     pub(crate) kinds: Kinds,
     /// Which Sync a field manager is.
     pub(crate) names: Names,
+    /// How every Sync stands, for those that depend on it.
+    pub(crate) board: Board,
+    pub(crate) approvals: Approvals,
     /// How many Syncs may be at work at once.
     pub(crate) places: Arc<Semaphore>,
 }
@@ -78,6 +98,12 @@ pub async fn run(context: Context) {
         observer: Observer::new(context.client.clone(), context.shutdown.clone()),
         kinds: Kinds::start(server.clone(), context.shutdown.clone()),
         names: Names::default(),
+        board: Board::default(),
+        approvals: Approvals::start(
+            context.client.clone(),
+            context.readiness.gate("the watch on Approvals"),
+            context.shutdown.clone(),
+        ),
         places: Arc::new(Semaphore::new(usize::from(context.config.concurrency.max(1)))),
         server,
         context,
@@ -136,6 +162,7 @@ impl Workers {
         let api: Api<DeserializeGuard<Sync>> = Api::all(self.rooms.context.client.clone());
         let mut syncs = std::pin::pin!(watch::watch(api, watcher::Config::default()));
         let mut heads = self.rooms.context.heads.changes();
+        let mut approvals = self.rooms.approvals.changes();
         let mut keys = self.rooms.context.keys.clone();
         let mut kinds = self.rooms.kinds.changes();
         let shutdown = self.rooms.context.shutdown.clone();
@@ -167,6 +194,11 @@ impl Workers {
                     Some(Change::One((namespace, repository))) => self.wake(|name, sync| {
                         name.0 == namespace && sync.spec.source_ref.name == repository
                     }),
+                    Some(Change::Many) => self.wake(|_, _| true),
+                    None => return,
+                },
+                changed = approvals.next() => match changed {
+                    Some(Change::One((namespace, sync))) => self.wake(|name, _| name.0 == namespace && name.1 == sync),
                     Some(Change::Many) => self.wake(|_, _| true),
                     None => return,
                 },
@@ -237,6 +269,7 @@ impl Workers {
     fn drop_worker(&mut self, name: &Name) {
         if let Some(handle) = self.handles.remove(name) {
             self.rooms.names.bury(&handle.manager);
+            self.rooms.board.remove(&name.0, &name.1);
         }
         // A turn that nobody holds or waits for is not needed any more.
         self.turns.retain(|_, turn| Arc::strong_count(turn) > 1);
@@ -309,7 +342,9 @@ async fn until(at: Option<Instant>) {
 /// Whether a changed Sync is worth a pass: our own status and marks are not.
 fn is_news(before: &Sync, after: &Sync) -> bool {
     let request = |sync: &Sync| sync.annotations().get(annotation::REQUESTED_AT).cloned();
-    before.metadata.generation != after.metadata.generation || request(before) != request(after)
+    before.metadata.generation != after.metadata.generation
+        || before.metadata.deletion_timestamp != after.metadata.deletion_timestamp
+        || request(before) != request(after)
 }
 
 fn name(sync: &DeserializeGuard<Sync>) -> Name {

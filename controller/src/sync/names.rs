@@ -21,6 +21,19 @@ struct Entry {
     alive: bool,
 }
 
+/// Whose a field is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// Another Sync's, which exists.
+    Sync,
+    /// A Sync's that is gone: nobody's.
+    LostSync,
+    /// Another tool's, by the mark of its ApplySet.
+    OtherSet,
+    /// Anybody else's.
+    Other,
+}
+
 impl Names {
     pub(super) fn learn(&self, manager: &str, sync: &str) {
         let entry = Entry {
@@ -41,6 +54,22 @@ impl Names {
         self.known().complete = true;
     }
 
+    /// Whose a field is that a conflict names.
+    pub(super) fn owner(&self, conflict: &FieldConflict) -> Owner {
+        let known = self.known();
+        let manager = &conflict.manager;
+        if !manager.starts_with(applyset::MANAGER_PREFIX) {
+            let set = conflict.field.ends_with(crds::label::APPLYSET_PART_OF);
+            return if set { Owner::OtherSet } else { Owner::Other };
+        }
+        match known.syncs.get(manager) {
+            Some(sync) if sync.alive => Owner::Sync,
+            _ if known.complete => Owner::LostSync,
+            // It may be one that is not known yet.
+            _ => Owner::Sync,
+        }
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -48,18 +77,11 @@ impl Names {
     /// What to say of fields that may not be taken over: those of another Sync that exists, and the membership in another
     /// tool's ApplySet (KEP-3659 forbids adopting it).
     pub(super) fn claim(&self, conflicts: &[FieldConflict]) -> Option<String> {
-        let known = self.known();
-        let is_sync = |manager: &str| manager.starts_with(applyset::MANAGER_PREFIX);
-        let is_claim = |conflict: &&FieldConflict| {
-            if is_sync(&conflict.manager) {
-                let alive = known.syncs.get(&conflict.manager).is_some_and(|sync| sync.alive);
-                alive || !known.complete
-            } else {
-                conflict.field.ends_with(crds::label::APPLYSET_PART_OF)
-            }
-        };
-        let first = conflicts.iter().find(is_claim)?;
-        if !is_sync(&first.manager) {
+        let (first, owner) = conflicts
+            .iter()
+            .map(|conflict| (conflict, self.owner(conflict)))
+            .find(|(_, owner)| matches!(owner, Owner::Sync | Owner::OtherSet))?;
+        if owner == Owner::OtherSet {
             return Some(format!(
                 "the object is a member of another tool's ApplySet, field manager {:?}",
                 first.manager
@@ -70,13 +92,21 @@ impl Names {
             .filter(|conflict| conflict.manager == first.manager)
             .count();
         let fields = match count {
-            1 => format!("field {} belongs", first.field),
-            _ => format!("field {} and {} more belong", first.field, count - 1),
+            1 => format!("field {} belongs", shown(&first.field)),
+            _ => format!("field {} and {} more belong", shown(&first.field), count - 1),
         };
-        Some(match known.syncs.get(&first.manager) {
+        Some(match self.known().syncs.get(&first.manager) {
             Some(sync) => format!("{fields} to Sync {}", sync.name),
             None => format!("{fields} to another Sync, field manager {:?}", first.manager),
         })
+    }
+}
+
+/// A field's path as a conflict names it, at a length for people. An element of a set is a value: it is not shown.
+pub(super) fn shown(field: &str) -> String {
+    match field.split_once("[=") {
+        Some((set, _)) => format!("{}[=…]", crate::text::bounded_bytes(set, 256)),
+        None => crate::text::bounded_bytes(field, 256),
     }
 }
 
@@ -106,6 +136,13 @@ mod tests {
             names.claim(&[conflict("signet/b", ".y")]).unwrap(),
             "field .y belongs to another Sync, field manager \"signet/b\""
         );
+    }
+
+    #[test]
+    fn the_elements_of_a_set_are_not_shown() {
+        assert_eq!(shown(".spec.list[=\"hunter2\"]"), ".spec.list[=…]");
+        assert_eq!(shown(".spec.list[name=\"a\"].b"), ".spec.list[name=\"a\"].b");
+        assert!(shown(&".x".repeat(500)).len() <= 256);
     }
 
     #[test]

@@ -1,14 +1,20 @@
 //! One pass of a Sync: from what woke it to what is to be done.
 
+use super::gate::{Gate, Question};
 use super::inputs::{self, Frame};
+use super::policy::Policy;
+use super::pruning;
 use super::status::{self, Verdict};
+use super::walk::Errand;
+use super::windows::Windows;
 use super::worker::{End, Settled, Worker};
+use crate::events::Severity;
 use crate::observe::WatchState;
 use crate::repository::{Head, SourceState};
 use apply::LiveMeta;
 use apply::checkpoint::InputDigest;
-use apply::plan::{self, PrunePolicy};
-use crds::{Sync, SyncStatus, annotation};
+use apply::plan;
+use crds::{Mode, Sync, SyncStatus, annotation};
 use kube::ResourceExt;
 use render::{Limits, RenderError, Rendered};
 use source::PathError;
@@ -19,22 +25,30 @@ use std::time::{Duration, Instant};
 const WATCHES_WAIT: Duration = Duration::from_secs(10);
 
 impl Worker {
-    /// One whole pass, from snapshot to status.
+    /// One whole pass, from snapshot to status; how it ended is posted for the Syncs that depend on this one.
     pub(super) async fn pass(&mut self) -> End {
         let sync = self.spec.borrow_and_update().clone();
+        let end = self.pass_over(&sync).await;
+        if let Some(head) = self.looked_at.clone() {
+            self.post(&sync, &head, self.settled.is_some());
+        }
+        end
+    }
+
+    async fn pass_over(&mut self, sync: &Sync) -> End {
         let generation = sync.metadata.generation.unwrap_or_default();
         let request = sync
             .annotations()
             .get(annotation::REQUESTED_AT)
             .cloned()
             .unwrap_or_default();
-        let requested = request != self.status.last_handled_request && !self.awaits_look(&sync, &request);
+        let requested = request != self.status.last_handled_request && !self.awaits_look(sync, &request);
         let mut next = self.status.clone();
         if requested {
             next.last_handled_request.clone_from(&request);
         }
         if sync.metadata.deletion_timestamp.is_some() {
-            return End::Wait;
+            return self.depart(sync, generation, next).await;
         }
         if sync.spec.suspend {
             status::conclude(&mut next, generation, Verdict::Suspended);
@@ -51,6 +65,12 @@ impl Worker {
                     message,
                 },
             );
+            return self.say(next).await.unwrap_or(End::Wait);
+        }
+        if let Err(message) = self.check_spec(sync, generation) {
+            self.settled = None;
+            let reason = "InvalidSpec";
+            status::conclude(&mut next, generation, Verdict::Stalled { reason, message });
             return self.say(next).await.unwrap_or(End::Wait);
         }
         let repository = sync.spec.source_ref.name.clone();
@@ -78,6 +98,7 @@ impl Worker {
                     .await;
             }
         };
+        self.looked_at = Some(head.clone());
         let tree = {
             let (snapshot, path) = (head.snapshot.clone(), sync.spec.path.clone());
             tokio::task::spawn_blocking(move || snapshot.tree_id(&path)).await
@@ -112,7 +133,7 @@ impl Worker {
         };
         let now = Settled { tree, generation };
         if self.settled.as_ref() == Some(&now) && !requested {
-            return End::Done;
+            return self.tell_health(generation).await;
         }
         let rendered = match self.render(&head, &sync.spec.path, tree).await {
             Ok(rendered) => rendered,
@@ -135,10 +156,15 @@ impl Worker {
                     .await;
             }
         };
-        self.sync(&sync, generation, head, rendered, now, next).await
+        self.sync(sync, generation, head, rendered, now, next, requested)
+            .await
     }
 
     /// The pass, once it is known what Git holds.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what the first half of a pass found out"
+    )]
     pub(super) async fn sync(
         &mut self,
         sync: &Sync,
@@ -147,6 +173,7 @@ impl Worker {
         rendered: Arc<Rendered>,
         now: Settled,
         mut next: SyncStatus,
+        requested: bool,
     ) -> End {
         let catalog = {
             let known = self.rooms.kinds.current();
@@ -175,14 +202,17 @@ impl Worker {
                 known
             }
         };
+        let digest = self.inputs_digest(&rendered);
         let frame = Frame {
             spec: &sync.spec,
             sync: &self.id.full,
             namespace: &self.id.namespace,
             digest_key: self.rooms.context.digest_key.expose(),
+            run: &digest,
         };
         let inputs = Arc::new(inputs::resolve(&rendered, &catalog, &frame));
         let kinds = inputs::kinds(&inputs, self.checkpoint.records().keys(), &catalog);
+        self.rooms.observer.keep_only(&self.mailbox, &kinds);
         if !self.watches_ready(&kinds) {
             return End::Wait;
         }
@@ -193,34 +223,71 @@ impl Worker {
                 .await;
         }
         self.expect_recorded();
-        let policy = PrunePolicy {
-            enabled: sync.spec.prune.enabled,
-            allow_empty: sync.spec.prune.allow_empty,
-        };
         let observer = self.rooms.observer.clone();
-        let plan = plan::plan(
-            &inputs.desired,
+        let mut plan = plan::plan(
+            inputs.ordinary(),
+            &inputs.kept,
             self.checkpoint.records(),
             |key| observer.seen(key),
-            policy,
+            sync.spec.prune.enabled,
         );
-        self.inputs = Arc::clone(&inputs);
-        self.head = Some(head.clone());
+        // Somebody has asked, in the cluster, that this one object be left alone.
+        plan.apply
+            .retain(|step| !observer.frozen(&inputs.desired[step.desired].key));
+        plan.prune.retain(|key| !observer.frozen(key));
 
-        let idle = plan.apply.is_empty()
-            && plan.prune.is_empty()
-            && inputs.failures.is_empty()
-            && plan.refusal.is_none();
-        let digest = self.inputs_digest(&rendered);
+        let idle = plan.apply.is_empty() && plan.prune.is_empty() && inputs.failures.is_empty();
         if idle && self.status.inputs == digest && self.is_ready(generation) {
             // A restart, or a commit that changed none of the inputs: nothing differs, so nothing is said.
+            (self.inputs, self.head) = (Arc::clone(&inputs), Some(head));
             self.settled = Some(now);
             self.forget(&plan);
-            return self.say(next).await.unwrap_or(End::Done);
+            if let Some(end) = self.say(next).await {
+                return end;
+            }
+            return self.tell_health(generation).await;
         }
-        next.inputs = digest;
+        let named = self.plan_digest(sync, &digest, &plan);
+        let question = Question {
+            sync,
+            inputs: &inputs,
+            plan: &plan,
+            head: &head,
+            digest: &named,
+            begins: !inputs.hooks.is_empty() && self.checkpoint.journal.operation != digest,
+        };
+        if sync.spec.mode == Mode::Detect {
+            return self.detect(&question, &digest, now, next, requested).await;
+        }
+        let approved = match self.gate(&question) {
+            Gate::Open { approved } => approved,
+            Gate::Held { .. } if idle && !question.begins => false,
+            Gate::Held { reason, message } => return self.held(&question, reason, message, next).await,
+        };
+        if let Err(error) = self.hold(sync).await {
+            let message = format!("The Sync's finalizer cannot be set: {error}.");
+            let end = End::Retry { transient: true };
+            return self.fail(next, generation, "FinalizerFailed", message, end).await;
+        }
+        (self.inputs, self.head) = (Arc::clone(&inputs), Some(head.clone()));
+        next.plan = None;
+        next.inputs.clone_from(&digest);
         next.last_attempted_revision = Some(head.revision.clone());
-        if !idle && let Err(error) = self.prepare(sync, &inputs, &plan, &kinds).await {
+        let errand = Errand {
+            sync,
+            inputs: &inputs,
+            plan: &plan,
+            head: &head,
+            generation,
+            late: self.is_late(sync, &digest),
+            hand: self.hand(sync),
+        };
+        let begun = match self.begin_operation(&errand, &digest, requested).await {
+            Ok(()) if idle => Ok(()),
+            Ok(()) => self.prepare(sync, &inputs, &plan, &kinds).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = begun {
             let message = format!("What is about to be applied could not be written down: {error}.");
             return self
                 .fail(
@@ -232,20 +299,112 @@ impl Worker {
                 )
                 .await;
         }
-        let mut attempt = self
-            .execute(sync, &inputs, &plan.apply, &head, &mut next, generation)
-            .await;
-        attempt.counts.unchanged += u32::try_from(plan.unchanged).unwrap_or(u32::MAX);
-        attempt.failures.extend(inputs.failures.iter().cloned());
-        if attempt.failures.is_empty() {
-            self.prune(sync, &plan, &catalog, &mut attempt).await;
+        let mut walk = self.walk(&errand, &next).await;
+        if walk.attempt.cut && self.is_superseded(&head) {
+            // The newer commit has woken this worker already, and has the last word.
+            self.save_soon();
+            return End::Retry { transient: true };
         }
-        if attempt.failures.is_empty() && plan.refusal.is_none() {
+        walk.attempt.counts.unchanged += u32::try_from(plan.unchanged).unwrap_or(u32::MAX);
+        walk.attempt.failures.extend(inputs.failures.iter().cloned());
+        let mut refusal = None;
+        if walk.is_complete() {
+            let recorded = self.checkpoint.records().len();
+            let pruning = pruning::decide(plan.prune.clone(), recorded, &sync.spec.prune, approved);
+            for key in &pruning.orphan {
+                self.let_object_go(key);
+            }
+            self.prune(&errand, &pruning.now, approved, &catalog, &mut walk.attempt)
+                .await;
+            refusal = pruning.refusal;
+            if refusal.is_some() {
+                next.plan = Some(self.plan_report(&question, "PruneRefused"));
+            }
+        }
+        if walk.is_complete() && refusal.is_none() {
             self.forget(&plan);
         }
         self.save_soon();
-        self.conclude(generation, &head, now, &inputs, &plan, attempt, next)
-            .await
+        self.conclude(&errand, now, walk, refusal, next).await
+    }
+
+    /// What the schema cannot check of a spec, once for each of its generations. Health rules are told to the watches.
+    fn check_spec(&mut self, sync: &Sync, generation: i64) -> Result<(), String> {
+        if self.checked == Some(generation) {
+            return Ok(());
+        }
+        Policy::of(&sync.spec).map_err(|error| format!("{}: {}.", error.field, error.message))?;
+        Windows::parse(&sync.spec.windows).map_err(|error| format!("{error}."))?;
+        let specs: Vec<_> = sync
+            .spec
+            .health_checks
+            .iter()
+            .map(|check| health::RuleSpec {
+                group: &check.group,
+                kind: &check.kind,
+                in_progress: check.in_progress.as_deref(),
+                failed: check.failed.as_deref(),
+                current: Some(&check.current),
+            })
+            .collect();
+        let rules = health::Rules::compile(&specs).map_err(|error| {
+            format!(
+                "spec.healthChecks[{}].{}: {}.",
+                error.index, error.field, error.message
+            )
+        })?;
+        self.rooms
+            .observer
+            .rules(&self.id.manager, (!specs.is_empty()).then_some(rules));
+        self.checked = Some(generation);
+        Ok(())
+    }
+
+    /// The gate is shut: what would be done is shown, and what drifts meanwhile.
+    async fn held(
+        &mut self,
+        question: &Question<'_>,
+        reason: &'static str,
+        message: String,
+        mut next: SyncStatus,
+    ) -> End {
+        self.settled = None;
+        let observer = self.rooms.observer.clone();
+        for step in &question.plan.apply {
+            let key = &question.inputs.desired[step.desired].key;
+            if let Some(drift) = observer.drift(key) {
+                self.note_drift(key, &drift, Vec::new(), &message);
+            }
+        }
+        let generation = question.sync.metadata.generation.unwrap_or_default();
+        next.last_attempted_revision = Some(question.head.revision.clone());
+        next.plan = Some(self.plan_report(question, reason));
+        next.failures.clear();
+        self.list_drift(&mut next, generation);
+        let known = crate::condition::get(&self.status.conditions, crds::condition::READY);
+        if known.is_none_or(|known| known.reason != reason) {
+            self.event(Severity::Normal, reason, &message);
+        }
+        status::conclude(&mut next, generation, Verdict::Held { reason, message });
+        self.say(next).await.unwrap_or(End::Wait)
+    }
+
+    /// Whether what this operation waits for has taken longer than the Sync allows.
+    fn is_late(&mut self, sync: &Sync, operation: &str) -> bool {
+        let limit = crate::duration::parse(&sync.spec.timeout).unwrap_or(Duration::from_mins(5));
+        match &self.unready_since {
+            Some((of, since)) if of == operation => {
+                let late = since.elapsed() >= limit;
+                if !late {
+                    self.wake_in(limit.saturating_sub(since.elapsed()));
+                }
+                late
+            }
+            _ => {
+                self.unready_since = None;
+                false
+            }
+        }
     }
 
     /// A keyed digest of the files that were rendered: what a status says it speaks of.
@@ -350,8 +509,9 @@ impl Worker {
                     resource_version: 0,
                     owned: Some(owned),
                     deleting: false,
+                    generation: None,
                 };
-                self.rooms.observer.expect(key, &self.mailbox, live);
+                self.rooms.observer.expect(key, &self.mailbox, &live);
             }
         }
     }

@@ -1,11 +1,13 @@
 //! Drift: what the cluster changed is put back at once, unless somebody keeps changing it.
 
 use super::attempt::{Done, attempt_done};
+use super::execute::Effect;
 use super::worker::{End, Worker};
 use crate::events::Severity;
 use crate::observe::Drift;
 use apply::Key;
 use apply::plan::{Reason, Step};
+use crds::Mode;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +15,8 @@ use std::time::{Duration, Instant};
 /// Repairs of one object in quick succession before it counts as a fight.
 const FIGHT: u32 = 5;
 const FIGHT_WINDOW: Duration = Duration::from_secs(30);
+/// How soon the status speaks of drift that is not repaired.
+const TELL: Duration = Duration::from_secs(1);
 
 impl Worker {
     /// Puts back what the cluster changed.
@@ -22,15 +26,41 @@ impl Worker {
         let Some(head) = self.head.clone().filter(|_| !idle) else {
             return;
         };
+        if sync.spec.mode == Mode::Detect || !matches!(self.window(&sync), Ok(None)) {
+            // A whole pass reports it.
+            self.settled = None;
+            self.detected = None;
+            self.mailbox.wake();
+            return;
+        }
         let inputs = Arc::clone(&self.inputs);
         let mut steps = Vec::new();
         let mut why: HashMap<usize, Drift> = HashMap::new();
         for key in drifted.into_keys() {
-            // It may have been put right meanwhile, or have left Git.
+            // It may have been put right meanwhile, or have left Git; or a newer version of it waits for its turn.
             let (Some(drift), Some(desired)) = (self.rooms.observer.drift(&key), inputs.find(&key)) else {
                 continue;
             };
+            if !self.is_applied(&inputs, desired) {
+                continue;
+            }
+            // An autoscaler writes all the time, and what it takes is yielded: its writes are not suspected. One that
+            // writes the same field again leaves no new mark: then its having a field at all tells.
+            if let Drift::Suspect { by } = &drift {
+                let trusted = &sync.spec.trusted_managers;
+                let known = match by {
+                    Some(by) => apply::fields::is_trusted(by, trusted),
+                    None => self.rooms.observer.contested(&key, trusted),
+                };
+                if known {
+                    self.rooms.observer.settle(&key);
+                    continue;
+                }
+            }
             if let Some(pause) = self.fight(&key) {
+                let message = "It is changed again each time it is restored.";
+                self.note_drift(&key, &drift, Vec::new(), message);
+                self.look_at.get_or_insert(Instant::now() + TELL);
                 self.later(key, drift, pause);
                 continue;
             }
@@ -51,12 +81,17 @@ impl Worker {
         }
         steps.sort_by_key(|step| step.desired);
         let ring = self.rooms.context.keys.borrow().clone();
-        let (hand, halt, checkpoint) = (self.hand(&sync), self.halt(), &mut self.checkpoint);
+        let (hand, halt, checkpoint) = (self.hand(&sync), self.halt(None), &mut self.checkpoint);
         let mut done = Done::default();
         let mut repaired = Vec::new();
         let lost = hand
             .apply(&inputs, &steps, &head.snapshot, &ring, halt, |sent| {
-                if sent.result.is_ok() {
+                // A suspicion may turn out to be none, and a field may be yielded to who took it: then nothing was put back.
+                let suspect = matches!(why[&sent.step.desired], Drift::Suspect { .. });
+                let idle = |effect: Effect| {
+                    effect == Effect::Unchanged && (suspect || !sent.notes.yielded.is_empty())
+                };
+                if sent.result.as_ref().is_ok_and(|(_, effect)| !idle(*effect)) {
                     repaired.push(sent.step.desired);
                 }
                 attempt_done(&mut done, checkpoint, &inputs, sent);
@@ -68,16 +103,23 @@ impl Worker {
             .drift_repaired
             .inc_by(repaired.len() as u64);
         for desired in repaired.iter().take(5) {
-            let sentence = match &why[desired] {
-                Drift::Deleted => "which somebody deleted".to_owned(),
-                Drift::Changed { by } => format!("which {} changed", author(by.as_deref())),
-                Drift::Replaced { by } => format!("which {} replaced", author(by.as_deref())),
-            };
+            let fields = Self::lost_fields(&hand, *desired);
+            let sentence = verdict(&why[desired], &fields);
             self.event(
                 Severity::Normal,
                 "Restored",
                 &format!("Restored {}, {sentence}.", inputs.desired[*desired].key),
             );
+        }
+        for failure in &done.failures {
+            let failed = steps
+                .iter()
+                .find(|step| inputs.desired[step.desired].key.to_string() == failure.report.object);
+            if let Some(step) = failed {
+                let fields = Self::lost_fields(&hand, step.desired);
+                let key = inputs.desired[step.desired].key.clone();
+                self.note_drift(&key, &why[&step.desired], fields, &failure.report.message);
+            }
         }
         if repaired.len() > 5 {
             self.event(
@@ -137,6 +179,50 @@ impl Worker {
     }
 }
 
-fn author(manager: Option<&str>) -> &str {
-    manager.unwrap_or("somebody")
+/// What happened to an object, as the end of a sentence.
+fn verdict(drift: &Drift, fields: &[String]) -> String {
+    let by = |by: &Option<String>| {
+        by.as_deref()
+            .map_or_else(|| "somebody".to_owned(), |by| crate::text::bounded(by, 128))
+    };
+    match drift {
+        Drift::Deleted => "which somebody deleted".to_owned(),
+        Drift::Replaced { by: who } => format!("which {} replaced", by(who)),
+        Drift::Changed { by: who } | Drift::Suspect { by: who } => match fields {
+            [] => format!("which {} changed", by(who)),
+            [first] => format!("in which {} changed {first}", by(who)),
+            [first, second] => format!("in which {} changed {first} and {second}", by(who)),
+            [first, second, rest @ ..] => {
+                format!(
+                    "in which {} changed {first}, {second} and {} more fields",
+                    by(who),
+                    rest.len()
+                )
+            }
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_names_manager_and_fields() {
+        let drift = Drift::Changed {
+            by: Some("kubectl-edit".into()),
+        };
+        let fields: Vec<String> = [".spec.replicas", ".spec.paused", ".a", ".b"]
+            .map(Into::into)
+            .into();
+        assert_eq!(
+            verdict(&drift, &fields[..1]),
+            "in which kubectl-edit changed .spec.replicas"
+        );
+        assert_eq!(
+            verdict(&drift, &fields),
+            "in which kubectl-edit changed .spec.replicas, .spec.paused and 2 more fields"
+        );
+        assert_eq!(verdict(&Drift::Deleted, &[]), "which somebody deleted");
+    }
 }

@@ -1,67 +1,87 @@
 //! What a worker says of its Sync: status, events, metrics.
 
 use super::attempt::Attempt;
-use super::inputs::Inputs;
-use super::report::{Failure, line, report};
+use super::health::{self, Summary};
+use super::order::Group;
+use super::report::{Failure, KEPT, line, report};
 use super::status::{self, Verdict};
+use super::walk::{Errand, Walk};
 use super::worker::{End, Settled, Worker};
 use crate::events::Severity;
 use crate::metrics::{ApplyOutcome, Outcome, count};
 use crate::repository::Head;
 use apply::ApiError;
-use apply::plan::{Plan, PruneRefusal};
 use crds::condition::{READY, RECONCILING};
-use crds::{ConditionStatus, Counts, SyncStatus};
+use crds::{ConditionStatus, Counts, HealthReport, SyncStatus};
 use k8s_openapi::api::core::v1::ObjectReference;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 impl Worker {
-    #[expect(clippy::too_many_arguments, reason = "the end of a pass knows all of it")]
     pub(super) async fn conclude(
         &mut self,
-        generation: i64,
-        head: &Head,
+        errand: &Errand<'_>,
         now: Settled,
-        inputs: &Inputs,
-        plan: &Plan,
-        attempt: Attempt,
+        walk: Walk,
+        refusal: Option<String>,
         mut next: SyncStatus,
     ) -> End {
-        let objects = inputs.found;
-        let counts = self.total(&head.revision.commit, attempt.counts, objects);
-        self.measure(&attempt);
-        let mut failures = attempt.failures;
+        let (inputs, head, generation) = (errand.inputs, errand.head, errand.generation);
+        let pass = walk.attempt.counts;
+        let did = pass.created + pass.changed + pass.pruned > 0;
+        // A walk that found nothing to do, over the inputs that the status speaks of, is no news: not after a restart, and
+        // not for a commit that changed something else.
+        let same = !did && self.status.inputs == next.inputs && self.speaks_of_a_walk();
+        let known = self.status.last_attempted_revision.clone().filter(|_| same);
+        let counts = if known.is_some() {
+            self.status.counts
+        } else {
+            self.total(&head.revision.commit, pass, inputs.found)
+        };
+        let revision = known.unwrap_or_else(|| head.revision.clone());
+        next.last_attempted_revision = Some(revision.clone());
+        self.measure(&walk.attempt);
+        let mut failures = walk.attempt.failures;
         let attempted_all = failures.len() == inputs.failures.len();
-        if plan.refusal == Some(PruneRefusal::Empty) {
-            let message = "the path holds no object, so everything would be deleted; nothing is";
-            let hint = "set spec.prune.allowEmpty if that is what you want, or restore the path";
-            failures.push(Failure::permanent(report(None, None, message, hint)));
+        let refused = refusal.is_some();
+        if let Some(message) = refusal {
+            let hint = "restore what left, approve the plan with `signet approve`, or set spec.prune.limit or \
+                        spec.prune.allowEmpty if that is what you want";
+            failures.push(Failure::permanent(report(
+                None,
+                None,
+                message.trim_end_matches('.'),
+                hint,
+            )));
         }
         status::list(&mut next, counts, &failures, &inputs.warnings);
-        let short = head.revision.short();
-        if failures.is_empty() {
+        next.hooks = self.checkpoint.journal.reports();
+        let summary = self.summary(inputs);
+        let waits = health::sentence(&summary, &walk.waits);
+        self.list_health(&mut next, &summary, walk.waits, generation);
+        self.list_drift(&mut next, generation);
+        self.list_foreign(&mut next);
+        let short = revision.short();
+        if failures.is_empty() && summary.unapplied == 0 {
             next.revision.clone_from(&short);
-            next.last_applied_revision = Some(head.revision.clone());
-            status::conclude(&mut next, generation, Verdict::Applied);
-            self.settled = Some(now);
-            let did = counts.created + counts.changed + counts.pruned;
-            if did > 0 {
-                self.event(
-                    Severity::Normal,
-                    "Applied",
-                    &applied_sentence(counts, head, &short),
-                );
+            next.last_applied_revision = Some(revision);
+            if did {
+                let sentence = applied_sentence(counts, head, &short);
+                self.event(Severity::Normal, "Applied", &sentence);
             }
-            for warning in next.warnings.iter().take(5) {
-                self.event(Severity::Warning, "PlaintextSecret", &line(warning));
-            }
-            return self.say(next).await.unwrap_or(End::Done);
+        }
+        if failures.is_empty() {
+            return self
+                .conclude_health(errand, now, walk.stopped, walk.fatal, &waits, next)
+                .await;
         }
         self.settled = None;
         let waits_only = inputs.awaits_definitions && failures.iter().all(|failure| failure.transient);
-        let reason = match (plan.refusal, waits_only) {
-            (Some(_), _) => "PruneRefused",
-            (None, true) => "WaitingForDefinitions",
-            (None, false) => "ApplyFailed",
+        let reason = match (refused, waits_only) {
+            (true, _) => "PruneRefused",
+            (false, true) => "WaitingForDefinitions",
+            (false, false) => "ApplyFailed",
         };
         let message = format!("{short}: {}", status::summary(&failures, inputs.found));
         if !waits_only {
@@ -79,6 +99,137 @@ impl Worker {
             Some(unsaid) => unsaid,
             None => end,
         }
+    }
+
+    /// Whether the status is the verdict over a walk in which nothing failed to apply.
+    fn speaks_of_a_walk(&self) -> bool {
+        let ready = crate::condition::get(&self.status.conditions, READY);
+        let verdicts = [
+            "Applied",
+            "Progressing",
+            "HealthFailed",
+            "HealthTimeout",
+            "HookFailed",
+        ];
+        self.status.counts.failed == 0 && ready.is_some_and(|ready| verdicts.contains(&ready.reason.as_str()))
+    }
+
+    /// Nothing failed to apply: is it all as it should be?
+    async fn conclude_health(
+        &mut self,
+        errand: &Errand<'_>,
+        now: Settled,
+        stopped: Option<Group>,
+        fatal: Option<String>,
+        waits: &str,
+        mut next: SyncStatus,
+    ) -> End {
+        let short = next
+            .last_attempted_revision
+            .as_ref()
+            .map_or_else(String::new, crds::Revision::short);
+        if let Some(why) = fatal {
+            self.settled = None;
+            let reason = if errand.late {
+                "HealthTimeout"
+            } else if self.checkpoint.journal.failed() {
+                "HookFailed"
+            } else {
+                "HealthFailed"
+            };
+            let message = format!("{short}: {why}. {waits}");
+            let message = message.trim_end().to_owned();
+            if crate::condition::get(&self.status.conditions, READY)
+                .is_none_or(|ready| ready.reason != reason)
+            {
+                self.event(Severity::Warning, reason, &message);
+            }
+            status::conclude(&mut next, errand.generation, Verdict::Failed { reason, message });
+            return self.say(next).await.unwrap_or(End::Wait);
+        }
+        if let Some(group) = stopped {
+            self.settled = None;
+            if self.unready_since.is_none() {
+                self.unready_since = Some((next.inputs.clone(), Instant::now()));
+                let limit =
+                    crate::duration::parse(&errand.sync.spec.timeout).unwrap_or(Duration::from_mins(5));
+                self.wake_in(limit);
+            }
+            let message = format!("{short}: waits in {group}. {waits}");
+            status::conclude(&mut next, errand.generation, Verdict::Progressing { message });
+            return self.say(next).await.unwrap_or(End::Wait);
+        }
+        self.remove_foreign(errand.sync, &errand.hand).await;
+        status::conclude(&mut next, errand.generation, Verdict::Applied);
+        self.settled = Some(now);
+        self.unready_since = None;
+        for warning in next.warnings.iter().take(5) {
+            self.event(Severity::Warning, "PlaintextSecret", &line(warning));
+        }
+        self.say(next).await.unwrap_or(End::Done)
+    }
+
+    /// Nothing is to be done: only what has changed in the objects' health is said.
+    pub(super) async fn tell_health(&mut self, generation: i64) -> End {
+        if !std::mem::take(&mut self.health_news) {
+            return End::Done;
+        }
+        let inputs = Arc::clone(&self.inputs);
+        let sync = self.spec.borrow().clone();
+        let hand = self.hand(&sync);
+        self.remove_foreign(&sync, &hand).await;
+        let summary = self.summary(&inputs);
+        let mut next = self.status.clone();
+        let failed = summary.counts.failed > 0;
+        self.list_health(&mut next, &summary, Vec::new(), generation);
+        self.list_drift(&mut next, generation);
+        self.list_foreign(&mut next);
+        let was = crate::condition::get(&self.status.conditions, READY).map(|ready| ready.status);
+        if failed {
+            let message = format!("{}: {}", next.revision, health::sentence(&summary, &[]));
+            if was == Some(ConditionStatus::True) {
+                self.event(Severity::Warning, "HealthFailed", &message);
+            }
+            let reason = "HealthFailed";
+            status::conclude(&mut next, generation, Verdict::Failed { reason, message });
+        } else if was != Some(ConditionStatus::True) && summary.counts.in_progress == 0 {
+            status::conclude(&mut next, generation, Verdict::Applied);
+            self.event(Severity::Normal, "Healthy", "All objects are ready again.");
+        }
+        self.say(next).await.unwrap_or(End::Done)
+    }
+
+    /// Puts into the status how the objects are. A time that was said once is kept while nothing else changes.
+    fn list_health(
+        &self,
+        next: &mut SyncStatus,
+        summary: &Summary,
+        waits: Vec<HealthReport>,
+        generation: i64,
+    ) {
+        let mut reports = waits;
+        let named: HashSet<String> = reports.iter().map(|report| report.object.clone()).collect();
+        reports.extend(
+            summary
+                .reports
+                .iter()
+                .filter(|report| !named.contains(&report.object))
+                .cloned(),
+        );
+        reports.truncate(KEPT);
+        for report in &mut reports {
+            let said = self
+                .status
+                .unhealthy
+                .iter()
+                .find(|said| said.object == report.object && said.status == report.status);
+            if let Some(said) = said.filter(|said| !said.since.is_empty()) {
+                report.since.clone_from(&said.since);
+            }
+        }
+        next.health = summary.counts;
+        next.unhealthy = reports;
+        status::health(next, generation, &health::sentence(summary, &[]));
     }
 
     /// This pass's numbers with those of the passes before it over the same commit.

@@ -4,7 +4,7 @@ use super::report::{self, Failure, KEPT};
 use crate::condition;
 use apply::{ApiError, Server};
 use crds::ConditionStatus::{False, True};
-use crds::condition::{READY, RECONCILING, STALLED};
+use crds::condition::{HEALTHY, READY, RECONCILING, STALLED};
 use crds::{Counts, ObjectReport, SyncStatus};
 use serde_json::json;
 
@@ -21,6 +21,23 @@ pub(super) enum Verdict<'a> {
     },
     /// Nothing will improve until a person changes something.
     Stalled {
+        /// One word.
+        reason: &'a str,
+        /// A sentence.
+        message: String,
+    },
+    /// It is applied as far as it can be, and waits for objects or hooks.
+    Progressing {
+        /// A sentence.
+        message: String,
+    },
+    /// Nothing differs, and nothing is owned.
+    Same {
+        /// A sentence.
+        message: String,
+    },
+    /// It may not be applied now.
+    Held {
         /// One word.
         reason: &'a str,
         /// A sentence.
@@ -77,6 +94,21 @@ pub(super) fn conclude(status: &mut SyncStatus, generation: i64, verdict: Verdic
             );
             set(STALLED, True, reason, message);
         }
+        Verdict::Progressing { message } => {
+            set(READY, False, "Progressing", message.clone());
+            set(RECONCILING, True, "Progressing", message);
+            set(STALLED, False, "Progressing", "Nothing stands in the way.".into());
+        }
+        Verdict::Same { message } => {
+            set(READY, True, "Same", message);
+            set(RECONCILING, False, "Same", "Nothing is left to do.".into());
+            set(STALLED, False, "Same", "Nothing stands in the way.".into());
+        }
+        Verdict::Held { reason, message } => {
+            set(READY, False, reason, message.clone());
+            set(RECONCILING, False, reason, message);
+            set(STALLED, False, reason, "It goes on by itself when it may.".into());
+        }
         Verdict::Working { message } => set(RECONCILING, True, "Applying", message),
         Verdict::Suspended => {
             set(RECONCILING, False, "Suspended", "The Sync is suspended.".into());
@@ -84,6 +116,26 @@ pub(super) fn conclude(status: &mut SyncStatus, generation: i64, verdict: Verdic
         }
     }
     status.observed_generation = generation;
+}
+
+/// Sets the condition Healthy from the counts in `status`.
+pub(super) fn health(status: &mut SyncStatus, generation: i64, sentence: &str) {
+    let counts = status.health;
+    let (value, reason) = match (counts.failed, counts.in_progress) {
+        (0, 0) => (True, "Current"),
+        (0, _) => (False, "InProgress"),
+        _ => (False, "Failed"),
+    };
+    let now = condition::now();
+    condition::set(
+        &mut status.conditions,
+        HEALTHY,
+        value,
+        generation,
+        reason,
+        sentence,
+        &now,
+    );
 }
 
 /// Puts failures and warnings into `status`, the first [`KEPT`] of each, in a stable order.

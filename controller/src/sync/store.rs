@@ -1,5 +1,6 @@
 //! Checkpoints as Secrets in the controller's namespace: loaded once, written shard by shard when their records change.
 
+use super::hooks::Journal;
 use crate::keys::DigestKey;
 use apply::checkpoint::{self, Record};
 use apply::{ApiError, ErrorKind, Key, Server};
@@ -104,6 +105,54 @@ fn read(item: &Value) -> Option<(String, String, Stored)> {
     Some((owner.into(), metadata["name"].as_str()?.into(), stored))
 }
 
+impl Checkpoint {
+    fn journal_name(&self) -> String {
+        format!("signet-journal-{}", self.owner)
+    }
+
+    /// A journal that does not verify is lost: hooks of inputs that the status calls applied are not run again.
+    fn read_journal(&mut self, stored: Stored) {
+        self.journal_version = Some(stored.resource_version);
+        let place = self.place(&self.journal_name());
+        let content = checkpoint::unseal(self.key.expose(), &place, &stored.bytes);
+        if let Some(journal) = content.and_then(|bytes| serde_json::from_slice(bytes).ok()) {
+            self.journal = journal;
+        } else {
+            tracing::warn!(
+                sync = self.sync,
+                "the journal of hooks cannot be verified and is ignored"
+            );
+        }
+    }
+
+    /// Writes the journal down. Nothing that it speaks of is done before.
+    pub(super) async fn save_journal(&mut self) -> Result<(), ApiError> {
+        let content = serde_json::to_vec(&self.journal)
+            .map_err(|_| ApiError::unavailable("the journal of hooks cannot be written"))?;
+        let name = self.journal_name();
+        let bytes = checkpoint::seal(self.key.expose(), &self.place(&name), content);
+        match self.put(&name, self.journal_version.as_ref(), bytes).await {
+            Ok(body) => {
+                self.journal_version = Some(version_of(&body));
+                Ok(())
+            }
+            Err(error) => {
+                // Somebody else wrote or removed it: the next try is over what is there then.
+                if matches!(error.kind, ErrorKind::Precondition | ErrorKind::NotFound) {
+                    let path = format!("/api/v1/namespaces/{}/secrets/{name}", self.namespace);
+                    self.journal_version = self
+                        .server
+                        .own(Method::GET, &path, None)
+                        .await
+                        .ok()
+                        .map(|body| version_of(&body));
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
 /// What one Sync owns, and how much of that is written down.
 pub(super) struct Checkpoint {
     server: Server,
@@ -117,6 +166,9 @@ pub(super) struct Checkpoint {
     dirty: BTreeSet<usize>,
     /// Resource versions of the stored shards, by name.
     stored: HashMap<String, String>,
+    /// The journal, and the resource version of its Secret.
+    pub(super) journal: Journal,
+    pub(super) journal_version: Option<String>,
 }
 
 impl Checkpoint {
@@ -139,9 +191,14 @@ impl Checkpoint {
             count: 1,
             dirty: BTreeSet::new(),
             stored: HashMap::new(),
+            journal: Journal::default(),
+            journal_version: None,
             owner,
         };
-        let shards = found.take(&checkpoint.owner);
+        let mut shards = found.take(&checkpoint.owner);
+        if let Some(stored) = shards.remove(&checkpoint.journal_name()) {
+            checkpoint.read_journal(stored);
+        }
         // Where a change of their number was cut short, two sets stand side by side: the larger number is the newer.
         let count = shards
             .keys()
@@ -222,6 +279,9 @@ impl Checkpoint {
         for name in self.stored.keys().cloned().collect::<Vec<_>>() {
             self.delete(&name).await?;
         }
+        if let Some(version) = self.journal_version.take() {
+            remove(&self.server, &self.namespace, &self.journal_name(), &version).await?;
+        }
         Ok(())
     }
 
@@ -232,6 +292,37 @@ impl Checkpoint {
             .iter()
             .filter(|(key, _)| checkpoint::shard_of(key, self.count) == shard);
         let bytes = checkpoint::encode(self.key.expose(), &self.place(&name), records);
+        let answer = self.put(&name, self.stored.get(&name), bytes).await;
+        match answer {
+            Ok(body) => {
+                self.stored.insert(name, version_of(&body));
+                Ok(())
+            }
+            Err(error) if matches!(error.kind, ErrorKind::Precondition | ErrorKind::NotFound) => {
+                // Somebody else wrote or removed it. What we know is newer than what is stored: take its version over.
+                tracing::warn!(
+                    sync = self.sync,
+                    checkpoint = name,
+                    "a checkpoint was changed by somebody else"
+                );
+                let path = format!("/api/v1/namespaces/{}/secrets/{name}", self.namespace);
+                match self.server.own(Method::GET, &path, None).await {
+                    Ok(body) => {
+                        self.stored.insert(name, version_of(&body));
+                    }
+                    Err(missing) if missing.kind == ErrorKind::NotFound => {
+                        self.stored.remove(&name);
+                    }
+                    Err(other) => return Err(other),
+                }
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes one Secret: anew, or over the version that is known.
+    async fn put(&self, name: &str, known: Option<&String>, bytes: Vec<u8>) -> Result<Vec<u8>, ApiError> {
         let mut secret = json!({
             "apiVersion": "v1", "kind": "Secret", "type": TYPE,
             "metadata": {
@@ -242,46 +333,12 @@ impl Checkpoint {
             "data": {"records": BASE64_STANDARD.encode(bytes)},
         });
         let path = format!("/api/v1/namespaces/{}/secrets", self.namespace);
-        let answer = if let Some(version) = self.stored.get(&name) {
+        if let Some(version) = known {
             secret["metadata"]["resourceVersion"] = version.clone().into();
-            self.server
-                .own(Method::PUT, &format!("{path}/{name}"), Some(&secret))
-                .await
+            let path = format!("{path}/{name}");
+            self.server.own(Method::PUT, &path, Some(&secret)).await
         } else {
             self.server.own(Method::POST, &path, Some(&secret)).await
-        };
-        match answer {
-            Ok(body) => {
-                let stored: Value = serde_json::from_slice(&body).unwrap_or_default();
-                let version = stored["metadata"]["resourceVersion"].as_str().unwrap_or_default();
-                self.stored.insert(name, version.into());
-                Ok(())
-            }
-            Err(error) if matches!(error.kind, ErrorKind::Precondition | ErrorKind::NotFound) => {
-                // Somebody else wrote or removed it. What we know is newer than what is stored: take its version over.
-                tracing::warn!(
-                    sync = self.sync,
-                    checkpoint = name,
-                    "a checkpoint was changed by somebody else"
-                );
-                match self
-                    .server
-                    .own(Method::GET, &format!("{path}/{name}"), None)
-                    .await
-                {
-                    Ok(body) => {
-                        let stored: Value = serde_json::from_slice(&body).unwrap_or_default();
-                        let version = stored["metadata"]["resourceVersion"].as_str().unwrap_or_default();
-                        self.stored.insert(name, version.into());
-                    }
-                    Err(missing) if missing.kind == ErrorKind::NotFound => {
-                        self.stored.remove(&name);
-                    }
-                    Err(other) => return Err(other),
-                }
-                Err(error)
-            }
-            Err(error) => Err(error),
         }
     }
 
@@ -295,6 +352,15 @@ impl Checkpoint {
     fn place(&self, name: &str) -> String {
         format!("{}#{name}", self.sync)
     }
+}
+
+/// The resource version of an answer.
+fn version_of(body: &[u8]) -> String {
+    let stored: Value = serde_json::from_slice(body).unwrap_or_default();
+    stored["metadata"]["resourceVersion"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// Removes one shard, if it is still as we know it.

@@ -7,7 +7,7 @@ use crate::observe::{Mailbox, Pending};
 use crate::repository::Head;
 use apply::{Key, applyset};
 use crds::{Counts, Sync, SyncStatus};
-use render::Rendered;
+use render::{Rendered, Variables};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,6 +21,10 @@ const LONGEST_RETRY: Duration = Duration::from_mins(1);
 const SAVE_DELAY: Duration = Duration::from_secs(2);
 /// How often they are written in a minute. Losing the newest ones costs a verification, and no object.
 const SAVES_A_MINUTE: u32 = 5;
+
+/// How often changes of health are looked at while something waits for them, and while nothing does.
+const WAITING_PACE: Duration = Duration::from_millis(20);
+const HEALTH_PACE: Duration = Duration::from_secs(1);
 
 /// Whose worker this is.
 pub(super) struct SyncId {
@@ -76,6 +80,8 @@ pub(super) struct Worker {
     pub(super) rendered: Option<((source::TreeId, String), Arc<Rendered>)>,
     pub(super) inputs: Arc<Inputs>,
     pub(super) head: Option<Head>,
+    /// The commit that the last pass looked at; `head` is the one that `inputs` are of.
+    pub(super) looked_at: Option<Head>,
     /// The status as it was last read or written.
     pub(super) status: SyncStatus,
     pub(super) settled: Option<Settled>,
@@ -89,7 +95,23 @@ pub(super) struct Worker {
     /// When the minute began that saves are counted in, and how many there were.
     saves: (Instant, u32),
     pub(super) retry_at: Option<Instant>,
+    /// When something is due that no event tells of: a time limit, a window.
+    pub(super) look_at: Option<Instant>,
+    /// When health is looked at: changes come in bursts.
+    pub(super) health_at: Option<Instant>,
+    pub(super) health_seen: Instant,
+    pub(super) health_news: bool,
+    /// The operation that waits for health, and since when.
+    pub(super) unready_since: Option<(String, Instant)>,
     pub(super) repairs: HashMap<Key, (u32, Instant)>,
+    /// The generation whose spec was found good.
+    pub(super) checked: Option<i64>,
+    /// In mode Detect: the inputs that were compared last, and when.
+    pub(super) detected: Option<(String, Instant)>,
+    /// What `${name}` stands for in the manifests.
+    pub(super) variables: Option<Arc<Variables>>,
+    /// Drift that has not been repaired.
+    pub(super) drifts: HashMap<Key, super::drift::Open>,
     /// The store could not be read, and a look at the remote was asked for.
     pub(super) unreadable: bool,
 }
@@ -122,6 +144,7 @@ impl Worker {
             rendered: None,
             inputs: Arc::default(),
             head: None,
+            looked_at: None,
             status,
             settled: None,
             asked: None,
@@ -131,7 +154,16 @@ impl Worker {
             save_at: None,
             saves: (Instant::now(), 0),
             retry_at: None,
+            look_at: None,
+            health_at: None,
+            health_seen: Instant::now(),
+            health_news: false,
+            unready_since: None,
             repairs: HashMap::new(),
+            checked: None,
+            detected: None,
+            variables: None,
+            drifts: HashMap::new(),
             unreadable: false,
         }
     }
@@ -146,7 +178,8 @@ impl Worker {
         };
         let mut alive = self.alive.clone();
         loop {
-            let next = [self.save_at, self.retry_at].into_iter().flatten().min();
+            let timers = [self.save_at, self.retry_at, self.look_at, self.health_at];
+            let next = timers.into_iter().flatten().min();
             let patience = next.map(|at| at.saturating_duration_since(Instant::now()));
             let mailbox = Arc::clone(&self.mailbox);
             let pending = tokio::select! {
@@ -174,23 +207,74 @@ impl Worker {
         if due(self.save_at) {
             self.save().await;
         }
-        pending.whole |= due(self.retry_at);
+        pending.whole |= due(self.retry_at) || due(self.look_at);
+        if pending.health || pending.foreign || due(self.health_at) {
+            // What waits goes on at once, and what only tells of itself comes in one piece.
+            let pace = if self.settled.is_some() {
+                HEALTH_PACE
+            } else {
+                WAITING_PACE
+            };
+            let at = self.health_seen + pace;
+            if at <= now {
+                (self.health_at, self.health_seen) = (None, now);
+                self.health_news = true;
+                // What failed is tried again in its own time, and looks at everything then.
+                pending.whole |= self.retry_at.is_none();
+            } else {
+                self.health_at = Some(at);
+            }
+        }
         if !pending.drifted.is_empty() && self.head.is_some() {
             let drifted = std::mem::take(&mut pending.drifted);
             self.repair(drifted).await;
         }
         if pending.whole || !pending.drifted.is_empty() {
-            self.retry_at = None;
+            (self.retry_at, self.look_at) = (None, None);
             let end = self.pass().await;
             self.plan_retry(&end);
         }
     }
 
-    /// Whether whatever is under way should end: the Sync is suspended or gone, or the controller stops.
-    pub(super) fn halt(&self) -> impl Fn() -> bool + Send + std::marker::Sync + use<> {
+    /// Whether whatever is under way should end: the Sync is suspended or gone, the controller stops, or a newer commit
+    /// than `head` has come.
+    pub(super) fn halt(&self, head: Option<&Head>) -> impl Fn() -> bool + Send + std::marker::Sync + use<> {
         let (spec, alive) = (self.spec.clone(), self.alive.clone());
         let shutdown = self.rooms.context.shutdown.clone();
-        move || spec.borrow().spec.suspend || alive.has_changed().is_err() || shutdown.is_requested()
+        let (heads, namespace) = (self.rooms.context.heads.clone(), self.id.namespace.to_string());
+        let commit = head.map(|head| head.revision.commit.clone());
+        let newer = move |sync: &Sync, commit: &String| {
+            let repository = (namespace.clone(), sync.spec.source_ref.name.clone());
+            heads
+                .get(&repository)
+                .head()
+                .is_some_and(|head| head.revision.commit != *commit)
+        };
+        move || {
+            let sync = spec.borrow().clone();
+            sync.spec.suspend
+                || alive.has_changed().is_err()
+                || shutdown.is_requested()
+                || commit.as_ref().is_some_and(|commit| newer(&sync, commit))
+        }
+    }
+
+    /// Whether a newer commit than `head` has come.
+    pub(super) fn is_superseded(&self, head: &Head) -> bool {
+        let repository = (
+            self.id.namespace.to_string(),
+            self.spec.borrow().spec.source_ref.name.clone(),
+        );
+        let newest = self.rooms.context.heads.get(&repository);
+        newest
+            .head()
+            .is_some_and(|newest| newest.revision.commit != head.revision.commit)
+    }
+
+    /// Looks again after this time at the latest.
+    pub(super) fn wake_in(&mut self, pause: Duration) {
+        let at = Instant::now() + pause;
+        self.look_at = Some(self.look_at.map_or(at, |known| known.min(at)));
     }
 
     pub(super) fn plan_retry(&mut self, end: &End) {
@@ -221,6 +305,8 @@ impl Worker {
         for key in self.checkpoint.records().keys() {
             self.rooms.observer.release(key, &self.mailbox);
         }
+        self.rooms.observer.rules(&self.id.manager, None);
+        self.rooms.observer.keep_only(&self.mailbox, &[]);
         if let Err(error) = self.checkpoint.destroy().await {
             tracing::warn!(sync = self.id.full, %error, "the checkpoint of a deleted Sync could not be removed");
         }

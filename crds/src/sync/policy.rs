@@ -75,7 +75,7 @@ pub struct Prune {
     #[serde(default)]
     pub allow_empty: bool,
     /// The most that one revision may delete without an approval: a number, or a share of the Sync's objects such as
-    /// `50%`. Everything at once always needs one.
+    /// `50%`. Everything at once needs one too, unless `allowEmpty` is set.
     #[serde(default = "default_limit")]
     #[cfg_attr(
         feature = "kube",

@@ -1,0 +1,187 @@
+//! Mode Detect: what would be done is asked of the API server by dry runs, and only said.
+
+use super::execute::Hand;
+use super::gate::Question;
+use super::report::{Failure, KEPT};
+use super::send::{Answer, DryRun};
+use super::status::{self, Verdict};
+use super::worker::{End, Settled, Worker};
+use crate::events::Severity;
+use apply::plan::{Reason, Step};
+use crds::condition::READY;
+use crds::{Counts, SyncStatus};
+use futures::stream::{self, StreamExt};
+use render::Limits;
+use sealing::KeyRing;
+use source::Snapshot;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Dry runs under way at once.
+const AT_ONCE: usize = 16;
+/// Objects that we do not own are not watched: how often they are compared anew.
+const AGAIN: Duration = Duration::from_mins(10);
+
+impl Worker {
+    /// Compares, and says what differs. Writes nothing but the Sync's own status.
+    pub(super) async fn detect(
+        &mut self,
+        question: &Question<'_>,
+        inputs_digest: &str,
+        now: Settled,
+        mut next: SyncStatus,
+        requested: bool,
+    ) -> End {
+        let fresh = self
+            .detected
+            .as_ref()
+            .filter(|(of, at)| of == inputs_digest && at.elapsed() < AGAIN);
+        let drifted = question
+            .plan
+            .apply
+            .iter()
+            .any(|step| step.reason == Reason::Drifted);
+        if let Some((_, at)) = fresh.filter(|_| !requested && !drifted && self.is_told(question)) {
+            let rest = AGAIN.saturating_sub(at.elapsed());
+            self.wake_in(rest);
+            self.settled = None;
+            return self.say(next).await.unwrap_or(End::Wait);
+        }
+        let (sync, inputs, head) = (question.sync, question.inputs, question.head);
+        let generation = now.generation;
+        let hand = self.hand(sync);
+        let ring = self.rooms.context.keys.borrow().clone();
+        let trials = hand
+            .trials(inputs, &question.plan.apply, &head.snapshot, &ring)
+            .await;
+        let mut report = self.plan_report(question, "Detect");
+        (report.create, report.update) = (0, 0);
+        report.actions.retain(|action| action.starts_with("delete "));
+        let (mut failures, mut differing) = (inputs.failures.clone(), 0u32);
+        for (at, trial) in trials {
+            let key = &inputs.desired[at].key;
+            match trial {
+                Ok(trial) if trial.creates => {
+                    (report.create, differing) = (report.create + 1, differing + 1);
+                    report.actions.push(format!("create {key}"));
+                }
+                Ok(trial) if trial.differs => {
+                    (report.update, differing) = (report.update + 1, differing + 1);
+                    let taken: Vec<_> = trial
+                        .taken
+                        .iter()
+                        .take(3)
+                        .map(|c| format!("{} from {}", c.field, c.manager))
+                        .collect();
+                    let taking = if taken.is_empty() {
+                        String::new()
+                    } else {
+                        format!(" (takes {})", taken.join(", "))
+                    };
+                    report.actions.push(format!("update {key}{taking}"));
+                    if let Some(drift) = self.rooms.observer.drift(key) {
+                        self.note_drift(key, &drift, Vec::new(), "The Sync only detects.");
+                    }
+                }
+                Ok(_) => {}
+                Err(Answer::Refused(failure)) => failures.push(failure),
+                Err(Answer::Lost(error)) => {
+                    let message = format!("Nothing can be compared: {error}.");
+                    let end = End::Retry { transient: true };
+                    return self.fail(next, generation, "DetectFailed", message, end).await;
+                }
+            }
+        }
+        report
+            .actions
+            .sort_by_key(|action| !action.starts_with("delete "));
+        report.actions.truncate(KEPT);
+        for action in &mut report.actions {
+            *action = crate::text::bounded_bytes(action, 512);
+        }
+        differing += report.delete;
+        let counts = Counts {
+            objects: u32::try_from(inputs.found).unwrap_or(u32::MAX),
+            unchanged: u32::try_from(inputs.groups.len())
+                .unwrap_or(u32::MAX)
+                .saturating_sub(report.create + report.update),
+            ..Counts::default()
+        };
+        status::list(&mut next, counts, &failures, &inputs.warnings);
+        self.list_drift(&mut next, generation);
+        inputs_digest.clone_into(&mut next.inputs);
+        next.last_attempted_revision = Some(head.revision.clone());
+        self.detected = Some((inputs_digest.to_owned(), Instant::now()));
+        self.wake_in(AGAIN);
+        let short = head.revision.short();
+        let verdict = self.verdict(&failures, differing, inputs.found, &short);
+        next.plan = (differing > 0).then_some(report);
+        status::conclude(&mut next, generation, verdict);
+        self.settled = None;
+        self.say(next).await.unwrap_or(End::Wait)
+    }
+
+    /// Whether the status speaks of what was compared last.
+    fn is_told(&self, question: &Question<'_>) -> bool {
+        let generation = question.sync.metadata.generation;
+        Some(self.status.observed_generation) == generation
+    }
+
+    fn verdict(&self, failures: &[Failure], differing: u32, found: usize, short: &str) -> Verdict<'static> {
+        if !failures.is_empty() {
+            let message = format!("{short}: {}", status::summary(failures, found));
+            return Verdict::Failed {
+                reason: "DetectFailed",
+                message,
+            };
+        }
+        if differing == 0 {
+            return Verdict::Same {
+                message: format!("The cluster is as {short} has it."),
+            };
+        }
+        let noun = if differing == 1 {
+            "object differs"
+        } else {
+            "objects differ"
+        };
+        let message = format!("{differing} {noun} from {short}; nothing is written in mode Detect.");
+        let known = crate::condition::get(&self.status.conditions, READY);
+        if known.is_none_or(|known| known.message != message) {
+            self.event(Severity::Warning, "Differs", &message);
+        }
+        Verdict::Held {
+            reason: "Differs",
+            message,
+        }
+    }
+}
+
+impl Hand {
+    /// A dry run of each step, by place in the inputs.
+    async fn trials(
+        self: &Arc<Self>,
+        inputs: &super::inputs::Inputs,
+        steps: &[Step],
+        snapshot: &Snapshot,
+        ring: &Arc<KeyRing>,
+    ) -> Vec<(usize, Result<DryRun, Answer>)> {
+        let trial = |step: Step| async move {
+            // One body at a time on the worker's own thread: a comparison is in no hurry.
+            let body = tokio::task::block_in_place(|| {
+                let mut loader =
+                    render::Loader::with(snapshot.clone(), Limits::default(), self.variables.clone());
+                self.make(inputs, step, &mut loader, ring)
+            });
+            let answer = match body {
+                Ok(body) => self.dry_run(inputs, step, body).await,
+                Err(failure) => Err(Answer::Refused(failure)),
+            };
+            (step.desired, answer)
+        };
+        stream::iter(steps.iter().copied().map(trial))
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await
+    }
+}

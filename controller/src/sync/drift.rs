@@ -1,0 +1,116 @@
+//! Drift that stays: reported only, fought over, or impossible to repair.
+
+use super::report::KEPT;
+use super::worker::Worker;
+use crate::condition;
+use crate::events::Severity;
+use crate::observe::Drift;
+use apply::Key;
+use crds::condition::DRIFT_UNRESOLVED;
+use crds::{ConditionStatus, DriftReport, SyncStatus};
+use std::time::{Duration, Instant};
+
+/// Drift of one object that has not been repaired.
+pub(super) struct Open {
+    since: Instant,
+    pub(super) report: DriftReport,
+}
+
+impl Worker {
+    /// Notes drift that is not repaired now, and why.
+    pub(super) fn note_drift(&mut self, key: &Key, drift: &Drift, fields: Vec<String>, why: &str) {
+        let (change, by) = match drift {
+            Drift::Deleted => ("Deleted", None),
+            Drift::Replaced { by } => ("Replaced", by.clone()),
+            Drift::Changed { by } | Drift::Suspect { by } => ("Changed", by.clone()),
+        };
+        let open = self.drifts.entry(key.clone()).or_insert_with(|| Open {
+            since: Instant::now(),
+            report: DriftReport {
+                object: key.to_string(),
+                since: condition::now(),
+                ..DriftReport::default()
+            },
+        });
+        change.clone_into(&mut open.report.change);
+        open.report.manager = by.map(|by| crate::text::bounded(&by, 128)).unwrap_or_default();
+        open.report.message = crate::text::bounded_bytes(why, 512);
+        if !fields.is_empty() {
+            open.report.fields = fields;
+        }
+    }
+
+    /// The fields of an object that were lost, as paths. Never a value.
+    pub(super) fn lost_fields(hand: &super::execute::Hand, desired: usize) -> Vec<String> {
+        hand.lost().remove(&desired).unwrap_or_default()
+    }
+
+    /// Forgets drift that is no more.
+    pub(super) fn forget_drift(&mut self) {
+        let observer = self.rooms.observer.clone();
+        self.drifts.retain(|key, _| observer.drift(key).is_some());
+    }
+
+    /// Puts into the status what has drifted and stays so; says once when it has stayed for too long.
+    pub(super) fn list_drift(&mut self, next: &mut SyncStatus, generation: i64) {
+        self.forget_drift();
+        let limit =
+            crate::duration::parse(&self.spec.borrow().spec.drift_timeout).unwrap_or(Duration::from_mins(2));
+        let mut reports: Vec<_> = self.drifts.values().map(|open| open.report.clone()).collect();
+        reports.sort_by(|a, b| a.object.cmp(&b.object));
+        reports.truncate(KEPT);
+        next.drift = reports;
+        let oldest = self.drifts.values().map(|open| open.since).min();
+        let late = oldest.is_some_and(|since| since.elapsed() >= limit);
+        let known = condition::get(&next.conditions, DRIFT_UNRESOLVED).map(|known| known.status);
+        if late {
+            let count = self
+                .drifts
+                .values()
+                .filter(|open| open.since.elapsed() >= limit)
+                .count();
+            let first = next.drift.first().map_or_else(String::new, |report| {
+                let by = if report.manager.is_empty() {
+                    String::new()
+                } else {
+                    format!(" by {}", report.manager)
+                };
+                format!(
+                    ": {} is {}{by}: {}",
+                    report.object,
+                    report.change.to_lowercase(),
+                    report.message
+                )
+            });
+            let noun = if count == 1 {
+                "object differs"
+            } else {
+                "objects differ"
+            };
+            let message = format!(
+                "{count} {noun} from Git for longer than {} s{first}",
+                limit.as_secs()
+            );
+            let now = condition::now();
+            if known != Some(ConditionStatus::True) {
+                self.event(Severity::Warning, DRIFT_UNRESOLVED, &message);
+            }
+            let conditions = &mut next.conditions;
+            condition::set(
+                conditions,
+                DRIFT_UNRESOLVED,
+                ConditionStatus::True,
+                generation,
+                "DriftTimeout",
+                message,
+                &now,
+            );
+        } else {
+            if let Some(since) = oldest {
+                self.wake_in(limit.saturating_sub(since.elapsed()) + Duration::from_millis(50));
+            }
+            next.conditions
+                .retain(|condition| condition.type_ != DRIFT_UNRESOLVED);
+        }
+    }
+}

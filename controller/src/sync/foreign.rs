@@ -1,0 +1,89 @@
+//! Fields that others added to a Sync's objects: named, or removed.
+
+use super::execute::Hand;
+use super::report::KEPT;
+use super::worker::Worker;
+use crate::events::Severity;
+use apply::fields::{self, is_trusted};
+use crds::{ForeignFields, ForeignReport, Sync, SyncStatus};
+use std::sync::Arc;
+
+impl Worker {
+    /// Puts into the status which fields others added, as far as the Sync wants to know.
+    pub(super) fn list_foreign(&self, next: &mut SyncStatus) {
+        next.foreign.clear();
+        let sync = self.spec.borrow().clone();
+        if sync.spec.foreign_fields == ForeignFields::Allow {
+            return;
+        }
+        'objects: for desired in self.inputs.ordinary() {
+            let Some(found) = self.rooms.observer.foreign(&desired.key) else {
+                continue;
+            };
+            for one in found
+                .iter()
+                .filter(|one| !is_trusted(&one.manager, &sync.spec.trusted_managers))
+            {
+                if next.foreign.len() == KEPT {
+                    break 'objects;
+                }
+                next.foreign.push(ForeignReport {
+                    object: desired.key.to_string(),
+                    manager: crate::text::bounded(&one.manager, 128),
+                    fields: one.paths.iter().map(ToString::to_string).collect(),
+                });
+            }
+        }
+        next.foreign
+            .sort_by(|a, b| (&a.object, &a.manager).cmp(&(&b.object, &b.manager)));
+    }
+
+    /// Removes fields that others added, where the Sync says so. Called when nothing has drifted: a field that was taken
+    /// from us is put back first, and is not foreign then.
+    pub(super) async fn remove_foreign(&mut self, sync: &Sync, hand: &Arc<Hand>) {
+        if sync.spec.foreign_fields != ForeignFields::Remove {
+            return;
+        }
+        let inputs = Arc::clone(&self.inputs);
+        let trusted = |manager: &str| is_trusted(manager, &sync.spec.trusted_managers);
+        for at in 0..inputs.groups.len() {
+            let (key, info) = (&inputs.desired[at].key, &inputs.wanted[at].info);
+            let known = self.rooms.observer.foreign(key);
+            if known.is_none_or(|found| found.iter().all(|one| trusted(&one.manager)))
+                || self.rooms.observer.drift(key).is_some()
+            {
+                continue;
+            }
+            // What the watch keeps is for people: whose the fields are is read anew.
+            let Ok(Some(meta)) = self.rooms.server.metadata(&hand.identity, info, key).await else {
+                continue;
+            };
+            let entries = meta.0.managed_fields.unwrap_or_default();
+            for foreign in fields::foreign(&entries, &self.id.manager, &trusted) {
+                match hand.remove_foreign(info, key, &foreign.fields).await {
+                    Ok(removed) if removed.count > 0 => {
+                        let first = foreign
+                            .fields
+                            .first()
+                            .map(ToString::to_string)
+                            .unwrap_or_default();
+                        let manager = crate::text::bounded(&foreign.manager, 128);
+                        let sentence = format!(
+                            "Removed {} fields of {manager} from {key}, {first} among them.",
+                            removed.count
+                        );
+                        self.event(Severity::Normal, "ForeignRemoved", &sentence);
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        let sentence = format!(
+                            "Fields of {} on {key} cannot be removed: {error}.",
+                            foreign.manager
+                        );
+                        self.event(Severity::Warning, "ForeignKept", &sentence);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Whether a Sync may write now: what it depends on, its windows, its mode, an approval.
+
+use super::board::Standing as Posted;
+use super::inputs::Inputs;
+use super::pruning;
+use super::windows::{Standing, Windows};
+use super::worker::Worker;
+use crate::repository::Head;
+use apply::Key;
+use apply::plan::{Plan, Reason};
+use crds::condition::READY;
+use crds::{ConditionStatus, Mode, PlanReport, Sync, WindowKind};
+use jiff::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a plan report shows of single objects.
+const SHOWN: usize = 50;
+
+/// Whether a walk may begin.
+pub(super) enum Gate {
+    /// It may. What left Git is deleted beyond its limit where a person approved.
+    Open { approved: bool },
+    /// It may not.
+    Held { reason: &'static str, message: String },
+}
+
+/// What the gate is asked about.
+pub(super) struct Question<'a> {
+    pub(super) sync: &'a Sync,
+    pub(super) inputs: &'a Inputs,
+    pub(super) plan: &'a Plan,
+    pub(super) head: &'a Head,
+    /// The plan's digest.
+    pub(super) digest: &'a str,
+    /// Whether hooks would run.
+    pub(super) begins: bool,
+}
+
+impl Worker {
+    /// Answers, and sets a timer where time alone will change the answer.
+    pub(super) fn gate(&mut self, question: &Question<'_>) -> Gate {
+        if let Some(message) = self.unmet(question.sync, question.head) {
+            return Gate::Held {
+                reason: "DependencyNotReady",
+                message,
+            };
+        }
+        let spec = &question.sync.spec;
+        let approval = self.rooms.approvals.approved(
+            &self.id.namespace,
+            &self.id.name,
+            question.digest,
+            Timestamp::now(),
+        );
+        if let Some(expires) = approval.as_ref().and_then(|approval| approval.expires) {
+            self.wake_at(Some(expires));
+        }
+        // Drift from what was approved needs no approval of its own.
+        let new = |step: &apply::plan::Step| step.reason != Reason::Drifted;
+        let asks = question.begins || question.plan.apply.iter().any(new) || !question.plan.prune.is_empty();
+        if spec.mode == Mode::Approval && asks && approval.is_none() {
+            let message = format!(
+                "{} waits for an approval of plan {}: signet approve {} -n {}.",
+                question.head.revision.short(),
+                question.digest.get(..12).unwrap_or_default(),
+                self.id.name,
+                self.id.namespace,
+            );
+            return Gate::Held {
+                reason: "AwaitingApproval",
+                message,
+            };
+        }
+        match self.window(question.sync) {
+            Ok(None) => Gate::Open {
+                approved: approval.is_some(),
+            },
+            Ok(Some(message)) => Gate::Held {
+                reason: "WindowClosed",
+                message,
+            },
+            Err(message) => Gate::Held {
+                reason: "InvalidSpec",
+                message,
+            },
+        }
+    }
+
+    /// What the Sync waits for, if a Sync that it depends on is not ready. Its own standing is posted first.
+    fn unmet(&self, sync: &Sync, head: &Head) -> Option<String> {
+        let names: Vec<String> = sync.spec.depends_on.iter().map(|on| on.name.clone()).collect();
+        if names.is_empty() {
+            return None;
+        }
+        self.post(sync, head, false);
+        let (namespace, name) = (&self.id.namespace, &self.id.name);
+        if let Some(circle) = self.rooms.board.cycle(namespace, name) {
+            return Some(format!(
+                "The Syncs wait for one another: {}. Remove one of them from spec.dependsOn.",
+                circle.join(" \u{2192} ")
+            ));
+        }
+        let repository = &sync.spec.source_ref.name;
+        let unmet = self
+            .rooms
+            .board
+            .unmet(namespace, name, &names, repository, &head.revision.commit);
+        let sentences: Vec<_> = unmet.iter().take(5).map(|unmet| unmet.why.as_str()).collect();
+        (!sentences.is_empty()).then(|| sentences.join(" "))
+    }
+
+    /// Posts how this Sync stands, for those that depend on it.
+    pub(super) fn post(&self, sync: &Sync, head: &Head, settled: bool) {
+        let ready = crate::condition::get(&self.status.conditions, READY)
+            .is_some_and(|ready| ready.status == ConditionStatus::True);
+        let standing = Posted {
+            generation_observed: Some(self.status.observed_generation) == sync.metadata.generation,
+            ready: ready && settled,
+            repository: sync.spec.source_ref.name.clone(),
+            commit: head.revision.commit.clone(),
+            depends_on: sync.spec.depends_on.iter().map(|on| on.name.clone()).collect(),
+            mailbox: Arc::clone(&self.mailbox),
+        };
+        self.rooms.board.post(&self.id.namespace, &self.id.name, standing);
+    }
+
+    /// Why nothing may be written now, if a window says so. An error is the spec's.
+    pub(super) fn window(&mut self, sync: &Sync) -> Result<Option<String>, String> {
+        if sync.spec.windows.is_empty() {
+            return Ok(None);
+        }
+        let windows = Windows::parse(&sync.spec.windows).map_err(|error| format!("{error}."))?;
+        match windows.at(Timestamp::now()) {
+            Standing::Open { until } => {
+                self.wake_at(until);
+                Ok(None)
+            }
+            Standing::Closed { until, by, kind } => {
+                self.wake_at(until);
+                let schedule = sync.spec.windows.get(by).map_or("", |window| &window.schedule);
+                let until =
+                    until.map_or_else(String::new, |until| format!(", at the earliest until {until:.0}"));
+                Ok(Some(match kind {
+                    WindowKind::Deny => {
+                        format!("Nothing is written inside the window Deny {schedule:?}{until}.")
+                    }
+                    WindowKind::Allow => {
+                        format!("Nothing is written outside of the window Allow {schedule:?}{until}.")
+                    }
+                }))
+            }
+        }
+    }
+
+    fn wake_at(&mut self, at: Option<Timestamp>) {
+        let Some(at) = at else { return };
+        let pause = at.duration_since(Timestamp::now());
+        // A little later: a clock that is asked too early says the same as before.
+        let pause = Duration::try_from(pause).unwrap_or_default() + Duration::from_millis(50);
+        self.wake_in(pause.min(Duration::from_hours(24)));
+    }
+
+    /// The digest of a plan: what an approval names.
+    pub(super) fn plan_digest(&self, sync: &Sync, inputs: &str, plan: &Plan) -> String {
+        let records = self.checkpoint.records();
+        let uids: Vec<(String, String)> = plan
+            .prune
+            .iter()
+            .filter_map(|key| {
+                let uid = records.get(key)?.uid.as_deref()?;
+                Some((key.to_string(), uid.to_owned()))
+            })
+            .collect();
+        pruning::plan_digest(self.rooms.context.digest_key.expose(), &sync.spec, inputs, &uids)
+    }
+
+    /// What would be done, for the status.
+    pub(super) fn plan_report(&self, question: &Question<'_>, reason: &str) -> PlanReport {
+        let mut actions: Vec<String> = question
+            .plan
+            .prune
+            .iter()
+            .map(|key| line("delete", key))
+            .collect();
+        let (mut create, mut update) = (0, 0);
+        for step in &question.plan.apply {
+            let key = &question.inputs.desired[step.desired].key;
+            let known = self
+                .checkpoint
+                .records()
+                .get(key)
+                .is_some_and(|record| record.uid.is_some());
+            if known {
+                update += 1;
+            } else {
+                create += 1;
+            }
+            if actions.len() < SHOWN {
+                actions.push(line(if known { "update" } else { "create" }, key));
+            }
+        }
+        actions.truncate(SHOWN);
+        PlanReport {
+            digest: question.digest.to_owned(),
+            revision: question.head.revision.short(),
+            reason: reason.to_owned(),
+            create,
+            update,
+            delete: u32::try_from(question.plan.prune.len()).unwrap_or(u32::MAX),
+            actions,
+        }
+    }
+}
+
+fn line(action: &str, key: &Key) -> String {
+    format!("{action} {key}")
+}

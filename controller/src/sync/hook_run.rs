@@ -1,0 +1,405 @@
+//! Running hooks: created once, watched, cleared away as they ask for.
+
+use super::attempt::Attempt;
+use super::execute::Hand;
+use super::hooks::{self, Journal, Run, Standing, State};
+use super::order::Group;
+use super::report::{Failure, report};
+use super::walk::Errand;
+use super::worker::Worker;
+use crate::events::Severity;
+use crate::observe::Health;
+use apply::plan::{Reason, Step};
+use apply::{ApiError, Key, Meta};
+use crds::{HealthReport, annotation, label};
+use health::Status;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+impl Worker {
+    /// Sees to it that the journal speaks of this operation. A running hook of an earlier one is cancelled: the newer
+    /// revision goes before it. `again`: a failed operation is tried anew.
+    pub(super) async fn begin_operation(
+        &mut self,
+        errand: &Errand<'_>,
+        operation: &str,
+        again: bool,
+    ) -> Result<(), ApiError> {
+        let journal = &self.checkpoint.journal;
+        let same = journal.operation == operation && !(again && journal.failed());
+        if same || (errand.inputs.hooks.is_empty() && journal.runs.is_empty()) {
+            return Ok(());
+        }
+        let running: Vec<Run> = journal.running().cloned().collect();
+        let hand = self.hand(errand.sync);
+        for run in running {
+            let Some((info, key)) = self.hook_key(&run) else {
+                continue;
+            };
+            hand.prune(&info, &key, Some(&run.uid)).await?;
+            self.rooms.observer.release(&key, &self.mailbox);
+            let sentence = format!("Cancelled hook {}: a newer revision goes before it.", run.object);
+            self.event(Severity::Normal, "HookCancelled", &sentence);
+        }
+        let mut journal = Journal::begin(operation);
+        // Without a journal, what the status calls applied had its hooks run.
+        let known = self.checkpoint.journal.operation.is_empty();
+        journal.over =
+            known && !again && self.status.inputs == operation && self.status.last_applied_revision.is_some();
+        self.checkpoint.journal = journal;
+        self.checkpoint.save_journal().await
+    }
+
+    /// How the hooks of a group stand; those that can be created are.
+    pub(super) async fn hook_group(
+        &mut self,
+        errand: &Errand<'_>,
+        group: Group,
+        attempt: &mut Attempt,
+    ) -> Standing {
+        if self.checkpoint.journal.over {
+            return match self.checkpoint.journal.standing(errand.inputs, group) {
+                Standing::Failed(why) => Standing::Failed(why),
+                _ => Standing::Passed,
+            };
+        }
+        if let Standing::Create(indices) = self.checkpoint.journal.standing(errand.inputs, group)
+            && let Err(error) = self.create_hooks(errand, group, &indices, attempt).await
+        {
+            let said = report(None, None, &format!("hooks cannot be run: {error}"), error.hint());
+            attempt.fails(Failure {
+                report: said,
+                transient: true,
+            });
+        }
+        self.checkpoint.journal.standing(errand.inputs, group)
+    }
+
+    async fn create_hooks(
+        &mut self,
+        errand: &Errand<'_>,
+        group: Group,
+        indices: &[usize],
+        attempt: &mut Attempt,
+    ) -> Result<(), ApiError> {
+        let inputs = errand.inputs;
+        for index in indices {
+            let key = &inputs.desired[inputs.hooks[*index].at].key;
+            let object = key.to_string();
+            if self.checkpoint.journal.run(&object, group).is_none() {
+                self.checkpoint.journal.runs.push(Run {
+                    object,
+                    key: (
+                        key.kind.group.to_string(),
+                        key.kind.kind.to_string(),
+                        key.namespace.as_deref().map(ToOwned::to_owned),
+                        key.name.to_string(),
+                    ),
+                    group: hooks::name(group),
+                    state: State::Intended,
+                    uid: String::new(),
+                    began: 0,
+                    message: String::new(),
+                });
+            }
+        }
+        // Intent first: whoever starts after a crash looks for what may have been created.
+        self.checkpoint.save_journal().await?;
+        let hand = self.hand(errand.sync);
+        for index in indices {
+            self.create_hook(errand, group, *index, &hand, attempt).await?;
+        }
+        self.checkpoint.save_journal().await
+    }
+
+    async fn create_hook(
+        &mut self,
+        errand: &Errand<'_>,
+        group: Group,
+        index: usize,
+        hand: &Arc<Hand>,
+        attempt: &mut Attempt,
+    ) -> Result<(), ApiError> {
+        let inputs = errand.inputs;
+        let (at, policy) = (inputs.hooks[index].at, inputs.hooks[index].hook.delete);
+        let (key, info) = (&inputs.desired[at].key, &inputs.wanted[at].info);
+        let object = key.to_string();
+        self.rooms.observer.attend(key, &self.mailbox, None);
+        if let Some(Meta(found)) = self.rooms.server.metadata(&hand.identity, info, key).await? {
+            let uid = found.uid.clone().unwrap_or_default();
+            let of = |name: &str| found.annotations.as_ref().and_then(|all| all.get(name));
+            let ours = found
+                .labels
+                .as_ref()
+                .and_then(|all| all.get(label::APPLYSET_PART_OF))
+                == Some(&self.id.applyset);
+            let mark = format!("{}/{}", self.checkpoint.journal.operation, hooks::name(group));
+            if ours && of(annotation::RUN) == Some(&mark) {
+                self.hook_began(&object, group, uid);
+            } else if ours && policy.before_creation {
+                // Its disappearance wakes this worker.
+                if found.deletion_timestamp.is_none() {
+                    hand.prune(info, key, Some(&uid)).await?;
+                }
+            } else {
+                let why = if ours {
+                    "an earlier run is still there, and its delete policy keeps it"
+                } else {
+                    "an object of this name exists and is no hook of this Sync"
+                };
+                self.hook_ended(&object, group, State::Failed, why);
+            }
+            return Ok(());
+        }
+        let step = Step {
+            desired: at,
+            reason: Reason::New,
+        };
+        let ring = self.rooms.context.keys.borrow().clone();
+        let mut answer = None;
+        let hand = self.hook_hand(errand.sync, group);
+        let lost = hand
+            .apply(
+                inputs,
+                &[step],
+                &errand.head.snapshot,
+                &ring,
+                || false,
+                |sent| answer = Some(sent.result),
+            )
+            .await;
+        // It is attended, not expected: a hook that goes away is no drift.
+        let live = match &answer {
+            Some(Ok((applied, _))) => Some(&applied.live),
+            _ => None,
+        };
+        self.rooms.observer.release(key, &self.mailbox);
+        self.rooms.observer.attend(key, &self.mailbox, live);
+        match (answer, lost) {
+            (Some(Ok((applied, _))), _) => {
+                self.hook_began(&object, group, applied.live.uid.to_string());
+                attempt.counts.created += 1;
+            }
+            (Some(Err(failure)), _) if !failure.transient => {
+                let why = failure.report.message.clone();
+                attempt.fails(failure);
+                self.hook_ended(&object, group, State::Failed, &why);
+            }
+            (Some(Err(failure)), _) => attempt.fails(failure),
+            (None, Some(lost)) => return Err(lost),
+            (None, None) => {}
+        }
+        Ok(())
+    }
+
+    /// Looks at the hooks that run, and writes down how they ended.
+    pub(super) async fn watch_hooks(&mut self, errand: &Errand<'_>, attempt: &mut Attempt) {
+        let now = seconds_now();
+        let spec = crate::duration::parse(&errand.sync.spec.timeout).unwrap_or(Duration::from_mins(5));
+        let mut ended = Vec::new();
+        let running: Vec<Run> = self.checkpoint.journal.running().cloned().collect();
+        for run in &running {
+            let Some((_, key)) = self.hook_key(run) else {
+                continue;
+            };
+            self.rooms.observer.attend(&key, &self.mailbox, None);
+            let hook = errand
+                .inputs
+                .hooks
+                .iter()
+                .find(|hook| errand.inputs.desired[hook.at].key == key);
+            let limit = hook.and_then(|hook| hook.hook.timeout).unwrap_or(spec);
+            let (state, message) = match self.rooms.observer.health(&key) {
+                Health::Current => (State::Succeeded, String::new()),
+                Health::Of(judged) if judged.status == Status::Failed => {
+                    (State::Failed, judged.message.to_string())
+                }
+                Health::Absent => (State::Failed, "it disappeared before its end was seen".to_owned()),
+                _ if hooks::is_late(run, limit, now) => (
+                    State::TimedOut,
+                    format!("it did not end within {} s", limit.as_secs()),
+                ),
+                _ => {
+                    let left = limit.saturating_sub(Duration::from_secs(now.saturating_sub(run.began)));
+                    self.wake_in(left + Duration::from_secs(1));
+                    continue;
+                }
+            };
+            ended.push((
+                run.object.clone(),
+                run.group.clone(),
+                state,
+                message,
+                key,
+                hook.map(|hook| hook.hook.delete),
+            ));
+        }
+        if ended.is_empty() {
+            return;
+        }
+        for (object, group, state, message, ..) in &ended {
+            let found = self
+                .checkpoint
+                .journal
+                .runs
+                .iter_mut()
+                .find(|run| run.object == *object && run.group == *group);
+            if let Some(run) = found {
+                (run.state, run.message) = (*state, message.clone());
+            }
+            if *state != State::Succeeded {
+                let sentence = format!("Hook {object} failed: {message}.");
+                self.event(Severity::Warning, "HookFailed", &sentence);
+            }
+        }
+        // Before anything is cleared away: what is gone cannot be looked at again.
+        if let Err(error) = self.checkpoint.save_journal().await {
+            let said = report(
+                None,
+                None,
+                &format!("the end of a hook could not be written down: {error}"),
+                error.hint(),
+            );
+            attempt.fails(Failure {
+                report: said,
+                transient: true,
+            });
+            return;
+        }
+        let hand = self.hand(errand.sync);
+        for (object, group, state, _, key, policy) in ended {
+            let goes = policy.is_some_and(|policy| {
+                if state == State::Succeeded {
+                    policy.succeeded
+                } else {
+                    policy.failed
+                }
+            });
+            let uid = self
+                .checkpoint
+                .journal
+                .runs
+                .iter()
+                .find(|run| run.object == object && run.group == group)
+                .map(|run| run.uid.clone());
+            self.rooms.observer.release(&key, &self.mailbox);
+            if let (true, Some(info)) = (goes, self.rooms.kinds.current().preferred(&key.kind))
+                && let Err(error) = hand.prune(info, &key, uid.as_deref()).await
+            {
+                let said = report(
+                    Some(&key),
+                    None,
+                    &format!("the hook cannot be deleted: {error}"),
+                    error.hint(),
+                );
+                attempt.fails(Failure {
+                    report: said,
+                    transient: error.is_transient(),
+                });
+            }
+        }
+    }
+
+    /// Runs the hooks for a failure, once; then the operation is over.
+    pub(super) async fn failure_hooks(
+        &mut self,
+        errand: &Errand<'_>,
+        groups: &BTreeSet<Group>,
+        attempt: &mut Attempt,
+    ) {
+        if self.checkpoint.journal.over || errand.inputs.hooks.is_empty() {
+            return;
+        }
+        for group in groups
+            .iter()
+            .copied()
+            .filter(|group| matches!(group, Group::Fail(_)))
+        {
+            match self.hook_group(errand, group, attempt).await {
+                Standing::Passed => {}
+                Standing::Create(_) | Standing::Running => return,
+                Standing::Failed(_) => break,
+            }
+        }
+        if self.checkpoint.journal.failed() {
+            self.operation_ends(attempt).await;
+        }
+    }
+
+    pub(super) async fn operation_ends(&mut self, attempt: &mut Attempt) {
+        if self.checkpoint.journal.over || self.checkpoint.journal.operation.is_empty() {
+            return;
+        }
+        self.checkpoint.journal.over = true;
+        if let Err(error) = self.checkpoint.save_journal().await {
+            self.checkpoint.journal.over = false;
+            let said = report(
+                None,
+                None,
+                &format!("the end of the hooks could not be written down: {error}"),
+                error.hint(),
+            );
+            attempt.fails(Failure {
+                report: said,
+                transient: true,
+            });
+        }
+    }
+
+    /// What waits for hooks, for the status.
+    pub(super) fn running_hooks(&self) -> Vec<HealthReport> {
+        let waiting = |run: &&Run| !run.state.is_over();
+        self.checkpoint
+            .journal
+            .runs
+            .iter()
+            .filter(waiting)
+            .map(|run| HealthReport {
+                object: run.object.clone(),
+                status: "Waiting".into(),
+                message: "This hook has not ended yet.".into(),
+                since: String::new(),
+            })
+            .collect()
+    }
+
+    fn hook_hand(&self, sync: &crds::Sync, group: Group) -> Arc<Hand> {
+        let operation = format!("{}/{}", self.checkpoint.journal.operation, hooks::name(group));
+        self.hand_for(sync, operation)
+    }
+
+    fn hook_began(&mut self, object: &str, group: Group, uid: String) {
+        if let Some(run) = self.checkpoint.journal.run_mut(object, group) {
+            (run.state, run.uid, run.began) = (State::Running, uid, seconds_now());
+        }
+        let sentence = format!("Started hook {object}.");
+        self.event(Severity::Normal, "HookStarted", &sentence);
+    }
+
+    fn hook_ended(&mut self, object: &str, group: Group, state: State, why: &str) {
+        if let Some(run) = self.checkpoint.journal.run_mut(object, group) {
+            (run.state, run.message) = (state, why.to_owned());
+        }
+        let sentence = format!("Hook {object} failed: {why}.");
+        self.event(Severity::Warning, "HookFailed", &sentence);
+    }
+
+    fn hook_key(&self, run: &Run) -> Option<(Arc<apply::KindInfo>, Key)> {
+        let (group, kind, namespace, name) = &run.key;
+        let catalog = self.rooms.kinds.current();
+        let info = catalog.preferred(&apply::GroupKind::new(group, kind))?;
+        let key = Key {
+            kind: Arc::clone(&info.kind),
+            namespace: namespace.as_deref().map(Into::into),
+            name: name.as_str().into(),
+        };
+        Some((Arc::clone(info), key))
+    }
+}
+
+fn seconds_now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,226 @@
+//! Hooks: which runs next, and what became of those that ran. Pure; written down in the journal.
+//!
+//! An operation is the walk over one set of inputs. Its hooks run once: not again for drift, not after a restart. An
+//! operation whose hook failed is over until a new commit, or a request, begins another.
+
+use super::inputs::Inputs;
+use super::order::Group;
+use crds::HookReport;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What is written down of the operation that is under way, or was last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Journal {
+    /// The keyed digest of the inputs.
+    pub(super) operation: String,
+    pub(super) runs: Vec<Run>,
+    /// Whether the operation is over.
+    pub(super) over: bool,
+}
+
+/// One hook's run in one group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Run {
+    /// `Kind namespace/name`, for people, and the parts of the key.
+    pub(super) object: String,
+    pub(super) key: (String, String, Option<String>, String),
+    pub(super) group: String,
+    pub(super) state: State,
+    pub(super) uid: String,
+    /// When it was created, in seconds since 1970.
+    pub(super) began: u64,
+    #[serde(default)]
+    pub(super) message: String,
+}
+
+/// How a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum State {
+    /// About to be created.
+    Intended,
+    /// Created.
+    Running,
+    /// It came to its good end.
+    Succeeded,
+    /// It came to a bad end.
+    Failed,
+    /// It did not end in time.
+    TimedOut,
+    /// A newer revision came.
+    Cancelled,
+}
+
+impl State {
+    pub(super) fn is_over(self) -> bool {
+        !matches!(self, Self::Intended | Self::Running)
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Intended => "Waiting",
+            Self::Running => "Running",
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+            Self::TimedOut => "TimedOut",
+            Self::Cancelled => "Cancelled",
+        }
+    }
+}
+
+/// What a group's hooks are waiting for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// All have succeeded, or there are none.
+    Passed,
+    /// These have to be created, by their place among the inputs' hooks.
+    Create(Vec<usize>),
+    /// Some are running.
+    Running,
+    /// One has failed: the operation goes no further.
+    Failed(String),
+}
+
+impl Journal {
+    pub(super) fn begin(operation: &str) -> Self {
+        Self {
+            operation: operation.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn run(&self, object: &str, group: Group) -> Option<&Run> {
+        let group = name(group);
+        self.runs
+            .iter()
+            .find(|run| run.object == object && run.group == group)
+    }
+
+    pub(super) fn run_mut(&mut self, object: &str, group: Group) -> Option<&mut Run> {
+        let group = name(group);
+        self.runs
+            .iter_mut()
+            .find(|run| run.object == object && run.group == group)
+    }
+
+    /// How the hooks of a group stand.
+    pub(super) fn standing(&self, inputs: &Inputs, group: Group) -> Standing {
+        let mut create = Vec::new();
+        let mut running = false;
+        for (index, hook) in inputs.hooks.iter().enumerate() {
+            if !hook.groups.contains(&group) {
+                continue;
+            }
+            let object = inputs.desired[hook.at].key.to_string();
+            match self.run(&object, group) {
+                None => create.push(index),
+                Some(run) => match run.state {
+                    State::Intended => create.push(index),
+                    State::Running => running = true,
+                    State::Succeeded => {}
+                    State::Failed | State::TimedOut | State::Cancelled => {
+                        let why = if run.message.is_empty() {
+                            run.state.word()
+                        } else {
+                            &run.message
+                        };
+                        return Standing::Failed(format!("hook {object} failed: {why}"));
+                    }
+                },
+            }
+        }
+        match (create.is_empty(), running) {
+            (false, _) => Standing::Create(create),
+            (true, true) => Standing::Running,
+            (true, false) => Standing::Passed,
+        }
+    }
+
+    /// Runs that are under way.
+    pub(super) fn running(&self) -> impl Iterator<Item = &Run> {
+        self.runs.iter().filter(|run| run.state == State::Running)
+    }
+
+    pub(super) fn failed(&self) -> bool {
+        let bad = |run: &Run| matches!(run.state, State::Failed | State::TimedOut);
+        self.runs.iter().any(bad)
+    }
+
+    /// For the status.
+    pub(super) fn reports(&self) -> Vec<HookReport> {
+        self.runs
+            .iter()
+            .take(super::report::KEPT)
+            .map(|run| HookReport {
+                object: run.object.clone(),
+                phase: run.group.split(' ').next().unwrap_or_default().to_owned(),
+                state: run.state.word().to_owned(),
+                message: run.message.clone(),
+            })
+            .collect()
+    }
+}
+
+/// How a group stands in the journal: phase and wave.
+pub(super) fn name(group: Group) -> String {
+    match group {
+        Group::Early => "Early".to_owned(),
+        Group::Pre(wave) => format!("Pre {wave}"),
+        Group::Wave(wave) => format!("Sync {wave}"),
+        Group::Post(wave) => format!("Post {wave}"),
+        Group::Fail(wave) => format!("Fail {wave}"),
+    }
+}
+
+/// Whether a run has taken longer than it may.
+pub(super) fn is_late(run: &Run, limit: Duration, now: u64) -> bool {
+    now.saturating_sub(run.began) > limit.as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(object: &str, group: Group, state: State) -> Run {
+        Run {
+            object: object.into(),
+            key: (String::new(), "Job".into(), None, "x".into()),
+            group: name(group),
+            state,
+            uid: "u".into(),
+            began: 100,
+            message: String::new(),
+        }
+    }
+
+    #[test]
+    fn runs_are_found_by_object_and_group() {
+        let mut journal = Journal::begin("op");
+        journal.runs.push(run("Job n/a", Group::Pre(0), State::Succeeded));
+        journal.runs.push(run("Job n/a", Group::Post(0), State::Running));
+        assert_eq!(
+            journal.run("Job n/a", Group::Post(0)).unwrap().state,
+            State::Running
+        );
+        assert!(journal.run("Job n/a", Group::Post(1)).is_none());
+        assert_eq!(journal.running().count(), 1);
+        assert!(!journal.failed());
+        journal.run_mut("Job n/a", Group::Post(0)).unwrap().state = State::TimedOut;
+        assert!(journal.failed());
+    }
+
+    #[test]
+    fn a_run_is_late_after_its_limit() {
+        let one = run("a", Group::Pre(0), State::Running);
+        assert!(!is_late(&one, Duration::from_mins(1), 160));
+        assert!(is_late(&one, Duration::from_mins(1), 161));
+    }
+
+    #[test]
+    fn the_journal_is_read_as_written() {
+        let mut journal = Journal::begin("op");
+        journal.runs.push(run("Job n/a", Group::Pre(-3), State::Failed));
+        let text = serde_json::to_string(&journal).unwrap();
+        assert_eq!(serde_json::from_str::<Journal>(&text).unwrap(), journal);
+    }
+}

@@ -1,0 +1,274 @@
+//! Which objects wait for which: groups, one after the other, and `depends-on` within them. Pure.
+//!
+//! The walk through a Sync goes group by group. A group begins when the one before it is ready: definitions, namespaces
+//! and classes; hooks that go before; wave after wave; hooks that come after. Within a group objects go phase by phase
+//! (`manifest::Phase`), without waiting for health.
+
+use apply::Key;
+use manifest::Phase;
+use render::{Dependency, HookPhase, Options};
+use std::collections::HashMap;
+use std::fmt;
+
+/// A step of the walk; the derived order is that of walking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Group {
+    /// Definitions, namespaces and classes that name no wave: others have no kind or no place without them.
+    Early,
+    /// Hooks before everything else, by wave.
+    Pre(i32),
+    /// Objects, and hooks among them, by wave.
+    Wave(i32),
+    /// Hooks after everything else is healthy, by wave.
+    Post(i32),
+    /// Hooks for when the walk failed, by wave.
+    Fail(i32),
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Early => f.write_str("definitions and namespaces"),
+            Self::Pre(_) => f.write_str("hooks that go before"),
+            Self::Wave(wave) => write!(f, "wave {wave}"),
+            Self::Post(_) => f.write_str("hooks that come after"),
+            Self::Fail(_) => f.write_str("hooks for a failure"),
+        }
+    }
+}
+
+/// The group of an ordinary object.
+pub(super) fn group(phase: Phase, kind: &str, options: &Options) -> Group {
+    match options.wave {
+        Some(wave) => Group::Wave(wave),
+        None if phase <= Phase::Namespaces || kind.ends_with("Class") => Group::Early,
+        None => Group::Wave(0),
+    }
+}
+
+/// The groups in which a hook runs. Those of a deletion run when the Sync itself is deleted, and not here.
+pub(super) fn hook_groups(when: &[HookPhase], wave: Option<i32>) -> Vec<Group> {
+    let wave = wave.unwrap_or(0);
+    when.iter()
+        .filter_map(|phase| match phase {
+            HookPhase::Pre => Some(Group::Pre(wave)),
+            HookPhase::Sync => Some(Group::Wave(wave)),
+            HookPhase::Post => Some(Group::Post(wave)),
+            HookPhase::Fail => Some(Group::Fail(wave)),
+            HookPhase::PreDelete | HookPhase::PostDelete => None,
+        })
+        .collect()
+}
+
+/// An object as far as dependencies go.
+pub(super) struct Node<'a> {
+    pub(super) key: &'a Key,
+    pub(super) group: Group,
+    pub(super) depends_on: &'a [Dependency],
+}
+
+/// For each object that depends on others: which of `nodes` they are.
+pub(super) type Needs = HashMap<usize, Vec<usize>>;
+
+/// Resolves dependencies. Objects whose dependencies can never be met come back with a sentence instead: the other one is
+/// no part of the Sync, comes later, or waits for this one itself.
+pub(super) fn needs(nodes: &[Node<'_>]) -> (Needs, Vec<(usize, String)>) {
+    if nodes.iter().all(|node| node.depends_on.is_empty()) {
+        return (Needs::new(), Vec::new());
+    }
+    let places: HashMap<_, _> = nodes
+        .iter()
+        .enumerate()
+        .map(|(at, node)| {
+            let key = node.key;
+            (
+                (
+                    &*key.kind.group,
+                    &*key.kind.kind,
+                    key.namespace.as_deref(),
+                    &*key.name,
+                ),
+                at,
+            )
+        })
+        .collect();
+    let (mut needs, mut refused) = (Needs::new(), Vec::new());
+    'nodes: for (at, node) in nodes.iter().enumerate() {
+        let mut of_node = Vec::with_capacity(node.depends_on.len());
+        for other in node.depends_on {
+            let name = (
+                &*other.group,
+                &*other.kind,
+                other.namespace.as_deref(),
+                &*other.name,
+            );
+            let Some(&found) = places.get(&name) else {
+                refused.push((
+                    at,
+                    format!("depends on {}, which is no part of this Sync", shown(other)),
+                ));
+                continue 'nodes;
+            };
+            if nodes[found].group > node.group {
+                let message = format!(
+                    "depends on {}, which comes later, in {}",
+                    nodes[found].key, nodes[found].group
+                );
+                refused.push((at, message));
+                continue 'nodes;
+            }
+            of_node.push(found);
+        }
+        if !of_node.is_empty() {
+            needs.insert(at, of_node);
+        }
+    }
+    for at in circular(&needs) {
+        needs.remove(&at);
+        refused.push((at, "depends on itself, by way of others".to_owned()));
+    }
+    refused.sort();
+    (needs, refused)
+}
+
+fn shown(dependency: &Dependency) -> String {
+    match &dependency.namespace {
+        Some(namespace) => format!("{} {namespace}/{}", dependency.kind, dependency.name),
+        None => format!("{} {}", dependency.kind, dependency.name),
+    }
+}
+
+/// Everything that is on a circle or waits for one: what is left when all that can be done is done.
+fn circular(needs: &Needs) -> Vec<usize> {
+    let mut left: HashMap<usize, usize> = needs.iter().map(|(at, of)| (*at, of.len())).collect();
+    let mut waits: HashMap<usize, Vec<usize>> = HashMap::new();
+    let mut free: Vec<usize> = Vec::new();
+    for (at, of) in needs {
+        for other in of {
+            waits.entry(*other).or_default().push(*at);
+            if !needs.contains_key(other) && !free.contains(other) {
+                free.push(*other);
+            }
+        }
+    }
+    while let Some(done) = free.pop() {
+        for waiter in waits.get(&done).into_iter().flatten() {
+            if let Some(count) = left.get_mut(waiter) {
+                *count -= 1;
+                if *count == 0 {
+                    left.remove(waiter);
+                    free.push(*waiter);
+                }
+            }
+        }
+    }
+    left.into_keys().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apply::GroupKind;
+    use std::sync::Arc;
+
+    fn key(name: &str) -> Key {
+        Key {
+            kind: Arc::new(GroupKind::new("", "ConfigMap")),
+            namespace: Some("n".into()),
+            name: name.into(),
+        }
+    }
+
+    fn on(name: &str) -> Dependency {
+        Dependency {
+            group: "".into(),
+            kind: "ConfigMap".into(),
+            namespace: Some("n".into()),
+            name: name.into(),
+        }
+    }
+
+    fn run(graph: &[(&str, i32, &[&str])]) -> (Needs, Vec<(usize, String)>) {
+        let keys: Vec<_> = graph.iter().map(|(name, ..)| key(name)).collect();
+        let lists: Vec<Vec<_>> = graph
+            .iter()
+            .map(|(_, _, of)| of.iter().map(|n| on(n)).collect())
+            .collect();
+        let nodes: Vec<_> = graph
+            .iter()
+            .enumerate()
+            .map(|(at, (_, wave, _))| Node {
+                key: &keys[at],
+                group: Group::Wave(*wave),
+                depends_on: &lists[at],
+            })
+            .collect();
+        needs(&nodes)
+    }
+
+    #[test]
+    fn the_walk_is_in_order() {
+        let order = [
+            Group::Early,
+            Group::Pre(-1),
+            Group::Pre(3),
+            Group::Wave(-5),
+            Group::Wave(0),
+            Group::Post(0),
+            Group::Fail(0),
+        ];
+        assert!(order.is_sorted());
+    }
+
+    #[test]
+    fn what_names_a_wave_is_in_it_and_what_others_need_comes_first() {
+        let mut options = Options::default();
+        assert_eq!(group(Phase::Namespaces, "Namespace", &options), Group::Early);
+        assert_eq!(group(Phase::Foundations, "StorageClass", &options), Group::Early);
+        assert_eq!(group(Phase::Foundations, "Role", &options), Group::Wave(0));
+        options.wave = Some(4);
+        assert_eq!(group(Phase::Namespaces, "Namespace", &options), Group::Wave(4));
+    }
+
+    #[test]
+    fn dependencies_are_found_and_impossible_ones_named() {
+        let (needs, refused) = run(&[
+            ("a", 0, &["b"]),
+            ("b", 0, &[]),
+            ("c", 0, &["x"]),
+            ("d", 0, &["e"]),
+            ("e", 1, &[]),
+        ]);
+        assert_eq!(needs, Needs::from([(0, vec![1])]));
+        assert_eq!(
+            refused,
+            [
+                (
+                    2,
+                    "depends on ConfigMap n/x, which is no part of this Sync".to_owned()
+                ),
+                (
+                    3,
+                    "depends on ConfigMap n/e, which comes later, in wave 1".to_owned()
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn circles_are_refused_with_what_waits_for_them() {
+        let (needs, refused) = run(&[
+            ("a", 0, &["b"]),
+            ("b", 0, &["a"]),
+            ("c", 0, &["a"]),
+            ("d", 0, &["e"]),
+            ("e", 0, &[]),
+            ("s", 0, &["s"]),
+        ]);
+        assert_eq!(needs, Needs::from([(3, vec![4])]));
+        assert_eq!(
+            refused.iter().map(|(at, _)| *at).collect::<Vec<_>>(),
+            [0, 1, 2, 5]
+        );
+    }
+}

@@ -1,0 +1,471 @@
+//! What may be deleted of what left Git, and what an approval is about. Pure.
+
+use apply::Key;
+use apply::checkpoint::InputDigest;
+use crds::{Prune, PrunePolicy, SyncSpec, annotation};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What becomes of objects that left Git.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Pruning {
+    /// They are deleted.
+    pub(super) now: Vec<Key>,
+    /// They stay, and are nobody's.
+    pub(super) orphan: Vec<Key>,
+    /// They are deleted after an approval, and ours until then.
+    pub(super) held: Vec<Key>,
+    /// Why something is held, as a sentence.
+    pub(super) refusal: Option<String>,
+}
+
+/// Decides about the objects in `left`, of `recorded` in all: those that left and those that stay. What is said about one
+/// object ([`own_word`]) comes after this, when it is looked at.
+///
+/// Without an approval no more than `prune.limit` are deleted, and never all, unless `prune.allowEmpty` says that all may
+/// go. A share is rounded down, but is at least one object unless it is 0%: a Sync of two objects can lose one. A limit
+/// that cannot be read is 0.
+pub(super) fn decide(left: Vec<Key>, recorded: usize, prune: &Prune, approved: bool) -> Pruning {
+    let mut pruning = Pruning::default();
+    if !prune.enabled || left.is_empty() {
+        return pruning;
+    }
+    let (count, most) = (left.len(), limit(&prune.limit, recorded));
+    let refusal = match prune.policy {
+        PrunePolicy::Orphan => {
+            pruning.orphan = left;
+            return pruning;
+        }
+        _ if approved => None,
+        PrunePolicy::Confirm => Some(format!(
+            "{} left Git and {} deleted once the plan is approved (spec.prune.policy: Confirm).",
+            objects(count),
+            if count == 1 { "is" } else { "are" },
+        )),
+        PrunePolicy::Delete if count >= recorded => (!prune.allow_empty).then(|| {
+            let all = match recorded {
+                0 | 1 => "The only object".to_owned(),
+                _ => format!("All {recorded} objects"),
+            };
+            format!(
+                "{all} left Git, and nothing is deleted. Restore the path, approve the plan, or set \
+                 spec.prune.allowEmpty if that is what you want."
+            )
+        }),
+        PrunePolicy::Delete => (count > most).then(|| {
+            format!(
+                "{count} of {} left Git, and without an approval at most {most} may be deleted at once \
+                 (spec.prune.limit: {}). Nothing is deleted before the plan is approved.",
+                objects(recorded),
+                crate::text::bounded(&prune.limit, 16),
+            )
+        }),
+    };
+    match refusal {
+        None => pruning.now = left,
+        Some(why) => {
+            pruning.held = left;
+            pruning.refusal = Some(why);
+        }
+    }
+    pruning
+}
+
+fn objects(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "object" } else { "objects" })
+}
+
+/// How many of `recorded` objects may go without an approval.
+fn limit(text: &str, recorded: usize) -> usize {
+    let number = |text: &str| {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<usize>().ok().filter(|_| digits)
+    };
+    match text.strip_suffix('%') {
+        Some(share) => match number(share) {
+            None | Some(0) => 0,
+            Some(share) => (recorded.saturating_mul(share.min(100)) / 100).max(1),
+        },
+        None => number(text).unwrap_or(0),
+    }
+}
+
+/// Where Flux reads a word of its own, an annotation or a label.
+const FLUX_PRUNE: &str = "kustomize.toolkit.fluxcd.io/prune";
+
+/// What a live object says of its own end. It goes before the Sync's policy, whether the object left Git or the Sync is
+/// deleted with its objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OwnWord {
+    /// It is not deleted, and stays ours.
+    Keep,
+    /// It is not deleted, and is nobody's.
+    Orphan,
+    /// It is deleted after an approval.
+    Confirm,
+}
+
+/// Reads it from annotations, and from the label that Flux reads as well. Words of other tools count, so that what was
+/// safe with them is safe here; among several the most careful one. A word of ours that we do not know means `Keep`.
+pub(super) fn own_word(
+    annotations: &BTreeMap<String, String>,
+    labels: &BTreeMap<String, String>,
+) -> Option<OwnWord> {
+    let get = |key: &str| annotations.get(key).map(String::as_str);
+    let is = |key: &str, word: &str| get(key).is_some_and(|found| found.trim().eq_ignore_ascii_case(word));
+    // Argo CD: a list such as `Prune=false,Validate=false`.
+    let options = get("argocd.argoproj.io/sync-options").unwrap_or_default();
+    let argo = |word: &str| {
+        let says = |option: &str, word: &str| option.eq_ignore_ascii_case(word);
+        options.split(',').map(str::trim).any(|option| {
+            option.split_once('=').is_some_and(|(name, value)| {
+                (says(name, "Prune") || says(name, "Delete")) && says(value, word)
+            })
+        })
+    };
+    let frozen = is(annotation::RECONCILE, "disabled") || is(annotation::FLUX_RECONCILE, "disabled");
+    let flux = is(FLUX_PRUNE, "disabled")
+        || labels
+            .get(FLUX_PRUNE)
+            .is_some_and(|found| found.eq_ignore_ascii_case("disabled"));
+    let ours = get(annotation::PRUNE).map(|word| match word.trim() {
+        "orphan" => OwnWord::Orphan,
+        "confirm" => OwnWord::Confirm,
+        _ => OwnWord::Keep,
+    });
+    if frozen || flux || argo("false") || ours == Some(OwnWord::Keep) {
+        Some(OwnWord::Keep)
+    } else if ours == Some(OwnWord::Orphan)
+        || is("helm.sh/resource-policy", "keep")
+        || is("client.lifecycle.config.k8s.io/deletion", "detach")
+    {
+        Some(OwnWord::Orphan)
+    } else if ours == Some(OwnWord::Confirm) || argo("confirm") {
+        Some(OwnWord::Confirm)
+    } else {
+        None
+    }
+}
+
+/// Fields of the spec that say when something is applied, or what is said of it, and not what.
+const NOT_IN_A_PLAN: [&str; 5] = ["suspend", "mode", "windows", "timeout", "driftTimeout"];
+
+/// The digest of a plan, which an Approval names: 32 hexadecimal digits. It covers the spec but for the fields that do not
+/// change what is applied, what Git holds (`inputs`, itself a keyed digest), and the objects to delete, as key and uid, in
+/// any order. Keyed, since inputs may hold what can be guessed.
+pub(super) fn plan_digest(
+    key: &[u8; 32],
+    spec: &SyncSpec,
+    inputs: &str,
+    prune_uids: &[(String, String)],
+) -> String {
+    let mut canonical = String::new();
+    // A spec always becomes JSON: it has only text, numbers, lists and maps with text for keys.
+    let mut spec = serde_json::to_value(spec).unwrap_or_default();
+    if let Value::Object(fields) = &mut spec {
+        fields.retain(|name, _| !NOT_IN_A_PLAN.contains(&name.as_str()));
+    }
+    write(&mut canonical, &spec);
+    let mut uids: Vec<_> = prune_uids.iter().collect();
+    uids.sort_unstable();
+    uids.dedup();
+    let mut parts: Vec<&[u8]> = vec![b"plan", canonical.as_bytes(), inputs.as_bytes()];
+    parts.extend(
+        uids.iter()
+            .flat_map(|(key, uid)| [key.as_bytes(), uid.as_bytes()]),
+    );
+    let digest = InputDigest::keyed(key, &parts);
+    digest.0.iter().fold(String::new(), |mut hex, byte| {
+        use std::fmt::Write;
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// JSON with sorted keys, whatever order the map has: that depends on features that other crates switch on.
+fn write(out: &mut String, value: &Value) {
+    match value {
+        Value::Object(fields) => {
+            let sorted: BTreeMap<&String, &Value> = fields.iter().collect();
+            out.push('{');
+            for (index, (name, value)) in sorted.into_iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                out.push_str(&Value::from(name.as_str()).to_string());
+                out.push(':');
+                write(out, value);
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write(out, item);
+            }
+            out.push(']');
+        }
+        plain => out.push_str(&plain.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apply::GroupKind;
+    use crds::{Mode, Window, WindowKind};
+    use std::sync::Arc;
+
+    fn keys(count: usize) -> Vec<Key> {
+        let key = |i| Key {
+            kind: Arc::new(GroupKind::new("", "ConfigMap")),
+            namespace: Some("shop".into()),
+            name: format!("m{i}").into(),
+        };
+        (0..count).map(key).collect()
+    }
+
+    fn prune(limit: &str, policy: PrunePolicy) -> Prune {
+        Prune {
+            limit: limit.into(),
+            policy,
+            ..Prune::default()
+        }
+    }
+
+    #[test]
+    fn more_than_the_limit_and_all_at_once_need_an_approval() {
+        // (limit, left, recorded, deleted without an approval)
+        let cases = [
+            ("50%", 1, 2, true),
+            ("50%", 1, 3, true),
+            ("50%", 2, 3, false),
+            ("50%", 5, 10, true),
+            ("50%", 6, 10, false),
+            ("1%", 1, 20, true),
+            ("1%", 2, 20, false),
+            ("100%", 19, 20, true),
+            ("100%", 20, 20, false),
+            ("0%", 1, 20, false),
+            ("0", 1, 20, false),
+            ("10", 10, 100, true),
+            ("10", 11, 100, false),
+            ("999999", 1, 1, false),
+            ("50%", 1, 1, false),
+            ("half", 1, 100, false),
+            ("", 1, 100, false),
+            ("%", 1, 100, false),
+            ("-5", 1, 100, false),
+            ("+5", 1, 100, false),
+        ];
+        for (limit, left, recorded, deleted) in cases {
+            let what = format!("{limit}: {left} of {recorded}");
+            let prune = prune(limit, PrunePolicy::Delete);
+            let found = decide(keys(left), recorded, &prune, false);
+            let (now, held) = if deleted { (left, 0) } else { (0, left) };
+            assert_eq!((found.now.len(), found.held.len()), (now, held), "{what}");
+            assert_eq!(found.refusal.is_some(), !deleted, "{what}");
+            let approved = decide(keys(left), recorded, &prune, true);
+            assert_eq!((approved.now.len(), approved.refusal), (left, None), "{what}");
+        }
+    }
+
+    #[test]
+    fn all_may_go_where_the_sync_says_so() {
+        let prune = Prune {
+            allow_empty: true,
+            ..Prune::default()
+        };
+        assert_eq!(decide(keys(9), 9, &prune, false).now.len(), 9);
+        assert_eq!(
+            decide(keys(8), 9, &prune, false).held.len(),
+            8,
+            "most of them is another matter"
+        );
+    }
+
+    #[test]
+    fn the_policy_decides() {
+        let none = Pruning::default();
+        let off = Prune {
+            enabled: false,
+            ..Prune::default()
+        };
+        assert_eq!(decide(keys(3), 9, &off, true), none);
+        assert_eq!(decide(Vec::new(), 0, &Prune::default(), false), none);
+        let orphan = decide(keys(9), 9, &prune("50%", PrunePolicy::Orphan), false);
+        assert_eq!(
+            orphan,
+            Pruning {
+                orphan: keys(9),
+                ..Pruning::default()
+            }
+        );
+        let confirm = prune("50%", PrunePolicy::Confirm);
+        let held = decide(keys(1), 9, &confirm, false);
+        assert_eq!((held.now.len(), held.held.len()), (0, 1));
+        assert_eq!(
+            held.refusal.unwrap(),
+            "1 object left Git and is deleted once the plan is approved (spec.prune.policy: Confirm)."
+        );
+        assert_eq!(decide(keys(9), 9, &confirm, true).now.len(), 9);
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_do() {
+        let refusal = |left, recorded| {
+            let prune = prune("50%", PrunePolicy::Delete);
+            decide(keys(left), recorded, &prune, false).refusal.unwrap()
+        };
+        assert_eq!(
+            refusal(12, 20),
+            "12 of 20 objects left Git, and without an approval at most 10 may be deleted at once (spec.prune.limit: 50%). \
+             Nothing is deleted before the plan is approved."
+        );
+        assert_eq!(
+            refusal(20, 20),
+            "All 20 objects left Git, and nothing is deleted. Restore the path, approve the plan, or set \
+             spec.prune.allowEmpty if that is what you want."
+        );
+        assert!(refusal(1, 1).starts_with("The only object left Git"));
+    }
+
+    fn word(annotations: &[(&str, &str)]) -> Option<OwnWord> {
+        let map = annotations
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        own_word(&map, &BTreeMap::new())
+    }
+
+    #[test]
+    fn an_object_has_a_word_of_its_own() {
+        use OwnWord::{Confirm, Keep, Orphan};
+        let argo = "argocd.argoproj.io/sync-options";
+        let cases = [
+            ("signet.dev/prune", "disabled", Some(Keep)),
+            ("signet.dev/prune", "orphan", Some(Orphan)),
+            ("signet.dev/prune", "confirm", Some(Confirm)),
+            ("signet.dev/prune", "dissabled", Some(Keep)),
+            ("signet.dev/reconcile", "disabled", Some(Keep)),
+            ("signet.dev/reconcile", "enabled", None),
+            (argo, "Prune=false", Some(Keep)),
+            (argo, "Validate=false, Prune=false", Some(Keep)),
+            (argo, "Delete=false", Some(Keep)),
+            (argo, "Prune=confirm", Some(Confirm)),
+            (argo, "Delete=confirm,Prune=false", Some(Keep)),
+            (argo, "PruneLast=false", None),
+            (argo, "Validate=false", None),
+            (argo, "Prune=true", None),
+            ("helm.sh/resource-policy", " Keep ", Some(Orphan)),
+            ("helm.sh/resource-policy", "delete", None),
+            ("kustomize.toolkit.fluxcd.io/prune", "Disabled", Some(Keep)),
+            ("kustomize.toolkit.fluxcd.io/reconcile", "disabled", Some(Keep)),
+            ("client.lifecycle.config.k8s.io/deletion", "detach", Some(Orphan)),
+            ("example.com/prune", "disabled", None),
+        ];
+        for (key, value, expected) in cases {
+            assert_eq!(word(&[(key, value)]), expected, "{key}: {value}");
+        }
+        assert_eq!(word(&[]), None);
+        let careful = [
+            ("signet.dev/prune", "confirm"),
+            ("helm.sh/resource-policy", "keep"),
+            (argo, "Prune=false"),
+        ];
+        assert_eq!(word(&careful), Some(Keep));
+        assert_eq!(word(&careful[..2]), Some(Orphan));
+        let label = BTreeMap::from([("kustomize.toolkit.fluxcd.io/prune".into(), "disabled".into())]);
+        assert_eq!(own_word(&BTreeMap::new(), &label), Some(Keep));
+    }
+
+    #[test]
+    fn a_plan_s_digest_covers_what_would_be_done() {
+        let uids = |names: &[&str]| -> Vec<(String, String)> {
+            names
+                .iter()
+                .map(|name| (format!("ConfigMap shop/{name}"), format!("uid-{name}")))
+                .collect()
+        };
+        let digest =
+            |spec: &SyncSpec, inputs: &str, names: &[&str]| plan_digest(&[7; 32], spec, inputs, &uids(names));
+        let spec = SyncSpec::new("team", "apps", "deployer");
+        let base = digest(&spec, "i", &["a", "b"]);
+        assert_eq!(base.len(), 32);
+        assert!(
+            base.bytes()
+                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        );
+        assert_eq!(
+            digest(&spec, "i", &["b", "a", "a"]),
+            base,
+            "the order of objects does not matter"
+        );
+        for (what, other) in [
+            ("inputs", digest(&spec, "j", &["a", "b"])),
+            ("fewer objects", digest(&spec, "i", &["a"])),
+            ("other objects", digest(&spec, "i", &["a", "c"])),
+            ("the key", plan_digest(&[8; 32], &spec, "i", &uids(&["a", "b"]))),
+            (
+                "a uid",
+                plan_digest(
+                    &[7; 32],
+                    &spec,
+                    "i",
+                    &[uids(&["a"]).remove(0), ("ConfigMap shop/b".into(), "x".into())],
+                ),
+            ),
+        ] {
+            assert_ne!(other, base, "{what}");
+        }
+        let window = Window {
+            kind: WindowKind::Deny,
+            schedule: "0 0 * * *".into(),
+            duration: "1h".into(),
+            time_zone: String::new(),
+        };
+        let when = SyncSpec {
+            suspend: true,
+            mode: Mode::Approval,
+            windows: vec![window],
+            timeout: "1h".into(),
+            drift_timeout: "1h".into(),
+            ..spec.clone()
+        };
+        assert_eq!(digest(&when, "i", &["a", "b"]), base, "when is not what");
+        let mut prune = spec.clone();
+        prune.prune.limit = "10".into();
+        for what in [
+            SyncSpec {
+                path: "other".into(),
+                ..spec.clone()
+            },
+            SyncSpec {
+                service_account_name: "other".into(),
+                ..spec.clone()
+            },
+            SyncSpec {
+                target_namespace: Some("other".into()),
+                ..spec.clone()
+            },
+            SyncSpec {
+                create_namespaces: true,
+                ..spec.clone()
+            },
+            prune,
+        ] {
+            assert_ne!(digest(&what, "i", &["a", "b"]), base);
+        }
+    }
+
+    #[test]
+    fn canonical_json_is_sorted_and_complete() {
+        let value: Value = serde_json::from_str(r#"{"b":[1,{"d":null,"c":"x\"y"}],"a":true}"#).unwrap();
+        let mut out = String::new();
+        write(&mut out, &value);
+        assert_eq!(out, r#"{"a":true,"b":[1,{"c":"x\"y","d":null}]}"#);
+    }
+}

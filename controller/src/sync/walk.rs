@@ -1,0 +1,166 @@
+//! The walk through a Sync's groups: apply one, see it ready, go on to the next. It never waits inside: what is not ready
+//! yet wakes the worker when it is, and the next pass walks again, quickly, to where this one stood.
+
+use super::attempt::Attempt;
+use super::execute::Hand;
+use super::health::Ready;
+use super::hooks::Standing;
+use super::inputs::Inputs;
+use super::order::Group;
+use super::report::Failure;
+use super::worker::Worker;
+use crate::repository::Head;
+use apply::plan::{Plan, Step};
+use crds::{HealthReport, Sync, SyncStatus};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What a walk came to.
+#[derive(Default)]
+pub(super) struct Walk {
+    pub(super) attempt: Attempt,
+    /// What the next step waits for.
+    pub(super) waits: Vec<HealthReport>,
+    /// Where it stands, if it did not come to the end.
+    pub(super) stopped: Option<Group>,
+    /// Why it goes no further: a hook, or an object, failed.
+    pub(super) fatal: Option<String>,
+}
+
+impl Walk {
+    /// Everything is applied and ready, and every hook has succeeded.
+    pub(super) fn is_complete(&self) -> bool {
+        self.stopped.is_none() && self.fatal.is_none() && self.attempt.failures.is_empty()
+    }
+}
+
+/// What a walk is about.
+pub(super) struct Errand<'a> {
+    pub(super) sync: &'a Sync,
+    pub(super) inputs: &'a Arc<Inputs>,
+    pub(super) plan: &'a Plan,
+    pub(super) head: &'a Head,
+    pub(super) generation: i64,
+    pub(super) hand: Arc<Hand>,
+    /// Whether what waits has waited for too long.
+    pub(super) late: bool,
+}
+
+impl Worker {
+    pub(super) async fn walk(&mut self, errand: &Errand<'_>, next: &SyncStatus) -> Walk {
+        let inputs = errand.inputs;
+        let mut walk = Walk::default();
+        let hooks = inputs.hooks.iter().flat_map(|hook| &hook.groups).copied();
+        let groups: BTreeSet<Group> = inputs.groups.iter().copied().chain(hooks).collect();
+        self.watch_hooks(errand, &mut walk.attempt).await;
+        for group in groups
+            .iter()
+            .copied()
+            .filter(|group| !matches!(group, Group::Fail(_)))
+        {
+            let failed_before = walk.attempt.failures.len();
+            self.apply_group(errand, group, next, &mut walk).await;
+            if walk.attempt.cut {
+                walk.stopped = Some(group);
+                return walk;
+            }
+            match self.hook_group(errand, group, &mut walk.attempt).await {
+                Standing::Passed => {}
+                Standing::Create(_) | Standing::Running => {
+                    walk.waits.extend(self.running_hooks());
+                    walk.stopped = Some(group);
+                }
+                Standing::Failed(why) => walk.fatal = Some(why),
+            }
+            let members = (0..inputs.groups.len()).filter(|at| inputs.groups[*at] == group);
+            for at in members {
+                match self.ready(inputs, at) {
+                    Ready::Yes => {}
+                    // A namespace or a definition that failed stops only what needs it, and that fails by itself.
+                    Ready::Failed(_) if group == Group::Early => {}
+                    Ready::Waits(_) if group == Group::Early && !self.is_applied(inputs, at) => {}
+                    Ready::Waits(report) => walk.waits.push(report),
+                    Ready::Failed(report) => {
+                        let message = report.message.trim_end_matches('.');
+                        walk.fatal
+                            .get_or_insert(format!("{} failed: {message}", report.object));
+                        walk.waits.push(report);
+                    }
+                }
+            }
+            let failed = walk.attempt.failures.len() > failed_before && group != Group::Early;
+            let held = inputs.held_at.is_some_and(|held| held <= group) && group != Group::Early;
+            if failed || held || walk.fatal.is_some() || !walk.waits.is_empty() {
+                walk.stopped = Some(group);
+                break;
+            }
+        }
+        if let Some(stopped) = walk.stopped.filter(|_| errand.late && walk.fatal.is_none()) {
+            walk.fatal = Some(format!("{stopped} did not become ready in time"));
+        }
+        if walk.fatal.is_some() {
+            self.failure_hooks(errand, &groups, &mut walk.attempt).await;
+        } else if walk.is_complete() {
+            self.operation_ends(&mut walk.attempt).await;
+        }
+        walk
+    }
+
+    /// Applies what a group holds and the plan asks for; what depends on others, when those are ready.
+    async fn apply_group(&mut self, errand: &Errand<'_>, group: Group, next: &SyncStatus, walk: &mut Walk) {
+        let inputs = errand.inputs;
+        let of_group =
+            |step: &&Step| inputs.groups[step.desired] == group && !inputs.blocked.contains(&step.desired);
+        let mut left: Vec<Step> = errand.plan.apply.iter().filter(of_group).copied().collect();
+        while !left.is_empty() {
+            let (now, later): (Vec<Step>, Vec<Step>) = left.into_iter().partition(|step| {
+                let needs = inputs.needs.get(&step.desired);
+                needs.is_none_or(|needs| {
+                    needs
+                        .iter()
+                        .all(|at| matches!(self.ready(inputs, *at), Ready::Yes))
+                })
+            });
+            left = later;
+            if now.is_empty() {
+                break;
+            }
+            let did = self.execute(errand, &now, next).await;
+            walk.attempt.add(did);
+            if walk.attempt.cut {
+                return;
+            }
+        }
+        for step in left {
+            let first = inputs.needs.get(&step.desired).and_then(|needs| {
+                needs
+                    .iter()
+                    .find(|at| !matches!(self.ready(inputs, **at), Ready::Yes))
+            });
+            let message = first.map_or_else(String::new, |at| {
+                format!("It depends on {}.", inputs.desired[*at].key)
+            });
+            walk.waits.push(HealthReport {
+                object: inputs.desired[step.desired].key.to_string(),
+                status: "Waiting".into(),
+                message,
+                since: String::new(),
+            });
+        }
+    }
+}
+
+impl Attempt {
+    fn add(&mut self, other: Self) {
+        self.counts.created += other.counts.created;
+        self.counts.changed += other.counts.changed;
+        self.counts.unchanged += other.counts.unchanged;
+        self.failures.extend(other.failures);
+        self.cut |= other.cut;
+    }
+
+    /// Notes a failure that is no object's.
+    pub(super) fn fails(&mut self, failure: Failure) {
+        self.failures.push(failure);
+    }
+}
