@@ -1,7 +1,10 @@
 //! The command line: global options, the list of commands, and the way from an error to an exit code.
 
 use crate::command_error::CommandError;
-use crate::commands::{CertArgs, CompletionsArgs, HistoryArgs, ManArgs, SealArgs, StatusArgs, SyncArgs};
+use crate::commands::{
+    AdoptArgs, ApproveArgs, CertArgs, CompletionsArgs, DiffArgs, EventsArgs, HistoryArgs, ManArgs, PlanArgs,
+    ResumeArgs, RollbackArgs, SealArgs, StatusArgs, SuspendArgs, SyncArgs, TreeArgs, WaitArgs,
+};
 use crate::ui::Ui;
 use clap::{ArgAction, Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::path::PathBuf;
@@ -15,7 +18,8 @@ use std::process::ExitCode;
 /// Data goes to standard output, everything else to standard error.
 ///
 /// Exit codes: 0 success; 1 the input was refused or the command failed; 2 the command line is wrong; 3 something is
-/// not ready (`status`, `sync`); 4 the cluster or a server cannot be reached; 255 a bug.
+/// not ready (`status`, `sync`) or not in time (`wait`); 4 the cluster or a server cannot be reached; 255 a bug. Of
+/// `plan` and `diff`, as of diff: 0 nothing differs; 1 something does; 2 an error.
 #[derive(Parser)]
 #[command(
     name = "signet",
@@ -56,13 +60,23 @@ pub(crate) struct GlobalArgs {
 
 #[derive(Subcommand)]
 enum Command {
+    Adopt(AdoptArgs),
+    Approve(ApproveArgs),
     Cert(CertArgs),
     Completions(CompletionsArgs),
+    Diff(DiffArgs),
+    Events(EventsArgs),
     History(HistoryArgs),
     Man(ManArgs),
+    Plan(PlanArgs),
+    Resume(ResumeArgs),
+    Rollback(RollbackArgs),
     Seal(SealArgs),
     Status(StatusArgs),
+    Suspend(SuspendArgs),
     Sync(SyncArgs),
+    Tree(TreeArgs),
+    Wait(WaitArgs),
 }
 
 /// Reads the command line and runs the command.
@@ -97,12 +111,22 @@ pub(crate) fn command() -> clap::Command {
 fn dispatch(ui: &Ui, cli: &Cli) -> Result<ExitCode, CommandError> {
     let global = &cli.global;
     match &cli.command {
+        Command::Adopt(args) => args.run(ui, global),
+        Command::Approve(args) => args.run(ui, global),
         Command::Cert(args) => args.run(ui, global),
         Command::Completions(args) => args.run(ui),
+        Command::Diff(args) => args.run(ui, global),
+        Command::Events(args) => args.run(ui, global),
         Command::History(args) => args.run(ui, global),
         Command::Man(args) => args.run(ui),
+        Command::Plan(args) => args.run(ui, global),
+        Command::Resume(args) => args.run(ui, global),
+        Command::Rollback(args) => args.run(ui, global),
         Command::Seal(args) => args.run(ui, global),
         Command::Status(args) => args.run(ui, global),
+        Command::Suspend(args) => args.run(ui, global),
         Command::Sync(args) => args.run(ui, global),
+        Command::Tree(args) => args.run(ui, global),
+        Command::Wait(args) => args.run(ui, global),
     }
 }

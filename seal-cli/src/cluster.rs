@@ -11,6 +11,8 @@ use std::time::Duration;
 
 const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(20);
+/// The API server sends a bookmark about every minute: a watch that is silent for longer is broken.
+const BOOKMARK: Duration = Duration::from_secs(90);
 
 /// A cluster that can be asked.
 pub(crate) struct Cluster {
@@ -23,12 +25,21 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Reads the kubeconfig. No request is made yet.
     pub(crate) async fn connect(global: &GlobalArgs) -> Result<Self, CommandError> {
+        Self::with_patience(global, ANSWER).await
+    }
+
+    /// The same, for watches, which are silent while nothing happens.
+    pub(crate) async fn connect_to_watch(global: &GlobalArgs) -> Result<Self, CommandError> {
+        Self::with_patience(global, BOOKMARK).await
+    }
+
+    async fn with_patience(global: &GlobalArgs, patience: Duration) -> Result<Self, CommandError> {
         let hint = "--kubeconfig and --context choose the cluster, as with kubectl";
         let mut config = config(global)
             .await
             .map_err(|err| CommandError::unreachable(format!("no cluster to ask: {err}"), hint))?;
         config.connect_timeout = Some(CONNECT);
-        config.read_timeout = Some(ANSWER);
+        config.read_timeout = Some(patience);
         // Without it, time that a connection lies idle between two requests counts against the next answer.
         config.reset_reader_on_write = true;
         config.default_retry = false;

@@ -26,6 +26,8 @@ pub(crate) struct CommandError {
     message: String,
     details: Vec<String>,
     hints: Vec<String>,
+    /// Instead of that of the kind, where a command documents codes of its own.
+    code: Option<u8>,
 }
 
 impl CommandError {
@@ -55,7 +57,17 @@ impl CommandError {
             message: message.to_string(),
             details: Vec::new(),
             hints: Vec::new(),
+            code: None,
         }
+    }
+
+    /// Ends the command with this code, whatever the kind.
+    #[must_use]
+    pub(crate) fn exits(mut self, code: u8) -> Self {
+        if self.kind != ErrorKind::BrokenPipe {
+            self.code = Some(code);
+        }
+        self
     }
 
     /// Adds one of several things that are wrong.
@@ -77,6 +89,9 @@ impl CommandError {
 
     /// The exit code, as the top help documents it.
     pub(crate) fn exit_code(&self) -> u8 {
+        if let Some(code) = self.code {
+            return code;
+        }
         match self.kind {
             // What a shell reports for a program that SIGPIPE ended.
             ErrorKind::BrokenPipe => 141,

@@ -1,11 +1,13 @@
 //! `git log` of the clone at hand. The git binary is what the user's clone, credentials and configuration belong to.
 
 use crate::command_error::CommandError;
+use crate::output::show;
 use sealing::Printable;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// One commit.
+#[derive(Clone)]
 pub(crate) struct Commit {
     pub(crate) id: String,
     pub(crate) author: String,
@@ -14,18 +16,54 @@ pub(crate) struct Commit {
 }
 
 const FIELDS: usize = 4;
+/// What is said for a git that fails without a word.
+const SILENT: &str = "git failed";
 /// NUL between fields and after each record: no commit can hold one.
 const FORMAT: &str = "--format=tformat:%H%x00%an <%ae>%x00%cI%x00%s";
 
 /// The newest commits that touched a path, newest first.
 pub(crate) fn log(directory: &Path, path: &Path, limit: usize) -> Result<Vec<Commit>, CommandError> {
+    log_of(directory, &[], "HEAD", Some(path), limit)
+}
+
+/// The same from a revision on, where a merge is one change, and what it merged is not shown.
+pub(crate) fn log_first_parent(
+    directory: &Path,
+    revision: &str,
+    path: &Path,
+    limit: usize,
+) -> Result<Vec<Commit>, CommandError> {
+    log_of(directory, &["--first-parent"], revision, Some(path), limit)
+}
+
+/// The commits of HEAD that an earlier one does not have, newest first.
+pub(crate) fn log_since(directory: &Path, before: &str, limit: usize) -> Result<Vec<Commit>, CommandError> {
+    log_of(
+        directory,
+        &["--first-parent"],
+        &format!("{before}..HEAD"),
+        None,
+        limit,
+    )
+}
+
+fn log_of(
+    directory: &Path,
+    options: &[&str],
+    revision: &str,
+    path: Option<&Path>,
+    limit: usize,
+) -> Result<Vec<Commit>, CommandError> {
     let mut command = git(directory);
     command.args(["log", "-z", "--no-color", "--no-decorate", "--no-show-signature"]);
     command
+        .args(options)
         .arg(format!("--max-count={limit}"))
         .arg(FORMAT)
-        .arg("--")
-        .arg(path);
+        .arg("--end-of-options")
+        .arg(revision)
+        .arg("--");
+    command.args(path);
     let output = run(command)?;
     let text = String::from_utf8_lossy(&output);
     let fields: Vec<&str> = text.split('\0').collect();
@@ -41,11 +79,219 @@ pub(crate) fn log(directory: &Path, path: &Path, limit: usize) -> Result<Vec<Com
 }
 
 /// The top directory of the clone.
-pub(crate) fn top(directory: &Path) -> Result<std::path::PathBuf, CommandError> {
+pub(crate) fn top(directory: &Path) -> Result<PathBuf, CommandError> {
     let mut command = git(directory);
     command.args(["rev-parse", "--show-toplevel"]);
     let output = run(command)?;
     Ok(String::from_utf8_lossy(&output).trim_end_matches('\n').into())
+}
+
+/// The full id of a commit that the clone holds.
+pub(crate) fn commit(directory: &Path, revision: &str) -> Result<String, CommandError> {
+    let mut command = git(directory);
+    command.args(["rev-parse", "--verify", "--quiet", "--end-of-options"]);
+    command.arg(format!("{revision}^{{commit}}"));
+    let unknown = || {
+        CommandError::user(
+            format!("the clone has no commit {}", Printable(revision)),
+            "`git fetch` brings what is new",
+        )
+    };
+    let output = match run(command) {
+        Ok(output) => output,
+        // Nothing is said about what is not there.
+        Err(err) if err.message() == SILENT => return Err(unknown()),
+        Err(err) => return Err(err),
+    };
+    let id = String::from_utf8_lossy(&output).trim().to_owned();
+    Some(id).filter(|id| !id.is_empty()).ok_or_else(unknown)
+}
+
+/// Whether this is a commit's full id, SHA-1 or SHA-256, and so neither an option nor a name.
+pub(crate) fn is_id(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// A Sync's path as Git writes it: without a dot in front; `.` is the whole tree.
+pub(crate) fn tree_path(path: &str) -> &str {
+    match path.trim_start_matches("./").trim_end_matches('/') {
+        "" => ".",
+        path => path,
+    }
+}
+
+/// Whether the clone knows that one commit is another or comes before it.
+pub(crate) fn is_ancestor(directory: &Path, ancestor: &str, descendant: &str) -> bool {
+    let is_safe = |name: &str| is_id(name) || name == "HEAD";
+    if !is_safe(ancestor) || !is_safe(descendant) {
+        return false;
+    }
+    let mut command = git(directory);
+    command.args(["merge-base", "--is-ancestor", ancestor, descendant]);
+    run(command).is_ok()
+}
+
+/// Whether the clone knows that two commits have the same files below a path, which counts from its top.
+pub(crate) fn same_below(top: &Path, one: &str, other: &str, path: &str) -> bool {
+    if !is_id(one) || !is_id(other) {
+        return false;
+    }
+    let mut command = git(top);
+    command.args([
+        "diff",
+        "--quiet",
+        "--no-ext-diff",
+        "--no-textconv",
+        one,
+        other,
+        "--",
+    ]);
+    command.arg(tree_path(path));
+    run(command).is_ok()
+}
+
+/// The branch that is checked out, if one is.
+pub(crate) fn branch(directory: &Path) -> Option<String> {
+    let mut command = git(directory);
+    command.args(["symbolic-ref", "--quiet", "--short", "HEAD"]);
+    let output = run(command).ok()?;
+    Some(String::from_utf8_lossy(&output).trim().to_owned())
+}
+
+/// Whether nothing that Git follows is changed. Files that it does not follow do not count.
+pub(crate) fn is_clean(directory: &Path) -> Result<bool, CommandError> {
+    let mut command = git(directory);
+    command.args(["status", "--porcelain", "--untracked-files=no"]);
+    Ok(run(command)?.is_empty())
+}
+
+/// Whether Git is in the middle of something that makes commits.
+pub(crate) fn is_busy(top: &Path) -> Result<bool, CommandError> {
+    let mut command = git(top);
+    command.arg("rev-parse");
+    for state in [
+        "sequencer",
+        "MERGE_HEAD",
+        "CHERRY_PICK_HEAD",
+        "REVERT_HEAD",
+        "rebase-merge",
+        "rebase-apply",
+    ] {
+        command.args(["--git-path", state]);
+    }
+    let output = run(command)?;
+    let text = String::from_utf8_lossy(&output);
+    Ok(text.lines().any(|path| top.join(path).exists()))
+}
+
+/// Whether a commit changes a file that is not below a path, compared with its first parent.
+pub(crate) fn touches_beside(top: &Path, commit: &str, path: &str) -> bool {
+    let path = tree_path(path);
+    if path == "." || !is_id(commit) {
+        return false;
+    }
+    let mut command = git(top);
+    command.args([
+        "diff-tree",
+        "-r",
+        "-z",
+        "--name-only",
+        "--no-commit-id",
+        "--root",
+        "-m",
+        "--first-parent",
+        commit,
+    ]);
+    let below = format!("{path}/");
+    run(command).is_ok_and(|output| {
+        let text = String::from_utf8_lossy(&output);
+        let mut names = text.split('\0').filter(|name| !name.is_empty());
+        names.any(|name| name != path && !name.starts_with(&below))
+    })
+}
+
+/// Makes a commit that reverts each of these, in their order. After a failure the clone is as it was.
+pub(crate) fn revert(top: &Path, commits: &[&str]) -> Result<(), CommandError> {
+    let mut command = git(top);
+    // Of a merge, all that it brought to the branch; Git 2.21 takes the option for other commits too.
+    command
+        .args(["revert", "--no-edit", "--mainline=1"])
+        .args(commits);
+    let advice = "a later change stands in the way; the clone is as it was. Revert by hand, or go back further with --to";
+    run_or(command, advice).map(drop).inspect_err(|_| {
+        let mut abort = git(top);
+        abort.args(["revert", "--abort"]);
+        // Without a revert under way there is nothing to undo.
+        let _ = run(abort);
+    })
+}
+
+/// Pushes the branch as the clone is configured to.
+pub(crate) fn push(top: &Path) -> Result<(), CommandError> {
+    let mut command = git(top);
+    command.arg("push");
+    let advice = "the reverts are committed in the clone; push them when it can be done, or take them back with `git reset --keep`";
+    run_or(command, advice).map(drop)
+}
+
+/// The clone's object database.
+pub(crate) fn objects(top: &Path) -> Result<PathBuf, CommandError> {
+    let mut command = git(top);
+    command.args(["rev-parse", "--git-path", "objects"]);
+    let output = run(command)?;
+    let path = top.join(String::from_utf8_lossy(&output).trim_end_matches('\n'));
+    path.canonicalize().map_err(|err| {
+        CommandError::user(
+            format!("cannot find the clone's objects: {err}"),
+            "does `git log` work here?",
+        )
+    })
+}
+
+/// A path as it counts from the top of the clone; `.` is the top.
+pub(crate) fn below_top(top: &Path, path: &Path) -> Result<String, CommandError> {
+    let hint = "name a directory inside the clone";
+    let shown = show(path);
+    let outside = |_| CommandError::user(format!("{shown} is not inside the clone"), hint);
+    let real = |path: &Path| {
+        path.canonicalize()
+            .map_err(|err| CommandError::user(format!("cannot find {}: {err}", show(path)), hint))
+    };
+    let below = real(path)?
+        .strip_prefix(real(top)?)
+        .map_err(outside)?
+        .to_str()
+        .map(str::to_owned)
+        .ok_or_else(|| CommandError::user(format!("{shown} is not UTF-8"), hint))?;
+    Ok(tree_path(&below).to_owned())
+}
+
+/// Writes a commit of HEAD with the files below `path` as they are, into another object database. The clone's own objects and
+/// index are left alone.
+pub(crate) fn commit_worktree(
+    top: &Path,
+    objects: &Path,
+    index: &Path,
+    path: &str,
+) -> Result<String, CommandError> {
+    let elsewhere = |arguments: &[&str]| {
+        let mut command = git(top);
+        command
+            .args(["-c", "commit.gpgSign=false"])
+            .args(arguments)
+            .env("GIT_INDEX_FILE", index)
+            .env("GIT_OBJECT_DIRECTORY", objects);
+        for name in ["GIT_AUTHOR", "GIT_COMMITTER"] {
+            command
+                .env(format!("{name}_NAME"), "signet")
+                .env(format!("{name}_EMAIL"), "signet@localhost");
+        }
+        run(command).map(|output| String::from_utf8_lossy(&output).trim().to_owned())
+    };
+    elsewhere(&["read-tree", "HEAD"])?;
+    elsewhere(&["add", "--all", "--", path])?;
+    let tree = elsewhere(&["write-tree"])?;
+    elsewhere(&["commit-tree", "-m", "the working tree", &tree])
 }
 
 fn git(directory: &Path) -> Command {
@@ -64,7 +310,12 @@ fn git(directory: &Path) -> Command {
     command
 }
 
-fn run(mut command: Command) -> Result<Vec<u8>, CommandError> {
+fn run(command: Command) -> Result<Vec<u8>, CommandError> {
+    run_or(command, "does `git log` work here?")
+}
+
+/// The same, with what to do about a failure.
+fn run_or(mut command: Command, advice: &str) -> Result<Vec<u8>, CommandError> {
     let output = command.output().map_err(|err| {
         CommandError::user(
             format!("cannot run git: {err}"),
@@ -78,12 +329,13 @@ fn run(mut command: Command) -> Result<Vec<u8>, CommandError> {
     let line = text
         .lines()
         .next()
-        .unwrap_or("git failed")
-        .trim_start_matches("fatal: ");
+        .unwrap_or(SILENT)
+        .trim_start_matches("fatal: ")
+        .trim_start_matches("error: ");
     let hint = if line.contains("not a git repository") {
         "run it inside a clone of the repository"
     } else {
-        "does `git log` work here?"
+        advice
     };
     Err(CommandError::user(Printable(line), hint))
 }

@@ -5,15 +5,19 @@
 
 #![forbid(unsafe_code)]
 
+mod args;
 mod certificate;
 mod cli;
 mod cluster;
 mod command_error;
 mod commands;
+mod follow;
 mod git;
 mod http_get;
+mod kinds;
 mod output;
 mod progress;
+mod syncs;
 mod table;
 mod ui;
 

@@ -27,7 +27,21 @@ impl Cell {
 
 /// Renders rows under headings. The last column is as long as it likes.
 pub(crate) fn render(ui: &Ui, headings: &[&str], rows: &[Vec<Cell>]) -> String {
-    let widths: Vec<usize> = headings
+    let widths = widths(headings, rows);
+    let head: Vec<Cell> = headings
+        .iter()
+        .map(|text| Cell::styled(text, Style::Heading))
+        .collect();
+    let mut out = String::new();
+    for row in std::iter::once(&head).chain(rows) {
+        out.push_str(&line(ui, &widths, row));
+    }
+    out
+}
+
+/// How wide the columns are.
+pub(crate) fn widths(headings: &[&str], rows: &[Vec<Cell>]) -> Vec<usize> {
+    headings
         .iter()
         .enumerate()
         .map(|(column, heading)| {
@@ -38,27 +52,24 @@ pub(crate) fn render(ui: &Ui, headings: &[&str], rows: &[Vec<Cell>]) -> String {
                 .unwrap_or(0)
                 .max(heading.len())
         })
-        .collect();
+        .collect()
+}
+
+/// One row, below a table of these widths.
+pub(crate) fn line(ui: &Ui, widths: &[usize], row: &[Cell]) -> String {
     let mut out = String::new();
-    let head: Vec<Cell> = headings
-        .iter()
-        .map(|text| Cell::styled(text, Style::Heading))
-        .collect();
-    for row in std::iter::once(&head).chain(rows) {
-        let last = row.len().saturating_sub(1);
-        for (column, cell) in row.iter().enumerate() {
-            let text = cell
-                .style
-                .map_or_else(|| cell.text.clone(), |style| ui.paint(style, &cell.text));
-            out.push_str(&text);
-            if column < last {
-                let padding = widths
-                    .get(column)
-                    .map_or(0, |width| width - cell.text.chars().count());
-                out.push_str(&" ".repeat(padding + 2));
-            }
+    let last = row.len().saturating_sub(1);
+    for (column, cell) in row.iter().enumerate() {
+        let text = cell
+            .style
+            .map_or_else(|| cell.text.clone(), |style| ui.paint(style, &cell.text));
+        out.push_str(&text);
+        if column < last {
+            let wide = cell.text.chars().count();
+            let padding = widths.get(column).map_or(0, |width| width.saturating_sub(wide));
+            out.push_str(&" ".repeat(padding + 2));
         }
-        out.push('\n');
     }
+    out.push('\n');
     out
 }

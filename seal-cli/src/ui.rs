@@ -2,7 +2,10 @@
 
 use clap::ColorChoice;
 use std::fmt::Display;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+
+/// More than any yes or no, in bytes.
+const ANSWER_LIMIT: u64 = 64;
 
 /// Standard output for data, standard error for talk, each with its own idea of colour.
 pub(crate) struct Ui {
@@ -56,6 +59,18 @@ impl Ui {
         !self.quiet && io::stderr().is_terminal()
     }
 
+    /// Whether lines may be drawn: to a person whose terminal shows UTF-8, by the locale (POSIX, 8.2).
+    #[allow(clippy::unused_self)] // whoever draws has been given the Ui
+    pub(crate) fn draws(&self) -> bool {
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+            .iter()
+            .filter_map(|name| std::env::var(name).ok())
+            .find(|value| !value.is_empty())
+            .unwrap_or_default()
+            .to_lowercase();
+        io::stdout().is_terminal() && (locale.contains("utf-8") || locale.contains("utf8"))
+    }
+
     /// Writes data.
     #[allow(clippy::unused_self)] // whoever prints has been given the Ui
     pub(crate) fn write(&self, data: impl AsRef<[u8]>) -> io::Result<()> {
@@ -82,6 +97,23 @@ impl Ui {
             say(&paint(self.stderr_color, Style::Waiting, "warning: "), &message);
             self.hint(hint);
         }
+    }
+
+    /// Whether there is somebody who can answer a question.
+    #[allow(clippy::unused_self)] // whoever asks has been given the Ui
+    pub(crate) fn can_ask(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Asks for a yes. Anything else is a no.
+    #[allow(clippy::unused_self)] // as above
+    pub(crate) fn confirm(&self, question: impl Display) -> io::Result<bool> {
+        let mut stderr = io::stderr().lock();
+        write!(stderr, "{question} [y/N] ")?;
+        stderr.flush()?;
+        let mut answer = String::new();
+        io::stdin().lock().take(ANSWER_LIMIT).read_line(&mut answer)?;
+        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
     }
 
     /// Says what went wrong.

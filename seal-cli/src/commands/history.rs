@@ -1,5 +1,6 @@
 //! `signet history`.
 
+use crate::args::Format;
 use crate::cli::GlobalArgs;
 use crate::cluster::{self, Cluster};
 use crate::command_error::CommandError;
@@ -7,7 +8,7 @@ use crate::git::{self, Commit};
 use crate::progress::Progress;
 use crate::table::{self, Cell};
 use crate::ui::{Style, Ui};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use crds::Sync;
 use kube::{Api, api::ListParams};
 use serde_json::json;
@@ -51,12 +52,6 @@ pub(crate) struct HistoryArgs {
     /// Do not ask the cluster what is applied
     #[arg(long, conflicts_with = "sync")]
     offline: bool,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Format {
-    Table,
-    Json,
 }
 
 /// Names of Syncs by the commit that they applied last.

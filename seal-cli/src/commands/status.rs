@@ -1,12 +1,13 @@
 //! `signet status`.
 
+use crate::args::Format;
 use crate::cli::GlobalArgs;
 use crate::cluster::{self, Cluster};
 use crate::command_error::CommandError;
 use crate::progress::Progress;
 use crate::table::{self, Cell};
 use crate::ui::{Style, Ui};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use crds::{ConditionStatus, ObjectReport, Sync, SyncStatus, condition};
 use kube::{Api, api::ListParams};
 use sealing::Printable;
@@ -47,12 +48,6 @@ pub(crate) struct StatusArgs {
         hide_possible_values = true
     )]
     output: Format,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Format {
-    Table,
-    Json,
 }
 
 impl StatusArgs {

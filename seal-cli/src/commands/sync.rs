@@ -1,6 +1,7 @@
 //! `signet sync`.
 
 use super::status::{self, NOT_READY, readiness};
+use crate::args::{duration, human};
 use crate::cli::GlobalArgs;
 use crate::cluster::{self, Cluster};
 use crate::command_error::CommandError;
@@ -8,7 +9,7 @@ use crate::progress::Progress;
 use crate::ui::Ui;
 use clap::{ArgAction, Args};
 use crds::{Repository, Sync, annotation};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt as _};
 use sealing::Printable;
@@ -201,19 +202,4 @@ where
         sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(2));
     }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = text
-        .parse::<SignedDuration>()
-        .ok()
-        .and_then(|duration| Duration::try_from(duration).ok());
-    parsed.ok_or_else(|| "a duration is a number with its unit, such as 30s or 10m".to_owned())
-}
-
-fn human(duration: Duration) -> String {
-    SignedDuration::try_from(duration).map_or_else(
-        |_| "the time given".to_owned(),
-        |duration| format!("{duration:#}"),
-    )
 }

@@ -5,15 +5,24 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;
+mod test_adopt;
+mod test_approve;
 mod test_cert;
 mod test_completions;
+mod test_diff;
+mod test_events;
 mod test_general;
 mod test_history;
+mod test_plan;
+mod test_rollback;
 mod test_seal;
 mod test_seal_output;
 mod test_seal_refusals;
 mod test_status;
+mod test_suspend;
 mod test_sync;
+mod test_tree;
+mod test_wait;
 
 /// A file that is not listed above would silently not run.
 #[test]

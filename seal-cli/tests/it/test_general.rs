@@ -15,6 +15,16 @@ fn usage_errors_end_with_2() {
         &["sync"],
         &["sync", "web", "--timeout", "soon"],
         &["history", "path", "--sync", "web"],
+        &["suspend"],
+        &["diff"],
+        &["diff", "--sync", "web", "--worktree", "--revision", "HEAD"],
+        &["adopt", "--from", "helm"],
+        &["events", "web", "-A"],
+        &["wait"],
+        &["wait", "web", "--for", "luck"],
+        &["resume", "web", "--all"],
+        &["suspend", "web", "--reason", " "],
+        &["approve", "web", "--expires", "later"],
     ] {
         let output = env.signet(arguments);
         assert_eq!((output.code, output.stdout.as_str()), (2, ""), "{arguments:?}");
@@ -27,7 +37,24 @@ fn every_command_has_help_with_an_example() {
     let env = TestEnvironment::new();
     let overview = env.signet(&["--help"]).success();
     assert!(overview.contains("Exit codes: 0 success;"), "{overview}");
-    for command in ["cert", "completions", "history", "seal", "status", "sync"] {
+    for command in [
+        "adopt",
+        "approve",
+        "cert",
+        "completions",
+        "diff",
+        "events",
+        "history",
+        "plan",
+        "resume",
+        "rollback",
+        "seal",
+        "status",
+        "suspend",
+        "sync",
+        "tree",
+        "wait",
+    ] {
         assert!(
             overview.contains(&format!("\n  {command} ")),
             "{command} is not in the overview"

@@ -10,6 +10,10 @@ pub(crate) struct Request {
     pub(crate) method: String,
     /// Without the query.
     pub(crate) path: String,
+    /// What comes after the `?`, as it was sent.
+    pub(crate) query: String,
+    /// The headers, in lower case.
+    pub(crate) head: String,
     pub(crate) body: String,
 }
 
@@ -31,9 +35,19 @@ impl Response {
         Self::text(body.to_string())
     }
 
+    /// What a watch brings before it ends.
+    pub(crate) fn lines(events: &[Value]) -> Self {
+        let lines: Vec<String> = events.iter().map(ToString::to_string).collect();
+        Self::text(lines.join("\n") + "\n")
+    }
+
     /// An error as the API server words it.
     pub(crate) fn error(status: u16, message: &str) -> Self {
-        let reason = if status == 404 { "NotFound" } else { "Test" };
+        let reason = match status {
+            404 => "NotFound",
+            409 => "AlreadyExists",
+            _ => "Test",
+        };
         let body = json!({
             "apiVersion": "v1", "kind": "Status", "status": "Failure", "code": status, "reason": reason,
             "message": message,
@@ -98,11 +112,14 @@ fn serve(
     reader.read_exact(&mut body)?;
     let mut words = head.split(' ');
     let (method, target) = (words.next().unwrap().to_owned(), words.next().unwrap());
-    let path = target.split('?').next().unwrap().to_owned();
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let (path, query) = (path.to_owned(), query.to_owned());
     log.lock().unwrap().push(format!("{method} {path}"));
     let response = answer(&Request {
         method,
         path,
+        query,
+        head: head.to_lowercase(),
         body: String::from_utf8(body).unwrap(),
     });
     let mut stream = stream;

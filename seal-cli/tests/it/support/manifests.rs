@@ -45,3 +45,12 @@ pub(crate) fn repository() -> Value {
         "status": {"conditions": []},
     })
 }
+
+/// What a plan says, as it stands in a Sync's status.
+pub(crate) fn plan(digest: &str) -> Value {
+    json!({
+        "digest": digest, "revision": "main@fedcba987654", "reason": "it needs an approval",
+        "create": 1, "update": 2, "delete": 1,
+        "actions": ["delete Secret shop/old", "create ConfigMap shop/new", "update Deployment shop/web\u{1b}"],
+    })
+}

@@ -1,12 +1,14 @@
 //! A hermetic place to run `signet` in.
 
 mod api_server;
+mod discovery;
 mod keys;
 mod manifests;
 
 pub(crate) use api_server::{ApiServer, Request, Response};
+pub(crate) use discovery::{discovery, metadata, metadata_list};
 pub(crate) use keys::{CERTIFICATE, expired_certificate, open};
-pub(crate) use manifests::{SECRET, repository, sync};
+pub(crate) use manifests::{SECRET, plan, repository, sync};
 
 use std::fs;
 use std::io::Write as _;
