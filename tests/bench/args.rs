@@ -1,30 +1,41 @@
 //! The command line.
 
-const USAGE: &str = "usage: bench [--objects N] [--only NAME]... [--output markdown|json]
-NAME is one of floor, apply, request, commit, restart, drift, sealed; what it needs runs too, unreported";
+const USAGE: &str = "usage: bench [--objects N] [--syncs N] [--paths N] [--seconds N] [--only NAME]... [--output markdown|json]
+NAME is one of floor, kubectl, apply, request, commit, drift, rest, restart, sealed, many, ten, paths; what it needs runs too,
+unreported";
 
 /// A part of the benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Case {
     Floor,
+    Kubectl,
     Apply,
     Request,
     Commit,
     Restart,
     Drift,
+    Rest,
     Sealed,
+    Many,
+    Ten,
+    Paths,
 }
 
 impl Case {
     fn named(name: &str) -> Option<Self> {
         Some(match name {
             "floor" => Self::Floor,
+            "kubectl" => Self::Kubectl,
             "apply" => Self::Apply,
             "request" => Self::Request,
             "commit" => Self::Commit,
             "restart" => Self::Restart,
             "drift" => Self::Drift,
+            "rest" => Self::Rest,
             "sealed" => Self::Sealed,
+            "many" => Self::Many,
+            "ten" => Self::Ten,
+            "paths" => Self::Paths,
             _ => return None,
         })
     }
@@ -33,8 +44,14 @@ impl Case {
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Args {
-    /// ConfigMaps of the one Sync; a tenth as many SealedSecrets, a fiftieth as many edits.
+    /// ConfigMaps of the one Sync, and of the ten; a tenth as many SealedSecrets and single edits.
     pub(crate) objects: usize,
+    /// Syncs of four objects.
+    pub(crate) syncs: usize,
+    /// Syncs of one object, of which a commit touches one.
+    pub(crate) paths: usize,
+    /// How long the controller is watched at rest.
+    pub(crate) seconds: u64,
     pub(crate) json: bool,
     only: Vec<Case>,
 }
@@ -43,6 +60,9 @@ impl Args {
     pub(crate) fn parse(words: &[String]) -> Result<Self, String> {
         let mut args = Self {
             objects: 10_000,
+            syncs: 300,
+            paths: 1000,
+            seconds: 60,
             json: false,
             only: Vec::new(),
         };
@@ -50,13 +70,10 @@ impl Args {
         while let Some(word) = words.next() {
             let value = words.next().map(String::as_str);
             match (word.as_str(), value) {
-                ("--objects", Some(number)) => {
-                    args.objects = number
-                        .parse()
-                        .ok()
-                        .filter(|n| (50..=100_000).contains(n))
-                        .ok_or_else(|| format!("--objects takes a number from 50 to 100000\n{USAGE}"))?;
-                }
+                ("--objects", Some(number)) => args.objects = within(word, number, 50, 100_000)?,
+                ("--syncs", Some(number)) => args.syncs = within(word, number, 2, 10_000)?,
+                ("--paths", Some(number)) => args.paths = within(word, number, 2, 10_000)?,
+                ("--seconds", Some(number)) => args.seconds = within(word, number, 1, 3600)? as u64,
                 ("--only", Some(name)) => args.only.push(Case::named(name).ok_or_else(|| USAGE.to_owned())?),
                 ("--output", Some("json")) => args.json = true,
                 ("--output", Some("markdown")) => args.json = false,
@@ -70,18 +87,28 @@ impl Args {
         self.only.is_empty() || self.only.contains(&case)
     }
 
-    pub(crate) fn only_floor(&self) -> bool {
-        !self.only.is_empty() && self.only.iter().all(|case| *case == Case::Floor)
+    /// Whether a cluster without a controller is needed.
+    pub(crate) fn plain(&self) -> bool {
+        self.wants(Case::Floor) || self.wants(Case::Kubectl)
+    }
+
+    /// Whether the controller is needed on the cluster of the floor.
+    pub(crate) fn controls(&self) -> bool {
+        self.applies() || self.wants(Case::Sealed)
     }
 
     /// Whether the large Sync is needed.
     pub(crate) fn applies(&self) -> bool {
-        self.only.is_empty()
-            || self
-                .only
-                .iter()
-                .any(|case| !matches!(case, Case::Floor | Case::Sealed))
+        use Case::{Apply, Commit, Drift, Request, Rest, Restart};
+        [Apply, Request, Commit, Drift, Rest, Restart]
+            .into_iter()
+            .any(|case| self.wants(case))
     }
+}
+
+fn within(word: &str, number: &str, least: usize, most: usize) -> Result<usize, String> {
+    let parsed = number.parse().ok().filter(|n| (least..=most).contains(n));
+    parsed.ok_or_else(|| format!("{word} takes a number from {least} to {most}\n{USAGE}"))
 }
 
 #[cfg(test)]
@@ -96,13 +123,23 @@ mod tests {
     #[test]
     fn what_is_asked_for_is_done_and_no_more() {
         let all = parse("").unwrap();
-        assert!(all.wants(Case::Drift) && all.applies() && !all.only_floor());
+        assert!(all.wants(Case::Drift) && all.applies() && all.plain());
         let some = parse("--objects 200 --only drift --output json").unwrap();
         assert!(some.json && some.objects == 200 && some.applies());
         assert!(some.wants(Case::Drift) && !some.wants(Case::Apply));
-        assert!(parse("--only floor").unwrap().only_floor());
-        assert!(!parse("--only sealed").unwrap().applies());
-        for bad in ["--objects", "--objects 3", "--only x", "--output yaml", "x"] {
+        assert!(!parse("--only floor --only kubectl").unwrap().controls());
+        let sealed = parse("--only sealed").unwrap();
+        assert!(!sealed.applies() && sealed.controls() && !sealed.plain());
+        let many = parse("--only many --syncs 20 --seconds 5").unwrap();
+        assert!(!many.controls() && !many.plain() && (many.syncs, many.seconds) == (20, 5));
+        for bad in [
+            "--objects",
+            "--objects 3",
+            "--syncs 1",
+            "--only x",
+            "--output yaml",
+            "x",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

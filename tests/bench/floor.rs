@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use tests::Cluster;
 use tokio::task::JoinSet;
 
+use crate::fleet::{self, Shape};
 use crate::follow::Follow;
 use crate::numbers::count;
 use crate::process::{self, Machine};
@@ -45,16 +46,7 @@ pub(crate) async fn measure(cluster: &Cluster, total: usize, report: &mut Report
     let follow = Follow::start::<ConfigMap>(watching, namespace, objects::expected(total));
     let before = Machine::now();
     let began = Instant::now();
-    let mut child = tokio::process::Command::new(std::env::current_exe().expect("our own path"));
-    child
-        .args([SERVE, namespace, &total.to_string()])
-        .arg(cluster.kubeconfig())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true);
-    let output = child.spawn().expect("we start again").wait_with_output();
-    let output = output.await.expect("its output can be read");
-    assert!(output.status.success(), "the plain client failed");
-    let done: Done = serde_json::from_slice(&output.stdout).expect("its result");
+    let done = serve(cluster, namespace, Shape::Maps(total), total).await;
     let seen = follow.all_good().await.duration_since(began).as_secs_f64();
     let machine = before.used();
     let rate = count(total) / done.seconds;
@@ -67,6 +59,37 @@ pub(crate) async fn measure(cluster: &Cluster, total: usize, report: &mut Report
     report.add(case, "processors busy with others", machine.others, "");
 }
 
+/// The same for the objects of a fleet: there is nobody who watches them.
+pub(crate) async fn measure_fleet(
+    cluster: &Cluster,
+    case: &'static str,
+    shape: Shape,
+    total: usize,
+    report: &mut Report,
+) {
+    cluster.kubectl(["create", "namespace", "floor"]).ok();
+    let before = Machine::now();
+    let done = serve(cluster, "floor", shape, total).await;
+    let machine = before.used();
+    report.add(case, "floor: first request → last answer", done.seconds, "s");
+    report.add(case, "floor: objects a second", count(total) / done.seconds, "/s");
+    report.add(case, "floor: client CPU", done.cpu, "s");
+    report.add(case, "floor: processors busy with others", machine.others, "");
+}
+
+async fn serve(cluster: &Cluster, namespace: &str, shape: Shape, total: usize) -> Done {
+    let mut child = tokio::process::Command::new(std::env::current_exe().expect("our own path"));
+    child
+        .args([SERVE, namespace, shape.word(), &total.to_string()])
+        .arg(cluster.kubeconfig())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    let output = child.spawn().expect("we start again").wait_with_output();
+    let output = output.await.expect("its output can be read");
+    assert!(output.status.success(), "the plain client failed");
+    serde_json::from_slice(&output.stdout).expect("its result")
+}
+
 #[derive(Deserialize, Serialize)]
 struct Done {
     seconds: f64,
@@ -76,17 +99,19 @@ struct Done {
 /// What the process is to do that is only the client.
 pub(crate) struct Order {
     namespace: String,
+    shop: bool,
     total: usize,
     kubeconfig: PathBuf,
 }
 
 impl Order {
     pub(crate) fn parse(words: &[String]) -> Option<Self> {
-        let [order, namespace, total, kubeconfig] = words else {
+        let [order, namespace, shape, total, kubeconfig] = words else {
             return None;
         };
         (order == SERVE).then(|| Self {
             namespace: namespace.clone(),
+            shop: shape == Shape::Shop.word(),
             total: total.parse().expect("a number"),
             kubeconfig: kubeconfig.into(),
         })
@@ -106,7 +131,7 @@ impl Order {
                     if index >= self.total {
                         break;
                     }
-                    create(&client, &namespace, index).await;
+                    create(&client, &namespace, self.shop, index).await;
                 }
             });
         }
@@ -119,15 +144,21 @@ impl Order {
     }
 }
 
-async fn create(client: &Client, namespace: &str, index: usize) {
-    let uri = format!(
-        "/api/v1/namespaces/{namespace}/configmaps/{}?fieldManager={MANAGER}&fieldValidation=Strict&force=false",
-        objects::name(index)
-    );
+async fn create(client: &Client, namespace: &str, shop: bool, index: usize) {
+    let (path, body) = if shop {
+        fleet::plain(namespace, index)
+    } else {
+        let path = format!(
+            "/api/v1/namespaces/{namespace}/configmaps/{}",
+            objects::name(index)
+        );
+        (path, objects::body(namespace, index))
+    };
+    let uri = format!("{path}?fieldManager={MANAGER}&fieldValidation=Strict&force=false");
     let request = Request::patch(uri)
         .header(ACCEPT, METADATA)
         .header(CONTENT_TYPE, "application/apply-patch+yaml")
-        .body(Body::from(objects::body(namespace, index)))
+        .body(Body::from(body))
         .expect("a request");
     let answer = client.send(request).await.expect("the API server answers");
     let status = answer.status().as_u16();

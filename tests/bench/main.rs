@@ -8,13 +8,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod apiserver;
 mod args;
 mod cases;
 mod client;
+mod fleet;
 mod floor;
 mod follow;
 mod ground;
 mod host;
+mod kubectl;
 mod numbers;
 mod objects;
 mod process;
@@ -30,7 +33,7 @@ use report::Report;
 use tests::Cluster;
 
 /// No run is longer: whatever it waits for will not come.
-const BOUND: Duration = Duration::from_mins(10);
+const BOUND: Duration = Duration::from_mins(40);
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -67,18 +70,25 @@ fn main() -> ExitCode {
 
 async fn measure(args: &Args) -> Report {
     let mut report = Report::new(args.objects);
-    report.say("starting a cluster");
-    let cluster = Cluster::own().await;
-    if args.wants(Case::Floor) {
-        floor::measure(&cluster, args.objects, &mut report).await;
-    }
-    if !args.only_floor() {
-        let cluster = cases::all(cluster, args, &mut report).await;
-        // Once more, with nothing else running: machines drift.
+    if args.plain() || args.controls() {
+        report.say("starting a cluster");
+        let cluster = Cluster::own().await;
         if args.wants(Case::Floor) {
             floor::measure(&cluster, args.objects, &mut report).await;
         }
+        if args.wants(Case::Kubectl) {
+            let files = objects::files(args.objects);
+            kubectl::measure(&cluster, "kubectl", files, args.objects, &mut report);
+        }
+        if args.controls() {
+            let cluster = cases::all(cluster, args, &mut report).await;
+            // Once more, with nothing else running: machines drift.
+            if args.wants(Case::Floor) {
+                floor::measure(&cluster, args.objects, &mut report).await;
+            }
+        }
     }
+    cases::fleets(args, &mut report).await;
     report.finish();
     report
 }

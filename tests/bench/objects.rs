@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use serde_json::{Value, json};
 
@@ -43,8 +44,14 @@ pub(crate) fn data(index: usize, round: usize) -> Data {
 
 /// One file of the repository: its name and its documents. Object `changed` has the content of its next round.
 pub(crate) fn file(number: usize, objects: usize, changed: Option<(usize, usize)>) -> (String, String) {
+    let text = documents(number * PER_FILE..objects.min((number + 1) * PER_FILE), changed);
+    (format!("objects/{number:04}.yaml"), text)
+}
+
+/// The documents of some objects. Object `changed` has the content of its next round.
+pub(crate) fn documents(indexes: Range<usize>, changed: Option<(usize, usize)>) -> String {
     let mut text = String::new();
-    for index in number * PER_FILE..objects.min((number + 1) * PER_FILE) {
+    for index in indexes {
         let round = changed
             .filter(|(at, _)| *at == index)
             .map_or(0, |(_, round)| round);
@@ -59,7 +66,7 @@ pub(crate) fn file(number: usize, objects: usize, changed: Option<(usize, usize)
             let _ = writeln!(text, "    {line}");
         }
     }
-    (format!("objects/{number:04}.yaml"), text)
+    text
 }
 
 pub(crate) fn files(objects: usize) -> impl Iterator<Item = (String, String)> {
@@ -78,24 +85,28 @@ pub(crate) fn expected(objects: usize) -> Expected {
 /// controller that runs later would watch these objects too.
 pub(crate) fn body(namespace: &str, index: usize) -> Vec<u8> {
     let data: BTreeMap<_, _> = values(index, 0).into();
-    json!({
+    let mut object = json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {
-            "name": name(index),
-            "namespace": namespace,
-            "labels": {
-                "app.kubernetes.io/name": "settings",
-                "benchmark.example.org/floor": "floorset-0123456789012345678901234567890123456789012-v1",
-            },
-            "annotations": {
-                "bench.dev/source": format!("{namespace}/objects:objects/{:04}.yaml#{}", file_of(index), index % PER_FILE + 1),
-            },
-        },
+        "metadata": {"name": name(index), "labels": {"app.kubernetes.io/name": "settings"}},
         "data": data,
-    })
-    .to_string()
-    .into_bytes()
+    });
+    mark(&mut object, namespace, index);
+    object.to_string().into_bytes()
+}
+
+/// Gives an object a namespace and marks of the right length.
+pub(crate) fn mark(object: &mut Value, namespace: &str, index: usize) {
+    let metadata = &mut object["metadata"];
+    metadata["namespace"] = namespace.into();
+    metadata["labels"]["benchmark.example.org/floor"] =
+        "floorset-0123456789012345678901234567890123456789012-v1".into();
+    let source = format!(
+        "{namespace}/objects:objects/{:04}.yaml#{}",
+        file_of(index),
+        index % PER_FILE + 1
+    );
+    metadata["annotations"]["bench.dev/source"] = source.into();
 }
 
 /// A Secret of two values, before it is sealed.

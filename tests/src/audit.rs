@@ -68,18 +68,27 @@ impl Audit {
 
     /// The requests of `user` that were received since `mark`, in order.
     pub fn since(&self, mark: Mark, user: &str) -> Vec<Request> {
-        let mut content = Vec::new();
-        let mut file = File::open(&self.file)
-            .unwrap_or_else(|error| panic!("no audit log at {}: {error}", self.file.display()));
-        file.seek(SeekFrom::Start(mark.0)).expect("the log can be read");
-        file.read_to_end(&mut content).expect("the log can be read");
-        content
-            .split(|byte| *byte == b'\n')
-            // The last line may be half written.
-            .filter_map(|line| serde_json::from_slice::<Line>(line).ok())
-            .filter(|line| line.stage == "RequestReceived" && line.user.username == user)
-            .map(Request::from)
+        received(self.lines(mark.0).0, user)
+    }
+
+    /// The requests of `user` that were answered since `mark`, in the order of their answers, each with its HTTP status.
+    pub fn answered(&self, mark: Mark, user: &str) -> Vec<(Request, u16)> {
+        let lines = self.lines(mark.0).0.into_iter();
+        lines
+            .filter(|line| line.stage == "ResponseComplete" && line.user.username == user)
+            .map(|line| {
+                let code = line.response_status.as_ref().map_or(0, |status| status.code);
+                (line.into(), code)
+            })
             .collect()
+    }
+
+    /// Reads on from `mark`, again and again, without reading anything twice.
+    pub fn tail(&self, mark: Mark) -> Tail {
+        Tail {
+            audit: self.clone(),
+            offset: mark.0,
+        }
     }
 
     /// What the controller asked for since `mark`, Leases aside.
@@ -88,6 +97,50 @@ impl Audit {
         requests.retain(|request| !request.is_lease());
         requests
     }
+
+    /// The whole lines from `offset` on, and where they end: the last line may be half written.
+    fn lines(&self, offset: u64) -> (Vec<Line>, u64) {
+        let mut content = Vec::new();
+        let mut file = File::open(&self.file)
+            .unwrap_or_else(|error| panic!("no audit log at {}: {error}", self.file.display()));
+        file.seek(SeekFrom::Start(offset)).expect("the log can be read");
+        file.read_to_end(&mut content).expect("the log can be read");
+        let whole = content
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |last| last + 1);
+        let lines = content[..whole]
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect();
+        (lines, offset + whole as u64)
+    }
+}
+
+/// A place in the log that moves on as the log is read.
+#[derive(Clone, Debug)]
+pub struct Tail {
+    audit: Audit,
+    offset: u64,
+}
+
+impl Tail {
+    /// What the controller asked for since the last call, Leases aside.
+    pub fn by_controller(&mut self) -> Vec<Request> {
+        let (lines, end) = self.audit.lines(self.offset);
+        self.offset = end;
+        let mut requests = received(lines, CONTROLLER);
+        requests.retain(|request| !request.is_lease());
+        requests
+    }
+}
+
+fn received(lines: Vec<Line>, user: &str) -> Vec<Request> {
+    let lines = lines.into_iter();
+    lines
+        .filter(|line| line.stage == "RequestReceived" && line.user.username == user)
+        .map(Request::from)
+        .collect()
 }
 
 /// Counts by verb and resource, for messages.
@@ -115,6 +168,7 @@ struct Line {
     user: User,
     impersonated_user: Option<User>,
     object_ref: Option<Object>,
+    response_status: Option<Answer>,
     request_received_timestamp: String,
 }
 
@@ -122,6 +176,12 @@ struct Line {
 struct User {
     #[serde(default)]
     username: String,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    code: u16,
 }
 
 #[derive(Default, Deserialize)]

@@ -21,6 +21,8 @@ pub struct Options {
     pub home: PathBuf,
     /// Another address for the API server: a proxy.
     pub server: Option<String>,
+    /// Another certificate authority, in a file: a proxy that ends TLS.
+    pub authority: Option<PathBuf>,
     /// More command-line arguments.
     pub arguments: Vec<String>,
     /// More environment variables.
@@ -33,6 +35,7 @@ impl Options {
         Self {
             home: home.join("controller"),
             server: None,
+            authority: None,
             arguments: Vec::new(),
             environment: Vec::new(),
         }
@@ -81,8 +84,11 @@ impl Controller {
     async fn prepare(cluster: &Cluster, options: Options) -> Self {
         fs::create_dir_all(options.home.join("data")).expect("a directory for the controller");
         let kubeconfig = options.home.join("kubeconfig");
-        let server = options.server.as_deref();
-        identity::write_kubeconfig(cluster, NAMESPACE, ACCOUNT, server, &kubeconfig).await;
+        let way = identity::Way {
+            server: options.server.as_deref(),
+            authority: options.authority.as_deref(),
+        };
+        identity::write_kubeconfig(cluster, NAMESPACE, ACCOUNT, way, &kubeconfig).await;
         let controller = Self {
             options,
             addresses: Addresses::default(),

@@ -14,13 +14,21 @@ use crate::Cluster;
 /// How long the token lives: longer than any test or demo.
 const LIFE: i64 = 24 * 3600;
 
-/// Writes a kubeconfig with a fresh token of the service account. `server` replaces the API server's address, for a
-/// proxy in between.
+/// A road to the API server other than the direct one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Way<'a> {
+    /// Another address: a proxy.
+    pub(crate) server: Option<&'a str>,
+    /// Another certificate authority, in a file: a proxy that ends TLS.
+    pub(crate) authority: Option<&'a Path>,
+}
+
+/// Writes a kubeconfig with a fresh token of the service account.
 pub(crate) async fn write_kubeconfig(
     cluster: &Cluster,
     namespace: &str,
     account: &str,
-    server: Option<&str>,
+    way: Way<'_>,
     file: &Path,
 ) {
     let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client(), namespace);
@@ -43,8 +51,8 @@ pub(crate) async fn write_kubeconfig(
         "kind": "Config",
         "current-context": account,
         "clusters": [{"name": "local", "cluster": {
-            "server": server.unwrap_or(cluster.server()),
-            "certificate-authority": cluster.ca_file(),
+            "server": way.server.unwrap_or(cluster.server()),
+            "certificate-authority": way.authority.unwrap_or(cluster.ca_file()),
         }}],
         "users": [{"name": account, "user": {"token": token}}],
         "contexts": [{"name": account, "context": {

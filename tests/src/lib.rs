@@ -11,13 +11,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod audit;
+pub mod checkpoint;
 pub mod child;
 pub mod command;
+pub mod fault_proxy;
 pub mod git;
 pub mod http;
+pub mod members;
 pub mod objects;
 pub mod paths;
 pub mod proxy;
+pub mod random;
 pub mod tls;
 pub mod ui;
 pub mod wait;

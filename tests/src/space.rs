@@ -68,7 +68,8 @@ impl<'a> Space<'a> {
     /// A kubeconfig of the namespace's `deployer`: somebody with a team's rights and no more.
     pub async fn kubeconfig(&self) -> PathBuf {
         let file = self.cluster().home().join(format!("{}.kubeconfig", self.name));
-        identity::write_kubeconfig(self.cluster(), &self.name, objects::DEPLOYER, None, &file).await;
+        let way = identity::Way::default();
+        identity::write_kubeconfig(self.cluster(), &self.name, objects::DEPLOYER, way, &file).await;
         file
     }
 
@@ -134,6 +135,13 @@ impl<'a> Space<'a> {
             objects::applied(sync) == commit && objects::is(sync, "Ready", "True")
         })
         .await
+    }
+
+    /// Waits until a Sync has applied a commit without a failure, whether its objects are ready or not.
+    pub async fn sent(&self, sync: &str, commit: &str) -> Sync {
+        let what = format!("Sync {sync} to have sent {commit}");
+        self.until(sync, &what, |sync| objects::applied(sync) == commit)
+            .await
     }
 
     /// Waits until a Sync has tried a commit and failed.

@@ -21,27 +21,7 @@ pub struct Tls {
 impl Tls {
     /// Starts one in front of `target`, with a certificate for 127.0.0.1 that nobody knows but its own authority.
     pub async fn start(target: SocketAddr) -> Self {
-        let authority_key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = params
-            .self_signed(&authority_key)
-            .expect("a certificate authority");
-        let issuer = Issuer::new(params, authority_key);
-        let key = KeyPair::generate().expect("a key");
-        let certificate = CertificateParams::new(["127.0.0.1".to_owned()])
-            .and_then(|params| params.signed_by(&key, &issuer))
-            .expect("a certificate");
-
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("its versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .expect("a server");
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let (acceptor, authority) = acceptor();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address");
         let accepting = tokio::spawn(async move {
@@ -61,7 +41,7 @@ impl Tls {
         });
         Self {
             address,
-            authority: authority.pem(),
+            authority,
             accepting,
         }
     }
@@ -81,4 +61,29 @@ impl Drop for Tls {
     fn drop(&mut self) {
         self.accepting.abort();
     }
+}
+
+/// What answers TLS for 127.0.0.1, and the certificate in PEM of an authority that nobody else has.
+pub(crate) fn acceptor() -> (TlsAcceptor, String) {
+    let authority_key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = params
+        .self_signed(&authority_key)
+        .expect("a certificate authority");
+    let issuer = Issuer::new(params, authority_key);
+    let key = KeyPair::generate().expect("a key");
+    let certificate = CertificateParams::new(["127.0.0.1".to_owned()])
+        .and_then(|params| params.signed_by(&key, &issuer))
+        .expect("a certificate");
+
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("its versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .expect("a server");
+    (TlsAcceptor::from(Arc::new(config)), authority.pem())
 }

@@ -15,6 +15,8 @@ pub(super) async fn measure(ground: &mut Ground, large: &Large, wanted: bool, re
     }
     let commit = team.repo.commit_only("all of them");
     report.say("applying");
+    let pid = ground.pid();
+    let resident = crate::process::resident(pid);
     let start = ground.begin();
     team.repo.push();
     let pushed = std::time::Instant::now();
@@ -24,7 +26,6 @@ pub(super) async fn measure(ground: &mut Ground, large: &Large, wanted: bool, re
         large.follow.all_good(),
         team.request("apply")
     );
-    let pid = ground.pid();
     let peak = crate::process::peak(pid);
     let cost = ground.rest(&start).await;
     if !wanted {
@@ -50,6 +51,14 @@ pub(super) async fn measure(ground: &mut Ground, large: &Large, wanted: bool, re
     report.add(CASE, "processors busy with others", cost.machine.others, "");
     report.add(CASE, "peak RSS", peak, "MiB");
     report.add(CASE, "RSS at rest", cost.rss, "MiB");
+    let each = (cost.rss - resident) * f64::from(1 << 20) / count(large.objects);
+    report.add_with(
+        CASE,
+        "memory of one object",
+        each,
+        "bytes",
+        "RSS at rest, less that before",
+    );
     report.add_with(
         CASE,
         "API requests",

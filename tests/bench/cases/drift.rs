@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 const QUICK: Duration = Duration::from_micros(2500);
 
 pub(super) async fn measure(ground: &mut Ground, large: &Large, report: &mut Report) {
-    let single = large.objects / 50;
+    let single = large.objects / 10;
     let many = large.objects / 5;
     let mut order: Vec<usize> = (0..large.objects).collect();
     order.sort_by_key(|index| objects::noise(*index, 77));

@@ -4,6 +4,9 @@ mod again;
 mod apply;
 mod commit;
 mod drift;
+mod many;
+mod paths;
+mod rest;
 mod restart;
 mod sealed;
 
@@ -11,6 +14,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use tests::Cluster;
 
 use crate::args::{Args, Case};
+use crate::fleet::Shape;
 use crate::follow::Follow;
 use crate::ground::Ground;
 use crate::objects;
@@ -45,6 +49,9 @@ pub(crate) async fn all(cluster: Cluster, args: &Args, report: &mut Report) -> C
         if args.wants(Case::Drift) {
             drift::measure(&mut ground, &large, report).await;
         }
+        if args.wants(Case::Rest) {
+            rest::measure(&mut ground, args.seconds, report).await;
+        }
         if args.wants(Case::Restart) {
             restart::measure(&mut ground, "restart", report).await;
         }
@@ -52,6 +59,26 @@ pub(crate) async fn all(cluster: Cluster, args: &Args, report: &mut Report) -> C
     if args.wants(Case::Sealed) {
         sealed::measure(&mut ground, args.objects / 10, report).await;
     }
+    stop(ground)
+}
+
+/// Runs what is asked for of many Syncs, each part on a cluster and a controller of its own.
+pub(crate) async fn fleets(args: &Args, report: &mut Report) {
+    if args.wants(Case::Many) {
+        let (shape, floor) = (Shape::Shop, true);
+        many::measure("many", args.syncs, shape, floor, report).await;
+    }
+    if args.wants(Case::Ten) {
+        // The floor and kubectl of as many objects of one Sync are those of `apply`, unless they are not run.
+        let (shape, floor) = (Shape::Maps(args.objects / 10), !args.plain());
+        many::measure("ten", 10, shape, floor, report).await;
+    }
+    if args.wants(Case::Paths) {
+        paths::measure(args.paths, report).await;
+    }
+}
+
+fn stop(ground: Ground) -> Cluster {
     let Ground {
         mut controller,
         cluster,

@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod approval_policy;
 mod bad_conflict;
 mod bad_key;
 mod bad_namespace;
@@ -22,13 +23,21 @@ mod bad_spec;
 mod bad_support;
 mod bad_yaml;
 mod cli;
+mod cli_diff;
+mod cli_sync;
 mod controller;
+mod crash;
+mod crash_world;
 mod drift;
+mod faults;
+mod fields;
 mod harness;
 mod kubeseal;
 mod leak;
 mod main_job;
+mod mended;
 mod ownership;
 mod prune;
 mod real_repos;
 mod remotes;
+mod replaced;
