@@ -72,6 +72,11 @@ impl Inputs {
         self.by_key.get(key).copied()
     }
 
+    /// Whether Git holds this object, applied or left alone.
+    pub(super) fn holds(&self, key: &Key) -> bool {
+        self.by_key.contains_key(key) || self.kept.contains(key)
+    }
+
     /// The ordinary objects.
     pub(super) fn ordinary(&self) -> &[Desired] {
         &self.desired[..self.groups.len()]

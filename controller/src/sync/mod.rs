@@ -316,7 +316,7 @@ impl Workers {
         mailbox.wake();
         let id = SyncId::new(&name.0, &name.1);
         let manager = id.manager.clone();
-        self.rooms.names.learn(&manager, &id.full);
+        self.rooms.names.learn(&manager, &id.full, &mailbox);
         let (rooms, letters) = (self.rooms.clone(), Arc::clone(&mailbox));
         let worker = Worker::new(rooms, id, letters, spec_receiver, alive_receiver, &self.found);
         let turn = Arc::clone(self.turns.entry(name.clone()).or_default());

@@ -2,6 +2,7 @@
 
 use super::gate::{Gate, Question};
 use super::inputs::{self, Frame};
+use super::names::Looked;
 use super::policy::Policy;
 use super::pruning;
 use super::status::{self, Verdict};
@@ -32,7 +33,20 @@ impl Worker {
         if let Some(head) = self.looked_at.clone() {
             self.post(&sync, &head, self.settled.is_some());
         }
+        // Whatever became of the pass: nobody has to wait for this Sync's look at this commit any more.
+        let repository = (self.id.namespace.to_string(), sync.spec.source_ref.name.clone());
+        if let Some(head) = self.rooms.context.heads.get(&repository).head() {
+            let looked = self.looked(&sync, head);
+            self.rooms.names.looked(&self.id.manager, &looked);
+        }
         end
+    }
+
+    fn looked(&self, sync: &Sync, head: &Head) -> Looked {
+        Looked {
+            repository: (self.id.namespace.to_string(), sync.spec.source_ref.name.clone()),
+            commit: head.revision.commit.clone(),
+        }
     }
 
     async fn pass_over(&mut self, sync: &Sync) -> End {
@@ -211,6 +225,7 @@ impl Worker {
             run: &digest,
         };
         let inputs = Arc::new(inputs::resolve(&rendered, &catalog, &frame));
+        self.rooms.names.wants(&self.id.manager, &inputs);
         let kinds = inputs::kinds(&inputs, self.checkpoint.records().keys(), &catalog);
         self.rooms.observer.keep_only(&self.mailbox, &kinds);
         if !self.watches_ready(&kinds) {
@@ -308,9 +323,34 @@ impl Worker {
         walk.attempt.counts.unchanged += u32::try_from(plan.unchanged).unwrap_or(u32::MAX);
         walk.attempt.failures.extend(inputs.failures.iter().cloned());
         let mut refusal = None;
+        let looked = self.looked(sync, &head);
+        self.rooms.names.looked(&self.id.manager, &looked);
+        let mut left = plan.prune.clone();
+        if walk.is_complete() && !left.is_empty() {
+            // What left this path may have come to another's: who has not looked yet may want it.
+            if let Some(other) = self.rooms.names.behind(&self.id.manager, &looked) {
+                let message = format!(
+                    "{} waits until Sync {other} has looked at it: what left here may be wanted there.",
+                    head.revision.short()
+                );
+                status::conclude(&mut next, generation, Verdict::Progressing { message });
+                self.settled = None;
+                self.wake_in(Duration::from_secs(30));
+                return self.say(next).await.unwrap_or(End::Wait);
+            }
+            let names = self.rooms.names.clone();
+            let manager = self.id.manager.clone();
+            left.retain(|key| {
+                let moved = names.wanted_by_another(&manager, key);
+                if moved {
+                    self.let_object_go(key);
+                }
+                !moved
+            });
+        }
         if walk.is_complete() {
             let recorded = self.checkpoint.records().len();
-            let pruning = pruning::decide(plan.prune.clone(), recorded, &sync.spec.prune, approved);
+            let pruning = pruning::decide(left, recorded, &sync.spec.prune, approved);
             for key in &pruning.orphan {
                 self.let_object_go(key);
             }

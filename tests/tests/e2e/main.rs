@@ -36,6 +36,7 @@ mod kubeseal;
 mod leak;
 mod main_job;
 mod mended;
+mod moved;
 mod ownership;
 mod prune;
 mod real_repos;

@@ -2,7 +2,7 @@
 
 use crate::sync::names::{Names, Owner, shown};
 use crate::sync::policy::Policy;
-use apply::FieldConflict;
+use apply::{FieldConflict, Key};
 use crds::Conflicts;
 
 /// What to do about an apply that met fields of others.
@@ -20,8 +20,13 @@ const ONE_OWNER: &str = "let one owner set these fields, or remove them from one
 
 /// Judges each conflict by whose the field is. What may not be touched goes first, what is yielded second: nothing is
 /// taken while something else is still in the way.
-pub(super) fn judge<'a>(conflicts: &'a [FieldConflict], names: &Names, policy: &Policy) -> Judgement<'a> {
-    if let Some(message) = names.claim(conflicts) {
+pub(super) fn judge<'a>(
+    conflicts: &'a [FieldConflict],
+    key: &Key,
+    names: &Names,
+    policy: &Policy,
+) -> Judgement<'a> {
+    if let Some(message) = names.claim(conflicts, key) {
         return Judgement::Refuse {
             message,
             hint: ONE_OWNER,
@@ -30,7 +35,7 @@ pub(super) fn judge<'a>(conflicts: &'a [FieldConflict], names: &Names, policy: &
     let mut yielded = Vec::new();
     let mut refused = Vec::new();
     for conflict in conflicts {
-        if is_mark(conflict) || names.owner(conflict) == Owner::LostSync {
+        if is_mark(conflict) || names.owner(conflict, key) == Owner::LostSync {
             continue;
         }
         match policy.conflicts {
@@ -130,9 +135,17 @@ mod tests {
         Policy::of(&spec).unwrap()
     }
 
+    fn key() -> Key {
+        Key {
+            kind: std::sync::Arc::new(apply::GroupKind::new("", "ConfigMap")),
+            namespace: Some("n".into()),
+            name: "a".into(),
+        }
+    }
+
     fn names() -> Names {
         let names = Names::default();
-        names.learn("signet/a", "shop/web");
+        names.learn("signet/a", "shop/web", &std::sync::Arc::default());
         names.complete();
         names
     }
@@ -165,7 +178,7 @@ mod tests {
         ] {
             let conflicts: Vec<_> = conflicts.into_iter().cloned().collect();
             for which in policies {
-                let said = match judge(&conflicts, &names(), &policy(*which)) {
+                let said = match judge(&conflicts, &key(), &names(), &policy(*which)) {
                     Judgement::TakeOver => "t".to_owned(),
                     Judgement::Yield(fields) => {
                         let fields: Vec<_> = fields.iter().map(|c| c.field.as_str()).collect();
@@ -186,7 +199,7 @@ mod tests {
     fn before_all_syncs_are_known_none_is_lost() {
         let names = Names::default();
         let conflicts = [conflict("signet/unknown", ".a")];
-        let judged = judge(&conflicts, &names, &policy(Conflicts::TakeOver));
+        let judged = judge(&conflicts, &key(), &names, &policy(Conflicts::TakeOver));
         assert!(matches!(judged, Judgement::Refuse { .. }), "{judged:?}");
     }
 

@@ -63,7 +63,7 @@ impl Hand {
                 Err(error) if error.kind == ErrorKind::Conflict && !manner.force => error,
                 Err(error) => return Err(error.into()),
             };
-            match conflicts::judge(&error.conflicts, &self.names, one.policy) {
+            match conflicts::judge(&error.conflicts, one.key, &self.names, one.policy) {
                 Judgement::Refuse { message, hint } => return Err(Trouble::own(message, hint)),
                 Judgement::TakeOver => {
                     manner.force = true;
