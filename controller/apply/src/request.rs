@@ -1,7 +1,7 @@
 //! One request to the API server: as whom, for how long, and how much of the answer is read.
 
 use crate::error::ApiError;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, Request};
 use http_body_util::{BodyExt, Limited};
 use kube::client::Body;
@@ -111,13 +111,18 @@ impl Server {
                 .await
                 .map_err(|error| unreachable_server(&error))?;
             let code = response.status().as_u16();
+            // Priority and fairness ask for patience in the header alone.
+            let patience = response
+                .headers()
+                .get(RETRY_AFTER)
+                .and_then(|value| value.to_str().ok()?.parse().ok());
             let body = Limited::new(response.into_body(), ANSWER_LIMIT)
                 .collect()
                 .await
                 .map_err(|_| ApiError::unreachable("the API server's answer broke off"))?;
-            Ok((code, body.to_bytes().to_vec()))
+            Ok((code, body.to_bytes().to_vec(), patience))
         };
-        let (code, body) = tokio::time::timeout(REQUEST_TIMEOUT, exchange)
+        let (code, body, patience) = tokio::time::timeout(REQUEST_TIMEOUT, exchange)
             .await
             .unwrap_or_else(|_| {
                 Err(ApiError::unavailable(format!(
@@ -128,7 +133,11 @@ impl Server {
         if (200..300).contains(&code) {
             Ok(Answer { code, body })
         } else {
-            Err(ApiError::from_status(code, &body, quote, applying))
+            let mut error = ApiError::from_status(code, &body, quote, applying);
+            error.retry_after = error
+                .retry_after
+                .or(patience.map(|seconds: u64| Duration::from_secs(seconds.min(60))));
+            Err(error)
         }
     }
 }

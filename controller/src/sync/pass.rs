@@ -231,12 +231,6 @@ impl Worker {
         if !self.watches_ready(&kinds) {
             return End::Wait;
         }
-        if let Err((reason, message)) = self.admit(sync).await {
-            self.settled = None;
-            return self
-                .fail(next, generation, reason, message, End::Retry { transient: true })
-                .await;
-        }
         self.expect_recorded();
         let observer = self.rooms.observer.clone();
         let mut plan = plan::plan(
@@ -252,7 +246,15 @@ impl Worker {
         plan.prune.retain(|key| !observer.frozen(key));
 
         let idle = plan.apply.is_empty() && plan.prune.is_empty() && inputs.failures.is_empty();
-        if idle && self.status.inputs == digest && self.is_ready(generation) {
+        let nothing = idle && self.status.inputs == digest && self.is_ready(generation);
+        // Who has nothing to do need not ask again whether it could.
+        let known = nothing && self.admitted.is_some();
+        if !known && let Err((reason, message)) = self.admit(sync).await {
+            self.settled = None;
+            let end = End::Retry { transient: true };
+            return self.fail(next, generation, reason, message, end).await;
+        }
+        if nothing {
             // A restart, or a commit that changed none of the inputs: nothing differs, so nothing is said.
             (self.inputs, self.head) = (Arc::clone(&inputs), Some(head));
             self.settled = Some(now);
@@ -476,17 +478,21 @@ impl Worker {
 
     /// A Sync without its service account is a refusal: the API server lets anybody with the right impersonate one that
     /// does not exist.
-    pub(super) async fn admit(&self, sync: &Sync) -> Result<(), (&'static str, String)> {
+    pub(super) async fn admit(&mut self, sync: &Sync) -> Result<(), (&'static str, String)> {
         let (namespace, account) = (&self.id.namespace, &sync.spec.service_account_name);
         match self.rooms.server.service_account_exists(namespace, account).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err((
-                "ServiceAccountMissing",
-                format!(
+            Ok(true) => {
+                self.admitted = Some((account.clone(), Instant::now()));
+                Ok(())
+            }
+            Ok(false) => {
+                self.admitted = None;
+                let message = format!(
                     "There is no service account {account} in namespace {namespace}; nothing is applied or deleted \
                      without it."
-                ),
-            )),
+                );
+                Err(("ServiceAccountMissing", message))
+            }
             Err(error) => Err((
                 "ServiceAccountUnknown",
                 format!("Service account {account} cannot be looked up: {error}."),

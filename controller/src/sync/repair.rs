@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 /// Repairs of one object in quick succession before it counts as a fight.
 const FIGHT: u32 = 5;
 const FIGHT_WINDOW: Duration = Duration::from_secs(30);
+/// How long a service account that was there is taken to be there still: repairs come in bursts.
+const ADMITTED: Duration = Duration::from_secs(10);
 /// How soon the status speaks of drift that is not repaired.
 const TELL: Duration = Duration::from_secs(1);
 
@@ -73,7 +75,12 @@ impl Worker {
         if steps.is_empty() {
             return;
         }
-        if self.admit(&sync).await.is_err() {
+        let account = &sync.spec.service_account_name;
+        let fresh = self
+            .admitted
+            .as_ref()
+            .is_some_and(|(known, at)| known == account && at.elapsed() < ADMITTED);
+        if !fresh && self.admit(&sync).await.is_err() {
             // A whole pass says what is wrong.
             self.settled = None;
             self.mailbox.wake();

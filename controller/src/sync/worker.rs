@@ -104,6 +104,8 @@ pub(super) struct Worker {
     /// The operation that waits for health, and since when.
     pub(super) unready_since: Option<(String, Instant)>,
     pub(super) repairs: HashMap<Key, (u32, Instant)>,
+    /// The service account that was found to exist last, and when.
+    pub(super) admitted: Option<(String, Instant)>,
     /// The generation whose spec was found good.
     pub(super) checked: Option<i64>,
     /// In mode Detect: the inputs that were compared last, and when.
@@ -160,6 +162,7 @@ impl Worker {
             health_news: false,
             unready_since: None,
             repairs: HashMap::new(),
+            admitted: None,
             checked: None,
             detected: None,
             variables: None,
