@@ -1,7 +1,7 @@
 //! The health of one Kubernetes object, as a pure function of its content.
 //!
 //! - [`of`]: one object's [`Verdict`];
-//! - [`need`]: whether a kind's content has to be watched for that, or its metadata is enough;
+//! - [`need()`]: whether a kind's content has to be watched for that, or its metadata is enough;
 //! - [`Rules`]: CEL expressions of users for kinds that neither Kubernetes' habits nor the shipped table describe.
 //!
 //! The rules are those of kstatus (sigs.k8s.io/cli-utils, `pkg/kstatus`), with Argo CD's notion of `Suspended`, and with

@@ -35,7 +35,7 @@ fn certificate(object: &Object<'_>) -> Verdict {
     }
 }
 
-/// Argo Rollouts writes its own verdict since 1.0 (https://argo-rollouts.readthedocs.io), and its observed generation as a
+/// Argo Rollouts writes its own verdict since 1.0 (<https://argo-rollouts.readthedocs.io>), and its observed generation as a
 /// string.
 fn rollout(object: &Object<'_>) -> Verdict {
     let observed = object.text("status.observedGeneration").parse::<i64>().ok();
@@ -73,7 +73,7 @@ fn workflow(object: &Object<'_>) -> Verdict {
     }
 }
 
-/// Flagger's phases (https://docs.flagger.app/usage/how-it-works#canary-status).
+/// Flagger's phases (<https://docs.flagger.app/usage/how-it-works#canary-status>).
 fn canary(object: &Object<'_>) -> Verdict {
     if object.flag("spec.suspend") {
         return Verdict::suspended("Suspended", "The Canary is suspended.");
@@ -93,7 +93,7 @@ fn canary(object: &Object<'_>) -> Verdict {
     }
 }
 
-/// CloudNativePG (https://cloudnative-pg.io/documentation/current/).
+/// CloudNativePG (<https://cloudnative-pg.io/documentation/current/>).
 fn postgres(object: &Object<'_>) -> Verdict {
     let phase = object.text("status.phase");
     if object.annotation("cnpg.io/reconciliationLoop") == "disabled" {
@@ -113,7 +113,7 @@ fn postgres(object: &Object<'_>) -> Verdict {
     }
 }
 
-/// Cluster API (https://cluster-api.sigs.k8s.io): a phase, and `Ready` with a severity that tells an error from waiting.
+/// Cluster API (<https://cluster-api.sigs.k8s.io>): a phase, and `Ready` with a severity that tells an error from waiting.
 fn machines(object: &Object<'_>) -> Verdict {
     if object.flag("spec.paused") {
         return Verdict::suspended("Paused", "The object is paused.");
