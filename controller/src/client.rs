@@ -46,3 +46,18 @@ pub fn build(config: Config) -> Result<Client, kube::Error> {
         .service(hyper);
     Ok(ClientBuilder::new(service, config.default_namespace).build())
 }
+
+/// A client that acts as a service account over the connections of `client`. None where the names cannot be sent.
+#[must_use]
+pub fn acting_as(client: &Client, namespace: &str, account: &str) -> Option<Client> {
+    // The API server adds the service account's groups itself when none are named.
+    let user = HeaderValue::from_str(&format!("system:serviceaccount:{namespace}:{account}")).ok()?;
+    let client = client.clone();
+    let service = tower::service_fn(move |mut request: Request<Body>| {
+        let headers = request.headers_mut();
+        headers.insert(HeaderName::from_static("impersonate-user"), user.clone());
+        let client = client.clone();
+        async move { client.send(request).await }
+    });
+    Some(Client::new(service, namespace))
+}

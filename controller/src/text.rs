@@ -28,6 +28,15 @@ pub fn bounded_bytes(text: &str, limit: usize) -> String {
     format!("{}…", line.get(..end).unwrap_or_default())
 }
 
+/// `text` up to the first bracket. Paths of fields name items of lists by their content there, which may be secret.
+#[must_use]
+pub fn without_items(text: &str) -> String {
+    match text.split_once('[') {
+        Some((before, _)) => format!("{before}[…]"),
+        None => text.to_owned(),
+    }
+}
+
 fn visible(c: char) -> char {
     let steers = c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
@@ -36,7 +45,7 @@ fn visible(c: char) -> char {
 
 #[cfg(test)]
 mod tests {
-    use super::{bounded, bounded_bytes};
+    use super::{bounded, bounded_bytes, without_items};
 
     #[test]
     fn short_text_stays() {
@@ -50,6 +59,13 @@ mod tests {
         assert_eq!(bounded("abcd", 4), "abcd");
         assert_eq!(bounded_bytes("ääää", 6), "ä…");
         assert!(bounded_bytes(&"ä".repeat(2000), 1024).len() <= 1024);
+    }
+
+    #[test]
+    fn items_of_lists_are_left_out() {
+        let said = "field .spec.env[name=\"hunter2\"].value and .a[\"x]y\"] belong to \"kubectl\"";
+        assert_eq!(without_items(said), "field .spec.env[…]");
+        assert_eq!(without_items(".spec.replicas"), ".spec.replicas");
     }
 
     #[test]

@@ -21,5 +21,5 @@ pub use catalog::{Catalog, KindInfo};
 pub use error::{ApiError, Cause, ErrorKind, FieldConflict};
 pub use key::{GroupKind, Key};
 pub use managed::{FieldSet, Prints, is_contested, likely_author, own_entry, strangers};
-pub use objects::{Applied, DeleteOutcome, LiveMeta, Manner, Meta, Reply};
+pub use objects::{Applied, DeleteOutcome, LiveMeta, Manner, Meta, Reply, Values, ValuesOf};
 pub use request::{Answer, Identity, Server};

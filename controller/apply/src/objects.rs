@@ -2,8 +2,10 @@
 
 mod edit;
 mod meta;
+mod values;
 
 pub use meta::{Meta, Reply};
+pub use values::{Values, ValuesOf};
 
 use crate::catalog::KindInfo;
 use crate::error::{ApiError, ErrorKind};
@@ -15,6 +17,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 
 const APPLY: &str = "application/apply-patch+yaml";
+const METADATA_LIST: &str =
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 const JSON: &str = "application/json";
 const MERGE: &str = "application/merge-patch+json";
 
@@ -211,6 +215,19 @@ impl Server {
         };
         let answer = self.send(&Identity::Controller, call).await?;
         Meta::read(&answer.body)?.live(manager)
+    }
+
+    /// The metadata of a list, with the controller's own rights.
+    ///
+    /// # Errors
+    /// As the server answers.
+    pub async fn own_metadata(&self, method: Method, path: &str) -> Result<Vec<u8>, ApiError> {
+        let call = Call {
+            method,
+            accept: METADATA_LIST,
+            ..Call::get(path)
+        };
+        Ok(self.send(&Identity::Controller, call).await?.body)
     }
 
     /// Any request with the controller's own rights; a body makes it `method` with JSON, and a PATCH a JSON merge patch

@@ -26,15 +26,10 @@ use std::time::Duration;
 const SILENT_WORK: Duration = Duration::from_secs(1);
 
 impl Worker {
-    /// Before anything is sent: the ApplySet's marks on the Sync, and the intent to create.
-    pub(super) async fn prepare(
-        &mut self,
-        sync: &Sync,
-        inputs: &Inputs,
-        plan: &Plan,
-        kinds: &[Arc<apply::KindInfo>],
-    ) -> Result<(), ApiError> {
-        for step in &plan.apply {
+    /// Writes down the intent to create, before it is sent: only of what is sent now. A record without a uid says that an
+    /// object may be there, and whoever starts after a crash looks.
+    pub(super) async fn intend(&mut self, inputs: &Inputs, steps: &[Step]) -> Result<(), ApiError> {
+        for step in steps {
             let desired = &inputs.desired[step.desired];
             if !self.checkpoint.records().contains_key(&desired.key) {
                 let record = Record {
@@ -45,10 +40,22 @@ impl Worker {
                 self.checkpoint.set(desired.key.clone(), record);
             }
         }
-        self.mark_parent(sync, inputs, kinds).await?;
+        if steps.is_empty() {
+            return Ok(());
+        }
         self.checkpoint.save().await?;
         self.save_at = None;
         Ok(())
+    }
+
+    /// Before anything is sent: the ApplySet's marks on the Sync.
+    pub(super) async fn prepare(
+        &mut self,
+        sync: &Sync,
+        inputs: &Inputs,
+        kinds: &[Arc<apply::KindInfo>],
+    ) -> Result<(), ApiError> {
+        self.mark_parent(sync, inputs, kinds).await
     }
 
     /// KEP-3659: the parent names its set, tool, kinds and namespaces before members are made.
@@ -122,7 +129,6 @@ impl Worker {
             sync: self.id.full.clone(),
             mailbox: Arc::clone(&self.mailbox),
             names: self.rooms.names.clone(),
-            variables: self.variables.clone(),
             operation,
             lost: Mutex::default(),
             broken: Mutex::default(),
@@ -165,7 +171,7 @@ impl Worker {
             }
         });
         let ring = self.rooms.context.keys.borrow().clone();
-        let (hand, halt, checkpoint) = (&errand.hand, self.halt(Some(head)), &mut self.checkpoint);
+        let (hand, halt, checkpoint) = (&errand.hand, self.halt(sync, Some(head)), &mut self.checkpoint);
         let mut done = Done::default();
         let lost = hand
             .apply(inputs, steps, &head.snapshot, &ring, halt, |sent| {
@@ -198,7 +204,8 @@ impl Worker {
         attempt
     }
 
-    /// Deletes what left Git, in the reverse of apply order: what needs others goes before what it needs.
+    /// Deletes what left Git, in the reverse of apply order: what needs others goes before what it needs. Gives those that
+    /// wait for an approval by a word of their own.
     pub(super) async fn prune(
         &mut self,
         errand: &Errand<'_>,
@@ -206,11 +213,12 @@ impl Worker {
         approved: bool,
         catalog: &apply::Catalog,
         attempt: &mut Attempt,
-    ) {
+    ) -> Vec<Key> {
+        let mut waiting = Vec::new();
         let hand = &errand.hand;
         let mut order: Vec<&Key> = keys.iter().collect();
         order.sort_by_key(|key| std::cmp::Reverse(manifest::Phase::of(&key.kind.group, &key.kind.kind)));
-        let halt = self.halt(None);
+        let halt = self.halt(errand.sync, None);
         for key in order {
             if halt() {
                 let said = report(
@@ -249,16 +257,7 @@ impl Worker {
                 Ok(Pruned::Spared(OwnWord::Orphan)) => self.let_object_go(key),
                 // It stays ours: what it says of itself may change.
                 Ok(Pruned::Spared(OwnWord::Keep)) => {}
-                Ok(Pruned::Spared(OwnWord::Confirm)) => {
-                    let message = "left Git and is deleted once the plan is approved";
-                    attempt.failures.push(Failure::of(
-                        key,
-                        None,
-                        message,
-                        "approve it with `signet approve`",
-                        false,
-                    ));
-                }
+                Ok(Pruned::Spared(OwnWord::Confirm)) => waiting.push(key.clone()),
                 Err(error) => {
                     let message = format!("left Git and cannot be deleted: {error}");
                     attempt.failures.push(Failure::of(
@@ -276,6 +275,7 @@ impl Worker {
             .metrics
             .objects_pruned
             .inc_by(attempt.counts.pruned.into());
+        waiting
     }
 
     pub(super) fn forget(&mut self, plan: &Plan) {

@@ -66,7 +66,7 @@ pub(super) fn make(
                 mark(metadata, namespace, marks, source);
             }
             let body = Zeroizing::new(object.to_string().into_bytes());
-            if wanted.form == Form::PlainSecret {
+            if wanted.form == Form::PlainSecret || wanted.item.holds_secret() {
                 wipe(&mut object);
             }
             Ok(body)

@@ -7,6 +7,7 @@ use super::worker::{End, Worker};
 use crate::events::Severity;
 use apply::{ApiError, DeleteOutcome, Key};
 use crds::{Sync, SyncStatus};
+use std::collections::HashSet;
 
 impl Worker {
     /// Sees to it that a Sync whose objects go with it is held until they have.
@@ -67,13 +68,37 @@ impl Worker {
             return End::Retry { transient: true };
         };
         let hand = self.hand(sync);
-        // An object whose kind is not served is gone with it.
-        let records: Vec<Key> = self.checkpoint.records().keys().cloned().collect();
-        for key in records
-            .iter()
-            .filter(|key| catalog.preferred(&key.kind).is_none())
-        {
-            self.checkpoint.remove(key);
+        // An object whose definition is gone is gone with it. One whose kind is only not served now is waited for.
+        let kinds = self.checkpoint.records().keys().map(|key| &key.kind);
+        let unserved: HashSet<_> = kinds
+            .filter(|kind| catalog.preferred(kind).is_none())
+            .cloned()
+            .collect();
+        if !unserved.is_empty() {
+            let gone = self.gone_kinds(&unserved).await.unwrap_or_default();
+            let keys: Vec<Key> = self
+                .checkpoint
+                .records()
+                .keys()
+                .filter(|key| gone.contains(&key.kind))
+                .cloned()
+                .collect();
+            for key in keys {
+                self.let_object_go(&key);
+            }
+            if let Some(kind) = unserved.iter().find(|kind| !gone.contains(*kind)) {
+                let message = format!(
+                    "Objects of kind {kind} cannot be deleted: the API server does not serve it now. Set spec.deletionPolicy to \
+                     Orphan to let the Sync go without them."
+                );
+                let held = Verdict::Held {
+                    reason: "DeletionWaits",
+                    message,
+                };
+                return self
+                    .leaving(next, generation, held, End::Retry { transient: true })
+                    .await;
+            }
         }
         let batch = leave::next_batch(
             self.checkpoint.records(),
@@ -100,7 +125,7 @@ impl Worker {
             self.rooms.observer.attend(&key, &self.mailbox, None);
             let word = match self.rooms.server.metadata(&hand.identity, info, &key).await {
                 Ok(None) => {
-                    self.checkpoint.remove(&key);
+                    self.let_object_go(&key);
                     continue;
                 }
                 Ok(Some(found)) if found.0.deletion_timestamp.is_some() => {
@@ -117,11 +142,11 @@ impl Worker {
                 }
             };
             if matches!(word, Some(OwnWord::Keep | OwnWord::Orphan | OwnWord::Confirm)) {
-                self.checkpoint.remove(&key);
+                self.let_object_go(&key);
                 continue;
             }
             match hand.prune(info, &key, uid.as_deref()).await {
-                Ok(DeleteOutcome::Gone | DeleteOutcome::NotOurs) => self.checkpoint.remove(&key),
+                Ok(DeleteOutcome::Gone | DeleteOutcome::NotOurs) => self.let_object_go(&key),
                 Ok(_) => waiting.push(key),
                 Err(error) => failed = Some((key, error)),
             }

@@ -7,6 +7,7 @@ use super::send::{Answer, DryRun};
 use super::status::{self, Verdict};
 use super::worker::{End, Settled, Worker};
 use crate::events::Severity;
+use apply::Key;
 use apply::plan::{Reason, Step};
 use crds::condition::READY;
 use crds::{Counts, SyncStatus};
@@ -54,7 +55,7 @@ impl Worker {
         let trials = hand
             .trials(inputs, &question.plan.apply, &head.snapshot, &ring)
             .await;
-        let mut report = self.plan_report(question, "Detect");
+        let mut report = self.plan_report(question, "Nothing is written in mode Detect.");
         (report.create, report.update) = (0, 0);
         report.actions.retain(|action| action.starts_with("delete "));
         let (mut failures, mut differing) = (inputs.failures.clone(), 0u32);
@@ -64,14 +65,21 @@ impl Worker {
                 Ok(trial) if trial.creates => {
                     (report.create, differing) = (report.create + 1, differing + 1);
                     report.actions.push(format!("create {key}"));
+                    self.note_detected(&hand, at, key);
                 }
                 Ok(trial) if trial.differs => {
                     (report.update, differing) = (report.update + 1, differing + 1);
+                    // Paths name items of lists by their content.
+                    let shown = if inputs.wanted[at].item.holds_secret() {
+                        0
+                    } else {
+                        3
+                    };
                     let taken: Vec<_> = trial
                         .taken
                         .iter()
-                        .take(3)
-                        .map(|c| format!("{} from {}", c.field, c.manager))
+                        .take(shown)
+                        .map(|c| format!("{} from {}", super::names::shown(&c.field), c.manager))
                         .collect();
                     let taking = if taken.is_empty() {
                         String::new()
@@ -79,9 +87,7 @@ impl Worker {
                         format!(" (takes {})", taken.join(", "))
                     };
                     report.actions.push(format!("update {key}{taking}"));
-                    if let Some(drift) = self.rooms.observer.drift(key) {
-                        self.note_drift(key, &drift, Vec::new(), "The Sync only detects.");
-                    }
+                    self.note_detected(&hand, at, key);
                 }
                 Ok(_) => {}
                 Err(Answer::Refused(failure)) => failures.push(failure),
@@ -119,6 +125,14 @@ impl Worker {
         status::conclude(&mut next, generation, verdict);
         self.settled = None;
         self.say(next).await.unwrap_or(End::Wait)
+    }
+
+    /// Notes drift of an object that was applied before the Sync only detected.
+    fn note_detected(&mut self, hand: &Hand, at: usize, key: &Key) {
+        if let Some(drift) = self.rooms.observer.drift(key) {
+            let fields = Self::lost_fields(hand, at);
+            self.note_drift(key, &drift, fields, "The Sync only detects.");
+        }
     }
 
     /// Whether the status speaks of what was compared last.
@@ -170,7 +184,7 @@ impl Hand {
             // One body at a time on the worker's own thread: a comparison is in no hurry.
             let body = tokio::task::block_in_place(|| {
                 let mut loader =
-                    render::Loader::with(snapshot.clone(), Limits::default(), self.variables.clone());
+                    render::Loader::with(snapshot.clone(), Limits::default(), inputs.variables.clone());
                 self.make(inputs, step, &mut loader, ring)
             });
             let answer = match body {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 /// Drift of one object that has not been repaired.
 pub(super) struct Open {
     since: Instant,
+    pub(super) drift: Drift,
     pub(super) report: DriftReport,
 }
 
@@ -26,6 +27,7 @@ impl Worker {
         };
         let open = self.drifts.entry(key.clone()).or_insert_with(|| Open {
             since: Instant::now(),
+            drift: drift.clone(),
             report: DriftReport {
                 object: key.to_string(),
                 since: condition::now(),

@@ -11,7 +11,7 @@ use apply::fields;
 use apply::plan::{Reason, Step};
 use apply::{ApiError, Applied, Identity, Key, Server};
 use futures::stream::{self, StreamExt};
-use render::{Limits, Loader, Variables};
+use render::{Limits, Loader};
 use sealing::KeyRing;
 use source::Snapshot;
 use std::collections::{HashMap, HashSet};
@@ -36,8 +36,6 @@ pub(super) struct Hand {
     pub(super) sync: String,
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) names: Names,
-    /// What `${name}` stands for in the manifests.
-    pub(super) variables: Option<Arc<Variables>>,
     /// The operation under way, which hooks carry.
     pub(super) operation: String,
     /// Of drifted objects: the paths of the fields that were lost, by place in the inputs.
@@ -78,8 +76,10 @@ impl Hand {
     }
 
     /// Notes which fields a drifted object has lost, before they are put back.
-    fn note_lost(&self, step: Step, key: &Key, object: &serde_json::Value) {
-        if step.reason != Reason::Drifted {
+    fn note_lost(&self, step: Step, key: &Key, object: &serde_json::Value, secret: bool) {
+        // A path names items of lists by their content; and what Git has of a sealed Secret has another shape than the
+        // Secret.
+        if step.reason != Reason::Drifted || secret || key.kind.is_secret() {
             return;
         }
         let Some(detail) = self.observer.drift_detail(key) else {
@@ -186,7 +186,7 @@ impl Hand {
             );
             let (snapshot, ring, cut) = (snapshot.clone(), Arc::clone(ring), Arc::clone(cut));
             tokio::task::spawn_blocking(move || {
-                let mut loader = Loader::with(snapshot, Limits::default(), hand.variables.clone());
+                let mut loader = Loader::with(snapshot, Limits::default(), inputs.variables.clone());
                 for step in part {
                     if cut.load(Ordering::Relaxed) {
                         break;
@@ -245,7 +245,7 @@ impl Hand {
         let manifest = loader
             .load(&wanted.item)
             .map_err(|error| Failure::of(key, origin, &error.to_string(), error.hint(), true))?;
-        self.note_lost(step, key, &manifest.object);
+        self.note_lost(step, key, &manifest.object, wanted.item.holds_secret());
         let is_hook = step.desired >= inputs.groups.len();
         let marks = Marks {
             applyset: &self.applyset,

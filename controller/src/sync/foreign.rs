@@ -16,7 +16,15 @@ impl Worker {
         if sync.spec.foreign_fields == ForeignFields::Allow {
             return;
         }
-        'objects: for desired in self.inputs.ordinary() {
+        'objects: for (desired, wanted) in self.inputs.ordinary().iter().zip(&self.inputs.wanted) {
+            // Paths name items of lists by their content.
+            let named = |path: String| {
+                if wanted.item.holds_secret() {
+                    crate::text::without_items(&path)
+                } else {
+                    path
+                }
+            };
             let Some(found) = self.rooms.observer.foreign(&desired.key) else {
                 continue;
             };
@@ -30,7 +38,7 @@ impl Worker {
                 next.foreign.push(ForeignReport {
                     object: desired.key.to_string(),
                     manager: crate::text::bounded(&one.manager, 128),
-                    fields: one.paths.iter().map(ToString::to_string).collect(),
+                    fields: one.paths.iter().map(|path| named(path.to_string())).collect(),
                 });
             }
         }
@@ -48,18 +56,31 @@ impl Worker {
         let trusted = |manager: &str| is_trusted(manager, &sync.spec.trusted_managers);
         for at in 0..inputs.groups.len() {
             let (key, info) = (&inputs.desired[at].key, &inputs.wanted[at].info);
-            let known = self.rooms.observer.foreign(key);
-            if known.is_none_or(|found| found.iter().all(|one| trusted(&one.manager)))
-                || self.rooms.observer.drift(key).is_some()
-            {
+            let observer = &self.rooms.observer;
+            let known = observer.foreign(key);
+            let stays = observer.drift(key).is_some() || observer.frozen(key);
+            if stays || known.is_none_or(|found| found.iter().all(|one| trusted(&one.manager))) {
                 continue;
+            }
+            if let Some(pause) = self.fight(key) {
+                self.look_again(pause);
+                continue;
+            }
+            // It is a write like any other.
+            if !self.may_write(sync).await {
+                return;
             }
             // What the watch keeps is for people: whose the fields are is read anew.
             let Ok(Some(meta)) = self.rooms.server.metadata(&hand.identity, info, key).await else {
                 continue;
             };
             let entries = meta.0.managed_fields.unwrap_or_default();
-            for foreign in fields::foreign(&entries, &self.id.manager, &trusted) {
+            for mut foreign in fields::foreign(&entries, &self.id.manager, &trusted) {
+                // Who freezes an object, or keeps it from being pruned, says so in such a field.
+                foreign.fields.retain(|field| !is_word(&field.to_string()));
+                if foreign.fields.is_empty() {
+                    continue;
+                }
                 match hand.remove_foreign(info, key, &foreign.fields).await {
                     Ok(removed) if removed.count > 0 => {
                         let first = foreign
@@ -67,12 +88,18 @@ impl Worker {
                             .first()
                             .map(ToString::to_string)
                             .unwrap_or_default();
+                        let first = if inputs.wanted[at].item.holds_secret() {
+                            crate::text::without_items(&first)
+                        } else {
+                            first
+                        };
                         let manager = crate::text::bounded(&foreign.manager, 128);
                         let sentence = format!(
                             "Removed {} fields of {manager} from {key}, {first} among them.",
                             removed.count
                         );
                         self.event(Severity::Normal, "ForeignRemoved", &sentence);
+                        self.repaired(key, Some(&manager));
                     }
                     Ok(_) => {}
                     Err(error) => {
@@ -86,4 +113,16 @@ impl Worker {
             }
         }
     }
+}
+
+/// Whether a field is a word to us: an annotation that decides what is done to the object.
+fn is_word(field: &str) -> bool {
+    [
+        "signet.dev/",
+        "kustomize.toolkit.fluxcd.io/",
+        "argocd.argoproj.io/",
+        "helm.sh/",
+    ]
+    .iter()
+    .any(|prefix| field.contains(prefix))
 }

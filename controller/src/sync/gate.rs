@@ -28,7 +28,7 @@ pub(super) enum Gate {
 /// What the gate is asked about.
 pub(super) struct Question<'a> {
     pub(super) sync: &'a Sync,
-    pub(super) inputs: &'a Inputs,
+    pub(super) inputs: &'a Arc<Inputs>,
     pub(super) plan: &'a Plan,
     pub(super) head: &'a Head,
     /// The plan's digest.
@@ -93,7 +93,10 @@ impl Worker {
         if names.is_empty() {
             return None;
         }
-        self.post(sync, head, false);
+        self.post(sync, Some(head), false);
+        if names.iter().any(|needed| *needed == *self.id.name) {
+            return Some("The Sync depends on itself. Remove it from spec.dependsOn.".to_owned());
+        }
         let (namespace, name) = (&self.id.namespace, &self.id.name);
         if let Some(circle) = self.rooms.board.cycle(namespace, name) {
             return Some(format!(
@@ -110,19 +113,28 @@ impl Worker {
         (!sentences.is_empty()).then(|| sentences.join(" "))
     }
 
-    /// Posts how this Sync stands, for those that depend on it.
-    pub(super) fn post(&self, sync: &Sync, head: &Head, settled: bool) {
+    /// Posts how this Sync stands, for those that depend on it; without a head it has seen no commit yet.
+    pub(super) fn post(&self, sync: &Sync, head: Option<&Head>, settled: bool) {
         let ready = crate::condition::get(&self.status.conditions, READY)
             .is_some_and(|ready| ready.status == ConditionStatus::True);
         let standing = Posted {
             generation_observed: Some(self.status.observed_generation) == sync.metadata.generation,
             ready: ready && settled,
             repository: sync.spec.source_ref.name.clone(),
-            commit: head.revision.commit.clone(),
+            commit: head.map(|head| head.revision.commit.clone()).unwrap_or_default(),
             depends_on: sync.spec.depends_on.iter().map(|on| on.name.clone()).collect(),
             mailbox: Arc::clone(&self.mailbox),
         };
         self.rooms.board.post(&self.id.namespace, &self.id.name, standing);
+    }
+
+    /// Whether something may be written outside of a walk: the mode and the windows let it, and the account is there. In mode
+    /// Approval only a walk writes: it was approved.
+    pub(super) async fn may_write(&mut self, sync: &Sync) -> bool {
+        sync.spec.mode == Mode::Automatic
+            && !sync.spec.suspend
+            && matches!(self.window(sync), Ok(None))
+            && (self.is_admitted(sync) || self.admit(sync).await.is_ok())
     }
 
     /// Why nothing may be written now, if a window says so. An error is the spec's.
@@ -175,7 +187,31 @@ impl Worker {
         pruning::plan_digest(self.rooms.context.digest_key.expose(), &sync.spec, inputs, &uids)
     }
 
-    /// What would be done, for the status.
+    /// What would be deleted once it is approved, after everything else was done: `held`.
+    pub(super) fn prune_report(
+        &self,
+        question: &Question<'_>,
+        inputs: &str,
+        held: Vec<Key>,
+        reason: &str,
+    ) -> PlanReport {
+        let recorded = |key: &&Key| self.checkpoint.records().contains_key(*key);
+        let mut plan = Plan {
+            prune: question.plan.prune.iter().filter(recorded).cloned().collect(),
+            ..Plan::default()
+        };
+        // As the next pass will see it: what stays by its own word stays recorded.
+        let digest = self.plan_digest(question.sync, inputs, &plan);
+        plan.prune = held;
+        let question = Question {
+            plan: &plan,
+            digest: &digest,
+            ..*question
+        };
+        self.plan_report(&question, reason)
+    }
+
+    /// What would be done, for the status. `reason` is a sentence.
     pub(super) fn plan_report(&self, question: &Question<'_>, reason: &str) -> PlanReport {
         let mut actions: Vec<String> = question
             .plan

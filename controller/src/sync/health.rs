@@ -4,7 +4,7 @@ use super::inputs::Inputs;
 use super::report::KEPT;
 use super::worker::Worker;
 use crate::condition;
-use crate::observe::Health;
+use crate::observe::{Health, Judged};
 use apply::plan::Seen;
 use crds::{HealthCounts, HealthReport};
 use health::Status;
@@ -39,12 +39,18 @@ impl Worker {
             message: crate::text::bounded_bytes(message, 256),
             since: since.map(condition::rfc3339).unwrap_or_default(),
         };
+        // What somebody froze is nobody's to wait for.
+        if self.rooms.observer.frozen(&desired.key) {
+            return Ready::Yes;
+        }
         if !self.is_applied(inputs, at) {
             return Ready::Waits(report("Waiting", "It is not applied yet.", None));
         }
-        if inputs.options(at).ignore_health {
+        // An object that is only created may be somebody else's, and then no watch of ours shows it.
+        if inputs.options(at).ignore_health || inputs.options(at).create_only {
             return Ready::Yes;
         }
+        let secret = inputs.wanted[at].item.holds_secret();
         match self.rooms.observer.health(&desired.key) {
             // What cannot be watched cannot be waited for.
             Health::Unknown if self.rooms.observer.seen(&desired.key) == Seen::Unwatched => Ready::Yes,
@@ -53,8 +59,8 @@ impl Worker {
             Health::Current => Ready::Yes,
             Health::Of(judged) => match judged.status {
                 Status::Current | Status::Suspended => Ready::Yes,
-                Status::Failed => Ready::Failed(report("Failed", &judged.message, Some(judged.since))),
-                status => Ready::Waits(report(status.as_str(), &judged.message, Some(judged.since))),
+                Status::Failed => Ready::Failed(report("Failed", said(&judged, secret), Some(judged.since))),
+                status => Ready::Waits(report(status.as_str(), said(&judged, secret), Some(judged.since))),
             },
         }
     }
@@ -94,6 +100,15 @@ impl Worker {
     }
 }
 
+/// Why an object is as it is. A message may quote the object: of one that holds a secret, the status has to do.
+pub(super) fn said(judged: &Judged, secret: bool) -> &str {
+    if secret {
+        judged.status.as_str()
+    } else {
+        &judged.message
+    }
+}
+
 /// `3 of 12 objects are not ready: first; second; third.` Those of `waits` are named first.
 pub(super) fn sentence(summary: &Summary, waits: &[HealthReport]) -> String {
     let counted = (summary.counts.in_progress + summary.counts.failed) as usize;
@@ -128,6 +143,18 @@ fn phrase(report: &HealthReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_an_object_with_a_secret_only_the_status_is_said() {
+        let judged = Judged {
+            status: Status::Failed,
+            reason: "Odd".into(),
+            message: "it is odd: hunter2".into(),
+            since: SystemTime::UNIX_EPOCH,
+        };
+        assert_eq!(said(&judged, true), "Failed");
+        assert_eq!(said(&judged, false), "it is odd: hunter2");
+    }
 
     #[test]
     fn the_sentence_names_the_first_three() {

@@ -2,17 +2,19 @@
 
 use super::attempt::Attempt;
 use super::execute::Hand;
-use super::hooks::{self, Journal, Run, Standing, State};
+use super::hooks::{self, Run, Standing, State};
 use super::order::Group;
+use super::pruning::OwnWord;
 use super::report::{Failure, report};
 use super::walk::Errand;
 use super::worker::Worker;
 use crate::events::Severity;
 use crate::observe::Health;
 use apply::plan::{Reason, Step};
-use apply::{ApiError, Key, Meta};
+use apply::{ApiError, DeleteOutcome, Key, Meta};
 use crds::{HealthReport, annotation, label};
 use health::Status;
+use kube::api::ObjectMeta;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -31,22 +33,50 @@ impl Worker {
         if same || (errand.inputs.hooks.is_empty() && journal.runs.is_empty()) {
             return Ok(());
         }
-        let running: Vec<Run> = journal.running().cloned().collect();
+        // What was given up may still run.
+        let runs = |run: &&Run| matches!(run.state, State::Running | State::TimedOut);
+        let running: Vec<Run> = journal.runs.iter().filter(runs).cloned().collect();
         let hand = self.hand(errand.sync);
         for run in running {
             let Some((info, key)) = self.hook_key(&run) else {
                 continue;
             };
-            hand.prune(&info, &key, Some(&run.uid)).await?;
+            // A newer revision does not wait for a right that is missing.
+            match hand.prune(&info, &key, Some(&run.uid)).await {
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => {
+                    let sentence = format!(
+                        "Hook {} cannot be cancelled, and is left to itself: {error}.",
+                        run.object
+                    );
+                    self.event(Severity::Warning, "HookLeft", &sentence);
+                }
+                Ok(_) => {}
+            }
             self.rooms.observer.release(&key, &self.mailbox);
-            let sentence = format!("Cancelled hook {}: a newer revision goes before it.", run.object);
+            let why = if again {
+                "it is tried anew"
+            } else {
+                "a newer revision goes before it"
+            };
+            let sentence = format!("Cancelled hook {}: {why}.", run.object);
             self.event(Severity::Normal, "HookCancelled", &sentence);
         }
-        let mut journal = Journal::begin(operation);
+        // What was about to be created when the controller was killed may be there.
+        let intended: Vec<Run> = self.checkpoint.journal.intended().cloned().collect();
+        for run in intended {
+            let Some((info, key)) = self.hook_key(&run) else {
+                continue;
+            };
+            let mark = self.checkpoint.journal.mark(&run.group);
+            let other = |meta: &Meta| (run_of(&meta.0) != Some(&mark)).then_some(OwnWord::Keep);
+            hand.prune_unless(&info, &key, None, other).await?;
+            self.rooms.observer.release(&key, &self.mailbox);
+        }
+        let mut journal = self.checkpoint.journal.begin(operation, milliseconds_now());
         // Without a journal, what the status calls applied had its hooks run.
         let known = self.checkpoint.journal.operation.is_empty();
-        journal.over =
-            known && !again && self.status.inputs == operation && self.status.last_applied_revision.is_some();
+        journal.over = known && !again && self.status.inputs == operation && self.speaks_of_a_walk();
         self.checkpoint.journal = journal;
         self.checkpoint.save_journal().await
     }
@@ -101,6 +131,7 @@ impl Worker {
                     uid: String::new(),
                     began: 0,
                     message: String::new(),
+                    clear: false,
                 });
             }
         }
@@ -109,6 +140,13 @@ impl Worker {
         let hand = self.hand(errand.sync);
         for index in indices {
             self.create_hook(errand, group, *index, &hand, attempt).await?;
+        }
+        // Some have ended already: what was found after a crash, and what is ready as soon as it is there.
+        if !matches!(
+            self.checkpoint.journal.standing(inputs, group),
+            Standing::Create(_)
+        ) {
+            self.mailbox.health();
         }
         self.checkpoint.save_journal().await
     }
@@ -128,27 +166,25 @@ impl Worker {
         self.rooms.observer.attend(key, &self.mailbox, None);
         if let Some(Meta(found)) = self.rooms.server.metadata(&hand.identity, info, key).await? {
             let uid = found.uid.clone().unwrap_or_default();
-            let of = |name: &str| found.annotations.as_ref().and_then(|all| all.get(name));
             let ours = found
                 .labels
                 .as_ref()
                 .and_then(|all| all.get(label::APPLYSET_PART_OF))
                 == Some(&self.id.applyset);
-            let mark = format!("{}/{}", self.checkpoint.journal.operation, hooks::name(group));
-            if ours && of(annotation::RUN) == Some(&mark) {
+            let mark = self.checkpoint.journal.mark(&hooks::name(group));
+            let stranger = "an object of this name exists and is no hook of this Sync";
+            if ours && run_of(&found) == Some(&mark) {
                 self.hook_began(&object, group, uid);
-            } else if ours && policy.before_creation {
-                // Its disappearance wakes this worker.
-                if found.deletion_timestamp.is_none() {
-                    hand.prune(info, key, Some(&uid)).await?;
-                }
-            } else {
-                let why = if ours {
-                    "an earlier run is still there, and its delete policy keeps it"
-                } else {
-                    "an object of this name exists and is no hook of this Sync"
-                };
+            } else if !ours {
+                self.hook_ended(&object, group, State::Failed, stranger);
+            } else if !policy.before_creation && !inputs.wanted[at].item.generate_name {
+                let why = "an earlier run is still there, and its delete policy keeps it";
                 self.hook_ended(&object, group, State::Failed, why);
+            } else if found.deletion_timestamp.is_none()
+                // Its disappearance wakes this worker.
+                && hand.prune(info, key, Some(&uid)).await? == DeleteOutcome::NotOurs
+            {
+                self.hook_ended(&object, group, State::Failed, stranger);
             }
             return Ok(());
         }
@@ -213,7 +249,9 @@ impl Worker {
             let (state, message) = match self.rooms.observer.health(&key) {
                 Health::Current => (State::Succeeded, String::new()),
                 Health::Of(judged) if judged.status == Status::Failed => {
-                    (State::Failed, judged.message.to_string())
+                    // A hook that is no more in Git may have held one.
+                    let secret = hook.is_none_or(|hook| errand.inputs.wanted[hook.at].item.holds_secret());
+                    (State::Failed, super::health::said(&judged, secret).to_owned())
                 }
                 Health::Absent => (State::Failed, "it disappeared before its end was seen".to_owned()),
                 _ if hooks::is_late(run, limit, now) => (
@@ -232,13 +270,16 @@ impl Worker {
                 state,
                 message,
                 key,
-                hook.map(|hook| hook.hook.delete),
+                hook.is_some_and(|hook| match state {
+                    State::Succeeded => hook.hook.delete.succeeded,
+                    _ => hook.hook.delete.failed,
+                }),
             ));
         }
         if ended.is_empty() {
-            return;
+            return self.clear_hooks(errand, attempt).await;
         }
-        for (object, group, state, message, ..) in &ended {
+        for (object, group, state, message, key, goes) in &ended {
             let found = self
                 .checkpoint
                 .journal
@@ -246,8 +287,9 @@ impl Worker {
                 .iter_mut()
                 .find(|run| run.object == *object && run.group == *group);
             if let Some(run) = found {
-                (run.state, run.message) = (*state, message.clone());
+                (run.state, run.message, run.clear) = (*state, message.clone(), *goes);
             }
+            self.rooms.observer.release(key, &self.mailbox);
             if *state != State::Succeeded {
                 let sentence = format!("Hook {object} failed: {message}.");
                 self.event(Severity::Warning, "HookFailed", &sentence);
@@ -267,38 +309,31 @@ impl Worker {
             });
             return;
         }
+        self.clear_hooks(errand, attempt).await;
+    }
+
+    /// Deletes what has ended and asks for that. What cannot be deleted now is tried again.
+    async fn clear_hooks(&mut self, errand: &Errand<'_>, attempt: &mut Attempt) {
+        let ended: Vec<Run> = self.checkpoint.journal.to_clear().cloned().collect();
+        if ended.is_empty() {
+            return;
+        }
         let hand = self.hand(errand.sync);
-        for (object, group, state, _, key, policy) in ended {
-            let goes = policy.is_some_and(|policy| {
-                if state == State::Succeeded {
-                    policy.succeeded
-                } else {
-                    policy.failed
+        for run in ended {
+            let Some((info, key)) = self.hook_key(&run) else {
+                continue;
+            };
+            match hand.prune(&info, &key, Some(&run.uid)).await {
+                Ok(_) => self.checkpoint.journal.cleared(&run),
+                Err(error) => {
+                    let message = format!("the hook cannot be deleted: {error}");
+                    let transient = error.is_transient();
+                    attempt.fails(Failure::of(&key, None, &message, error.hint(), transient));
                 }
-            });
-            let uid = self
-                .checkpoint
-                .journal
-                .runs
-                .iter()
-                .find(|run| run.object == object && run.group == group)
-                .map(|run| run.uid.clone());
-            self.rooms.observer.release(&key, &self.mailbox);
-            if let (true, Some(info)) = (goes, self.rooms.kinds.current().preferred(&key.kind))
-                && let Err(error) = hand.prune(info, &key, uid.as_deref()).await
-            {
-                let said = report(
-                    Some(&key),
-                    None,
-                    &format!("the hook cannot be deleted: {error}"),
-                    error.hint(),
-                );
-                attempt.fails(Failure {
-                    report: said,
-                    transient: error.is_transient(),
-                });
             }
         }
+        // Where that is not written down, what is gone is looked for once more.
+        let _ = self.checkpoint.save_journal().await;
     }
 
     /// Runs the hooks for a failure, once; then the operation is over.
@@ -365,8 +400,7 @@ impl Worker {
     }
 
     fn hook_hand(&self, sync: &crds::Sync, group: Group) -> Arc<Hand> {
-        let operation = format!("{}/{}", self.checkpoint.journal.operation, hooks::name(group));
-        self.hand_for(sync, operation)
+        self.hand_for(sync, self.checkpoint.journal.mark(&hooks::name(group)))
     }
 
     fn hook_began(&mut self, object: &str, group: Group, uid: String) {
@@ -398,8 +432,16 @@ impl Worker {
     }
 }
 
+/// The operation that a hook's object was made for.
+fn run_of(metadata: &ObjectMeta) -> Option<&String> {
+    metadata.annotations.as_ref()?.get(annotation::RUN)
+}
+
 fn seconds_now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+    milliseconds_now() / 1000
+}
+
+fn milliseconds_now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

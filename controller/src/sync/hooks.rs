@@ -14,6 +14,9 @@ use std::time::Duration;
 pub(super) struct Journal {
     /// The keyed digest of the inputs.
     pub(super) operation: String,
+    /// When it began, in milliseconds since 1970: tells its hooks from those of an earlier one over the same inputs.
+    #[serde(default)]
+    pub(super) began: u64,
     pub(super) runs: Vec<Run>,
     /// Whether the operation is over.
     pub(super) over: bool,
@@ -32,6 +35,9 @@ pub(super) struct Run {
     pub(super) began: u64,
     #[serde(default)]
     pub(super) message: String,
+    /// Whether it has ended and its object is still to be deleted.
+    #[serde(default)]
+    pub(super) clear: bool,
 }
 
 /// How a run is.
@@ -82,11 +88,18 @@ pub(super) enum Standing {
 }
 
 impl Journal {
-    pub(super) fn begin(operation: &str) -> Self {
+    /// The journal of an operation that begins now, and later than this one did.
+    pub(super) fn begin(&self, operation: &str, now: u64) -> Self {
         Self {
             operation: operation.to_owned(),
+            began: now.max(self.began.saturating_add(1)),
             ..Self::default()
         }
+    }
+
+    /// What the objects of a group's hooks carry, by which they are known as this operation's.
+    pub(super) fn mark(&self, group: &str) -> String {
+        format!("{}/{}/{group}", self.operation, self.began)
     }
 
     pub(super) fn run(&self, object: &str, group: Group) -> Option<&Run> {
@@ -136,14 +149,40 @@ impl Journal {
         }
     }
 
+    /// Runs that were to be created, and may have been.
+    pub(super) fn intended(&self) -> impl Iterator<Item = &Run> {
+        self.runs.iter().filter(|run| run.state == State::Intended)
+    }
+
+    /// Runs that have ended and whose objects are still to be deleted.
+    pub(super) fn to_clear(&self) -> impl Iterator<Item = &Run> {
+        self.runs.iter().filter(|run| run.clear)
+    }
+
+    /// The object of a run is gone.
+    pub(super) fn cleared(&mut self, of: &Run) {
+        let same = |run: &&mut Run| run.object == of.object && run.group == of.group;
+        if let Some(run) = self.runs.iter_mut().find(same) {
+            run.clear = false;
+        }
+    }
+
     /// Runs that are under way.
     pub(super) fn running(&self) -> impl Iterator<Item = &Run> {
         self.runs.iter().filter(|run| run.state == State::Running)
     }
 
+    /// Whether a hook has failed. Those for a failure come after it, and change nothing about it.
     pub(super) fn failed(&self) -> bool {
         let bad = |run: &Run| matches!(run.state, State::Failed | State::TimedOut);
-        self.runs.iter().any(bad)
+        self.runs
+            .iter()
+            .any(|run| bad(run) && !run.group.starts_with("Fail"))
+    }
+
+    /// Whether no hook is left that could be created.
+    pub(super) fn is_done(&self) -> bool {
+        self.over || self.operation.is_empty()
     }
 
     /// For the status.
@@ -190,12 +229,13 @@ mod tests {
             uid: "u".into(),
             began: 100,
             message: String::new(),
+            clear: false,
         }
     }
 
     #[test]
     fn runs_are_found_by_object_and_group() {
-        let mut journal = Journal::begin("op");
+        let mut journal = Journal::default().begin("op", 7);
         journal.runs.push(run("Job n/a", Group::Pre(0), State::Succeeded));
         journal.runs.push(run("Job n/a", Group::Post(0), State::Running));
         assert_eq!(
@@ -210,6 +250,22 @@ mod tests {
     }
 
     #[test]
+    fn a_hook_for_a_failure_that_fails_is_no_failure_of_its_own() {
+        let mut journal = Journal::default().begin("op", 7);
+        journal.runs.push(run("Job n/a", Group::Fail(0), State::Failed));
+        assert!(!journal.failed());
+    }
+
+    #[test]
+    fn the_same_inputs_once_more_are_another_operation() {
+        let first = Journal::default().begin("op", 7);
+        // The clock may have been put back.
+        let second = first.begin("op", 3);
+        assert_ne!(first.mark("Pre 0"), second.mark("Pre 0"));
+        assert_ne!(first.mark("Pre 0"), first.mark("Post 0"));
+    }
+
+    #[test]
     fn a_run_is_late_after_its_limit() {
         let one = run("a", Group::Pre(0), State::Running);
         assert!(!is_late(&one, Duration::from_mins(1), 160));
@@ -218,7 +274,7 @@ mod tests {
 
     #[test]
     fn the_journal_is_read_as_written() {
-        let mut journal = Journal::begin("op");
+        let mut journal = Journal::default().begin("op", 7);
         journal.runs.push(run("Job n/a", Group::Pre(-3), State::Failed));
         let text = serde_json::to_string(&journal).unwrap();
         assert_eq!(serde_json::from_str::<Journal>(&text).unwrap(), journal);

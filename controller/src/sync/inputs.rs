@@ -7,7 +7,7 @@ use apply::plan::Desired;
 use apply::{Catalog, GroupKind, Key, KindInfo};
 use crds::{ObjectReport, PlaintextSecrets, SyncSpec};
 use manifest::Phase;
-use render::{Item, Rendered};
+use render::{Item, Rendered, Variables};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -64,6 +64,8 @@ pub(super) struct Inputs {
     pub(super) awaits_definitions: bool,
     /// The first group in which an object has no kind yet: what comes after it waits.
     pub(super) held_at: Option<Group>,
+    /// What `${name}` stands for in the objects.
+    pub(super) variables: Option<Arc<Variables>>,
     by_key: HashMap<Key, usize>,
 }
 

@@ -3,6 +3,7 @@
 //! A worker takes a Sync from snapshot to status in one direction: [`inputs`] (what Git wants) → `apply::plan` (what to
 //! do) → [`execute`] (doing it, bodies made in [`body`]) → [`status`]. What it owns is kept in its [`store`].
 
+mod admit;
 mod attempt;
 mod board;
 mod body;
@@ -28,7 +29,10 @@ mod say;
 mod send;
 mod status;
 mod store;
+mod unserved;
+mod variables;
 mod walk;
+mod watched;
 mod windows;
 mod worker;
 
@@ -294,6 +298,14 @@ impl Workers {
             );
             return;
         };
+        if let Some(handle) = self.handles.get(&name)
+            && handle.spec.is_closed()
+            && self.fallen_at.is_some()
+        {
+            // Its worker panicked. It is started again soon, with what is written down of its objects.
+            handle.spec.send_replace(sync);
+            return;
+        }
         if let Some(handle) = self.handles.get(&name)
             && !handle.spec.is_closed()
             && handle.spec.borrow().metadata.uid == sync.metadata.uid

@@ -7,8 +7,12 @@
 use apply::Key;
 use manifest::Phase;
 use render::{Dependency, HookPhase, Options};
-use std::collections::HashMap;
-use std::fmt;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::{fmt, iter};
+
+/// Objects of a circle that are named.
+const NAMED: usize = 3;
 
 /// A step of the walk; the derived order is that of walking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -123,9 +127,12 @@ pub(super) fn needs(nodes: &[Node<'_>]) -> (Needs, Vec<(usize, String)>) {
             needs.insert(at, of_node);
         }
     }
-    for at in circular(&needs) {
-        needs.remove(&at);
-        refused.push((at, "depends on itself, by way of others".to_owned()));
+    let circular = circular(&needs);
+    for at in &circular {
+        refused.push((*at, circle(nodes, &needs, &circular, *at)));
+    }
+    for at in &circular {
+        needs.remove(at);
     }
     refused.sort();
     (needs, refused)
@@ -138,8 +145,53 @@ fn shown(dependency: &Dependency) -> String {
     }
 }
 
+/// Says why something is circular, with the shortest way from it back to itself, or with what leads to a circle.
+fn circle(nodes: &[Node<'_>], needs: &Needs, circular: &HashSet<usize>, at: usize) -> String {
+    let of = |node: usize| needs.get(&node).into_iter().flatten().copied();
+    let mut came_from: HashMap<usize, usize> = HashMap::new();
+    let mut reached = VecDeque::from([at]);
+    while let Some(node) = reached.pop_front() {
+        for other in of(node).filter(|other| circular.contains(other)) {
+            if other == at {
+                let back = |from: &usize| came_from.get(from).copied();
+                let mut way: Vec<usize> = iter::successors(Some(node), back).collect();
+                way.retain(|node| *node != at);
+                return by_way_of(nodes, &way);
+            }
+            if let Entry::Vacant(unseen) = came_from.entry(other) {
+                unseen.insert(node);
+                reached.push_back(other);
+            }
+        }
+    }
+    let first = of(at).find(|other| circular.contains(other));
+    let first = first.map_or_else(|| "another".to_owned(), |other| nodes[other].key.to_string());
+    format!("depends on {first}, which waits for itself, by way of others")
+}
+
+/// `way`: what lies between an object and itself, backwards.
+fn by_way_of(nodes: &[Node<'_>], way: &[usize]) -> String {
+    let shown: Vec<_> = way
+        .iter()
+        .rev()
+        .take(NAMED)
+        .map(|node| nodes[*node].key.to_string())
+        .collect();
+    match way.len() {
+        0 => "depends on itself".to_owned(),
+        all if all > NAMED => {
+            format!(
+                "depends on itself, by way of {} and {} more",
+                shown.join(", "),
+                all - NAMED
+            )
+        }
+        _ => format!("depends on itself, by way of {}", shown.join(", ")),
+    }
+}
+
 /// Everything that is on a circle or waits for one: what is left when all that can be done is done.
-fn circular(needs: &Needs) -> Vec<usize> {
+fn circular(needs: &Needs) -> HashSet<usize> {
     let mut left: HashMap<usize, usize> = needs.iter().map(|(at, of)| (*at, of.len())).collect();
     let mut waits: HashMap<usize, Vec<usize>> = HashMap::new();
     let mut free: Vec<usize> = Vec::new();
@@ -266,9 +318,33 @@ mod tests {
             ("s", 0, &["s"]),
         ]);
         assert_eq!(needs, Needs::from([(3, vec![4])]));
+        let said = |at, message: &str| (at, message.to_owned());
         assert_eq!(
-            refused.iter().map(|(at, _)| *at).collect::<Vec<_>>(),
-            [0, 1, 2, 5]
+            refused,
+            [
+                said(0, "depends on itself, by way of ConfigMap n/b"),
+                said(1, "depends on itself, by way of ConfigMap n/a"),
+                said(
+                    2,
+                    "depends on ConfigMap n/a, which waits for itself, by way of others"
+                ),
+                said(5, "depends on itself"),
+            ]
         );
+    }
+
+    #[test]
+    fn a_long_circle_is_named_in_part_and_the_short_way() {
+        let (_, refused) = run(&[
+            ("a", 0, &["b"]),
+            ("b", 0, &["c"]),
+            ("c", 0, &["d", "b"]),
+            ("d", 0, &["e"]),
+            ("e", 0, &["a"]),
+        ]);
+        let of = |at: usize| refused[at].1.as_str();
+        let names = "ConfigMap n/b, ConfigMap n/c, ConfigMap n/d";
+        assert_eq!(of(0), format!("depends on itself, by way of {names} and 1 more"));
+        assert_eq!(of(1), "depends on itself, by way of ConfigMap n/c");
     }
 }

@@ -3,36 +3,30 @@
 use super::gate::{Gate, Question};
 use super::inputs::{self, Frame};
 use super::names::Looked;
-use super::policy::Policy;
 use super::pruning;
 use super::status::{self, Verdict};
+use super::variables::{Known, Sources};
 use super::walk::Errand;
-use super::windows::Windows;
 use super::worker::{End, Settled, Worker};
 use crate::events::Severity;
-use crate::observe::WatchState;
 use crate::repository::{Head, SourceState};
-use apply::LiveMeta;
 use apply::checkpoint::InputDigest;
-use apply::plan;
+use apply::plan::{self, Reason};
 use crds::{Mode, Sync, SyncStatus, annotation};
 use kube::ResourceExt;
-use render::{Limits, RenderError, Rendered};
+use render::{Limits, RenderError, Rendered, Variables};
 use source::PathError;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// How long a first listing of watches may hold up a pass.
-const WATCHES_WAIT: Duration = Duration::from_secs(10);
+use std::time::Duration;
 
 impl Worker {
     /// One whole pass, from snapshot to status; how it ended is posted for the Syncs that depend on this one.
     pub(super) async fn pass(&mut self) -> End {
         let sync = self.spec.borrow_and_update().clone();
         let end = self.pass_over(&sync).await;
-        if let Some(head) = self.looked_at.clone() {
-            self.post(&sync, &head, self.settled.is_some());
-        }
+        // In mode Detect nothing is ever settled: what it compares may change at any time.
+        let settled = self.settled.is_some() || sync.spec.mode == Mode::Detect;
+        self.post(&sync, self.looked_at.as_ref(), settled);
         // Whatever became of the pass: nobody has to wait for this Sync's look at this commit any more.
         let repository = (self.id.namespace.to_string(), sync.spec.source_ref.name.clone());
         if let Some(head) = self.rooms.context.heads.get(&repository).head() {
@@ -67,6 +61,7 @@ impl Worker {
         if sync.spec.suspend {
             status::conclude(&mut next, generation, Verdict::Suspended);
             self.settled = None;
+            self.sources = Sources::default();
             return self.say(next).await.unwrap_or(End::Wait);
         }
         if sync.spec.cluster_ref.is_some() {
@@ -145,11 +140,35 @@ impl Worker {
             }
             Err(_) => return End::Retry { transient: true },
         };
-        let now = Settled { tree, generation };
-        if self.settled.as_ref() == Some(&now) && !requested {
+        let variables = match self.variables(sync, requested).await {
+            Ok(variables) => variables,
+            Err(unknown) => {
+                next.last_attempted_revision = Some(head.revision.clone());
+                let end = if unknown.told {
+                    End::Wait
+                } else {
+                    End::Retry {
+                        transient: unknown.transient,
+                    }
+                };
+                return self
+                    .fail(next, generation, unknown.reason, unknown.message, end)
+                    .await;
+            }
+        };
+        let now = Settled {
+            tree,
+            generation,
+            variables: variables.as_ref().map(|known| known.digest),
+        };
+        let thawed = !self.spared.iter().all(|key| self.rooms.observer.frozen(key));
+        if self.settled.as_ref() == Some(&now) && !requested && !thawed {
             return self.tell_health(generation).await;
         }
-        let rendered = match self.render(&head, &sync.spec.path, tree).await {
+        let rendered = match self
+            .render(&head, &sync.spec.path, tree, variables.as_ref())
+            .await
+        {
             Ok(rendered) => rendered,
             Err((message, hint)) => {
                 self.settled = None;
@@ -170,8 +189,17 @@ impl Worker {
                     .await;
             }
         };
-        self.sync(sync, generation, head, rendered, now, next, requested)
-            .await
+        let variables = variables.map(|known| known.variables);
+        self.sync(
+            sync,
+            generation,
+            head,
+            (rendered, variables),
+            now,
+            next,
+            requested,
+        )
+        .await
     }
 
     /// The pass, once it is known what Git holds.
@@ -184,7 +212,7 @@ impl Worker {
         sync: &Sync,
         generation: i64,
         head: Head,
-        rendered: Arc<Rendered>,
+        (rendered, variables): (Arc<Rendered>, Option<Arc<Variables>>),
         now: Settled,
         mut next: SyncStatus,
         requested: bool,
@@ -224,7 +252,9 @@ impl Worker {
             digest_key: self.rooms.context.digest_key.expose(),
             run: &digest,
         };
-        let inputs = Arc::new(inputs::resolve(&rendered, &catalog, &frame));
+        let mut inputs = inputs::resolve(&rendered, &catalog, &frame);
+        inputs.variables = variables;
+        let inputs = Arc::new(inputs);
         self.rooms.names.wants(&self.id.manager, &inputs);
         let kinds = inputs::kinds(&inputs, self.checkpoint.records().keys(), &catalog);
         self.rooms.observer.keep_only(&self.mailbox, &kinds);
@@ -241,9 +271,20 @@ impl Worker {
             sync.spec.prune.enabled,
         );
         // Somebody has asked, in the cluster, that this one object be left alone.
+        let steps = plan.apply.iter().map(|step| &inputs.desired[step.desired].key);
+        self.spared = steps
+            .chain(&plan.prune)
+            .filter(|key| observer.frozen(key))
+            .cloned()
+            .collect();
         plan.apply
             .retain(|step| !observer.frozen(&inputs.desired[step.desired].key));
         plan.prune.retain(|key| !observer.frozen(key));
+        self.settle_unserved(&mut plan, &catalog).await;
+        // What is fought over has its own pace.
+        plan.apply.retain(|step| {
+            step.reason != Reason::Drifted || self.fight(&inputs.desired[step.desired].key).is_none()
+        });
 
         let idle = plan.apply.is_empty() && plan.prune.is_empty() && inputs.failures.is_empty();
         let nothing = idle && self.status.inputs == digest && self.is_ready(generation);
@@ -254,7 +295,7 @@ impl Worker {
             let end = End::Retry { transient: true };
             return self.fail(next, generation, reason, message, end).await;
         }
-        if nothing {
+        if nothing && sync.spec.mode != Mode::Detect {
             // A restart, or a commit that changed none of the inputs: nothing differs, so nothing is said.
             (self.inputs, self.head) = (Arc::clone(&inputs), Some(head));
             self.settled = Some(now);
@@ -271,14 +312,17 @@ impl Worker {
             plan: &plan,
             head: &head,
             digest: &named,
-            begins: !inputs.hooks.is_empty() && self.checkpoint.journal.operation != digest,
+            begins: !inputs.hooks.is_empty()
+                && (self.checkpoint.journal.operation != digest
+                    || (requested && self.checkpoint.journal.failed())),
         };
         if sync.spec.mode == Mode::Detect {
             return self.detect(&question, &digest, now, next, requested).await;
         }
         let approved = match self.gate(&question) {
             Gate::Open { approved } => approved,
-            Gate::Held { .. } if idle && !question.begins => false,
+            // Nothing is left to be written: only how it stands is said.
+            Gate::Held { .. } if idle && !question.begins && self.checkpoint.journal.is_done() => false,
             Gate::Held { reason, message } => return self.held(&question, reason, message, next).await,
         };
         if let Err(error) = self.hold(sync).await {
@@ -296,12 +340,11 @@ impl Worker {
             plan: &plan,
             head: &head,
             generation,
-            late: self.is_late(sync, &digest),
             hand: self.hand(sync),
         };
         let begun = match self.begin_operation(&errand, &digest, requested).await {
             Ok(()) if idle => Ok(()),
-            Ok(()) => self.prepare(sync, &inputs, &plan, &kinds).await,
+            Ok(()) => self.prepare(sync, &inputs, &kinds).await,
             Err(error) => Err(error),
         };
         if let Err(error) = begun {
@@ -317,8 +360,8 @@ impl Worker {
                 .await;
         }
         let mut walk = self.walk(&errand, &next).await;
-        if walk.attempt.cut && self.is_superseded(&head) {
-            // The newer commit has woken this worker already, and has the last word.
+        if walk.attempt.cut && self.is_superseded(sync, &head) {
+            // What is newer has woken this worker already, and has the last word.
             self.save_soon();
             return End::Retry { transient: true };
         }
@@ -356,11 +399,13 @@ impl Worker {
             for key in &pruning.orphan {
                 self.let_object_go(key);
             }
-            self.prune(&errand, &pruning.now, approved, &catalog, &mut walk.attempt)
+            let waiting = self
+                .prune(&errand, &pruning.now, approved, &catalog, &mut walk.attempt)
                 .await;
-            refusal = pruning.refusal;
-            if refusal.is_some() {
-                next.plan = Some(self.plan_report(&question, "PruneRefused"));
+            refusal = pruning.refusal.or_else(|| pruning::waits(waiting.len()));
+            if let Some(why) = &refusal {
+                let held: Vec<_> = pruning.held.into_iter().chain(waiting).collect();
+                next.plan = Some(self.prune_report(&question, &digest, held, why));
             }
         }
         if walk.is_complete() && refusal.is_none() {
@@ -368,38 +413,6 @@ impl Worker {
         }
         self.save_soon();
         self.conclude(&errand, now, walk, refusal, next).await
-    }
-
-    /// What the schema cannot check of a spec, once for each of its generations. Health rules are told to the watches.
-    fn check_spec(&mut self, sync: &Sync, generation: i64) -> Result<(), String> {
-        if self.checked == Some(generation) {
-            return Ok(());
-        }
-        Policy::of(&sync.spec).map_err(|error| format!("{}: {}.", error.field, error.message))?;
-        Windows::parse(&sync.spec.windows).map_err(|error| format!("{error}."))?;
-        let specs: Vec<_> = sync
-            .spec
-            .health_checks
-            .iter()
-            .map(|check| health::RuleSpec {
-                group: &check.group,
-                kind: &check.kind,
-                in_progress: check.in_progress.as_deref(),
-                failed: check.failed.as_deref(),
-                current: Some(&check.current),
-            })
-            .collect();
-        let rules = health::Rules::compile(&specs).map_err(|error| {
-            format!(
-                "spec.healthChecks[{}].{}: {}.",
-                error.index, error.field, error.message
-            )
-        })?;
-        self.rooms
-            .observer
-            .rules(&self.id.manager, (!specs.is_empty()).then_some(rules));
-        self.checked = Some(generation);
-        Ok(())
     }
 
     /// The gate is shut: what would be done is shown, and what drifts meanwhile.
@@ -418,9 +431,16 @@ impl Worker {
                 self.note_drift(key, &drift, Vec::new(), &message);
             }
         }
+        if self.head.is_none() && reason != "WindowClosed" {
+            // After a restart: what is as it was applied is still put back; what is newer is not, see `repair`.
+            (self.inputs, self.head) = (Arc::clone(question.inputs), Some(question.head.clone()));
+            for (key, open) in &self.drifts {
+                self.mailbox.drifted(key.clone(), open.drift.clone());
+            }
+        }
         let generation = question.sync.metadata.generation.unwrap_or_default();
         next.last_attempted_revision = Some(question.head.revision.clone());
-        next.plan = Some(self.plan_report(question, reason));
+        next.plan = Some(self.plan_report(question, &message));
         next.failures.clear();
         self.list_drift(&mut next, generation);
         let known = crate::condition::get(&self.status.conditions, crds::condition::READY);
@@ -429,24 +449,6 @@ impl Worker {
         }
         status::conclude(&mut next, generation, Verdict::Held { reason, message });
         self.say(next).await.unwrap_or(End::Wait)
-    }
-
-    /// Whether what this operation waits for has taken longer than the Sync allows.
-    fn is_late(&mut self, sync: &Sync, operation: &str) -> bool {
-        let limit = crate::duration::parse(&sync.spec.timeout).unwrap_or(Duration::from_mins(5));
-        match &self.unready_since {
-            Some((of, since)) if of == operation => {
-                let late = since.elapsed() >= limit;
-                if !late {
-                    self.wake_in(limit.saturating_sub(since.elapsed()));
-                }
-                late
-            }
-            _ => {
-                self.unready_since = None;
-                false
-            }
-        }
     }
 
     /// A keyed digest of the files that were rendered: what a status says it speaks of.
@@ -462,103 +464,35 @@ impl Worker {
         })
     }
 
-    /// A request is about the remote's newest commit: whether the look at the remote that it asks for is still to come.
-    /// Its end wakes this worker.
-    fn awaits_look(&mut self, sync: &Sync, request: &str) -> bool {
-        let repository = (self.id.namespace.to_string(), sync.spec.source_ref.name.clone());
-        let heads = &self.rooms.context.heads;
-        if self.asked.as_ref().is_none_or(|(asked, _)| asked != request) {
-            self.asked = heads.look(&repository).map(|number| (request.to_owned(), number));
-        }
-        // Without a Repository there is nothing to look at, and nothing to wait for.
-        self.asked
-            .as_ref()
-            .is_some_and(|(_, number)| heads.looks(&repository).is_some_and(|looks| looks < *number))
-    }
-
-    /// A Sync without its service account is a refusal: the API server lets anybody with the right impersonate one that
-    /// does not exist.
-    pub(super) async fn admit(&mut self, sync: &Sync) -> Result<(), (&'static str, String)> {
-        let (namespace, account) = (&self.id.namespace, &sync.spec.service_account_name);
-        match self.rooms.server.service_account_exists(namespace, account).await {
-            Ok(true) => {
-                self.admitted = Some((account.clone(), Instant::now()));
-                Ok(())
-            }
-            Ok(false) => {
-                self.admitted = None;
-                let message = format!(
-                    "There is no service account {account} in namespace {namespace}; nothing is applied or deleted \
-                     without it."
-                );
-                Err(("ServiceAccountMissing", message))
-            }
-            Err(error) => Err((
-                "ServiceAccountUnknown",
-                format!("Service account {account} cannot be looked up: {error}."),
-            )),
-        }
-    }
-
     /// Renders the path, or takes what was rendered from the same tree.
     pub(super) async fn render(
         &mut self,
         head: &Head,
         path: &str,
         tree: source::TreeId,
+        variables: Option<&Known>,
     ) -> Result<Arc<Rendered>, (String, &'static str)> {
+        let digest = variables.map(|known| known.digest);
         if let Some((known, rendered)) = &self.rendered
             && known.0 == tree
             && known.1 == path
+            && known.2 == digest
         {
             return Ok(Arc::clone(rendered));
         }
         let (snapshot, path, place) = (head.snapshot.clone(), path.to_owned(), path.to_owned());
-        let rendered =
-            tokio::task::spawn_blocking(move || render::directory(&snapshot, &path, &Limits::default()));
+        let variables = variables.map(|known| Arc::clone(&known.variables));
+        let rendered = tokio::task::spawn_blocking(move || {
+            render::directory_with(&snapshot, &path, &Limits::default(), variables.as_ref())
+        });
         match rendered.await {
             Ok(Ok(rendered)) => {
                 let rendered = Arc::new(rendered);
-                self.rendered = Some(((tree, place), Arc::clone(&rendered)));
+                self.rendered = Some(((tree, place, digest), Arc::clone(&rendered)));
                 Ok(rendered)
             }
             Ok(Err(error)) => Err((error.to_string(), error.hint())),
             Err(_) => Err(("rendering ended abnormally".into(), "report this as a defect")),
-        }
-    }
-
-    /// Whether the watches of these kinds are listed; otherwise the first of them to be wakes this worker.
-    pub(super) fn watches_ready(&mut self, kinds: &[Arc<apply::KindInfo>]) -> bool {
-        let mut starting = false;
-        for info in kinds.iter().filter(|info| info.watchable) {
-            starting |= self.rooms.observer.follow(info, &self.mailbox) == WatchState::Starting;
-        }
-        if !starting {
-            self.waiting_since = None;
-            return true;
-        }
-        let since = *self.waiting_since.get_or_insert_with(Instant::now);
-        if since.elapsed() < WATCHES_WAIT {
-            self.retry_at = Some(since + WATCHES_WAIT);
-            return false;
-        }
-        true
-    }
-
-    /// Tells the watches what the checkpoint knows, as far as they do not know it better: after a restart, for a kind whose
-    /// watch is new, for an object whose delete failed.
-    pub(super) fn expect_recorded(&mut self) {
-        for (key, record) in self.checkpoint.records() {
-            if let (Some(uid), Some(owned)) = (&record.uid, record.owned) {
-                let live = LiveMeta {
-                    uid: uid.clone(),
-                    resource_version: 0,
-                    owned: Some(owned),
-                    deleting: false,
-                    generation: None,
-                };
-                self.rooms.observer.expect(key, &self.mailbox, &live);
-            }
         }
     }
 }

@@ -71,6 +71,18 @@ pub(super) fn decide(left: Vec<Key>, recorded: usize, prune: &Prune, approved: b
     pruning
 }
 
+/// What is said of `count` objects that ask for an approval themselves, if there are any.
+pub(super) fn waits(count: usize) -> Option<String> {
+    let annotation = annotation::PRUNE;
+    (count > 0).then(|| {
+        format!(
+            "{} left Git and {} deleted once the plan is approved ({annotation}: confirm).",
+            objects(count),
+            if count == 1 { "is" } else { "are" },
+        )
+    })
+}
+
 fn objects(count: usize) -> String {
     format!("{count} {}", if count == 1 { "object" } else { "objects" })
 }

@@ -21,6 +21,14 @@ const ADMITTED: Duration = Duration::from_secs(10);
 const TELL: Duration = Duration::from_secs(1);
 
 impl Worker {
+    /// Whether the service account was there a moment ago.
+    pub(super) fn is_admitted(&self, sync: &crds::Sync) -> bool {
+        let account = &sync.spec.service_account_name;
+        self.admitted
+            .as_ref()
+            .is_some_and(|(known, at)| known == account && at.elapsed() < ADMITTED)
+    }
+
     /// Puts back what the cluster changed.
     pub(super) async fn repair(&mut self, drifted: HashMap<Key, Drift>) {
         let sync = self.spec.borrow().clone();
@@ -62,7 +70,7 @@ impl Worker {
             if let Some(pause) = self.fight(&key) {
                 let message = "It is changed again each time it is restored.";
                 self.note_drift(&key, &drift, Vec::new(), message);
-                self.look_at.get_or_insert(Instant::now() + TELL);
+                self.look_again(TELL);
                 self.later(key, drift, pause);
                 continue;
             }
@@ -75,12 +83,7 @@ impl Worker {
         if steps.is_empty() {
             return;
         }
-        let account = &sync.spec.service_account_name;
-        let fresh = self
-            .admitted
-            .as_ref()
-            .is_some_and(|(known, at)| known == account && at.elapsed() < ADMITTED);
-        if !fresh && self.admit(&sync).await.is_err() {
+        if !self.is_admitted(&sync) && self.admit(&sync).await.is_err() {
             // A whole pass says what is wrong.
             self.settled = None;
             self.mailbox.wake();
@@ -88,7 +91,7 @@ impl Worker {
         }
         steps.sort_by_key(|step| step.desired);
         let ring = self.rooms.context.keys.borrow().clone();
-        let (hand, halt, checkpoint) = (self.hand(&sync), self.halt(None), &mut self.checkpoint);
+        let (hand, halt, checkpoint) = (self.hand(&sync), self.halt(&sync, None), &mut self.checkpoint);
         let mut done = Done::default();
         let mut repaired = Vec::new();
         let lost = hand
@@ -140,7 +143,11 @@ impl Worker {
             .iter()
             .any(|at| inputs.wanted[*at].phase == manifest::Phase::Namespaces);
         for desired in &repaired {
-            self.repaired(&inputs.desired[*desired].key);
+            let by = match &why[desired] {
+                Drift::Deleted => None,
+                Drift::Changed { by } | Drift::Replaced { by } | Drift::Suspect { by } => by.as_deref(),
+            };
+            self.repaired(&inputs.desired[*desired].key, by);
         }
         if namespace_restored {
             // A whole pass fills it.
@@ -156,14 +163,17 @@ impl Worker {
     }
 
     /// Somebody may change an object as often as we put it back. Then we slow down: how long this one has to wait.
-    fn fight(&self, key: &Key) -> Option<Duration> {
+    pub(super) fn fight(&self, key: &Key) -> Option<Duration> {
         let (count, last) = self.repairs.get(key)?;
         let pause = Duration::from_secs(1) * (1 << count.checked_sub(FIGHT)?.min(4));
         pause.checked_sub(last.elapsed())
     }
 
     /// Counts a repair, and says once that there is a fight.
-    fn repaired(&mut self, key: &Key) {
+    pub(super) fn repaired(&mut self, key: &Key, by: Option<&str>) {
+        if self.drifts.contains_key(key) {
+            self.look_again(TELL);
+        }
         let now = Instant::now();
         self.repairs
             .retain(|_, (_, last)| now.duration_since(*last) < FIGHT_WINDOW);
@@ -171,10 +181,18 @@ impl Worker {
         *count += 1;
         *last = now;
         if *count == FIGHT {
-            let sentence =
-                format!("{key} is changed again each time it is restored; it is restored more slowly now.");
+            let by = by.map_or_else(String::new, |by| format!(" by {}", crate::text::bounded(by, 128)));
+            let sentence = format!(
+                "{key} is changed again each time it is restored{by}; it is restored more slowly now."
+            );
             self.event(Severity::Warning, "Fight", &sentence);
         }
+    }
+
+    /// Has the status speak of drift, and of fields of others, after a while, whether anything is to be applied or not.
+    pub(super) fn look_again(&mut self, pause: Duration) {
+        self.health_news = true;
+        self.wake_in(pause);
     }
 
     fn later(&self, key: Key, drift: Drift, pause: Duration) {

@@ -18,6 +18,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// How often the status tells of health that changes while something waits for it.
+const HEALTH_TOLD: Duration = Duration::from_secs(1);
+
 impl Worker {
     pub(super) async fn conclude(
         &mut self,
@@ -102,7 +105,7 @@ impl Worker {
     }
 
     /// Whether the status is the verdict over a walk in which nothing failed to apply.
-    fn speaks_of_a_walk(&self) -> bool {
+    pub(super) fn speaks_of_a_walk(&self) -> bool {
         let ready = crate::condition::get(&self.status.conditions, READY);
         let verdicts = [
             "Applied",
@@ -120,7 +123,7 @@ impl Worker {
         errand: &Errand<'_>,
         now: Settled,
         stopped: Option<Group>,
-        fatal: Option<String>,
+        fatal: Option<(&'static str, String)>,
         waits: &str,
         mut next: SyncStatus,
     ) -> End {
@@ -128,15 +131,8 @@ impl Worker {
             .last_attempted_revision
             .as_ref()
             .map_or_else(String::new, crds::Revision::short);
-        if let Some(why) = fatal {
+        if let Some((reason, why)) = fatal {
             self.settled = None;
-            let reason = if errand.late {
-                "HealthTimeout"
-            } else if self.checkpoint.journal.failed() {
-                "HookFailed"
-            } else {
-                "HealthFailed"
-            };
             let message = format!("{short}: {why}. {waits}");
             let message = message.trim_end().to_owned();
             if crate::condition::get(&self.status.conditions, READY)
@@ -144,20 +140,20 @@ impl Worker {
             {
                 self.event(Severity::Warning, reason, &message);
             }
-            status::conclude(&mut next, errand.generation, Verdict::Failed { reason, message });
-            return self.say(next).await.unwrap_or(End::Wait);
+            // A hook runs again when somebody asks for it, and not by itself.
+            let verdict = if reason == "HookFailed" {
+                Verdict::Stalled { reason, message }
+            } else {
+                Verdict::Failed { reason, message }
+            };
+            status::conclude(&mut next, errand.generation, verdict);
+            return self.say_in_time(next).await.unwrap_or(End::Wait);
         }
         if let Some(group) = stopped {
             self.settled = None;
-            if self.unready_since.is_none() {
-                self.unready_since = Some((next.inputs.clone(), Instant::now()));
-                let limit =
-                    crate::duration::parse(&errand.sync.spec.timeout).unwrap_or(Duration::from_mins(5));
-                self.wake_in(limit);
-            }
             let message = format!("{short}: waits in {group}. {waits}");
             status::conclude(&mut next, errand.generation, Verdict::Progressing { message });
-            return self.say(next).await.unwrap_or(End::Wait);
+            return self.say_in_time(next).await.unwrap_or(End::Wait);
         }
         self.remove_foreign(errand.sync, &errand.hand).await;
         status::conclude(&mut next, errand.generation, Verdict::Applied);
@@ -308,6 +304,31 @@ impl Worker {
         self.say(next).await.unwrap_or(end)
     }
 
+    /// Writes the status; where only the objects' health has changed, and not the verdict, once in a while.
+    async fn say_in_time(&mut self, next: SyncStatus) -> Option<End> {
+        let verdict = |status: &SyncStatus| {
+            crate::condition::get(&status.conditions, READY).map(|ready| (ready.status, ready.reason.clone()))
+        };
+        let known = &self.status;
+        let but_for_health = SyncStatus {
+            conditions: known.conditions.clone(),
+            health: known.health,
+            unhealthy: known.unhealthy.clone(),
+            foreign: known.foreign.clone(),
+            ..next.clone()
+        };
+        let early = self.said_at.and_then(|at| HEALTH_TOLD.checked_sub(at.elapsed()));
+        match early {
+            Some(rest) if but_for_health == *known && verdict(&next) == verdict(known) => {
+                if next != *known {
+                    self.wake_in(rest);
+                }
+                None
+            }
+            _ => self.say(next).await,
+        }
+    }
+
     /// Writes the status if it differs from what was last said. Some: it could not be written.
     pub(super) async fn say(&mut self, next: SyncStatus) -> Option<End> {
         if next == self.status {
@@ -316,6 +337,7 @@ impl Worker {
         match self.write(&next).await {
             Ok(()) => {
                 self.status = next;
+                self.said_at = Some(Instant::now());
                 None
             }
             Err(error) => {

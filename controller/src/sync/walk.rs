@@ -4,16 +4,17 @@
 use super::attempt::Attempt;
 use super::execute::Hand;
 use super::health::Ready;
-use super::hooks::Standing;
+use super::hooks::{self, Standing};
 use super::inputs::Inputs;
 use super::order::Group;
-use super::report::Failure;
+use super::report::{Failure, report};
 use super::worker::Worker;
 use crate::repository::Head;
 use apply::plan::{Plan, Step};
 use crds::{HealthReport, Sync, SyncStatus};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// What a walk came to.
 #[derive(Default)]
@@ -23,8 +24,8 @@ pub(super) struct Walk {
     pub(super) waits: Vec<HealthReport>,
     /// Where it stands, if it did not come to the end.
     pub(super) stopped: Option<Group>,
-    /// Why it goes no further: a hook, or an object, failed.
-    pub(super) fatal: Option<String>,
+    /// Why it goes no further, in a word and a sentence: a hook, or an object, failed, or took too long.
+    pub(super) fatal: Option<(&'static str, String)>,
 }
 
 impl Walk {
@@ -42,8 +43,6 @@ pub(super) struct Errand<'a> {
     pub(super) head: &'a Head,
     pub(super) generation: i64,
     pub(super) hand: Arc<Hand>,
-    /// Whether what waits has waited for too long.
-    pub(super) late: bool,
 }
 
 impl Worker {
@@ -53,11 +52,17 @@ impl Worker {
         let hooks = inputs.hooks.iter().flat_map(|hook| &hook.groups).copied();
         let groups: BTreeSet<Group> = inputs.groups.iter().copied().chain(hooks).collect();
         self.watch_hooks(errand, &mut walk.attempt).await;
+        let mut hooks_run = false;
         for group in groups
             .iter()
             .copied()
             .filter(|group| !matches!(group, Group::Fail(_)))
         {
+            if matches!(group, Group::Post(_)) && !inputs.failures.is_empty() {
+                // What they come after is not whole.
+                walk.stopped = Some(group);
+                break;
+            }
             let failed_before = walk.attempt.failures.len();
             self.apply_group(errand, group, next, &mut walk).await;
             if walk.attempt.cut {
@@ -66,11 +71,12 @@ impl Worker {
             }
             match self.hook_group(errand, group, &mut walk.attempt).await {
                 Standing::Passed => {}
-                Standing::Create(_) | Standing::Running => {
+                standing @ (Standing::Create(_) | Standing::Running) => {
+                    hooks_run |= standing == Standing::Running;
                     walk.waits.extend(self.running_hooks());
                     walk.stopped = Some(group);
                 }
-                Standing::Failed(why) => walk.fatal = Some(why),
+                Standing::Failed(why) => walk.fatal = Some(("HookFailed", why)),
             }
             let members = (0..inputs.groups.len()).filter(|at| inputs.groups[*at] == group);
             for at in members {
@@ -82,8 +88,8 @@ impl Worker {
                     Ready::Waits(report) => walk.waits.push(report),
                     Ready::Failed(report) => {
                         let message = report.message.trim_end_matches('.');
-                        walk.fatal
-                            .get_or_insert(format!("{} failed: {message}", report.object));
+                        let why = format!("{} failed: {message}", report.object);
+                        walk.fatal.get_or_insert(("HealthFailed", why));
                         walk.waits.push(report);
                     }
                 }
@@ -95,15 +101,41 @@ impl Worker {
                 break;
             }
         }
-        if let Some(stopped) = walk.stopped.filter(|_| errand.late && walk.fatal.is_none()) {
-            walk.fatal = Some(format!("{stopped} did not become ready in time"));
+        let fails = !walk.attempt.failures.is_empty() || !inputs.failures.is_empty();
+        if let Some(stopped) = walk.stopped.filter(|_| walk.fatal.is_none() && !fails) {
+            // A hook has a limit of its own.
+            if hooks_run {
+                self.unready_since = None;
+            } else if self.is_late(errand.sync, &next.inputs, stopped) {
+                let why = format!("{stopped} did not become ready in time");
+                walk.fatal = Some(("HealthTimeout", why));
+            }
         }
-        if walk.fatal.is_some() {
+        // What time alone may heal has not failed yet.
+        let mut failures = walk.attempt.failures.iter().chain(&inputs.failures);
+        let refused = failures.any(|failure| !failure.transient);
+        if walk.fatal.is_some() || refused {
             self.failure_hooks(errand, &groups, &mut walk.attempt).await;
         } else if walk.is_complete() {
             self.operation_ends(&mut walk.attempt).await;
         }
         walk
+    }
+
+    /// Whether a group has waited for longer than the Sync allows. Each has the whole time.
+    fn is_late(&mut self, sync: &Sync, operation: &str, group: Group) -> bool {
+        let limit = crate::duration::parse(&sync.spec.timeout).unwrap_or(Duration::from_mins(5));
+        let what = format!("{operation}/{}", hooks::name(group));
+        let since = match &self.unready_since {
+            Some((of, since)) if *of == what => *since,
+            _ => Instant::now(),
+        };
+        self.unready_since = Some((what, since));
+        let left = limit.saturating_sub(since.elapsed());
+        if !left.is_zero() {
+            self.wake_in(left);
+        }
+        left.is_zero()
     }
 
     /// Applies what a group holds and the plan asks for; what depends on others, when those are ready.
@@ -124,6 +156,15 @@ impl Worker {
             left = later;
             if now.is_empty() {
                 break;
+            }
+            if let Err(error) = self.intend(inputs, &now).await {
+                let message = format!("what is about to be applied could not be written down: {error}");
+                walk.attempt.fails(Failure {
+                    report: report(None, None, &message, error.hint()),
+                    transient: true,
+                });
+                walk.attempt.cut = true;
+                return;
             }
             let did = self.execute(errand, &now, next).await;
             walk.attempt.add(did);

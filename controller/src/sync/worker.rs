@@ -3,11 +3,12 @@
 use super::Rooms;
 use super::inputs::Inputs;
 use super::store::{Checkpoint, Found};
+use super::variables::Sources;
 use crate::observe::{Mailbox, Pending};
 use crate::repository::Head;
 use apply::{Key, applyset};
 use crds::{Counts, Sync, SyncStatus};
-use render::{Rendered, Variables};
+use render::Rendered;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -54,7 +55,12 @@ impl SyncId {
 pub(super) struct Settled {
     pub(super) tree: source::TreeId,
     pub(super) generation: i64,
+    /// The digest of the variables.
+    pub(super) variables: Option<[u8; 32]>,
 }
+
+/// What was rendered last: from which tree, path and variables.
+pub(super) type LastRendered = ((source::TreeId, String, Option<[u8; 32]>), Arc<Rendered>);
 
 /// How a pass ended.
 pub(super) enum End {
@@ -77,7 +83,7 @@ pub(super) struct Worker {
     /// Closed when the Sync is gone.
     alive: channel::Receiver<()>,
     pub(super) checkpoint: Checkpoint,
-    pub(super) rendered: Option<((source::TreeId, String), Arc<Rendered>)>,
+    pub(super) rendered: Option<LastRendered>,
     pub(super) inputs: Arc<Inputs>,
     pub(super) head: Option<Head>,
     /// The commit that the last pass looked at; `head` is the one that `inputs` are of.
@@ -101,7 +107,9 @@ pub(super) struct Worker {
     pub(super) health_at: Option<Instant>,
     pub(super) health_seen: Instant,
     pub(super) health_news: bool,
-    /// The operation that waits for health, and since when.
+    /// When the status was written last.
+    pub(super) said_at: Option<Instant>,
+    /// The operation and the group that wait for health, and since when.
     pub(super) unready_since: Option<(String, Instant)>,
     pub(super) repairs: HashMap<Key, (u32, Instant)>,
     /// The service account that was found to exist last, and when.
@@ -111,7 +119,9 @@ pub(super) struct Worker {
     /// In mode Detect: the inputs that were compared last, and when.
     pub(super) detected: Option<(String, Instant)>,
     /// What `${name}` stands for in the manifests.
-    pub(super) variables: Option<Arc<Variables>>,
+    pub(super) sources: Sources,
+    /// Objects that the last plan left out, since somebody froze them.
+    pub(super) spared: Vec<Key>,
     /// Drift that has not been repaired.
     pub(super) drifts: HashMap<Key, super::drift::Open>,
     /// The store could not be read, and a look at the remote was asked for.
@@ -160,12 +170,14 @@ impl Worker {
             health_at: None,
             health_seen: Instant::now(),
             health_news: false,
+            said_at: None,
             unready_since: None,
             repairs: HashMap::new(),
             admitted: None,
             checked: None,
             detected: None,
-            variables: None,
+            sources: Sources::default(),
+            spared: Vec::new(),
             drifts: HashMap::new(),
             unreadable: false,
         }
@@ -239,13 +251,18 @@ impl Worker {
         }
     }
 
-    /// Whether whatever is under way should end: the Sync is suspended or gone, the controller stops, or a newer commit
-    /// than `head` has come.
-    pub(super) fn halt(&self, head: Option<&Head>) -> impl Fn() -> bool + Send + std::marker::Sync + use<> {
+    /// Whether whatever is under way should end: the Sync is suspended, changed or gone, the controller stops, or a newer
+    /// commit than `head` has come.
+    pub(super) fn halt(
+        &self,
+        began: &Sync,
+        head: Option<&Head>,
+    ) -> impl Fn() -> bool + Send + std::marker::Sync + use<> {
         let (spec, alive) = (self.spec.clone(), self.alive.clone());
         let shutdown = self.rooms.context.shutdown.clone();
         let (heads, namespace) = (self.rooms.context.heads.clone(), self.id.namespace.to_string());
         let commit = head.map(|head| head.revision.commit.clone());
+        let generation = began.metadata.generation;
         let newer = move |sync: &Sync, commit: &String| {
             let repository = (namespace.clone(), sync.spec.source_ref.name.clone());
             heads
@@ -256,14 +273,18 @@ impl Worker {
         move || {
             let sync = spec.borrow().clone();
             sync.spec.suspend
+                || sync.metadata.generation != generation
                 || alive.has_changed().is_err()
                 || shutdown.is_requested()
                 || commit.as_ref().is_some_and(|commit| newer(&sync, commit))
         }
     }
 
-    /// Whether a newer commit than `head` has come.
-    pub(super) fn is_superseded(&self, head: &Head) -> bool {
+    /// Whether a newer commit than `head`, or another spec than that of `began`, has come.
+    pub(super) fn is_superseded(&self, began: &Sync, head: &Head) -> bool {
+        if self.spec.borrow().metadata.generation != began.metadata.generation {
+            return true;
+        }
         let repository = (
             self.id.namespace.to_string(),
             self.spec.borrow().spec.source_ref.name.clone(),
@@ -305,11 +326,14 @@ impl Worker {
 
     /// The Sync is gone: its objects stay, but they are nobody's now.
     async fn retire(mut self) {
+        self.rooms.board.remove(&self.id.namespace, &self.id.name);
         for key in self.checkpoint.records().keys() {
             self.rooms.observer.release(key, &self.mailbox);
         }
         self.rooms.observer.rules(&self.id.manager, None);
         self.rooms.observer.keep_only(&self.mailbox, &[]);
+        // The last pass may have posted after the Sync was taken off; one of the same name has not begun yet.
+        self.rooms.board.remove(&self.id.namespace, &self.id.name);
         if let Err(error) = self.checkpoint.destroy().await {
             tracing::warn!(sync = self.id.full, %error, "the checkpoint of a deleted Sync could not be removed");
         }

@@ -122,7 +122,11 @@ impl Objects {
             entry.live = Some(live);
         }
         entry.shown = version;
-        entry.flags.frozen = sight.frozen;
+        let thawed = std::mem::replace(&mut entry.flags.frozen, sight.frozen) && !sight.frozen;
+        if let Some(expected) = entry.expected.as_ref().filter(|_| thawed) {
+            // What Git changed meanwhile is no drift.
+            expected.owner.wake();
+        }
         entry.flags.contested = sight.contested();
         let prints = std::mem::replace(&mut entry.prints, sight.prints());
         // A version that is shown once more says nothing of what changed.

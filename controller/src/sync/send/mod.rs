@@ -81,6 +81,15 @@ impl One<'_> {
         !self.key.kind.is_secret() && !self.wanted.item.holds_secret()
     }
 
+    /// Our own words about this object, as they may be shown: they name fields.
+    fn shown<'m>(&self, message: &'m str) -> Cow<'m, str> {
+        if self.wanted.item.holds_secret() {
+            crate::text::without_items(message).into()
+        } else {
+            message.into()
+        }
+    }
+
     /// Whether this Sync has never had the object, as far as it knows. An object whose creation was not answered counts.
     fn is_first_contact(&self) -> bool {
         matches!(self.reason, Reason::New | Reason::Unverified)
@@ -197,7 +206,10 @@ impl Hand {
                 message,
                 hint,
                 transient,
-            } => Answer::Refused(Failure::of(one.key, origin, &message, &hint, transient)),
+            } => {
+                let message = one.shown(&message);
+                Answer::Refused(Failure::of(one.key, origin, &message, &hint, transient))
+            }
             Trouble::Api(error) => {
                 // These are the same for every object, and are said once.
                 let silent = error.kind == ErrorKind::Unavailable
@@ -205,8 +217,9 @@ impl Hand {
                 if silent || matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Impersonation) {
                     return Answer::Lost(error);
                 }
-                let (message, hint) = (&error.message, error.hint());
-                Answer::Refused(Failure::of(one.key, origin, message, hint, error.is_transient()))
+                let hint = error.hint();
+                let message = one.shown(&error.message);
+                Answer::Refused(Failure::of(one.key, origin, &message, hint, error.is_transient()))
             }
         }
     }
