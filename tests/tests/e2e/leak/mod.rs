@@ -20,6 +20,7 @@ mod scanner;
 mod scanner_tests;
 mod sealed;
 mod sinks;
+mod substituted;
 mod trouble;
 mod values;
 mod verdict;
@@ -77,6 +78,7 @@ fn no_secret_is_found_where_it_must_not_be() {
         let committed = committed::cases(&mut values);
         mistakes::make(team.name(), &mut values, &mut cli, &committed);
         cases.extend(committed);
+        cases.extend(substituted::cases(&team, &mut values));
         eprintln!("{:.1} s: {} cases", start.elapsed().as_secs_f64(), cases.len());
 
         drive::begin(&team, &repo, cases).await;

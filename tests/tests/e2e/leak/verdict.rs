@@ -11,7 +11,7 @@ use super::sinks::{Capture, SINKS, Sink};
 use super::values::{Class, Value};
 
 /// Values that are applied at the end, among them every shape.
-const APPLIED: [&str; 11] = [
+const APPLIED: [&str; 12] = [
     "short",
     "long",
     "awkward",
@@ -23,6 +23,7 @@ const APPLIED: [&str; 11] = [
     "namespace-wide",
     "tls, mended",
     "many, killed",
+    "substituted",
 ];
 
 /// Fails unless every trap was there to be stepped into: the API server did quote values at us, and the values that were

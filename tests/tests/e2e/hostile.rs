@@ -1,0 +1,351 @@
+//! What somebody may try who can push to Git, or write into the cluster, and should get nowhere with it.
+
+use std::time::Duration;
+
+use crds::Sync;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt;
+use kube::api::ListParams;
+use serde_json::{Value, json};
+use tests::audit::{CONTROLLER, Request};
+use tests::{objects, run};
+
+use crate::world::{World, reason, status, value_of};
+
+#[test]
+fn copies_and_forgeries_of_our_objects_are_never_pruned() {
+    run(async {
+        let world = World::begin("forged").await;
+        world
+            .applied(&[("a", "one"), ("b", "one"), ("c", "one")], |_| {})
+            .await;
+        let map: ConfigMap = world.team.api().get("b").await.unwrap();
+        let manager = map
+            .managed_fields()
+            .iter()
+            .filter_map(|entry| entry.manager.as_deref())
+            .find(|name| name.starts_with("signet"));
+        let manager = format!("--field-manager={}", manager.unwrap());
+        // As kubectl would copy it, and as somebody would who knows how we tell.
+        let copy = |name: &str| {
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": map.labels(), "annotations": map.annotations()},
+                "data": {"value": "copied"}})
+        };
+        let cluster = &world.team.stage().cluster;
+        let here = ["--namespace", world.team.name(), "-f", "-"];
+        cluster
+            .kubectl_with(["create"].into_iter().chain(here), &copy("copy").to_string())
+            .ok();
+        let forge = ["apply", "--server-side", &manager];
+        cluster
+            .kubectl_with(forge.into_iter().chain(here), &copy("forged").to_string())
+            .ok();
+        // One that was deleted and made by somebody else under our manager's name, once Git does not have it.
+        world.set("app", json!({"suspend": true})).await;
+        world
+            .team
+            .until("app", "the Sync to be suspended", |sync: &Sync| {
+                objects::is(sync, "Reconciling", "False")
+                    && status(sync).observed_generation == sync.metadata.generation.unwrap()
+            })
+            .await;
+        world.team.kubectl(["delete", "configmap", "c"]).ok();
+        cluster
+            .kubectl_with(forge.into_iter().chain(here), &copy("c").to_string())
+            .ok();
+        let commit = world.drop_maps(&["b", "c"]);
+        world.team.fetched("app", &commit).await;
+        world
+            .set("app", json!({"suspend": false, "prune": {"limit": "100%"}}))
+            .await;
+        world.team.applied("app", &commit).await;
+        world.team.gone::<ConfigMap>("b").await;
+        world
+            .stays(&[
+                ("copy", Some("copied")),
+                ("forged", Some("copied")),
+                ("c", Some("copied")),
+            ])
+            .await;
+    });
+}
+
+#[test]
+fn no_value_of_an_invalid_secret_is_said() {
+    run(async {
+        let world = World::begin("loud").await;
+        world.maps(&[("a", "one")]);
+        let values = [
+            "c3dvcmQtb25l_not_base64_sword-one",
+            "918273645",
+            "sword-three-in-a-list",
+        ];
+        let secret = |name: &str, data: Value| {
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data})
+                .to_string()
+        };
+        world
+            .repo
+            .write(
+                "app/base64.yaml",
+                secret("base64", json!({"password": values[0]})),
+            )
+            .write(
+                "app/number.yaml",
+                secret("number", json!({"password": 918_273_645})),
+            )
+            .write("app/list.yaml", secret("list", json!({"password": [values[2]]})))
+            .commit("Invalid Secrets");
+        world.team.sync("app", "app").await;
+        let sync = world
+            .until("app", "ApplyFailed", |status| status.failures.len() == 3)
+            .await;
+        for failure in &status(&sync).failures {
+            assert!(
+                failure.object.starts_with("Secret ") && !failure.source.is_empty(),
+                "{failure:#?}"
+            );
+        }
+        world.value("a", "one").await;
+        world.told("ApplyFailed", &[]).await;
+        let events = world.team.kubectl(["get", "events", "--output=json"]).ok();
+        let all = serde_json::to_string(&sync.status).unwrap();
+        let log = world.team.stage().controller.log();
+        for value in values {
+            for (place, text) in [("an event", &events), ("the status", &all), ("the log", &log)] {
+                assert!(!text.contains(value), "{value} is in {place}");
+            }
+        }
+    });
+}
+
+#[test]
+fn what_a_team_may_not_do_git_may_not_either() {
+    run(async {
+        let world = World::begin("tenant").await;
+        let other = world.team.stage().space("neighbour");
+        let map = |extra: Value| {
+            let mut map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, "data": {"value": "x"}});
+            for (key, value) in extra.as_object().unwrap() {
+                map["metadata"][key] = value.clone();
+            }
+            map.to_string()
+        };
+        let rbac = "rbac.authorization.k8s.io";
+        let binding = json!({"apiVersion": format!("{rbac}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": "take-all"},
+            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"kind": "ServiceAccount", "name": "deployer", "namespace": world.team.name()}]});
+        let own = json!({"apiVersion": format!("{rbac}/v1"), "kind": "RoleBinding", "metadata": {"name": "take-more"},
+            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"kind": "ServiceAccount", "name": "deployer", "namespace": world.team.name()}]});
+        let controller = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "signet-controller", "namespace": "signet-system"},
+            "spec": {"replicas": 0, "selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "evil"}]}}}});
+        let definition = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "syncs.signet.dev"},
+            "spec": {"group": "signet.dev", "scope": "Namespaced", "names": {"plural": "syncs", "kind": "Sync"}, "versions": []}});
+        let key = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "evil", "namespace": "signet-system", "labels": {"sealedsecrets.bitnami.com/sealed-secrets-key": "active"}}, "stringData": {"tls.key": "x"}});
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "List", "items": [
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "nested", "namespace": other.name()}}]}]});
+        world
+            .repo
+            .write("app/good.yaml", objects::config_map("good", "one"))
+            .write("app/other.yaml", map(json!({"namespace": other.name()})))
+            .write(
+                "app/nameless.yaml",
+                map(json!({"name": null, "generateName": "x-"})),
+            )
+            .write("app/binding.yaml", binding.to_string())
+            .write("app/own.yaml", own.to_string())
+            .write("app/controller.yaml", controller.to_string())
+            .write("app/definition.yaml", definition.to_string())
+            .write("app/key.yaml", key.to_string())
+            .write("app/list.yaml", list.to_string())
+            .commit("Reach for everything");
+        world.team.sync("app", "app").await;
+        let sync = world
+            .until("app", "ApplyFailed", |status| status.failures.len() >= 8)
+            .await;
+        let failures = &status(&sync).failures;
+        for source in [
+            "other",
+            "nameless",
+            "binding",
+            "own",
+            "controller",
+            "definition",
+            "key",
+            "list",
+        ] {
+            let start = format!("app/{source}.yaml");
+            let failure = failures.iter().find(|failure| failure.source.starts_with(&start));
+            let failure = failure.unwrap_or_else(|| panic!("nothing is said of {source}: {failures:#?}"));
+            eprintln!("{source}: {}", failure.message);
+        }
+        world.value("good", "one").await;
+        let maps = other
+            .api::<ConfigMap>()
+            .list(&ListParams::default())
+            .await
+            .unwrap();
+        assert!(
+            maps.iter().all(|map| map.name_any() == "kube-root-ca.crt"),
+            "{maps:#?}"
+        );
+    });
+}
+
+#[test]
+fn an_object_that_the_garbage_collector_takes_is_no_endless_loop() {
+    run(async {
+        let world = World::begin("collected").await;
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "doomed", "ownerReferences": [
+            {"apiVersion": "v1", "kind": "ConfigMap", "name": "nobody", "uid": "00000000-0000-0000-0000-00000000dead"}]}});
+        world.repo.write("app/doomed.yaml", map.to_string());
+        world.maps(&[("a", "one")]);
+        let mark = world.mark();
+        world.team.sync("app", "app").await;
+        world.value("a", "one").await;
+        tests::wait::throughout(Duration::from_secs(10), || async { Ok(()) }).await;
+        let writes: Vec<_> = world
+            .writes(mark)
+            .into_iter()
+            .filter(|request| request.name == "doomed")
+            .collect();
+        eprintln!("{} writes in 10 s", writes.len());
+        assert!((1..=12).contains(&writes.len()), "{writes:#?}");
+        world
+            .edit("acme", "a", json!({"data": {"value": "edited"}}))
+            .await;
+        world.value("a", "one").await;
+    });
+}
+
+/// A Sync that is changed while 400 objects are on their way. Gives how many were written after the change as the account
+/// that it began with.
+async fn late(name: &str, spec: Value, wanted: impl Fn(&Sync) -> bool) -> usize {
+    let world = World::begin(name).await;
+    world.team.kubectl(["create", "serviceaccount", "nobody"]).ok();
+    for n in 0..400 {
+        let map = objects::config_map(&format!("map-{n}"), &"x".repeat(2000));
+        world.repo.write(&format!("app/{n}.yaml"), map);
+    }
+    world.repo.commit("Many");
+    let mark = world.mark();
+    world.team.sync("app", "app").await;
+    let deployer = format!("system:serviceaccount:{}:deployer", world.team.name());
+    // Whose rights a request had is known once it is answered.
+    let count = |mark| {
+        let audit = world.team.stage().cluster.audit();
+        let is_write = |(request, code): &(Request, u16)| {
+            request.resource == "configmaps"
+                && request.namespace == world.team.name()
+                && request.impersonated.as_deref() == Some(deployer.as_str())
+                && request.writes()
+                && !request.uri.contains("dryRun=All")
+                && *code < 300
+        };
+        audit
+            .answered(mark, CONTROLLER)
+            .iter()
+            .filter(|request| is_write(request))
+            .count()
+    };
+    while count(mark) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    world.set("app", spec).await;
+    let changed = world.mark();
+    world
+        .team
+        .until("app", "the change to be seen", |sync: &Sync| {
+            sync.metadata.generation == Some(2) && status(sync).observed_generation == 2 && wanted(sync)
+        })
+        .await;
+    let late = count(changed);
+    eprintln!("{name}: {} writes in all, {late} after the change", count(mark));
+    late
+}
+
+#[test]
+fn a_change_of_a_sync_takes_effect_in_the_middle_of_a_pass() {
+    run(async {
+        // What is under way already cannot be taken back.
+        let account = json!({"serviceAccountName": "nobody"});
+        let count = late("race-account", account, |sync| reason(sync) == "ApplyFailed").await;
+        assert!(count <= 64, "{count} writes as the old account");
+        let suspend = json!({"suspend": true});
+        let count = late("race-suspend", suspend, |sync| {
+            objects::is(sync, "Reconciling", "False")
+        })
+        .await;
+        assert!(count <= 64, "{count} writes while suspended");
+        let detect = json!({"mode": "Detect"});
+        let count = late("race-detect", detect, |sync| reason(sync) == "Differs").await;
+        assert!(count <= 64, "{count} writes in mode Detect");
+    });
+}
+
+#[test]
+fn odd_times_are_refused_where_they_are_written() {
+    run(async {
+        let world = World::begin("times").await;
+        world.applied(&[("a", "one")], |_| {}).await;
+        let patch = |kind: &str, field: &str, value: &str| {
+            let patch = json!({"spec": {field: value}}).to_string();
+            world.team.kubectl([
+                "patch",
+                kind,
+                "app",
+                "--type=merge",
+                "--dry-run=server",
+                "--patch",
+                &patch,
+            ])
+        };
+        for value in ["-1s", "", "soon", "0x1s", "1d", "NaN"] {
+            for (kind, field) in [
+                ("repository", "interval"),
+                ("repository", "timeout"),
+                ("sync", "timeout"),
+                ("sync", "driftTimeout"),
+            ] {
+                let answer = patch(kind, field, value);
+                assert_ne!(answer.code, 0, "{kind} {field} {value:?} is accepted");
+            }
+        }
+        assert_eq!(patch("sync", "timeout", "10m").code, 0);
+        // What has the form of a time and is no sensible one is said, and does no harm.
+        let mark = world.mark();
+        let set = |kind: &str, spec: Value| {
+            let patch = json!({"spec": spec}).to_string();
+            world
+                .team
+                .kubectl(["patch", kind, "app", "--type=merge", "--patch", &patch])
+        };
+        for field in ["timeout", "driftTimeout"] {
+            let was = if field == "timeout" { "5m" } else { "2m" };
+            set("sync", json!({field: "9999999999999999999999h"})).ok();
+            let sync = world.says("app", "InvalidSpec").await;
+            let message = objects::message(&sync, "Ready");
+            assert!(message.starts_with(&format!("spec.{field}: ")), "{message}");
+            set("sync", json!({field: was})).ok();
+            world.says("app", "Applied").await;
+        }
+        set("sync", json!({"timeout": "0s", "driftTimeout": "0s"})).ok();
+        world.says("app", "Applied").await;
+        for interval in ["999999h", "9999999999999999999999h"] {
+            set("repository", json!({"interval": interval})).ok();
+        }
+        let _ = set("repository", json!({"interval": "0s"}));
+        let asked = world.team.stage().git.requests(&world.repo).len();
+        tests::wait::throughout(Duration::from_secs(3), || async { Ok(()) }).await;
+        let asked = world.team.stage().git.requests(&world.repo).len() - asked;
+        eprintln!("{asked} requests to Git in 3 s");
+        assert!(asked <= 20, "{asked}");
+        assert!(world.writes(mark).len() <= 3);
+        let sync: Sync = world.team.api().get("app").await.unwrap();
+        assert!(
+            objects::message(&sync, "Ready").contains("1 object is")
+                && value_of(&world.team.api().get("a").await.unwrap()) == Some("one")
+        );
+    });
+}
