@@ -104,14 +104,20 @@ impl SyncArgs {
             return Err(self.too_late("fetched", "Repository", namespace, source));
         }
         annotate(&syncs, &self.name, "Sync", &request).await?;
-        let settled = |found: &Sync| {
+        let handled = |found: &Sync| {
             let status = found.status.as_ref();
             status.is_some_and(|status| status.last_handled_request == request)
                 && readiness(found).0.is_some()
         };
-        let Some(sync) = wait_for(&syncs, &self.name, deadline, settled).await? else {
-            return Err(self.too_late("applied", "Sync", namespace, &self.name));
+        // What is applied and on its way is waited for, as far as there is time.
+        let settled = |found: &Sync| handled(found) && !is_under_way(found);
+        let sync = match wait_for(&syncs, &self.name, deadline, settled).await? {
+            Some(sync) => sync,
+            None => get(&syncs, &self.name, "Sync", namespace).await?,
         };
+        if !handled(&sync) {
+            return Err(self.too_late("applied", "Sync", namespace, &self.name));
+        }
         drop(progress);
         ui.write(status::render(ui, std::slice::from_ref(&sync)) + &status::reports(&sync))?;
         let ready = readiness(&sync).0 == Some(true);
@@ -135,6 +141,15 @@ impl SyncArgs {
             ),
         )
     }
+}
+
+/// Whether objects or hooks are still waited for.
+fn is_under_way(sync: &Sync) -> bool {
+    let conditions = sync.status.as_ref().map(|status| status.conditions.as_slice());
+    conditions
+        .unwrap_or_default()
+        .iter()
+        .any(|condition| condition.type_ == crds::condition::READY && condition.reason == "Progressing")
 }
 
 async fn get<K>(api: &Api<K>, name: &str, kind: &str, namespace: &str) -> Result<K, CommandError>
