@@ -67,7 +67,7 @@ cluster: ## the local control plane in one binary: target/cluster/signet-cluster
 	@tests/cluster/build.sh >/dev/null
 
 .PHONY: kubeseal
-kubeseal: ## the real kubeseal, which tests compare with: target/cluster/kubeseal
+kubeseal: ## the real Sealed Secrets, which tests and benchmarks compare with: target/cluster/kubeseal and beside it
 	@tests/kubeseal/build.sh >/dev/null
 
 .PHONY: binaries

@@ -43,10 +43,15 @@ pub(crate) fn append(bytes: &[u8], out: &mut Vec<u8>) {
 
 /// Decodes into a buffer that is wiped when dropped.
 pub(crate) fn decode(text: &str) -> Result<Zeroizing<Vec<u8>>, NotBase64> {
+    decode_bytes(text.as_bytes())
+}
+
+/// Decodes what may not even be text.
+pub(crate) fn decode_bytes(text: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotBase64> {
     let mut bytes = Zeroizing::new(vec![0; text.len() / 4 * 3 + 3]);
-    let written = if text.bytes().any(is_newline) {
+    let written = if text.iter().copied().any(is_newline) {
         let mut joined = Zeroizing::new(Vec::with_capacity(text.len()));
-        joined.extend(text.bytes().filter(|b| !is_newline(*b)));
+        joined.extend(text.iter().copied().filter(|b| !is_newline(*b)));
         ENGINE.decode_slice(joined.as_slice(), &mut bytes)
     } else {
         ENGINE.decode_slice(text, &mut bytes)

@@ -43,7 +43,6 @@ mod scope;
 mod seal_secret;
 mod sealed_secret;
 mod template;
-mod template_names;
 pub mod v1;
 
 pub use digest::sealed_digest;
@@ -57,5 +56,5 @@ pub use ring::{KeyMismatch, KeyRing, OpenError, SealingKey};
 pub use scope::{CLUSTER_WIDE, NAMESPACE_WIDE, Scope, UnknownScope};
 pub use seal_secret::{SealError, SealOptions, SealProblem, seal_secret};
 pub use sealed_secret::{ItemError, ItemProblem, ParseError, ParseProblem, SealedSecret};
-pub use template::{TemplateError, TemplateProblem};
+pub use template::{TemplateError, TemplateProblem, WhyNot};
 pub use v1::SealFailed;

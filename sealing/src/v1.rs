@@ -73,6 +73,18 @@ impl Envelope {
         Ok(Self { bytes, rsa_len })
     }
 
+    /// The most bytes that a sealed value holds, as far as can be seen without opening or even decoding it.
+    pub(crate) fn most(sealed: &str) -> usize {
+        let decoded = sealed.len() / 4 * 3;
+        let head = sealed.get(..4).and_then(|head| base64_text::decode(head).ok());
+        match head.as_deref().map(Vec::as_slice) {
+            Some([high, low, _]) => {
+                decoded.saturating_sub(LENGTH + usize::from(u16::from_be_bytes([*high, *low])) + TAG)
+            }
+            _ => decoded,
+        }
+    }
+
     /// The size of the key that it was sealed for, in bytes.
     pub(crate) fn key_len(&self) -> usize {
         self.rsa_len

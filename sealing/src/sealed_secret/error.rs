@@ -28,18 +28,18 @@ pub enum ParseProblem {
     /// The name cannot be that of a namespace.
     #[error("not a name that Kubernetes accepts for a namespace (an RFC 1123 label)")]
     BadNamespace,
-    /// The deprecated form, one blob for the whole Secret.
-    #[error(
-        "the deprecated form of before version 0.7 is not supported; seal the Secret again, which writes \
-         spec.encryptedData"
-    )]
-    DeprecatedData,
+    /// Values beside the deprecated form, one blob for the whole Secret. The words are upstream's.
+    #[error("cannot use the field 'encryptedData' and the deprecated field 'data' at the same time")]
+    BothForms,
     /// The field has to be there.
     #[error("missing")]
     Missing,
     /// The object is of another kind.
     #[error("not a SealedSecret of bitnami.com/v1alpha1")]
     OtherKind,
+    /// The values and what the templates make of them could be larger than Kubernetes allows.
+    #[error("the Secret could be larger than 1 MiB, the most that Kubernetes takes")]
+    TooLarge,
     /// The template cannot be rendered here.
     #[error("{0}")]
     Template(TemplateError),
@@ -81,6 +81,8 @@ pub enum ItemProblem {
     BadNamespace,
     /// There are no sealing keys yet.
     NoKeys,
+    /// What is sealed in the deprecated form is not a Secret.
+    NotASecret,
     /// Not base64.
     NotBase64,
     /// No key opens it in this place. Whether the key or the place is the wrong one cannot be told apart.
@@ -115,6 +117,7 @@ impl fmt::Display for ItemProblem {
         match self {
             Self::BadNamespace => f.write_str("the namespace is not a name that Kubernetes accepts"),
             Self::NoKeys => f.write_str("this controller has no sealing keys yet"),
+            Self::NotASecret => f.write_str("what spec.data holds opens, but is not a Secret"),
             Self::NotBase64 => f.write_str("the sealed value is not base64"),
             Self::NotForHere {
                 namespace,

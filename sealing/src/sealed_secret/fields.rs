@@ -56,6 +56,11 @@ impl<'a> Fields<'a> {
         Self { path, map }
     }
 
+    /// The path to the object itself.
+    pub(super) fn path_here(&self) -> &str {
+        &self.path
+    }
+
     pub(super) fn path(&self, name: &str) -> String {
         join(&self.path, name)
     }

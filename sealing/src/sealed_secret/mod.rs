@@ -2,6 +2,7 @@
 
 mod error;
 mod fields;
+mod legacy;
 mod open;
 mod parse;
 
@@ -19,6 +20,8 @@ pub struct SealedSecret {
     namespace: Option<String>,
     scope: Scope,
     items: BTreeMap<String, String>,
+    /// The deprecated form: the whole Secret as one sealed value.
+    legacy: Option<String>,
     template: SecretTemplate,
     ignored: Vec<String>,
 }
@@ -30,6 +33,9 @@ struct SecretTemplate {
     immutable: Option<bool>,
     /// Rendered keys; `None` leaves a sealed key out of the Secret.
     data: BTreeMap<String, Option<Template>>,
+    /// The texts of `data` as they stand: templates see them as values, unless a sealed value has the same key (upstream
+    /// 0.37 and later).
+    raw: BTreeMap<String, String>,
 }
 
 impl SealedSecret {

@@ -1,14 +1,14 @@
 //! From a [`SealedSecret`] to an [`Opened`] one.
 
+use super::parse::LARGEST;
 use super::{ItemError, ItemProblem, SealedSecret};
 use crate::path::is_namespace;
 use crate::ring::{KeyRing, OpenError};
+use crate::template::Values;
 use crate::v1::Envelope;
 use crate::{Opened, Plaintext, Scope};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-
-/// The most that a Secret's data may be (`MaxSecretSize` of the API server).
-const LARGEST: usize = 1 << 20;
 
 impl SealedSecret {
     /// Opens every value under this namespace, or reports every value that does not open.
@@ -21,6 +21,9 @@ impl SealedSecret {
                 key: None,
                 problem: ItemProblem::BadNamespace,
             }]);
+        }
+        if let Some(sealed) = &self.legacy {
+            return self.open_legacy(sealed, ring, namespace).map_err(|err| vec![err]);
         }
         let label = self.scope.label(namespace, &self.name);
         let mut data = BTreeMap::new();
@@ -53,16 +56,20 @@ impl SealedSecret {
             return Err(errors);
         }
 
-        let mut metadata = self.template.metadata.clone();
-        metadata.insert("name".into(), self.name.as_str().into());
-        metadata.insert("namespace".into(), namespace.into());
         Ok(Opened {
-            metadata,
+            metadata: self.placed(self.template.metadata.clone(), namespace),
             type_: self.template.type_.clone(),
             immutable: self.template.immutable,
             data,
             keys,
         })
+    }
+
+    /// Metadata with the Secret's name and namespace in it.
+    pub(super) fn placed(&self, mut metadata: Map<String, Value>, namespace: &str) -> Map<String, Value> {
+        metadata.insert("name".into(), self.name.as_str().into());
+        metadata.insert("namespace".into(), namespace.into());
+        metadata
     }
 
     /// Says of the values that no key opens whether another scope does. That is the most frequent slip: an annotation
@@ -98,32 +105,44 @@ impl SealedSecret {
 
     /// Renders `template.data` and leaves out what it says to leave out.
     fn render(&self, data: &mut BTreeMap<String, Plaintext>) -> Result<(), ItemError> {
-        let too_large = |key: Option<&String>| ItemError {
-            key: key.cloned(),
-            problem: ItemProblem::TooLarge,
-        };
-        let mut rendered = BTreeMap::new();
-        let mut size: usize = 0;
-        for (key, template) in &self.template.data {
-            let Some(template) = template else { continue };
-            let value = |key: &str| data.get(key).map(Plaintext::expose).unwrap_or_default();
-            // Looked at before it is made: a few kilobytes of template can ask for gigabytes.
-            size = size.saturating_add(template.rendered_len(value));
-            if size > LARGEST {
-                return Err(too_large(Some(key)));
-            }
-            rendered.insert(key.clone(), Plaintext::from(template.render(value)));
-        }
+        let sealed = data.iter().map(|(key, value)| (key.as_str(), value.expose()));
+        let plain = self
+            .template
+            .raw
+            .iter()
+            .map(|(key, text)| (key.as_str(), text.as_bytes()));
+        let values = Values::new(sealed.chain(plain));
+        let mut rendered: BTreeMap<_, _> = self
+            .template
+            .data
+            .iter()
+            .filter_map(|(key, template)| {
+                let rendered = template.as_ref()?.render(&values);
+                Some((key.clone(), Plaintext::from(rendered)))
+            })
+            .collect();
+        drop(values);
         data.retain(|key, _| !matches!(self.template.data.get(key), Some(None)));
         data.append(&mut rendered);
+        // With templates this was settled by sizes that are known beforehand.
         if data.values().map(Plaintext::len).sum::<usize>() > LARGEST {
-            return Err(too_large(None));
+            return Err(ItemError {
+                key: None,
+                problem: ItemProblem::TooLarge,
+            });
         }
         Ok(())
     }
 
     fn error(&self, key: &str, err: OpenError, namespace: &str) -> ItemError {
-        let problem = match err {
+        ItemError {
+            key: Some(key.to_owned()),
+            problem: self.problem(err, namespace),
+        }
+    }
+
+    pub(super) fn problem(&self, err: OpenError, namespace: &str) -> ItemProblem {
+        match err {
             OpenError::NotBase64 => ItemProblem::NotBase64,
             OpenError::Truncated => ItemProblem::Truncated,
             OpenError::OtherKeySize { bits } => ItemProblem::OtherKeySize { bits },
@@ -133,10 +152,6 @@ impl SealedSecret {
                 name: self.name.clone(),
                 scope: self.scope,
             },
-        };
-        ItemError {
-            key: Some(key.to_owned()),
-            problem,
         }
     }
 }

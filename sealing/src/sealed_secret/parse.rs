@@ -2,10 +2,11 @@
 
 use super::fields::{Fields, Problems};
 use super::{ParseError, ParseProblem, SealedSecret, SecretTemplate};
+use crate::Scope;
 use crate::path::{is_data_key, is_namespace, is_object_name};
 use crate::scope::{CLUSTER_WIDE, NAMESPACE_WIDE};
-use crate::template::Template;
-use crate::{Scope, TemplateError};
+use crate::template::{Known, Template};
+use crate::v1::Envelope;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -17,6 +18,9 @@ const NOT_FOR_THE_SECRET: [&str; 4] = [
     "kubectl.kubernetes.io/last-applied-configuration",
     "kubecfg.ksonnet.io/last-applied-configuration",
 ];
+
+/// The most that a Secret's data may be (`MaxSecretSize` of the API server).
+pub(super) const LARGEST: usize = 1 << 20;
 
 impl SealedSecret {
     /// Reads a SealedSecret. Every problem is reported; none quotes a value or a template.
@@ -35,15 +39,21 @@ impl SealedSecret {
         if root.is_present() && root.get("spec").is_none() {
             problems.add("spec", ParseProblem::Missing);
         }
-        if spec.get("data").is_some() {
-            problems.add("spec.data", ParseProblem::DeprecatedData);
-        }
 
         let mut ignored = root.others(&["apiVersion", "kind", "metadata", "spec", "status"]);
         ignored.extend(spec.others(&["data", "encryptedData", "template"]));
         ignored.extend(template.others(&["data", "immutable", "metadata", "type"]));
 
         let items = items(&spec, &mut problems);
+        let legacy: Option<String> = spec.string("data", &mut problems).map(Into::into);
+        if legacy.is_some() && !items.is_empty() {
+            problems.add("spec.data", ParseProblem::BothForms);
+        }
+        // Templates are left out of account beside the deprecated form, as upstream does.
+        let (data, raw) = match &legacy {
+            Some(_) => Templates::default(),
+            None => template_data(&template, &items, &mut problems),
+        };
         let parsed = Self {
             name: name(&metadata, root.is_present(), &mut problems),
             namespace: namespace(&metadata, &mut problems),
@@ -55,9 +65,11 @@ impl SealedSecret {
                     .filter(|text| !text.is_empty())
                     .map(Into::into),
                 immutable: template.bool("immutable", &mut problems),
-                data: template_data(&template, &items, &mut problems),
+                data,
+                raw,
             },
             items,
+            legacy,
             ignored,
         };
         if problems.0.is_empty() {
@@ -109,6 +121,11 @@ fn check_key(fields: &Fields<'_>, key: &str, problems: &mut Problems) {
     }
 }
 
+/// What of a Secret's metadata reaches another Secret.
+pub(super) fn secret_metadata(secret: &Value, problems: &mut Problems) -> Map<String, Value> {
+    template_metadata(&Fields::root(secret, problems), problems)
+}
+
 /// What of a template's metadata reaches the Secret. Name and namespace are the SealedSecret's; owners, uid, managed
 /// fields and the like belong to some other object.
 fn template_metadata(template: &Fields<'_>, problems: &mut Problems) -> Map<String, Value> {
@@ -143,21 +160,39 @@ fn template_metadata(template: &Fields<'_>, problems: &mut Problems) -> Map<Stri
     kept
 }
 
+type Templates = (BTreeMap<String, Option<Template>>, BTreeMap<String, String>);
+
 fn template_data(
     template: &Fields<'_>,
     items: &BTreeMap<String, String>,
     problems: &mut Problems,
-) -> BTreeMap<String, Option<Template>> {
+) -> Templates {
     let data = template.object("data", problems);
     let entries: BTreeMap<_, _> = data.strings(problems).into_iter().collect();
+    let raw: BTreeMap<String, String> = entries
+        .iter()
+        .filter(|(key, _)| !items.contains_key(**key))
+        .filter_map(|(key, text)| Some(((*key).to_owned(), (*text)?.to_owned())))
+        .collect();
+    let sealed = items
+        .iter()
+        .map(|(key, sealed)| (key.as_str(), Envelope::most(sealed)));
+    let plain = raw.iter().map(|(key, text)| (key.as_str(), text.len()));
+    let known = Known::new(sealed.clone().chain(plain));
+    let mut size: usize = sealed
+        .filter(|(key, _)| !matches!(entries.get(key), Some(None)))
+        .fold(0, |size, (_, most)| size.saturating_add(most));
     let mut parsed = BTreeMap::new();
     for (key, text) in &entries {
         check_key(&data, key, problems);
         // A sealed value wins over a template of the same key (upstream 0.37 and later).
         let template = match text {
             Some(_) if items.contains_key(*key) => continue,
-            Some(text) => match read_template(text, items, &entries) {
-                Ok(template) => Some(template),
+            Some(text) => match Template::read(text, &known) {
+                Ok(template) => {
+                    size = size.saturating_add(template.bound());
+                    Some(template)
+                }
                 Err(err) => {
                     problems.add(data.path(key), ParseProblem::Template(err));
                     continue;
@@ -167,18 +202,9 @@ fn template_data(
         };
         parsed.insert((*key).to_owned(), template);
     }
-    parsed
-}
-
-fn read_template(
-    text: &str,
-    items: &BTreeMap<String, String>,
-    entries: &BTreeMap<&str, Option<&str>>,
-) -> Result<Template, TemplateError> {
-    let mut template = Template::parse(text)?;
-    template.resolve(
-        |key| items.contains_key(key),
-        |key| entries.get(key).copied().flatten(),
-    )?;
-    Ok(template)
+    // Of the sizes that are known beforehand: found out afterwards, it would say something about a value.
+    if !raw.is_empty() && size > LARGEST {
+        problems.add(data.path_here(), ParseProblem::TooLarge);
+    }
+    (parsed, raw)
 }

@@ -4,8 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod keys;
+mod legacy;
+mod looks_alike;
 mod opened;
 mod oracle;
+mod peer;
 mod properties;
 mod ring;
 mod seal_secret;

@@ -204,7 +204,6 @@ fn every_wrong_field_is_named_and_no_content() {
         "apiVersion": "bitnami.com/v1alpha1", "kind": "SealedSecret",
         "metadata": {"name": "a/b", "namespace": "T"},
         "spec": {
-            "data": "hunter2",
             "encryptedData": {"number": 7, "list": ["hunter2"], "bad\u{1b}key": "x"},
             "template": {
                 "type": 3, "immutable": "hunter2",
@@ -220,13 +219,12 @@ fn every_wrong_field_is_named_and_no_content() {
         [
             "metadata.name: not a name that Kubernetes accepts (an RFC 1123 subdomain)",
             "metadata.namespace: not a name that Kubernetes accepts for a namespace (an RFC 1123 label)",
-            "spec.data: the deprecated form of before version 0.7 is not supported; seal the Secret again, which \
-             writes spec.encryptedData",
             "spec.encryptedData.bad\\u{1b}key: a key holds only letters, digits, `-`, `_` and `.`, at most 253 of them",
             "spec.encryptedData.list: must be a string, is a list",
             "spec.encryptedData.number: must be a string, is a number",
             "spec.template.data.n: must be a string, is a number",
-            "spec.template.data.t: line 2: the template function `fail` is not supported",
+            "spec.template.data.t: line 2: `fail` is not run: it can fail, and its failure would tell something about a \
+             value",
             "spec.template.immutable: must be true or false, is a string",
             "spec.template.metadata.annotations: must be an object, is a string",
             "spec.template.metadata.finalizers: must be a list of strings, is something else",

@@ -53,22 +53,30 @@ pub(crate) fn public(certificate: &Certificate) -> &PublicKey {
 
 /// One value sealed for the vectors' key.
 pub(crate) fn sealed(scope: Scope, namespace: &str, name: &str, value: &str) -> String {
-    v1::seal(
-        public(&certificate()),
-        &scope.label(namespace, name),
-        value.as_bytes(),
-    )
-    .unwrap()
+    sealed_bytes(scope, namespace, name, value.as_bytes())
+}
+
+fn sealed_bytes(scope: Scope, namespace: &str, name: &str, value: &[u8]) -> String {
+    let label = scope.label(namespace, name);
+    v1::seal(public(&certificate()), &label, value).unwrap()
 }
 
 /// A strict SealedSecret `team/db` with these values.
 pub(crate) fn object(values: &[(&str, &str)]) -> Value {
+    let bytes = values
+        .iter()
+        .map(|(key, value)| (*key, value.as_bytes().to_vec()));
+    object_of(&bytes.collect::<Vec<_>>())
+}
+
+/// The same of bytes that may not be text.
+pub(crate) fn object_of(values: &[(&str, Vec<u8>)]) -> Value {
     let data: serde_json::Map<_, _> = values
         .iter()
         .map(|(key, value)| {
             (
                 (*key).to_owned(),
-                Value::from(sealed(Scope::Strict, "team", "db", value)),
+                sealed_bytes(Scope::Strict, "team", "db", value).into(),
             )
         })
         .collect();

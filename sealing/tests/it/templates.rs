@@ -50,6 +50,7 @@ fn a_refused_template_is_refused_before_anything_is_opened() {
         "{{ fail .pw }}",
         "{{ .pw | mustToDate \"x\" }}",
         "{{ .missing }}",
+        "{{ htpasswd .user .pw }}",
         "{{ .pw",
     ] {
         let errors = lines(SealedSecret::parse(&with_template(&json!({"x": template}))));
@@ -67,17 +68,44 @@ fn a_refused_template_is_refused_before_anything_is_opened() {
 
 #[test]
 fn a_template_cannot_blow_up() {
+    let most = "the Secret could be larger than 1 MiB, the most that Kubernetes takes";
     let bomb = "{{ .pw }}".repeat(200_000);
-    let parsed = SealedSecret::parse(&with_template(&json!({"x": bomb})))
-        .ok()
-        .unwrap();
     assert_eq!(
-        lines(parsed.open(&ring(), "team")),
-        ["key x: the Secret would be larger than 1 MiB, the most that Kubernetes takes"]
+        lines(SealedSecret::parse(&with_template(&json!({"x": bomb})))),
+        [
+            "spec.template.data.x: line 1: with values of these lengths the result could be larger than 1 MiB, the most \
+          that Kubernetes takes"
+        ]
     );
     let half = "x".repeat(600 * 1024);
-    let parsed = SealedSecret::parse(&with_template(&json!({"x": half, "y": "{{ .x }}"})))
-        .ok()
-        .unwrap();
-    assert_eq!(lines(parsed.open(&ring(), "team")).len(), 1);
+    assert_eq!(
+        lines(SealedSecret::parse(&with_template(
+            &json!({"x": half, "y": "{{ .x }}"})
+        ))),
+        [format!("spec.template.data: {most}")]
+    );
+    // Its own size, and that of what is made of it.
+    let fits = "x".repeat(500 * 1024);
+    let data = opened(&with_template(&json!({"x": fits, "y": "{{ .x }}"})));
+    assert_eq!(data.len(), 4);
+}
+
+/// A template that fails for one value and not for another would tell values, bit by bit, to whoever can edit it and
+/// read a status: so whether an object opens depends on nothing that is secret.
+#[test]
+fn no_value_decides_whether_a_template_is_run() {
+    let templates = [
+        "{{ b64dec .pw }}",
+        "{{ if eq .pw \"hunter2\" }}{{ b64dec \"!\" }}{{ end }}",
+        "{{ if hasPrefix \"h\" .pw }}{{ repeat 200000 \"x\" }}{{ end }}",
+        "{{ trunc 100 .pw }}{{ substr 0 100 .pw }}{{ first (splitList \"x\" .pw) }}{{ atoi .pw }}",
+        "{{ toJson .pw }}{{ .pw | indent 3 }}{{ upper .pw }}",
+    ];
+    for template in templates {
+        for value in ["", "hunter2", "aGk=", "\u{ff}\n\n\n", "99999999999999999999999"] {
+            let mut object = object(&[("pw", value), ("user", "eve")]);
+            object["spec"]["template"] = json!({"data": {"x": template}});
+            assert_eq!(opened(&object).len(), 3, "{template}");
+        }
+    }
 }
