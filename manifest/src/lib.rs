@@ -8,6 +8,7 @@
 //! - [`Draft`]: a document whose variables are replaced, text by text, before its objects are;
 //! - [`Phase`]: which objects have to be there before which others;
 //! - [`write_yaml`]: values to YAML that reads back as the same values;
+//! - [`Editor`]: single entries of a text changed in place;
 //! - [`digest()`]: one stable hash of a value.
 //!
 //! It does no I/O and knows no cluster, so that the controller and the command line share it. What comes in is
@@ -17,6 +18,7 @@
 
 mod digest;
 mod draft;
+mod edit;
 mod identity;
 mod objects;
 mod order;
@@ -26,6 +28,7 @@ mod write;
 
 pub use digest::digest;
 pub use draft::{Draft, DraftError, Path, Replacement, Step, VARIABLE, Written};
+pub use edit::{EditError, EditProblem, Editor};
 pub use identity::{
     GroupVersionKind, InvalidName, InvalidNamespace, InvalidType, ObjectRef, Origin, check_name,
     check_namespace,

@@ -29,6 +29,7 @@ use crate::draft::Draft;
 pub use error::{ReadError, ReadErrorKind};
 pub use limits::Limits;
 pub(crate) use number::integral;
+pub(crate) use parser::{Event, Events};
 pub(crate) use scalar::{is_plain_string, plain_value};
 
 /// One document of a stream.

@@ -3,9 +3,13 @@
 //! The form is the one kubectl prints: two spaces, list items under their key without indentation. Keys are sorted,
 //! but those that say what an object is come first.
 
-mod scalar;
+pub(crate) mod scalar;
+
+use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
+
+use crate::text::is_plain;
 
 /// Writes values as a YAML stream, documents separated by `---`, with a line end after the last. No value is no text.
 ///
@@ -29,6 +33,62 @@ pub fn write_yaml(values: &[Value]) -> String {
         }
     }
     out
+}
+
+/// What stands behind a key at `indent` and its colon, without the last line end. With `lines`, a string may become a block literal.
+pub(crate) fn after_colon(new: &Value, indent: usize, lines: bool) -> String {
+    let mut out = String::new();
+    match new {
+        Value::String(text) if !lines => {
+            out.push(' ');
+            scalar::write_line(&mut out, text);
+        }
+        _ => {
+            value(&mut out, new, indent, Level::Other);
+            out.pop();
+        }
+    }
+    out
+}
+
+/// A value as JSON that YAML readers read too: with escapes for what only JSON allows inside quotes.
+pub(crate) fn json(new: &Value) -> String {
+    let mut out = String::new();
+    for char in new.to_string().chars() {
+        if is_plain(char) || u32::from(char) > 0xFFFF {
+            out.push(char);
+        } else {
+            // Outside of strings, JSON has no such characters.
+            let _ = write!(out, "\\u{:04x}", u32::from(char));
+        }
+    }
+    out
+}
+
+/// A value on one line, as it can stand inside brackets.
+pub(crate) fn flow(out: &mut String, new: &Value) {
+    match new {
+        Value::Object(fields) => {
+            out.push('{');
+            for (index, (key, value)) in fields.iter().enumerate() {
+                out.push_str(if index > 0 { ", " } else { "" });
+                scalar::quoted(out, key);
+                out.push_str(": ");
+                flow(out, value);
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (index, value) in items.iter().enumerate() {
+                out.push_str(if index > 0 { ", " } else { "" });
+                flow(out, value);
+            }
+            out.push(']');
+        }
+        Value::String(text) => scalar::quoted(out, text),
+        other => scalar::write(out, other, 0),
+    }
 }
 
 /// What a mapping is, as far as the order of its keys goes.

@@ -17,6 +17,19 @@ pub enum Step {
 }
 
 impl Path {
+    /// A way through mappings.
+    pub fn of<'k>(keys: impl IntoIterator<Item = &'k str>) -> Self {
+        Self(keys.into_iter().map(|key| Step::Key(key.to_owned())).collect())
+    }
+
+    /// The same way one step further.
+    #[must_use]
+    pub fn then(&self, step: Step) -> Self {
+        let mut longer = self.clone();
+        longer.push(step);
+        longer
+    }
+
     /// The steps, the outermost first.
     pub fn steps(&self) -> &[Step] {
         &self.0

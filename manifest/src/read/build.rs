@@ -92,6 +92,7 @@ impl Builder<'_> {
                 text,
                 implicit,
                 plain,
+                block: _,
             } => {
                 self.spend(Size {
                     nodes: 1,

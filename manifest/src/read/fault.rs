@@ -5,7 +5,7 @@ use super::words;
 
 /// What is wrong, and at which byte of the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     pub(super) kind: ReadErrorKind,
     pub(super) offset: usize,
 }

@@ -5,6 +5,7 @@
 //! what it keeps grows with the nesting, which [`super::build`] bounds.
 
 use std::io::{self, BufRead, Read};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use libyaml_safer::{Encoding, EventData, MappingStyle, Parser, ScalarStyle, SequenceStyle};
@@ -14,7 +15,7 @@ use super::fault::Fault;
 use super::words::words;
 
 /// What the parser says, reduced to what matters.
-pub(super) enum Event {
+pub(crate) enum Event {
     /// The document begins.
     Start {
         /// It declares a version other than YAML 1.1.
@@ -32,6 +33,8 @@ pub(super) enum Event {
         implicit: bool,
         /// Without quotes.
         plain: bool,
+        /// As a block, literal or folded.
+        block: bool,
     },
     SeqStart {
         anchor: Option<String>,
@@ -47,13 +50,13 @@ pub(super) enum Event {
 }
 
 /// The events of one text.
-pub(super) struct Events<'a> {
+pub(crate) struct Events<'a> {
     parser: Parser<Text<'a>>,
     length: usize,
 }
 
 impl<'a> Events<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+    pub(crate) fn new(text: &'a str) -> Self {
         let mut parser = Parser::new();
         // Or a text whose first character only begins like a byte order mark is refused.
         parser.set_encoding(Encoding::Utf8);
@@ -69,6 +72,12 @@ impl<'a> Events<'a> {
 
     /// The next event and the byte at which it starts.
     pub(super) fn next(&mut self) -> Result<(Event, usize), Fault> {
+        self.next_spanned().map(|(event, span)| (event, span.start))
+    }
+
+    /// The next event and the bytes that it stands on: a scalar with its anchor and its tag, a block scalar to the start of
+    /// the line that is no part of it. Where a block collection ends, the parser does not know.
+    pub(crate) fn next_spanned(&mut self) -> Result<(Event, Range<usize>), Fault> {
         loop {
             let parser = &mut self.parser;
             // The parser is not used again after it failed: every caller stops at the first error.
@@ -77,7 +86,7 @@ impl<'a> Events<'a> {
                 Ok(Err(error)) => return Err(self.fault(&error)),
                 Err(_) => return Err(Fault::new(Kind::ParserFailed, 0)),
             };
-            let offset = self.offset(event.start_mark.index);
+            let span = self.offset(event.start_mark.index)..self.offset(event.end_mark.index);
             let event = match event.data {
                 EventData::StreamStart { .. } => continue,
                 EventData::StreamEnd => Event::StreamEnd,
@@ -102,6 +111,7 @@ impl<'a> Events<'a> {
                     text: value,
                     implicit: plain_implicit,
                     plain: style == ScalarStyle::Plain,
+                    block: matches!(style, ScalarStyle::Literal | ScalarStyle::Folded),
                 },
                 EventData::SequenceStart { anchor, style, .. } => Event::SeqStart {
                     anchor,
@@ -114,7 +124,7 @@ impl<'a> Events<'a> {
                 },
                 EventData::MappingEnd => Event::MapEnd,
             };
-            return Ok((event, offset));
+            return Ok((event, span));
         }
     }
 

@@ -12,7 +12,7 @@ const KEY_MAX: usize = 1000;
 
 /// Writes a value that has no lines of its own: a scalar or an empty collection. The lines of a block literal, if it
 /// becomes one, are indented by `indent`. There is no line end after it.
-pub(super) fn write(out: &mut String, value: &Value, indent: usize) {
+pub(crate) fn write(out: &mut String, value: &Value, indent: usize) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(true) => out.push_str("true"),
@@ -21,21 +21,16 @@ pub(super) fn write(out: &mut String, value: &Value, indent: usize) {
             let _ = write!(out, "{}", crate::read::integral(number));
         }
         Value::String(text) if is_literal(text) => literal(out, text, indent),
-        Value::String(text) if is_bare(text) => out.push_str(text),
-        Value::String(text) => quoted(out, text),
+        Value::String(text) => write_line(out, text),
         Value::Array(_) => out.push_str("[]"),
         Value::Object(_) => out.push_str("{}"),
     }
 }
 
 /// Writes a mapping's key. Answers whether it is so long that it needs the `? ` form, and its colon a new line.
-pub(super) fn write_key(out: &mut String, key: &str) -> bool {
+pub(crate) fn write_key(out: &mut String, key: &str) -> bool {
     let start = out.len();
-    if is_bare(key) {
-        out.push_str(key);
-    } else {
-        quoted(out, key);
-    }
+    write_line(out, key);
     let long = out.len() - start > KEY_MAX;
     if long {
         out.insert_str(start, "? ");
@@ -112,8 +107,17 @@ fn literal(out: &mut String, text: &str, indent: usize) {
     ));
 }
 
+/// Writes a string on one line, with quotes where it needs them.
+pub(super) fn write_line(out: &mut String, text: &str) {
+    if is_bare(text) {
+        out.push_str(text);
+    } else {
+        quoted(out, text);
+    }
+}
+
 /// Double quotes, with the escapes that JSON and YAML share.
-fn quoted(out: &mut String, text: &str) {
+pub(crate) fn quoted(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
         match c {

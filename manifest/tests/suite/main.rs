@@ -11,6 +11,7 @@
     clippy::large_stack_arrays
 )]
 
+mod edits;
 mod hostile;
 mod properties;
 mod repositories;

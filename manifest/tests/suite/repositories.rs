@@ -8,7 +8,7 @@ use manifest::{
     read_stream, write_yaml,
 };
 
-fn files(directory: &Path, found: &mut Vec<PathBuf>) {
+pub(crate) fn files(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
@@ -23,7 +23,7 @@ fn files(directory: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// Where the example repositories are: outside of this one, and not everywhere.
-fn repositories() -> Option<PathBuf> {
+pub(crate) fn repositories() -> Option<PathBuf> {
     let path = match std::env::var_os("SIGNET_TEST_REPOS") {
         Some(path) => PathBuf::from(path),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/repos"),
