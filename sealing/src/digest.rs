@@ -40,6 +40,16 @@ impl KeyedDigest {
     }
 }
 
+/// Fields in one text of bytes, each with its length before it as 8 bytes, big endian: no two different lists of fields
+/// have the same bytes.
+pub(crate) fn length_prefixed(fields: &[&[u8]]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(fields.iter().map(|field| 8 + field.len()).sum());
+    for field in fields {
+        feed(&mut |bytes| out.extend_from_slice(bytes), field);
+    }
+    out
+}
+
 fn value(sink: &mut dyn FnMut(&[u8]), node: &Value) {
     match node {
         Value::Null => sink(b"n"),

@@ -4,7 +4,7 @@
 //! in [`Plaintext`] comes out. It is used by both binaries: the command line seals with a [`Certificate`], the
 //! controller opens with a [`KeyRing`].
 //!
-//! Format v1 is Bitnami Sealed Secrets', byte for byte: see [`v1`].
+//! Format v1 is Bitnami Sealed Secrets', byte for byte: see [`v1`]. Format v2 is our own: see [`v2`].
 //!
 //! ```
 //! use sealing::{KeyRing, PrivateKey, Scope, SealingKey, SelfSigned, v1};
@@ -44,6 +44,7 @@ mod seal_secret;
 mod sealed_secret;
 mod template;
 pub mod v1;
+pub mod v2;
 
 pub use digest::sealed_digest;
 pub use key::{

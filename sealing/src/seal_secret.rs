@@ -27,7 +27,7 @@ pub struct SealError {
 }
 
 /// Why a Secret cannot be sealed. None of them quotes a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealProblem {
     /// The key cannot stand in a Secret.
@@ -56,6 +56,12 @@ pub enum SealProblem {
         /// The scope that was asked for.
         asked: Scope,
     },
+    /// Larger than a Secret may be.
+    #[error("larger than 1 MiB, the most that Kubernetes takes")]
+    TooLarge,
+    /// Something that format v2 does not take.
+    #[error("{0}")]
+    Native(String),
     /// The library failed.
     #[error("the value could not be sealed")]
     Unavailable,
@@ -109,53 +115,23 @@ const LAST_APPLIED: [&str; 2] = [
 /// Seals a Secret. The result has the fields that `kubeseal` writes, in its places: name, namespace and scope on the
 /// object, the rest of the Secret's metadata, its type and its immutability in the template.
 pub fn seal_secret(secret: &Value, key: &PublicKey, options: SealOptions) -> Result<Value, SealError> {
-    let map = secret
-        .as_object()
-        .ok_or_else(|| error("the document", SealProblem::WrongType("an object")))?;
-    if map.get("apiVersion") != Some(&json!("v1")) || map.get("kind") != Some(&json!("Secret")) {
-        return Err(error("kind", SealProblem::OtherKind));
-    }
-    if let Some(unknown) = map.keys().find(|field| !FIELDS.contains(&field.as_str())) {
-        return Err(unknown_field("", unknown, &FIELDS));
-    }
-    let mut metadata = template_metadata(map)?;
-    let scope = scope(&metadata, options.scope)?;
-    let name = required(&metadata, "name", is_object_name)?;
-    let namespace = match scope {
-        Scope::Cluster if absent(metadata.get("namespace")) => String::new(),
-        _ => required(&metadata, "namespace", is_namespace)?,
-    };
-    annotate(&mut metadata, scope);
-
-    let values = values(map)?;
-    if values.is_empty() && !options.allow_empty {
-        return Err(error("data", SealProblem::Empty));
-    }
-    let label = scope.label(&namespace, &name);
+    let mut parts = Parts::read(secret, options)?;
+    annotate(&mut parts.metadata, parts.scope);
+    let label = parts.scope.label(&parts.namespace, &parts.name);
     let mut sealed = Map::new();
-    for (item, value) in &values {
+    for (item, value) in &parts.values {
         let text = v1::seal(key, &label, value.expose());
         let text = text.map_err(|_| error(&join("data", item), SealProblem::Unavailable))?;
         sealed.insert(item.clone(), text.into());
     }
 
-    let mut outer = json!({"name": name});
-    if !namespace.is_empty() {
-        outer["namespace"] = namespace.into();
-    }
-    if let Some(annotation) = scope.annotation() {
+    let mut outer = parts.outer();
+    if let Some(annotation) = parts.scope.annotation() {
         outer["annotations"] = json!({annotation: "true"});
     }
-    let mut template = json!({"metadata": metadata});
-    for (field, is_right, expected) in [
-        ("type", Value::is_string as fn(&Value) -> bool, "a string"),
-        ("immutable", Value::is_boolean, "true or false"),
-    ] {
-        match map.get(field) {
-            None | Some(Value::Null) => {}
-            Some(value) if is_right(value) => template[field] = value.clone(),
-            Some(_) => return Err(error(field, SealProblem::WrongType(expected))),
-        }
+    let mut template = json!({"metadata": parts.metadata});
+    for (field, value) in parts.more {
+        template[field] = value;
     }
     Ok(json!({
         "apiVersion": "bitnami.com/v1alpha1",
@@ -165,7 +141,74 @@ pub fn seal_secret(secret: &Value, key: &PublicKey, options: SealOptions) -> Res
     }))
 }
 
-fn error(path: &str, problem: SealProblem) -> SealError {
+/// A Secret that can be sealed, taken apart.
+pub(crate) struct Parts {
+    pub(crate) scope: Scope,
+    pub(crate) name: String,
+    /// Empty only where the scope does not ask for one.
+    pub(crate) namespace: String,
+    /// What of its metadata people wrote.
+    pub(crate) metadata: Map<String, Value>,
+    pub(crate) values: BTreeMap<String, Plaintext>,
+    /// `type` and `immutable`, where they are set.
+    pub(crate) more: Vec<(&'static str, Value)>,
+}
+
+impl Parts {
+    /// Takes a Secret apart. What cannot be kept is refused.
+    pub(crate) fn read(secret: &Value, options: SealOptions) -> Result<Self, SealError> {
+        let map = secret
+            .as_object()
+            .ok_or_else(|| error("the document", SealProblem::WrongType("an object")))?;
+        if map.get("apiVersion") != Some(&json!("v1")) || map.get("kind") != Some(&json!("Secret")) {
+            return Err(error("kind", SealProblem::OtherKind));
+        }
+        if let Some(unknown) = map.keys().find(|field| !FIELDS.contains(&field.as_str())) {
+            return Err(unknown_field("", unknown, &FIELDS));
+        }
+        let metadata = template_metadata(map)?;
+        let scope = scope(&metadata, options.scope)?;
+        let name = required(&metadata, "name", is_object_name)?;
+        let namespace = match scope {
+            Scope::Cluster if absent(metadata.get("namespace")) => String::new(),
+            _ => required(&metadata, "namespace", is_namespace)?,
+        };
+        let values = values(map)?;
+        if values.is_empty() && !options.allow_empty {
+            return Err(error("data", SealProblem::Empty));
+        }
+        let mut more = Vec::new();
+        for (field, is_right, expected) in [
+            ("type", Value::is_string as fn(&Value) -> bool, "a string"),
+            ("immutable", Value::is_boolean, "true or false"),
+        ] {
+            match map.get(field) {
+                None | Some(Value::Null) => {}
+                Some(value) if is_right(value) => more.push((field, value.clone())),
+                Some(_) => return Err(error(field, SealProblem::WrongType(expected))),
+            }
+        }
+        Ok(Self {
+            scope,
+            name,
+            namespace,
+            metadata,
+            values,
+            more,
+        })
+    }
+
+    /// The metadata of the sealed object: its name and namespace.
+    pub(crate) fn outer(&self) -> Value {
+        let mut outer = json!({"name": self.name});
+        if !self.namespace.is_empty() {
+            outer["namespace"] = self.namespace.as_str().into();
+        }
+        outer
+    }
+}
+
+pub(crate) fn error(path: &str, problem: SealProblem) -> SealError {
     SealError {
         path: path.to_owned(),
         problem,
@@ -284,7 +327,7 @@ fn unknown_field(parent: &str, name: &str, known: &[&str]) -> SealError {
 }
 
 /// Whether a name is meant to be that of a field: at most two letters are wrong, missing or too many, whatever their case.
-fn is_slip(name: &str, field: &str) -> bool {
+pub(crate) fn is_slip(name: &str, field: &str) -> bool {
     let letters = |text: &str| text.chars().map(|c| c.to_ascii_lowercase()).collect::<Vec<_>>();
     let (name, field) = (letters(name), letters(field));
     if name.len().abs_diff(field.len()) > 2 {

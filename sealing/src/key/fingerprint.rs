@@ -1,11 +1,13 @@
 //! The name of a key.
 
 use crate::base64_text;
+use crate::v2::KeyId;
 use sha2::{Digest, Sha256};
 use std::fmt;
 
 /// The name of a key: `SHA256:…` over the RSA public key in OpenSSH's encoding (RFC 4253, 6.6), which is how
-/// Bitnami's controller names its keys and what `ssh-keygen -l` prints. It is for looking up and for showing.
+/// Bitnami's controller names its keys and what `ssh-keygen -l` prints; for a key of format v2 its id, `key-…`. It is for
+/// looking up and for showing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(String);
 
@@ -22,7 +24,12 @@ impl Fingerprint {
         ))
     }
 
-    /// The text, with its prefix `SHA256:`.
+    /// Of a key of format v2: its key id, `key-…`.
+    pub(crate) fn of_key_id(id: &KeyId) -> Self {
+        Self(id.as_str().to_owned())
+    }
+
+    /// The text, with its prefix `SHA256:` or `key-`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -2,6 +2,7 @@
 
 use crate::path::Printable;
 use crate::scope::{CLUSTER_WIDE, NAMESPACE_WIDE};
+use crate::v2::{Fault, Refusal};
 use crate::{Scope, TemplateError};
 use std::fmt;
 
@@ -34,6 +35,9 @@ pub enum ParseProblem {
     /// The field has to be there.
     #[error("missing")]
     Missing,
+    /// A fault of format v2.
+    #[error("{0}")]
+    Native(Fault),
     /// The object is of another kind.
     #[error("not a SealedSecret of bitnami.com/v1alpha1")]
     OtherKind,
@@ -79,6 +83,8 @@ impl std::error::Error for ItemError {}
 pub enum ItemProblem {
     /// The namespace that it is to be opened under cannot be one.
     BadNamespace,
+    /// A value of format v2 did not open.
+    Native(Refusal),
     /// There are no sealing keys yet.
     NoKeys,
     /// What is sealed in the deprecated form is not a Secret.
@@ -116,6 +122,7 @@ impl fmt::Display for ItemProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BadNamespace => f.write_str("the namespace is not a name that Kubernetes accepts"),
+            Self::Native(refusal) => refusal.fmt(f),
             Self::NoKeys => f.write_str("this controller has no sealing keys yet"),
             Self::NotASecret => f.write_str("what spec.data holds opens, but is not a Secret"),
             Self::NotBase64 => f.write_str("the sealed value is not base64"),

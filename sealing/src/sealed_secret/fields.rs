@@ -4,14 +4,16 @@
 
 use super::{ParseError, ParseProblem};
 use crate::path::join;
+use crate::seal_secret::is_slip;
+use crate::v2::Fault;
 use serde_json::{Map, Value};
 
 /// Collects what is wrong.
 #[derive(Default)]
-pub(super) struct Problems(pub(super) Vec<ParseError>);
+pub(crate) struct Problems(pub(crate) Vec<ParseError>);
 
 impl Problems {
-    pub(super) fn add(&mut self, path: impl Into<String>, problem: ParseProblem) {
+    pub(crate) fn add(&mut self, path: impl Into<String>, problem: ParseProblem) {
         self.0.push(ParseError {
             path: path.into(),
             problem,
@@ -30,17 +32,17 @@ impl Problems {
 }
 
 /// A JSON object, the path to it, and the place for what is wrong in it.
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     path: String,
     map: Option<&'a Map<String, Value>>,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn root(value: &'a Value, problems: &mut Problems) -> Self {
+    pub(crate) fn root(value: &'a Value, problems: &mut Problems) -> Self {
         Self::of(String::new(), Some(value), problems)
     }
 
-    fn of(path: String, value: Option<&'a Value>, problems: &mut Problems) -> Self {
+    pub(crate) fn of(path: String, value: Option<&'a Value>, problems: &mut Problems) -> Self {
         let map = match value {
             Some(Value::Object(map)) => Some(map),
             None => None,
@@ -56,28 +58,38 @@ impl<'a> Fields<'a> {
         Self { path, map }
     }
 
-    /// The path to the object itself.
-    pub(super) fn path_here(&self) -> &str {
-        &self.path
-    }
-
-    pub(super) fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         join(&self.path, name)
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&'a Value> {
+    /// The path to the object itself.
+    pub(crate) fn path_here(&self) -> &str {
+        &self.path
+    }
+
+    /// How many fields there are.
+    pub(crate) fn len(&self) -> usize {
+        self.map.map_or(0, Map::len)
+    }
+
+    /// The object itself.
+    pub(crate) fn map(&self) -> Option<&'a Map<String, Value>> {
+        self.map
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&'a Value> {
         self.map?.get(name).filter(|value| !value.is_null())
     }
 
-    pub(super) fn is_present(&self) -> bool {
+    pub(crate) fn is_present(&self) -> bool {
         self.map.is_some()
     }
 
-    pub(super) fn object(&self, name: &str, problems: &mut Problems) -> Self {
+    pub(crate) fn object(&self, name: &str, problems: &mut Problems) -> Self {
         Self::of(self.path(name), self.get(name), problems)
     }
 
-    pub(super) fn string(&self, name: &str, problems: &mut Problems) -> Option<&'a str> {
+    pub(crate) fn string(&self, name: &str, problems: &mut Problems) -> Option<&'a str> {
         let value = self.get(name)?;
         if value.as_str().is_none() {
             problems.wrong_type(&self.path(name), "a string", value);
@@ -85,7 +97,7 @@ impl<'a> Fields<'a> {
         value.as_str()
     }
 
-    pub(super) fn bool(&self, name: &str, problems: &mut Problems) -> Option<bool> {
+    pub(crate) fn bool(&self, name: &str, problems: &mut Problems) -> Option<bool> {
         let value = self.get(name)?;
         if value.as_bool().is_none() {
             problems.wrong_type(&self.path(name), "true or false", value);
@@ -94,7 +106,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Every entry, nulls among them, that is a string or null.
-    pub(super) fn strings(&self, problems: &mut Problems) -> Vec<(&'a str, Option<&'a str>)> {
+    pub(crate) fn strings(&self, problems: &mut Problems) -> Vec<(&'a str, Option<&'a str>)> {
         let mut found = Vec::new();
         for (key, value) in self.map.into_iter().flatten() {
             match value {
@@ -106,8 +118,42 @@ impl<'a> Fields<'a> {
         found
     }
 
+    /// The items of a list, with their paths; a list that is longer than `most` is a problem, and has none.
+    pub(crate) fn list(&self, name: &str, most: usize, problems: &mut Problems) -> Vec<(String, &'a Value)> {
+        let path = self.path(name);
+        match self.get(name) {
+            None => Vec::new(),
+            Some(Value::Array(items)) if items.len() > most => {
+                problems.add(path, Fault::TooMany(most).into());
+                Vec::new()
+            }
+            Some(Value::Array(items)) => {
+                let items = items.iter().enumerate();
+                items.map(|(at, item)| (format!("{path}[{at}]"), item)).collect()
+            }
+            Some(other) => {
+                problems.wrong_type(&path, "a list", other);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Refuses every field that is not among the known ones. Only what looks like a slip is named: where indentation is
+    /// lost, a line of a value becomes the name of a field.
+    pub(crate) fn only(&self, known: &[&str], problems: &mut Problems) {
+        let fields = self.map.into_iter().flat_map(Map::keys);
+        for field in fields.filter(|field| !known.contains(&field.as_str())) {
+            let path = if known.iter().any(|name| is_slip(field, name)) {
+                self.path(field)
+            } else {
+                self.path("(a field)")
+            };
+            problems.add(path, Fault::UnknownField.into());
+        }
+    }
+
     /// Paths of the fields that are not among the known ones.
-    pub(super) fn others(&self, known: &[&str]) -> Vec<String> {
+    pub(crate) fn others(&self, known: &[&str]) -> Vec<String> {
         let keys = self.map.into_iter().flat_map(Map::keys);
         keys.filter(|key| !known.contains(&key.as_str()))
             .map(|key| self.path(key))

@@ -1,10 +1,10 @@
 //! SealedSecret of `bitnami.com/v1alpha1`, read from Git and opened.
 
 mod error;
-mod fields;
+pub(crate) mod fields;
 mod legacy;
 mod open;
-mod parse;
+pub(crate) mod parse;
 
 pub use error::{ItemError, ItemProblem, ParseError, ParseProblem};
 

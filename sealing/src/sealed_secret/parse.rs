@@ -80,7 +80,7 @@ impl SealedSecret {
     }
 }
 
-fn name(metadata: &Fields<'_>, expected: bool, problems: &mut Problems) -> String {
+pub(crate) fn name(metadata: &Fields<'_>, expected: bool, problems: &mut Problems) -> String {
     match metadata.string("name", problems) {
         Some(name) if !is_object_name(name) => problems.add("metadata.name", ParseProblem::BadName),
         Some(name) => return name.to_owned(),
@@ -92,7 +92,7 @@ fn name(metadata: &Fields<'_>, expected: bool, problems: &mut Problems) -> Strin
     String::new()
 }
 
-fn namespace(metadata: &Fields<'_>, problems: &mut Problems) -> Option<String> {
+pub(crate) fn namespace(metadata: &Fields<'_>, problems: &mut Problems) -> Option<String> {
     // An empty namespace is none, as everywhere in Kubernetes.
     let namespace = metadata
         .string("namespace", problems)

@@ -6,6 +6,7 @@
 mod keys;
 mod legacy;
 mod looks_alike;
+mod native;
 mod opened;
 mod oracle;
 mod peer;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use sealing::{Certificate, PrivateKey, Scope, SealOptions, SealedSecret, seal_secret, sealed_digest, v1};
 use serde_json::{Value, json};
 
-fn any_json() -> impl Strategy<Value = Value> {
+pub(crate) fn any_json() -> impl Strategy<Value = Value> {
     let names = "(name|namespace|metadata|annotations|labels|data|template|type|immutable|spec|\\PC{0,4})";
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -1,0 +1,8 @@
+//! Format v2.
+
+mod attacks;
+mod bounds;
+mod edits;
+mod opening;
+mod properties;
+mod support;
