@@ -35,6 +35,7 @@
 mod base64_text;
 mod digest;
 mod key;
+pub mod keyset;
 mod opened;
 mod path;
 mod plaintext;

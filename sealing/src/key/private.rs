@@ -97,6 +97,12 @@ impl PrivateKey {
         Ok(pem_text::write("RSA PRIVATE KEY", pkcs1))
     }
 
+    /// The key as PKCS#1 DER (RFC 8017, A.1.2).
+    pub(crate) fn pkcs1_der(&self) -> Option<Zeroizing<Vec<u8>>> {
+        let pkcs8 = self.key.as_der().ok()?;
+        Some(Zeroizing::new(der::pkcs1_in_pkcs8(pkcs8.as_ref())?.to_vec()))
+    }
+
     /// The key as PKCS#8 DER, in a buffer that is wiped, for the signer of the certificate.
     pub(super) fn to_pkcs8(&self) -> Option<Pkcs8V1Der<'static>> {
         self.key.as_der().ok()

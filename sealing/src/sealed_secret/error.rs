@@ -84,7 +84,7 @@ pub enum ItemProblem {
     /// The namespace that it is to be opened under cannot be one.
     BadNamespace,
     /// A value of format v2 did not open.
-    Native(Refusal),
+    Native(Box<Refusal>),
     /// There are no sealing keys yet.
     NoKeys,
     /// What is sealed in the deprecated form is not a Secret.

@@ -8,7 +8,7 @@ use crate::{SealFailed, digest};
 use hkdf::Hkdf;
 use sha2::Sha256;
 use std::fmt::{self, Write as _};
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
@@ -76,25 +76,20 @@ impl DataKey {
 
     /// The age file.
     pub(super) fn wrap(&self, header: &[u8], recipients: &Recipients) -> Result<Vec<u8>, SealFailed> {
-        let encryptor = age::Encryptor::with_recipients(recipients.iter().map(|key| key.as_age()))
-            .map_err(|_| SealFailed)?;
-        let mut file = Vec::new();
-        let write = |file: &mut Vec<u8>| -> std::io::Result<()> {
-            let mut writer = encryptor.wrap_output(file)?;
-            writer.write_all(header)?;
-            writer.write_all(&*self.0)?;
-            writer.finish()?;
-            Ok(())
-        };
-        write(&mut file).map_err(|_| SealFailed)?;
-        Ok(file)
+        // Sized beforehand, so that no copy of the key stays behind.
+        let mut payload = Zeroizing::new(Vec::with_capacity(header.len() + SIZE));
+        payload.extend_from_slice(header);
+        payload.extend_from_slice(&*self.0);
+        recipients.encrypt(&payload)
     }
 
     /// The key of an age file, where the identity opens it and its header is this one. Which of the two was not so stays
     /// in here. One private operation.
     pub(super) fn unwrap(file: &[u8], header: &[u8], identity: &Identity) -> Option<Self> {
         let decryptor = age::Decryptor::new_buffered(file).ok()?;
-        let mut reader = decryptor.decrypt(std::iter::once(identity.as_age())).ok()?;
+        let mut reader = decryptor
+            .decrypt(std::iter::once(identity as &dyn age::Identity))
+            .ok()?;
         let mut payload = Zeroizing::new(vec![0; header.len() + SIZE]);
         reader.read_exact(&mut payload).ok()?;
         // The end, and with it the last tag.

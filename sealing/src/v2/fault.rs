@@ -116,7 +116,7 @@ pub enum Refusal {
 
 impl From<Refusal> for ItemProblem {
     fn from(refusal: Refusal) -> Self {
-        Self::Native(refusal)
+        Self::Native(Box::new(refusal))
     }
 }
 

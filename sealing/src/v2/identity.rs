@@ -3,8 +3,11 @@
 use super::key_id::{KeyId, Suite};
 use super::recipient::Recipient;
 use super::{bech32_text, hybrid};
-use crate::SealFailed;
+use crate::{Plaintext, SealFailed};
+use age::DecryptError;
+use age_core::format::{FileKey, Stanza};
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
@@ -132,8 +135,20 @@ impl Identity {
     pub(crate) fn seed(&self) -> &[u8; 32] {
         &self.seed
     }
+}
 
-    pub(super) fn as_age(&self) -> &dyn age::Identity {
+impl age::Identity for Identity {
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
+        self.as_age().unwrap_stanza(stanza)
+    }
+
+    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
+        self.as_age().unwrap_stanzas(stanzas)
+    }
+}
+
+impl Identity {
+    fn as_age(&self) -> &dyn age::Identity {
         match &self.key {
             Key::Hybrid(key) => key,
             Key::X25519(key) => key,
@@ -173,6 +188,19 @@ impl Identities {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
+    }
+
+    /// Decrypts a binary age file of at most `most` bytes, trying every key. None where no key opens it, it is damaged, or its
+    /// text is longer.
+    #[must_use]
+    pub fn decrypt(&self, file: &[u8], most: usize) -> Option<Plaintext> {
+        let decryptor = age::Decryptor::new_buffered(file).ok()?;
+        let keys = self.keys.values().map(|key| key as &dyn age::Identity);
+        let reader = decryptor.decrypt(keys).ok()?;
+        // The text is shorter than the file: one buffer, which never grows.
+        let mut text = Zeroizing::new(Vec::with_capacity(file.len()));
+        reader.take(file.len() as u64).read_to_end(&mut text).ok()?;
+        (text.len() <= most).then(|| text.into())
     }
 
     /// The key of a name.

@@ -17,6 +17,11 @@ pub(super) struct Unwrapped {
     pub(super) by: Fingerprint,
 }
 
+/// Values, by key.
+pub(super) type Values = BTreeMap<String, Plaintext>;
+/// The data keys that they are under.
+pub(super) type DataKeys = BTreeMap<DataKeyId, Unwrapped>;
+
 impl SealedSecret {
     /// Opens every value under this namespace, or reports every value that does not open. It costs one private operation a
     /// data key: which key opens one is looked up, never tried.
@@ -48,10 +53,7 @@ impl SealedSecret {
     }
 
     /// Opens every value for the place that the object says it is sealed for, whatever it is called now.
-    pub(super) fn open_values(
-        &self,
-        identities: &Identities,
-    ) -> Result<(BTreeMap<String, Plaintext>, BTreeMap<DataKeyId, Unwrapped>), Vec<ItemError>> {
+    pub(super) fn open_values(&self, identities: &Identities) -> Result<(Values, DataKeys), Vec<ItemError>> {
         if identities.is_empty() && !self.values.is_empty() {
             return Err(vec![ItemError {
                 key: None,

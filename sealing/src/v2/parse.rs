@@ -85,18 +85,13 @@ impl SealedSecret {
 }
 
 fn sealed_for(spec: &Fields<'_>, problems: &mut Problems) -> Place {
-    let scope = match spec.string("scope", problems) {
-        Some(name) => scope_from_name(name).unwrap_or_else(|| {
-            problems.add(spec.path("scope"), Fault::NotAScope.into());
-            Scope::Strict
-        }),
-        None => {
-            if spec.is_present() && spec.get("scope").is_none() {
-                problems.add(spec.path("scope"), ParseProblem::Missing);
-            }
-            return Place::new(Scope::Strict, "", "");
-        }
+    let Some(name) = required(spec, "scope", problems) else {
+        return Place::new(Scope::Strict, "", "");
     };
+    let scope = scope_from_name(name).unwrap_or_else(|| {
+        problems.add(spec.path("scope"), Fault::NotAScope.into());
+        Scope::Strict
+    });
     let fields = spec.object("sealedFor", problems);
     fields.only(&["namespace", "name"], problems);
     let namespace = fields.string("namespace", problems).unwrap_or_default();

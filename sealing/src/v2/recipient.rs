@@ -2,8 +2,12 @@
 
 use super::key_id::{KeyId, Suite};
 use super::{bech32_text, hybrid, limits};
-use std::collections::BTreeMap;
+use crate::SealFailed;
+use age::EncryptError;
+use age_core::format::{FileKey, Stanza};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::io::Write as _;
 use std::str::FromStr;
 use x25519_dalek::PublicKey;
 
@@ -72,11 +76,13 @@ impl Recipient {
             Key::X25519(..) => Suite::X25519,
         }
     }
+}
 
-    pub(super) fn as_age(&self) -> &dyn age::Recipient {
+impl age::Recipient for Recipient {
+    fn wrap_file_key(&self, file_key: &FileKey) -> Result<(Vec<Stanza>, HashSet<String>), EncryptError> {
         match &self.key {
-            Key::Hybrid(key) => key,
-            Key::X25519(key, _) => key,
+            Key::Hybrid(key) => key.wrap_file_key(file_key),
+            Key::X25519(key, _) => key.wrap_file_key(file_key),
         }
     }
 }
@@ -170,6 +176,21 @@ impl Recipients {
     /// The keys, sorted by id.
     pub fn iter(&self) -> impl Iterator<Item = &Recipient> {
         self.0.iter()
+    }
+
+    /// Encrypts bytes into a binary age file for all of them: a backup, for instance.
+    pub fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, SealFailed> {
+        let recipients = self.0.iter().map(|key| key as &dyn age::Recipient);
+        let encryptor = age::Encryptor::with_recipients(recipients).map_err(|_| SealFailed)?;
+        let mut file = Vec::new();
+        let write = |file: &mut Vec<u8>| -> std::io::Result<()> {
+            let mut writer = encryptor.wrap_output(file)?;
+            writer.write_all(plaintext)?;
+            writer.finish()?;
+            Ok(())
+        };
+        write(&mut file).map_err(|_| SealFailed)?;
+        Ok(file)
     }
 
     /// Their names, sorted.

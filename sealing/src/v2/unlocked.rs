@@ -1,9 +1,8 @@
 //! Changes by who holds a private key: a team's, or the recovery key.
 
-use super::data_key::DataKeyId;
 use super::fault::EditError;
 use super::identity::Identities;
-use super::open::Unwrapped;
+use super::open::{DataKeys, Values};
 use super::place::Place;
 use super::recipient::Recipients;
 use super::seal::{Draft, check_sizes, read_template};
@@ -16,8 +15,8 @@ use std::collections::BTreeMap;
 /// A SealedSecret with its values open. It has neither `Debug` nor `Serialize`.
 pub struct Unlocked {
     sealed: SealedSecret,
-    values: BTreeMap<String, Plaintext>,
-    data_keys: BTreeMap<DataKeyId, Unwrapped>,
+    values: Values,
+    data_keys: DataKeys,
 }
 
 impl SealedSecret {

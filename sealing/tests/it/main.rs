@@ -1,11 +1,17 @@
 //! The crate as its users see it. One binary for all, so that it links once.
 
 // Helpers of tests are tests; clippy.toml reaches only functions marked as such.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout
+)]
 
 mod keys;
 mod legacy;
 mod looks_alike;
+mod keyset;
 mod native;
 mod opened;
 mod oracle;

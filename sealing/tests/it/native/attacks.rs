@@ -355,7 +355,7 @@ const ATTACKS: &[(&str, Attack, Met)] = &[
     ),
     (
         "a value cut off by a byte",
-        |o, _| sealed_bytes(o, "password", |b| drop(b.pop())),
+        |o, _| sealed_bytes(o, "password", |b| b.truncate(b.len() - 1)),
         Parsing("was it cut off?"),
     ),
     (
@@ -375,7 +375,7 @@ const ATTACKS: &[(&str, Attack, Met)] = &[
     ),
     (
         "the age file cut off",
-        |o, _| bytes(&mut data_key(o)["age"], |b| drop(b.pop())),
+        |o, _| bytes(&mut data_key(o)["age"], |b| b.truncate(b.len() - 1)),
         Parsing("another length"),
     ),
     (
@@ -536,7 +536,7 @@ fn wrong_key_wrong_binding_and_damaged_tag_have_one_answer() {
     }
     let mut damaged_file = sealed();
     bytes(&mut data_key(&mut damaged_file)["age"], |b| {
-        *b.last_mut().unwrap() ^= 1
+        *b.last_mut().unwrap() ^= 1;
     });
     let answers = [wrong_key, wrong_binding, damaged, damaged_file]
         .map(|object| open(&object, &[CLUSTER], "team").err().unwrap());

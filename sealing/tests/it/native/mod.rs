@@ -2,7 +2,9 @@
 
 mod attacks;
 mod bounds;
+mod cctv;
 mod edits;
 mod opening;
 mod properties;
 mod support;
+mod vectors;

@@ -24,7 +24,11 @@ fn a_secret_comes_back_whole() {
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .into()
     );
-    let by: Vec<_> = opened.opened_by().values().map(|by| by.as_str()).collect();
+    let by: Vec<_> = opened
+        .opened_by()
+        .values()
+        .map(sealing::Fingerprint::as_str)
+        .collect();
     assert_eq!(by, [key(CLUSTER).key_id().as_str(); 2]);
 }
 

@@ -2,6 +2,8 @@
 
 use super::support::*;
 use crate::properties::any_json;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use sealing::v2::{Identity, KeyId, Recipient, SealedSecret, seal_secret};
@@ -19,10 +21,9 @@ proptest! {
         index in prop_oneof![Just(CLUSTER), Just(CLASSICAL)],
     ) {
         prop_assume!(values.keys().all(|key| !key.starts_with("..")));
-        use base64::Engine as _;
         let encoded: serde_json::Map<_, _> = values
             .iter()
-            .map(|(key, value)| (key.clone(), base64::prelude::BASE64_STANDARD.encode(value).into()))
+            .map(|(key, value)| (key.clone(), BASE64_STANDARD.encode(value).into()))
             .collect();
         let secret = json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "namespace": "team", "labels": labels},
@@ -49,18 +50,16 @@ proptest! {
 
     #[test]
     fn one_changed_byte_is_noticed(at in any::<prop::sample::Index>(), change in 1u8.., in_file in any::<bool>()) {
-        use base64::Engine as _;
-        let engine = base64::prelude::BASE64_STANDARD;
         let mut object = sealed_for(Scope::Strict, &[CLASSICAL]);
         let text = if in_file {
             object["spec"]["dataKeys"][0]["age"].as_str().unwrap().to_owned()
         } else {
             line(&object, "password")[17..].to_owned()
         };
-        let mut bytes = engine.decode(text).unwrap();
+        let mut bytes = BASE64_STANDARD.decode(text).unwrap();
         let at = at.index(bytes.len());
         bytes[at] ^= change;
-        let text = engine.encode(bytes);
+        let text = BASE64_STANDARD.encode(bytes);
         if in_file {
             object["spec"]["dataKeys"][0]["age"] = text.into();
         } else {
@@ -83,7 +82,6 @@ proptest! {
 
     #[test]
     fn arbitrary_objects_never_panic(any in any_json(), at in 0usize..12, file in vec(any::<u8>(), 0..300)) {
-        use base64::Engine as _;
         let ids = identities(&[CLASSICAL]);
         let look = |object: &Value| {
             if let Ok(parsed) = SealedSecret::parse(object) {
@@ -104,7 +102,7 @@ proptest! {
         let mut object = whole.clone();
         let mut head = b"age-encryption.org/v1\n-> X25519 ".to_vec();
         head.extend_from_slice(&file);
-        object["spec"]["dataKeys"][0]["age"] = base64::prelude::BASE64_STANDARD.encode(head).into();
+        object["spec"]["dataKeys"][0]["age"] = BASE64_STANDARD.encode(head).into();
         look(&object);
     }
 }

@@ -1,0 +1,87 @@
+//! What a key set says.
+
+use super::endorsement::Signature;
+use serde::{Deserialize, Serialize};
+
+/// Whom the keys are for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+pub enum Audience {
+    /// Everybody who deploys to the cluster.
+    #[default]
+    Cluster,
+    /// One Project.
+    Project {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// The keys of one controller for one audience.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeySet {
+    /// [`FORMAT`](super::FORMAT).
+    pub format: String,
+    /// Whom the keys are for.
+    pub audience: Audience,
+    /// When it was signed, RFC 3339.
+    pub issued_at: String,
+    /// The keys, newest first within each format.
+    pub keys: Vec<KeyEntry>,
+}
+
+/// One sealing key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyEntry {
+    /// `key-…` (format v2) or `SHA256:…` (format v1).
+    pub id: String,
+    /// `mlkem768x25519`, `X25519`, or `rsa-oaep-sha256` (format v1).
+    pub suite: String,
+    /// The public key of format v2: `age1…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient: Option<String>,
+    /// The certificate of format v1, PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// The public half of its endorsement key, base64.
+    pub endorsement_key: String,
+    /// From when it is used, RFC 3339.
+    pub not_before: String,
+    /// Until when it may be sealed for, RFC 3339; for ever, if it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<String>,
+    /// Endorsements by keys before it.
+    #[serde(default)]
+    pub endorsements: Vec<Signature>,
+}
+
+/// The name of format v1's suite.
+pub(super) const RSA: &str = "rsa-oaep-sha256";
+
+impl KeyEntry {
+    /// Whether it is a key of format v2.
+    #[must_use]
+    pub fn is_native(&self) -> bool {
+        self.suite != RSA
+    }
+
+    /// The public key as its endorsement names it.
+    pub(super) fn public_text(&self) -> &str {
+        let text = if self.is_native() {
+            &self.recipient
+        } else {
+            &self.certificate
+        };
+        text.as_deref().unwrap_or_default()
+    }
+}
+
+/// A key set as it is served: the exact bytes that are signed, and the signatures.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Envelope {
+    /// JSON of a [`KeySet`], base64.
+    pub(super) payload: String,
+    pub(super) signatures: Vec<Signature>,
+}

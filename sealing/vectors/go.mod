@@ -1,0 +1,3 @@
+module signet.dev/sealing/vectors
+
+go 1.26
