@@ -27,7 +27,7 @@ pub struct SealError {
 }
 
 /// Why a Secret cannot be sealed. None of them quotes a value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealProblem {
     /// The key cannot stand in a Secret.
@@ -59,9 +59,9 @@ pub enum SealProblem {
     /// Larger than a Secret may be.
     #[error("larger than 1 MiB, the most that Kubernetes takes")]
     TooLarge,
-    /// Something that format v2 does not take.
-    #[error("{0}")]
-    Native(String),
+    /// More than format v2 takes.
+    #[error("the Secret's metadata are more than a template takes: 1,024 entries, 256 KiB of text")]
+    TemplateTooLarge,
     /// The library failed.
     #[error("the value could not be sealed")]
     Unavailable,

@@ -48,6 +48,9 @@ pub enum Fault {
     /// No such scope.
     #[error("must be Strict, Namespace or Cluster")]
     NotAScope,
+    /// The object is of another kind.
+    #[error("not a SealedSecret of signet.dev/v1alpha1")]
+    OtherKind,
     /// A reference in a text.
     #[error("{0}")]
     Reference(ReferenceError),

@@ -35,7 +35,7 @@ impl SealedSecret {
         let mut problems = Problems::default();
         let root = Fields::root(object, &mut problems);
         if root.is_present() && !Self::is(object) {
-            problems.add("kind", Fault::UnknownField.into());
+            problems.add("kind", Fault::OtherKind.into());
             return Err(problems.0);
         }
         root.only(

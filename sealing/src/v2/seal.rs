@@ -55,10 +55,7 @@ pub fn seal_secret(
             ),
             SealProblem::TooLarge,
         ),
-        EditError::Invalid(problems) => problems.into_iter().next().map_or_else(
-            || error("the document", SealProblem::Unavailable),
-            |found| error(&found.path, SealProblem::Native(found.problem.to_string())),
-        ),
+        EditError::Invalid(_) => error("metadata", SealProblem::TemplateTooLarge),
         _ => error("data", SealProblem::Unavailable),
     })
 }

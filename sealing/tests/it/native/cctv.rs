@@ -51,6 +51,10 @@ fn outcome(fields: &BTreeMap<String, Vec<String>>, body: &[u8]) -> (String, Vec<
     let mut text = Vec::new();
     let result = (|| -> Result<(), &'static str> {
         let plain = if armored {
+            // The reader takes what does not begin like armor for a binary file.
+            if !body.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----") {
+                return Err("armor failure");
+            }
             let mut plain = Vec::new();
             ArmoredReader::new(body)
                 .read_to_end(&mut plain)
@@ -102,7 +106,7 @@ fn c2sps_vectors() {
         let right = found == fields["expect"][0]
             && (found != "success" || fields.get("payload").is_none_or(|payload| payload[0] == hash));
         all += 1;
-        if name.starts_with("hybrid") {
+        if name.contains("hybrid") {
             hybrid += 1;
             assert!(right, "{name}: {found}, not {}", fields["expect"][0]);
         }
