@@ -9,9 +9,9 @@
 )]
 
 mod keys;
+mod keyset;
 mod legacy;
 mod looks_alike;
-mod keyset;
 mod native;
 mod opened;
 mod oracle;
