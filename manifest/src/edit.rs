@@ -239,6 +239,18 @@ impl Editor {
     }
 }
 
+/// On which line of a document's text an entry or item stands, from 0: where its value begins, or its key. None where it is not
+/// written there.
+pub fn line_of(document: &[u8], path: &Path) -> Option<usize> {
+    let text = std::str::from_utf8(document).ok()?;
+    let tree = Node::of(text).ok()?;
+    let start = match path.steps().split_last() {
+        Some((crate::Step::Key(key), before)) => tree.find(before).ok()?.entry(key).ok()?.1.key_span.start,
+        _ => tree.find(path.steps()).ok()?.span.start,
+    };
+    Some(text[..start].matches('\n').count())
+}
+
 /// Whether the reader takes a document for JSON.
 fn is_json(text: &str) -> bool {
     text.trim_start().starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()

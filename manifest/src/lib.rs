@@ -28,7 +28,7 @@ mod write;
 
 pub use digest::digest;
 pub use draft::{Draft, DraftError, Path, Replacement, Step, VARIABLE, Written};
-pub use edit::{EditError, EditProblem, Editor};
+pub use edit::{EditError, EditProblem, Editor, line_of};
 pub use identity::{
     GroupVersionKind, InvalidName, InvalidNamespace, InvalidType, ObjectRef, Origin, check_name,
     check_namespace,

@@ -2,8 +2,9 @@
 
 use crate::command_error::CommandError;
 use crate::commands::{
-    AdoptArgs, ApproveArgs, CertArgs, CompletionsArgs, DiffArgs, EventsArgs, HistoryArgs, ManArgs, PlanArgs,
-    ResumeArgs, RollbackArgs, SealArgs, StatusArgs, SuspendArgs, SyncArgs, TreeArgs, WaitArgs,
+    AdoptArgs, ApproveArgs, CertArgs, CompletionsArgs, DiffArgs, EditArgs, EventsArgs, HistoryArgs, LintArgs,
+    ManArgs, PlanArgs, RenameArgs, ResumeArgs, RetemplateArgs, RollbackArgs, SealArgs, SetArgs, StatusArgs,
+    SuspendArgs, SyncArgs, TreeArgs, UnsetArgs, ViewArgs, WaitArgs,
 };
 use crate::ui::Ui;
 use clap::{ArgAction, Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -65,17 +66,24 @@ enum Command {
     Cert(CertArgs),
     Completions(CompletionsArgs),
     Diff(DiffArgs),
+    Edit(EditArgs),
     Events(EventsArgs),
     History(HistoryArgs),
+    Lint(LintArgs),
     Man(ManArgs),
     Plan(PlanArgs),
+    Rename(RenameArgs),
     Resume(ResumeArgs),
+    Retemplate(RetemplateArgs),
     Rollback(RollbackArgs),
     Seal(SealArgs),
+    Set(SetArgs),
     Status(StatusArgs),
     Suspend(SuspendArgs),
     Sync(SyncArgs),
     Tree(TreeArgs),
+    Unset(UnsetArgs),
+    View(ViewArgs),
     Wait(WaitArgs),
 }
 
@@ -116,17 +124,24 @@ fn dispatch(ui: &Ui, cli: &Cli) -> Result<ExitCode, CommandError> {
         Command::Cert(args) => args.run(ui, global),
         Command::Completions(args) => args.run(ui),
         Command::Diff(args) => args.run(ui, global),
+        Command::Edit(args) => args.run(ui, global),
         Command::Events(args) => args.run(ui, global),
         Command::History(args) => args.run(ui, global),
+        Command::Lint(args) => args.run(ui),
         Command::Man(args) => args.run(ui),
         Command::Plan(args) => args.run(ui, global),
+        Command::Rename(args) => args.run(ui, global),
         Command::Resume(args) => args.run(ui, global),
+        Command::Retemplate(args) => args.run(ui),
         Command::Rollback(args) => args.run(ui, global),
         Command::Seal(args) => args.run(ui, global),
+        Command::Set(args) => args.run(ui, global),
         Command::Status(args) => args.run(ui, global),
         Command::Suspend(args) => args.run(ui, global),
         Command::Sync(args) => args.run(ui, global),
         Command::Tree(args) => args.run(ui, global),
+        Command::Unset(args) => args.run(ui),
+        Command::View(args) => args.run(ui),
         Command::Wait(args) => args.run(ui, global),
     }
 }

@@ -3,8 +3,9 @@
 use crate::command_error::CommandError;
 use crate::output::show;
 use sealing::Printable;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// One commit.
 #[derive(Clone)]
@@ -292,6 +293,105 @@ pub(crate) fn commit_worktree(
     elsewhere(&["add", "--all", "--", path])?;
     let tree = elsewhere(&["write-tree"])?;
     elsewhere(&["commit-tree", "-m", "the working tree", &tree])
+}
+
+/// The files that Git follows, or would if they were added, below these paths; as they count from the top.
+pub(crate) fn files(top: &Path, paths: &[PathBuf]) -> Result<Vec<String>, CommandError> {
+    let mut command = git(top);
+    command.args([
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        "--deduplicate",
+        "--",
+    ]);
+    command.args(paths);
+    Ok(names(&run(command)?))
+}
+
+/// The files whose next commit differs from the last one, without those that are removed.
+pub(crate) fn staged(top: &Path, paths: &[PathBuf]) -> Result<Vec<String>, CommandError> {
+    let mut command = git(top);
+    command.args([
+        "diff",
+        "--cached",
+        "--name-only",
+        "-z",
+        "--no-renames",
+        "--diff-filter=ACMT",
+        "--",
+    ]);
+    command.args(paths);
+    Ok(names(&run(command)?))
+}
+
+fn names(output: &[u8]) -> Vec<String> {
+    let names = output.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    names
+        .map(|name| String::from_utf8_lossy(name).into_owned())
+        .collect()
+}
+
+/// What of these files is staged, in one run of git. Files larger than `limit` are left out.
+pub(crate) fn staged_contents(
+    top: &Path,
+    names: &[String],
+    limit: usize,
+) -> Result<Vec<(String, Vec<u8>)>, CommandError> {
+    let mut command = git(top);
+    command
+        .args(["cat-file", "--batch"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let failed = |err: io::Error| {
+        CommandError::user(
+            format!("cannot read what is staged: {err}"),
+            "does `git status` work here?",
+        )
+    };
+    let mut child = command.spawn().map_err(failed)?;
+    let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(CommandError::internal("git has no pipes"));
+    };
+    // A name with a line end in it cannot be asked for.
+    let names: Vec<&String> = names.iter().filter(|name| !name.contains('\n')).collect();
+    let request: Vec<u8> = names
+        .iter()
+        .flat_map(|name| [b":", name.as_bytes(), b"\n"].concat())
+        .collect();
+    // Written beside the reading, or both wait for each other once the pipes are full.
+    let writer = std::thread::spawn(move || stdin.write_all(&request));
+    let mut reader = BufReader::new(stdout);
+    let mut contents = Vec::new();
+    for name in names {
+        let mut head = String::new();
+        reader.read_line(&mut head).map_err(failed)?;
+        let mut words = head.trim_end().rsplit(' ');
+        let (size, kind) = (words.next().unwrap_or_default(), words.next());
+        let Ok(size) = size.parse::<usize>() else { continue };
+        if kind == Some("blob") && size <= limit {
+            let mut bytes = vec![0; size];
+            reader.read_exact(&mut bytes).map_err(failed)?;
+            contents.push((name.clone(), bytes));
+        } else {
+            io::copy(&mut (&mut reader).take(size as u64), &mut io::sink()).map_err(failed)?;
+        }
+        reader.read_exact(&mut [0]).map_err(failed)?;
+    }
+    drop(writer.join());
+    child.wait().map_err(failed)?;
+    Ok(contents)
+}
+
+/// Where the clone's hooks are.
+pub(crate) fn hooks(top: &Path) -> Result<PathBuf, CommandError> {
+    let mut command = git(top);
+    command.args(["rev-parse", "--git-path", "hooks"]);
+    let output = run(command)?;
+    Ok(top.join(String::from_utf8_lossy(&output).trim_end_matches('\n')))
 }
 
 fn git(directory: &Path) -> Command {

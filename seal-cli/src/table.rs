@@ -17,6 +17,11 @@ impl Cell {
         }
     }
 
+    /// A text that is shown whole, however long: the caller has seen to it that it is fit for a terminal.
+    pub(crate) fn whole(text: String) -> Self {
+        Self { text, style: None }
+    }
+
     pub(crate) fn styled(text: impl AsRef<str>, style: Style) -> Self {
         Self {
             style: Some(style),

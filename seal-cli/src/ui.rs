@@ -105,12 +105,18 @@ impl Ui {
         io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
+    /// Asks for something. The answer is the caller's to read.
+    #[allow(clippy::unused_self)] // as above
+    pub(crate) fn question(&self, question: impl Display) -> io::Result<()> {
+        let mut stderr = io::stderr().lock();
+        write!(stderr, "{question}")?;
+        stderr.flush()
+    }
+
     /// Asks for a yes. Anything else is a no.
     #[allow(clippy::unused_self)] // as above
     pub(crate) fn confirm(&self, question: impl Display) -> io::Result<bool> {
-        let mut stderr = io::stderr().lock();
-        write!(stderr, "{question} [y/N] ")?;
-        stderr.flush()?;
+        self.question(format_args!("{question} [y/N] "))?;
         let mut answer = String::new();
         io::stdin().lock().take(ANSWER_LIMIT).read_line(&mut answer)?;
         Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))

@@ -52,7 +52,7 @@ pub use key::{
     Certificate, CertificateError, Fingerprint, PrivateKey, PrivateKeyError, PublicKey, SelfSigned,
 };
 pub use opened::Opened;
-pub use path::Printable;
+pub use path::{Printable, is_data_key, is_namespace, is_object_name};
 pub use plaintext::Plaintext;
 pub use ring::{KeyMismatch, KeyRing, OpenError, SealingKey};
 pub use scope::{CLUSTER_WIDE, NAMESPACE_WIDE, Scope, UnknownScope};

@@ -48,17 +48,20 @@ pub(crate) fn join(path: &str, key: &str) -> String {
 }
 
 /// Whether a name can be that of a Secret: an RFC 1123 subdomain, as the API server demands.
-pub(crate) fn is_object_name(name: &str) -> bool {
+#[must_use]
+pub fn is_object_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_label)
 }
 
 /// Whether a name can be that of a namespace: an RFC 1123 label.
-pub(crate) fn is_namespace(name: &str) -> bool {
+#[must_use]
+pub fn is_namespace(name: &str) -> bool {
     name.len() <= 63 && is_label(name)
 }
 
 /// Whether a key can stand in a Secret's data, by the API server's rule (`IsConfigMapKey`).
-pub(crate) fn is_data_key(key: &str) -> bool {
+#[must_use]
+pub fn is_data_key(key: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     (1..=253).contains(&key.len()) && key.bytes().all(allowed) && key != "." && !key.starts_with("..")
 }

@@ -142,6 +142,11 @@ impl KeyRing {
             .map(|(plaintext, _)| plaintext)
     }
 
+    /// Opens one value, and tells which key did.
+    pub fn open_and_tell(&self, sealed: &str, label: &[u8]) -> Result<(Plaintext, &SealingKey), OpenError> {
+        self.open_envelope(&Envelope::parse(sealed)?, label)
+    }
+
     /// How many private RSA operations this ring has done. They are the cost of opening, so tests count them.
     #[must_use]
     pub fn private_operations(&self) -> u64 {

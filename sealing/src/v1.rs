@@ -55,6 +55,26 @@ pub fn seal(key: &PublicKey, label: &[u8], value: &[u8]) -> Result<String, SealF
     Ok(base64_text::encode(&out))
 }
 
+/// What can be seen of a sealed value without a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// The size of the key that it was sealed for, in bits.
+    pub key_bits: usize,
+    /// The size of the value in bytes: the format does not hide it.
+    pub value_len: usize,
+}
+
+impl Shape {
+    /// Looks at a value of `spec.encryptedData`.
+    pub fn of(sealed: &str) -> Result<Self, OpenError> {
+        let envelope = Envelope::parse(sealed)?;
+        Ok(Self {
+            key_bits: envelope.rsa_len * 8,
+            value_len: envelope.bytes.len() - LENGTH - envelope.rsa_len - TAG,
+        })
+    }
+}
+
 /// A sealed value, taken apart.
 pub(crate) struct Envelope {
     bytes: Zeroizing<Vec<u8>>,

@@ -13,15 +13,20 @@ mod test_diff;
 mod test_events;
 mod test_general;
 mod test_history;
+mod test_lint;
 mod test_plan;
+mod test_rename;
 mod test_rollback;
 mod test_seal;
 mod test_seal_output;
 mod test_seal_refusals;
+mod test_set;
 mod test_status;
 mod test_suspend;
 mod test_sync;
 mod test_tree;
+mod test_trust;
+mod test_view;
 mod test_wait;
 
 /// A file that is not listed above would silently not run.

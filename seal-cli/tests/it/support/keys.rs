@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-const PRIVATE: &str = include_str!("../../../../sealing/tests/vectors/key2048.pem");
+pub(super) const PRIVATE: &str = include_str!("../../../../sealing/tests/vectors/key2048.pem");
 pub(crate) const CERTIFICATE: &str = include_str!("../../../../sealing/tests/vectors/cert2048.pem");
 
 /// Opens a SealedSecret that was sealed for [`CERTIFICATE`].

@@ -4,11 +4,13 @@ mod api_server;
 mod discovery;
 mod keys;
 mod manifests;
+mod sealed_yaml;
 
 pub(crate) use api_server::{ApiServer, Request, Response};
 pub(crate) use discovery::{discovery, metadata, metadata_list};
 pub(crate) use keys::{CERTIFICATE, expired_certificate, open};
 pub(crate) use manifests::{SECRET, plan, repository, sync};
+pub(crate) use sealed_yaml::{SealedYaml, other_certificate, other_private_key};
 
 use std::fs;
 use std::io::Write as _;

@@ -1,0 +1,148 @@
+//! Private keys from files that a person names: those of a recovery, a team, or a backup. They are read, used and wiped.
+
+use crate::command_error::CommandError;
+use crate::output::show;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::Args;
+use manifest::{Limits, read_stream};
+use sealing::{Certificate, KeyRing, PrivateKey, SealingKey, SelfSigned};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use zeroize::Zeroizing;
+
+/// Where private keys are.
+#[derive(Args)]
+#[command(next_help_heading = "Private keys")]
+pub(crate) struct PrivateKeyArgs {
+    /// Open with the private keys in this file: PEM, or Secrets of a controller's keys as `kubectl get secret -o yaml` prints
+    /// them. May be given several times [env: SIGNET_KEY]
+    #[arg(long = "key", value_name = "FILE")]
+    private_keys: Vec<PathBuf>,
+}
+
+/// Keys that open.
+pub(crate) struct PrivateKeys {
+    /// For format v1.
+    pub(crate) ring: KeyRing,
+}
+
+/// More than any file of keys.
+const LARGEST: u64 = 4 << 20;
+
+impl PrivateKeyArgs {
+    fn paths(&self) -> Vec<PathBuf> {
+        if !self.private_keys.is_empty() {
+            return self.private_keys.clone();
+        }
+        let from_env = std::env::var_os("SIGNET_KEY").filter(|value| !value.is_empty());
+        from_env.map(PathBuf::from).into_iter().collect()
+    }
+
+    /// Reads all of them, if any is given.
+    pub(crate) fn read(&self) -> Result<Option<PrivateKeys>, CommandError> {
+        let paths = self.paths();
+        if paths.is_empty() {
+            return Ok(None);
+        }
+        let mut keys = Vec::new();
+        for path in &paths {
+            keys.extend(read(path)?);
+        }
+        Ok(Some(PrivateKeys {
+            ring: KeyRing::new(keys),
+        }))
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<SealingKey>, CommandError> {
+    let hint = "--key takes a PEM file, or the YAML of a controller's key Secrets";
+    let bad = |problem: &str| CommandError::user(format!("{}: {problem}", show(path)), hint);
+    let size = fs::metadata(path).map_or(0, |metadata| metadata.len());
+    if size > LARGEST {
+        return Err(bad("too large to be a file of keys"));
+    }
+    let bytes = Zeroizing::new(
+        fs::read(path)
+            .map_err(|err| CommandError::user(format!("cannot read {}: {err}", show(path)), hint))?,
+    );
+    let text = std::str::from_utf8(&bytes).map_err(|_| bad("not a text"))?;
+    let keys = if text.trim_start().starts_with("-----BEGIN ") {
+        pem_keys(text)
+    } else {
+        secrets(text.as_bytes())
+    };
+    let keys = keys.map_err(|problem| bad(&problem))?;
+    if keys.is_empty() {
+        return Err(bad("there is no private key in it"));
+    }
+    Ok(keys)
+}
+
+/// Every private key of a PEM text.
+fn pem_keys(text: &str) -> Result<Vec<SealingKey>, String> {
+    let mut keys = Vec::new();
+    let starts: Vec<usize> = text
+        .match_indices("-----BEGIN ")
+        .map(|(start, _)| start)
+        .collect();
+    for (index, start) in starts.iter().enumerate() {
+        let block = &text[*start..starts.get(index + 1).copied().unwrap_or(text.len())];
+        let label = block.lines().next().unwrap_or_default();
+        if label.contains("PRIVATE KEY") {
+            keys.push(bare_key(block)?);
+        }
+    }
+    Ok(keys)
+}
+
+/// A key without its certificate gets one of its own, which nobody sees: a ring orders its keys by their dates.
+fn bare_key(pem: &str) -> Result<SealingKey, String> {
+    let key = PrivateKey::from_pem(pem).map_err(|err| err.to_string())?;
+    let certificate = SelfSigned::new(SystemTime::now(), Duration::from_hours(1))
+        .sign(&key)
+        .map_err(|err| err.to_string())?;
+    SealingKey::new(key, certificate).map_err(|err| err.to_string())
+}
+
+/// The keys of Secrets, alone, in a List or in several documents.
+fn secrets(bytes: &[u8]) -> Result<Vec<SealingKey>, String> {
+    // The error names a place and no text: the file is one of keys.
+    let documents = read_stream(bytes, &Limits::default()).map_err(|err| err.to_string())?;
+    let mut keys = Vec::new();
+    for document in documents {
+        let value = document.value.map_err(|err| err.to_string())?;
+        let items = match value.get("items").and_then(Value::as_array) {
+            Some(items) => items.iter().collect(),
+            None => vec![&value],
+        };
+        for secret in items {
+            keys.extend(of_secret(secret)?);
+        }
+    }
+    Ok(keys)
+}
+
+fn of_secret(secret: &Value) -> Result<Option<SealingKey>, String> {
+    let field = |name: &str| -> Option<Result<Zeroizing<String>, String>> {
+        let text = secret.get("data")?.get(name)?.as_str()?;
+        let bytes = STANDARD.decode(text).ok().map(String::from_utf8);
+        Some(match bytes {
+            Some(Ok(text)) => Ok(Zeroizing::new(text)),
+            _ => Err(format!("data.{name} is not a text in base64")),
+        })
+    };
+    let Some(key) = field("tls.key").transpose()? else {
+        return Ok(None);
+    };
+    let Some(certificate) = field("tls.crt").transpose()? else {
+        return bare_key(&key).map(Some);
+    };
+    let key = PrivateKey::from_pem(&key).map_err(|err| format!("data.tls.key: {err}"))?;
+    let certificate = Certificate::from_pem(&certificate).map_err(|err| format!("data.tls.crt: {err}"))?;
+    SealingKey::new(key, certificate)
+        .map(Some)
+        .map_err(|err| err.to_string())
+}

@@ -1,0 +1,121 @@
+//! Which key is trusted: the first that is seen, and another one only if a person says so.
+
+use crate::support::{
+    ApiServer, CERTIFICATE, Response, SECRET, SealedYaml, TestEnvironment, other_certificate,
+};
+use std::sync::{Arc, Mutex};
+
+const FIRST: &str = "SHA256:T2fIIetCYEwRtXNWXg8cq5J6i/dOXuzjIIgf+Z8OrtM";
+
+/// A controller whose certificate can be changed.
+fn controller(env: &mut TestEnvironment) -> (ApiServer, Arc<Mutex<String>>) {
+    let certificate = Arc::new(Mutex::new(CERTIFICATE.to_owned()));
+    let served = Arc::clone(&certificate);
+    let server = ApiServer::start(move |_| Response::text(served.lock().unwrap().clone()));
+    env.use_cluster(&server);
+    (server, certificate)
+}
+
+#[test]
+fn the_first_key_is_pinned_and_another_is_refused() {
+    let mut env = TestEnvironment::new();
+    let (_server, certificate) = controller(&mut env);
+    env.git(&["init", "-q"]);
+    SealedYaml::write(&env, "db.yaml");
+    let set = |value: &str, more: &[&str]| env.signet(&[&["set", "db.yaml", value], more].concat());
+    let output = set("a=1", &[]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert!(
+        output.stderr.starts_with(&format!(
+            "This is the first key seen in this repository: {FIRST}. It is pinned in .signet.yaml; compare it with the \
+             controller's, and commit the file.\n"
+        )),
+        "{}",
+        output.stderr
+    );
+    let pinned = env.read(".signet.yaml");
+    assert!(
+        pinned.contains(FIRST)
+            && pinned.contains("audience: Cluster")
+            && pinned.contains("BEGIN CERTIFICATE")
+    );
+    let quiet = set("a=2", &[]);
+    assert_eq!(
+        (quiet.code, quiet.stderr.lines().count()),
+        (0, 1),
+        "{}",
+        quiet.stderr
+    );
+
+    let (other, fingerprint) = other_certificate();
+    *certificate.lock().unwrap() = other;
+    let before = env.read("db.yaml");
+    let refused = set("a=3", &[]);
+    refused.assert_failure(
+        1,
+        &format!(
+            "error: the key that was fetched is {fingerprint}, but .signet.yaml pins {FIRST}\n\
+             hint: keys are renewed from time to time; somebody in the way looks the same. Compare with the fingerprint that \
+             the controller logs at its start, then give --trust-new-key {fingerprint}\n"
+        ),
+    );
+    assert_eq!(
+        (env.read("db.yaml"), env.read(".signet.yaml")),
+        (before, pinned.clone())
+    );
+    // Another fingerprint than the one that is there does not help.
+    assert_eq!(set("a=3", &["--trust-new-key", FIRST]).code, 1);
+    // Comments of people stay.
+    env.write(
+        ".signet.yaml",
+        &format!("# ours\n{pinned}lint:\n  exclude: [x] # old\n"),
+    );
+    let output = set("a=3", &["--trust-new-key", &fingerprint]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let now = env.read(".signet.yaml");
+    assert!(now.contains(&fingerprint) && !now.contains(FIRST), "{now}");
+    assert!(
+        now.starts_with("# ours\n") && now.ends_with("lint:\n  exclude: [x] # old\n"),
+        "{now}"
+    );
+    assert_eq!(set("a=4", &[]).code, 0);
+}
+
+#[test]
+fn a_pinned_key_needs_no_cluster() {
+    let mut env = TestEnvironment::new();
+    env.git(&["init", "-q"]);
+    SealedYaml::write(&env, "db.yaml");
+    let set = ["set", "db.yaml", "a=1", "--offline"];
+    env.signet(&set).assert_failure(
+        1,
+        "error: no key is pinned in .signet.yaml\n\
+         hint: seal once where the cluster can be reached, or give --cert FILE; both pin the key or name it\n",
+    );
+    let (server, _) = controller(&mut env);
+    assert_eq!(env.signet(&["set", "db.yaml", "a=1"]).code, 0);
+    let asked = server.requests().len();
+    assert_eq!(env.signet(&set).code, 0);
+    assert_eq!(server.requests().len(), asked, "nobody was asked");
+}
+
+#[test]
+fn a_damaged_pin_stops_everything() {
+    let env = TestEnvironment::new();
+    env.git(&["init", "-q"]);
+    env.write("secret.yaml", SECRET);
+    SealedYaml::write(&env, "db.yaml");
+    for (text, problem) in [
+        ("sealingKeys: 7\n", "invalid type"),
+        ("sealingkeys: []\n", "unknown field `sealingkeys`"),
+        (
+            "sealingKeys: [{fingerprint: x, certificate: pem}]\n",
+            "the pinned certificate cannot be used: no PEM block `CERTIFICATE` in it",
+        ),
+    ] {
+        env.write(".signet.yaml", text);
+        let output = env.signet(&["set", "db.yaml", "a=1", "--cert", "cert.pem"]);
+        assert_eq!(output.code, 1);
+        assert!(output.stderr.contains(problem), "{}", output.stderr);
+    }
+}
