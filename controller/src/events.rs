@@ -1,7 +1,7 @@
 //! Events (events.k8s.io/v1) about our objects: bounded, sent once, and never waited for.
 //!
 //! [`Events::publish`] only queues. One task sends, so a slow API server delays events and nothing else; a full queue
-//! drops them, because an event is a courtesy and the status holds the truth.
+//! drops them, because an event is a courtesy and the status holds the truth. Good news waits until nobody is at work.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::debug;
 
+use crate::calm::Calm;
 use crate::shutdown::Shutdown;
 use crate::text;
 
@@ -28,7 +29,9 @@ const QUIET: Duration = Duration::from_mins(10);
 /// How many sent events are remembered.
 const REMEMBERED: usize = 4096;
 /// How many events may wait to be sent.
-const QUEUE: usize = 512;
+const QUEUE: usize = 2048;
+/// How long good news waits at most while Syncs are at work.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often one is tried, with pauses of 1, 2, 3, 4, then 5 seconds: what happened while the API server was away is still
@@ -48,7 +51,10 @@ pub enum Severity {
 /// Where events are handed in. Cheap to clone.
 #[derive(Clone)]
 pub struct Events {
-    queue: mpsc::Sender<Event>,
+    /// What somebody should look at.
+    warnings: mpsc::Sender<Event>,
+    /// The rest, each with when it was handed in.
+    news: mpsc::Sender<(Instant, Event)>,
     sent: Arc<Mutex<Sent>>,
     instance: Arc<str>,
 }
@@ -56,16 +62,18 @@ pub struct Events {
 impl Events {
     /// Starts the sending task. `instance` names this process, as a pod's name does.
     #[must_use]
-    pub fn start(client: Client, instance: &str, shutdown: Shutdown) -> Self {
-        let (queue, receiver) = mpsc::channel(QUEUE);
+    pub fn start(client: Client, instance: &str, calm: Calm, shutdown: Shutdown) -> Self {
+        let (warnings, warnings_queue) = mpsc::channel(QUEUE);
+        let (news, news_queue) = mpsc::channel(QUEUE);
         tokio::spawn(async move {
             tokio::select! {
                 () = shutdown.requested() => {}
-                () = send_all(client, receiver) => {}
+                () = send_all(client, warnings_queue, news_queue, calm) => {}
             }
         });
         Self {
-            queue,
+            warnings,
+            news,
             sent: Arc::default(),
             instance: text::bounded_bytes(instance, 128).into(),
         }
@@ -88,7 +96,11 @@ impl Events {
             .first_time(Instant::now(), about, reason, &note);
         if first_time {
             let event = event(about, severity, reason, note, &self.instance);
-            if self.queue.try_send(event).is_err() {
+            let queued = match severity {
+                Severity::Warning => self.warnings.try_send(event).is_ok(),
+                Severity::Normal => self.news.try_send((Instant::now(), event)).is_ok(),
+            };
+            if !queued {
                 debug!(reason, "an event is dropped: too many are waiting");
             }
         }
@@ -163,9 +175,28 @@ fn event(about: &ObjectReference, severity: Severity, reason: &str, note: String
     }
 }
 
-async fn send_all(client: Client, mut queue: mpsc::Receiver<Event>) {
-    while let Some(event) = queue.recv().await {
-        send(&client, &event).await;
+async fn send_all(
+    client: Client,
+    mut warnings: mpsc::Receiver<Event>,
+    mut news: mpsc::Receiver<(Instant, Event)>,
+    calm: Calm,
+) {
+    let mut next: Option<(Instant, Event)> = None;
+    loop {
+        let rest = next
+            .as_ref()
+            .map(|(since, _)| PATIENCE.saturating_sub(since.elapsed()));
+        tokio::select! {
+            biased;
+            Some(event) = warnings.recv() => send(&client, &event).await,
+            () = calm.wait(rest.unwrap_or_default()), if next.is_some() => {
+                if let Some((_, event)) = next.take() {
+                    send(&client, &event).await;
+                }
+            }
+            Some(event) = news.recv(), if next.is_none() => next = Some(event),
+            else => return,
+        }
     }
 }
 

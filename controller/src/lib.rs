@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod approvals;
+pub mod calm;
 pub mod client;
 pub mod condition;
 pub mod config;
@@ -43,6 +44,8 @@ pub struct Context {
     pub metrics: std::sync::Arc<metrics::Metrics>,
     /// Events.
     pub events: events::Events,
+    /// Whether the controller has its hands full.
+    pub calm: calm::Calm,
     /// Gates of `/readyz`: take one, open it when the room is up.
     pub readiness: ready::Readiness,
     /// Flags.

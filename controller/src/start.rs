@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use crate::calm::Calm;
 use crate::config::Config;
 use crate::events::Events;
 use crate::http::{self, Listener};
@@ -102,7 +103,8 @@ async fn start(config: Config, shutdown: Shutdown) -> Result<JoinSet<&'static st
     let readiness = Readiness::default();
     let metrics = Arc::new(Metrics::new());
     let heads = Heads::default();
-    let events = Events::start(client.clone(), &instance(), shutdown.clone());
+    let calm = Calm::default();
+    let events = Events::start(client.clone(), &instance(), calm.clone(), shutdown.clone());
     let (follower, keys) = keys::first_load(
         client.clone(),
         &config,
@@ -168,6 +170,7 @@ async fn start(config: Config, shutdown: Shutdown) -> Result<JoinSet<&'static st
                 digest_key,
                 metrics,
                 events,
+                calm,
                 readiness,
                 config,
                 shutdown,

@@ -1,7 +1,7 @@
 //! The command line.
 
 const USAGE: &str = "usage: bench [--objects N] [--syncs N] [--paths N] [--seconds N] [--only NAME]... [--output markdown|json]
-NAME is one of floor, kubectl, apply, request, commit, drift, rest, restart, sealed, many, ten, paths; what it needs runs too,
+NAME is one of floor, kubectl, apply, request, commit, drift, rest, restart, lost, sealed, many, ten, paths; what it needs runs too,
 unreported";
 
 /// A part of the benchmark.
@@ -15,6 +15,7 @@ pub(crate) enum Case {
     Restart,
     Drift,
     Rest,
+    Lost,
     Sealed,
     Many,
     Ten,
@@ -32,6 +33,7 @@ impl Case {
             "restart" => Self::Restart,
             "drift" => Self::Drift,
             "rest" => Self::Rest,
+            "lost" => Self::Lost,
             "sealed" => Self::Sealed,
             "many" => Self::Many,
             "ten" => Self::Ten,
@@ -99,8 +101,8 @@ impl Args {
 
     /// Whether the large Sync is needed.
     pub(crate) fn applies(&self) -> bool {
-        use Case::{Apply, Commit, Drift, Request, Rest, Restart};
-        [Apply, Request, Commit, Drift, Rest, Restart]
+        use Case::{Apply, Commit, Drift, Lost, Request, Rest, Restart};
+        [Apply, Request, Commit, Drift, Rest, Restart, Lost]
             .into_iter()
             .any(|case| self.wants(case))
     }

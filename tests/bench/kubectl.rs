@@ -1,11 +1,12 @@
 //! What kubectl takes for the same objects: `apply --server-side --prune --applyset`, its own way to do what a Sync does.
 
-use std::time::Instant;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use tests::{Cluster, command};
 
 use crate::numbers::count;
-use crate::process::Machine;
+use crate::process::{self, Machine};
 use crate::report::Report;
 
 const NAMESPACE: &str = "kubectl";
@@ -36,7 +37,7 @@ pub(crate) fn measure(
             .args(["--namespace", NAMESPACE, "--recursive", "--filename"])
             .arg(&dir);
         let (before, mark, began) = (Machine::now(), cluster.audit().mark(), Instant::now());
-        let said = command::run(kubectl, b"").ok();
+        let (said, cpu, peak) = watched(kubectl, &cluster.home().join("kubectl.out"));
         let seconds = began.elapsed().as_secs_f64();
         let machine = before.used();
         assert_eq!(
@@ -55,6 +56,19 @@ pub(crate) fn measure(
             "kubectl, unchanged: objects a second",
         );
         report.add(case, what, count(total) / seconds, "/s");
+        report.add(
+            case,
+            named("kubectl, fresh: its CPU", "kubectl, unchanged: its CPU"),
+            cpu,
+            "s",
+        );
+        let what = named(
+            "kubectl, fresh: control plane CPU",
+            "kubectl, unchanged: control plane CPU",
+        );
+        report.add(case, what, machine.cluster, "s");
+        let what = named("kubectl, fresh: its peak RSS", "kubectl, unchanged: its peak RSS");
+        report.add(case, what, peak, "MiB");
         let what = named("kubectl, fresh: API requests", "kubectl, unchanged: API requests");
         report.add(case, what, count(requests), "");
         let what = named(
@@ -63,4 +77,32 @@ pub(crate) fn measure(
         );
         report.add(case, what, machine.others, "");
     }
+}
+
+/// How often a command's processor time and memory are read.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Runs a command to its good end: what it said, its processor seconds, and its highest resident memory in MiB.
+fn watched(mut command: Command, said: &std::path::Path) -> (String, f64, f64) {
+    let output = std::fs::File::create(said).expect("a file");
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(Stdio::inherit())
+        .spawn()
+        .expect("kubectl starts");
+    let pid = child.id().cast_signed();
+    let (mut cpu, mut peak) = (0.0_f64, 0.0_f64);
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("it can be waited for") {
+            break status;
+        }
+        // Gone in between: not a number, which the greater of two is never.
+        cpu = cpu.max(process::cpu_seconds(pid));
+        peak = peak.max(process::peak(pid));
+        std::thread::sleep(LOOK);
+    };
+    let said = std::fs::read_to_string(said).expect("what it said");
+    assert!(status.success(), "kubectl fails: {said}");
+    (said, cpu, peak)
 }

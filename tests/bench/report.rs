@@ -114,12 +114,27 @@ impl Report {
             .promises
             .iter()
             .map(|(what, kept)| json!({"what": what, "kept": kept}));
+        let budgets = self.budgets().map(|(row, limit, met)| {
+            json!({"case": row.case, "what": row.what, "value": row.value, "unit": row.unit, "limit": limit, "met": met})
+        });
         json!({
             "objects": self.objects,
             "host": host::describe(),
             "load": {"before": self.load[0], "after": self.load[1], "processorsBusyWithOthers": self.others},
             "rows": rows.collect::<Vec<_>>(),
             "promises": promises.collect::<Vec<_>>(),
+            "budgets": budgets.collect::<Vec<_>>(),
+        })
+    }
+
+    /// Each budget of the design that was measured: what, the value, the limit, and whether it is met.
+    fn budgets(&self) -> impl Iterator<Item = (&Row, f64, bool)> {
+        BUDGETS.iter().filter_map(|(case, what, limit)| {
+            let row = self
+                .rows
+                .iter()
+                .find(|row| row.case == *case && row.what == *what)?;
+            Some((row, *limit, row.value <= *limit))
         })
     }
 
@@ -130,7 +145,17 @@ impl Report {
             "load {} before, {} after; {:.2} processors busy with others on average\n",
             self.load[0], self.load[1], self.others
         );
-        text.push_str("| part | measured | | |\n|---|---|---:|---|\n");
+        text.push_str("| budget | | measured | at most | |\n|---|---|---:|---:|---|\n");
+        for (row, limit, met) in self.budgets() {
+            let word = if met { "met" } else { "missed" };
+            let Row { case, what, unit, .. } = row;
+            let (value, limit) = (short(row.value), short(limit));
+            let _ = writeln!(
+                text,
+                "| {case} | {what} | {value} {unit} | {limit} {unit} | {word} |"
+            );
+        }
+        text.push_str("\n| part | measured | | |\n|---|---|---:|---|\n");
         for row in &self.rows {
             let value = short(row.value);
             let _ = writeln!(
@@ -146,6 +171,27 @@ impl Report {
         text
     }
 }
+
+/// The budgets, for the sizes that a run has by default: 300 Syncs of four objects, 10,000 objects, 1,000 sealed Secrets.
+/// Memory: 60 and 35 million bytes. Unchanged: none but the answers.
+const BUDGETS: [(&str, &str, f64); 16] = [
+    ("many", "created → all Ready", 4.0),
+    ("many", "fresh: controller CPU, to rest", 4.0),
+    ("many", "fresh: peak RSS", 57.2),
+    ("many", "unchanged: API requests", 300.0),
+    ("many", "unchanged: controller CPU, to rest", 0.1),
+    ("drift", "edited → right, p50", 5.0),
+    ("drift", "edited → right, p99", 25.0),
+    ("drift", "many edits: edited → right, p99", 100.0),
+    ("apply", "RSS at rest", 33.4),
+    ("restart", "writes", 0.0),
+    ("lost", "objects written", 0.0),
+    ("sealed", "visible → live", 5.0),
+    ("sealed", "sealed by one call of `signet seal`", 0.5),
+    ("sealed, restart", "writes", 0.0),
+    ("sealed, restart", "private-key operations", 0.0),
+    ("paths", "Syncs that ran", 1.0),
+];
 
 /// The row that the floors are compared with.
 pub(crate) const RATE: &str = "objects a second, visible → live";

@@ -37,7 +37,8 @@ impl Options {
             server: None,
             authority: None,
             arguments: Vec::new(),
-            environment: Vec::new(),
+            // As deploy/install.yaml has it.
+            environment: vec![("MALLOC_ARENA_MAX".into(), "1".into())],
         }
     }
 

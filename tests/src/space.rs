@@ -36,6 +36,11 @@ impl<'a> Space<'a> {
         Self { stage, name }
     }
 
+    pub(crate) fn of(stage: &'a Stage, name: &str) -> Self {
+        let name = name.to_owned();
+        Self { stage, name }
+    }
+
     /// The namespace's name.
     pub fn name(&self) -> &str {
         &self.name

@@ -71,6 +71,11 @@ impl Stage {
         Space::create(self, name)
     }
 
+    /// A namespace of [`Stage::space`] that was kept.
+    pub fn space_of(&self, name: &str) -> Space<'_> {
+        Space::of(self, name)
+    }
+
     /// Seals a Secret with `signet seal` for this controller, and gives the YAML.
     pub fn seal(&self, secret: &Value) -> String {
         self.seal_with(&[], secret).ok()

@@ -6,7 +6,7 @@
 use crate::key::{GroupKind, Key};
 use crate::managed::FieldSet;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -58,21 +58,22 @@ pub fn shard_count(records: usize) -> usize {
         .clamp(1, MAX_SHARDS)
 }
 
-/// The shard of a key among `count`.
+/// The shard of a key among `count`: by FNV-1a, which is the same for ever and cheap. Every write of a shard asks for that
+/// of all keys.
 #[must_use]
 pub fn shard_of(key: &Key, count: usize) -> usize {
-    let mut hash = Sha256::new();
-    for part in [
+    let parts = [
         &*key.kind.group,
         &*key.kind.kind,
         key.namespace.as_deref().unwrap_or_default(),
         &*key.name,
-    ] {
-        hash.update(part);
-        hash.update([0]);
+    ];
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for byte in parts.iter().flat_map(|part| part.bytes().chain([0])) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
-    let digest: [u8; 32] = hash.finalize().into();
-    (usize::from(digest[0]) << 8 | usize::from(digest[1])) % count.max(1)
+    // The high half is mixed best.
+    usize::try_from(hash >> 32).unwrap_or_default() % count.max(1)
 }
 
 /// Writes one shard. `place` names Sync and shard, so that a shard cannot be moved.

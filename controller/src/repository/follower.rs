@@ -22,6 +22,9 @@ use super::{Head, Key, Room, SourceState, wait};
 use crate::condition;
 use crate::events::Severity;
 
+/// The shortest time between the beginnings of two looks that are wished for: many wishes at once are one look.
+const PACE: Duration = Duration::from_millis(200);
+
 pub(super) struct Follower {
     pub(super) room: Arc<Room>,
     pub(super) key: Key,
@@ -68,16 +71,17 @@ impl Follower {
             };
             let wanted = Wanted::of(&object);
             self.room.heads.looking(&self.key, &self.uid);
+            let began = Instant::now();
             let next = self.step(&object, &wanted).await;
             self.room.heads.looked(&self.key, &self.uid);
-            if !self.wait(&wanted, next).await {
+            if !self.wait(&wanted, began, next).await {
                 return;
             }
         }
     }
 
     /// Waits until a look is due: `false` when there will be none.
-    async fn wait(&mut self, seen: &Wanted, next: Option<Duration>) -> bool {
+    async fn wait(&mut self, seen: &Wanted, began: Instant, next: Option<Duration>) -> bool {
         let due = next.map(|wait| Instant::now() + wait);
         let shutdown = self.room.shutdown.clone();
         let wishes = self.room.heads.wishes(&self.key, &self.uid);
@@ -95,7 +99,13 @@ impl Follower {
                         _ => return true,
                     }
                 }
-                () = wishes.notified() => return true,
+                () = wishes.notified() => {
+                    // What is wished for until the look begins is looked for with it.
+                    tokio::select! {
+                        () = shutdown.requested() => return false,
+                        () = tokio::time::sleep_until(began + PACE) => return true,
+                    }
+                }
                 () = sleep_until(wake) => {
                     if due.is_some_and(|due| Instant::now() >= due) {
                         return true;

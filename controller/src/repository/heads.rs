@@ -80,6 +80,24 @@ struct Entry {
     wish: Arc<Notify>,
     /// The look that somebody waits for.
     wished: Option<u64>,
+    /// Everybody waits for it: what was read before may not be readable.
+    mends: bool,
+}
+
+impl Entry {
+    /// The look under way has ended, if one is. Whether somebody waited for it.
+    fn end_look(&mut self) -> bool {
+        if !std::mem::take(&mut self.looking) {
+            return false;
+        }
+        self.looks += 1;
+        let looks = self.looks;
+        let awaited = self.wished.take_if(|number| *number <= looks).is_some();
+        if awaited {
+            self.mends = false;
+        }
+        awaited
+    }
 }
 
 /// What moved.
@@ -87,6 +105,8 @@ struct Entry {
 pub enum Change {
     /// This Repository.
     One(Key),
+    /// A look at this Repository's remote, which somebody asked for, has ended. What it found is told apart.
+    Looked(Key),
     /// Possibly all of them: look at everything again.
     Many,
 }
@@ -130,8 +150,18 @@ impl Heads {
     /// Asks for a look at the remote that begins after now, and says which it will be: see [`Heads::looks`]. When it has
     /// ended, well or not, a change is told. `None` where there is no such Repository.
     pub fn look(&self, key: &Key) -> Option<u64> {
+        self.wish(key, false)
+    }
+
+    /// Asks for a look because the store cannot be read. When it has ended, everybody is told to look again.
+    pub fn mend(&self, key: &Key) {
+        self.wish(key, true);
+    }
+
+    fn wish(&self, key: &Key, mends: bool) -> Option<u64> {
         let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
         let entry = state.entries.get_mut(key)?;
+        entry.mends |= mends;
         let number = entry.looks + 1 + u64::from(entry.looking);
         entry.wished = Some(number);
         entry.wish.notify_one();
@@ -164,17 +194,20 @@ impl Heads {
                 looking: false,
                 wish: Arc::default(),
                 wished: None,
+                mends: false,
             };
             state.entries.insert(key.clone(), entry);
             Some(Change::One(key.clone()))
         });
     }
 
-    /// News of a Repository. Ignored if it is not the one that is there now.
+    /// News of a Repository. Ignored if it is not the one that is there now. What a look has found ends it: who asked for
+    /// the look is told of both at once.
     pub(super) fn set(&self, key: &Key, uid: &str, new: SourceState) {
         self.edit(|state| {
             let entry = state.entries.get_mut(key).filter(|entry| entry.uid == uid)?;
             entry.state = new;
+            entry.end_look();
             Some(Change::One(key.clone()))
         });
     }
@@ -198,17 +231,18 @@ impl Heads {
         });
     }
 
-    /// A look has ended, well or not.
+    /// A look has ended, well or not, unless [`Heads::set`] has ended it.
     pub(super) fn looked(&self, key: &Key, uid: &str) {
         self.edit(|state| {
             let entry = state.entries.get_mut(key).filter(|entry| entry.uid == uid)?;
-            entry.looking = false;
-            entry.looks += 1;
-            let looks = entry.looks;
-            entry
-                .wished
-                .take_if(|number| *number <= looks)
-                .map(|_| Change::One(key.clone()))
+            let mends = entry.mends;
+            entry.end_look().then(|| {
+                if mends {
+                    Change::One(key.clone())
+                } else {
+                    Change::Looked(key.clone())
+                }
+            })
         });
     }
 
@@ -276,9 +310,34 @@ mod tests {
         heads.looked(&key, "1");
         heads.looking(&key, "1");
         heads.looked(&key, "1");
-        assert_eq!(changes.next().await, Some(Change::One(key.clone())));
+        assert_eq!(changes.next().await, Some(Change::Looked(key.clone())));
         assert_eq!(heads.looks(&key), Some(2));
+        heads.look(&key);
+        heads.mend(&key);
+        heads.looking(&key, "1");
+        heads.looked(&key, "1");
+        assert_eq!(
+            changes.next().await,
+            Some(Change::One(key.clone())),
+            "all have to read again"
+        );
         assert_eq!(heads.looks(&("a".into(), "y".into())), None);
+    }
+
+    #[tokio::test]
+    async fn what_a_look_finds_is_told_with_its_end() {
+        let heads = Heads::default();
+        let key = ("a".to_owned(), "x".to_owned());
+        heads.begin(&key, "1");
+        let mut changes = heads.changes();
+        assert_eq!(heads.look(&key), Some(1));
+        heads.looking(&key, "1");
+        heads.set(&key, "1", failed("x"));
+        assert_eq!(changes.next().await, Some(Change::One(key.clone())));
+        assert_eq!(heads.looks(&key), Some(1), "the look has ended");
+        assert_eq!(heads.look(&key), Some(2), "the next is another");
+        heads.looked(&key, "1");
+        assert_eq!(heads.looks(&key), Some(1), "it ends once");
     }
 
     #[tokio::test]

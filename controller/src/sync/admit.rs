@@ -4,7 +4,6 @@ use super::policy::Policy;
 use super::windows::Windows;
 use super::worker::Worker;
 use crds::Sync;
-use std::time::Instant;
 
 impl Worker {
     /// What the schema cannot check of a spec, once for each of its generations. Health rules are told to the watches.
@@ -61,15 +60,12 @@ impl Worker {
 
     /// A Sync without its service account is a refusal: the API server lets anybody with the right impersonate one that
     /// does not exist.
-    pub(super) async fn admit(&mut self, sync: &Sync) -> Result<(), (&'static str, String)> {
+    pub(super) async fn admit(&self, sync: &Sync) -> Result<(), (&'static str, String)> {
         let (namespace, account) = (&self.id.namespace, &sync.spec.service_account_name);
-        match self.rooms.server.service_account_exists(namespace, account).await {
-            Ok(true) => {
-                self.admitted = Some((account.clone(), Instant::now()));
-                Ok(())
-            }
+        let (accounts, server) = (&self.rooms.accounts, &self.rooms.server);
+        match accounts.exists(server, namespace, account).await {
+            Ok(true) => Ok(()),
             Ok(false) => {
-                self.admitted = None;
                 let message = format!(
                     "There is no service account {account} in namespace {namespace}; nothing is applied or deleted \
                      without it."

@@ -48,23 +48,34 @@ impl Worker {
         Ok(())
     }
 
-    /// Before anything is sent: the ApplySet's marks on the Sync.
+    /// Before anything is sent: the ApplySet's marks on the Sync, and beside them the intent of what comes first.
     pub(super) async fn prepare(
         &mut self,
-        sync: &Sync,
-        inputs: &Inputs,
+        errand: &Errand<'_>,
         kinds: &[Arc<apply::KindInfo>],
     ) -> Result<(), ApiError> {
-        self.mark_parent(sync, inputs, kinds).await
+        let inputs = errand.inputs;
+        let server = self.rooms.server.clone();
+        let path = status::path(&self.id.namespace, &self.id.name);
+        let marks = self.marks(errand.sync, inputs, kinds);
+        let mark = async {
+            match &marks {
+                Some(marks) => server.apply_own(&path, OWN_MANAGER, marks).await.map(|_| ()),
+                None => Ok(()),
+            }
+        };
+        let first = first_steps(errand);
+        let (marked, intended) = tokio::join!(mark, self.intend(inputs, &first));
+        marked.and(intended)
     }
 
-    /// KEP-3659: the parent names its set, tool, kinds and namespaces before members are made.
-    pub(super) async fn mark_parent(
+    /// KEP-3659: the parent names its set, tool, kinds and namespaces before members are made. None: it does.
+    fn marks(
         &self,
         sync: &Sync,
         inputs: &Inputs,
         kinds: &[Arc<apply::KindInfo>],
-    ) -> Result<(), ApiError> {
+    ) -> Option<serde_json::Value> {
         let names: BTreeSet<String> = kinds
             .iter()
             .map(|info| match &*info.kind.group {
@@ -91,24 +102,15 @@ impl Worker {
         let marked = annotations.as_object().is_some_and(|all| all.iter().all(carries))
             && sync.labels().get(label::APPLYSET_ID) == Some(&self.id.applyset);
         if marked {
-            return Ok(());
+            return None;
         }
-        let body = json!({
+        Some(json!({
             "apiVersion": "signet.dev/v1alpha1", "kind": "Sync",
             "metadata": {
                 "namespace": *self.id.namespace, "name": *self.id.name, "uid": sync.metadata.uid,
                 "labels": {label::APPLYSET_ID: self.id.applyset}, "annotations": annotations,
             },
-        });
-        self.rooms
-            .server
-            .apply_own(
-                &status::path(&self.id.namespace, &self.id.name),
-                OWN_MANAGER,
-                &body,
-            )
-            .await?;
-        Ok(())
+        }))
     }
 
     pub(super) fn hand(&self, sync: &Sync) -> Arc<Hand> {
@@ -289,6 +291,22 @@ impl Worker {
     pub(super) fn let_object_go(&mut self, key: &Key) {
         self.checkpoint.remove(key);
         self.rooms.observer.release(key, &self.mailbox);
+    }
+}
+
+/// The steps that the walk is sure to send first, if there are any: nothing comes before them that could stop it.
+fn first_steps(errand: &Errand<'_>) -> Vec<Step> {
+    let (inputs, steps) = (errand.inputs, &errand.plan.apply);
+    let first = inputs.groups.iter().min();
+    let sure = |step: &&Step| {
+        inputs.groups.get(step.desired) == first
+            && !inputs.blocked.contains(&step.desired)
+            && !inputs.needs.contains_key(&step.desired)
+    };
+    if inputs.hooks.is_empty() {
+        steps.iter().filter(sure).copied().collect()
+    } else {
+        Vec::new()
     }
 }
 

@@ -134,7 +134,7 @@ impl Worker {
         sync.spec.mode == Mode::Automatic
             && !sync.spec.suspend
             && matches!(self.window(sync), Ok(None))
-            && (self.is_admitted(sync) || self.admit(sync).await.is_ok())
+            && self.admit(sync).await.is_ok()
     }
 
     /// Why nothing may be written now, if a window says so. An error is the spec's.

@@ -66,17 +66,20 @@ pub(super) struct Inputs {
     pub(super) held_at: Option<Group>,
     /// What `${name}` stands for in the objects.
     pub(super) variables: Option<Arc<Variables>>,
-    by_key: HashMap<Key, usize>,
+    /// The places of the ordinary objects, in the order of their keys: a table with keys of its own would weigh more.
+    by_key: Vec<u32>,
 }
 
 impl Inputs {
     pub(super) fn find(&self, key: &Key) -> Option<usize> {
-        self.by_key.get(key).copied()
+        let place = |at: &u32| &self.desired[*at as usize].key;
+        let found = self.by_key.binary_search_by(|at| place(at).cmp(key)).ok()?;
+        Some(self.by_key[found] as usize)
     }
 
     /// Whether Git holds this object, applied or left alone.
     pub(super) fn holds(&self, key: &Key) -> bool {
-        self.by_key.contains_key(key) || self.kept.contains(key)
+        self.find(key).is_some() || self.kept.contains(key)
     }
 
     /// The ordinary objects.
@@ -172,9 +175,14 @@ pub(super) fn resolve(rendered: &Rendered, catalog: &Catalog, frame: &Frame<'_>)
             inputs.failures.push(failure);
         }
         inputs.groups.push(group);
-        inputs.by_key.insert(key.clone(), inputs.desired.len());
         inputs.add(key, wanted, frame);
     }
+    let mut by_key: Vec<u32> = (0..).take(inputs.desired.len()).collect();
+    by_key.sort_by(|a, b| {
+        let key = |at: u32| &inputs.desired[at as usize].key;
+        key(*a).cmp(key(*b))
+    });
+    inputs.by_key = by_key;
     hooks.sort_by(|a, b| (a.1.phase, &a.0).cmp(&(b.1.phase, &b.0)));
     for (key, wanted, hook) in hooks {
         let groups = order::hook_groups(&hook.when, wanted.item.options().wave);

@@ -3,6 +3,7 @@
 //! A worker takes a Sync from snapshot to status in one direction: [`inputs`] (what Git wants) → `apply::plan` (what to
 //! do) → [`execute`] (doing it, bodies made in [`body`]) → [`status`]. What it owns is kept in its [`store`].
 
+mod accounts;
 mod admit;
 mod attempt;
 mod board;
@@ -43,6 +44,7 @@ use crate::observe::{Mailbox, Observer};
 use crate::ready::Gate;
 use crate::repository::Change;
 use crate::watch;
+use accounts::Accounts;
 use apply::Server;
 use board::Board;
 use crds::{Sync, annotation};
@@ -64,6 +66,9 @@ const OWN_MANAGER: &str = "signet-controller";
 /// Requests of the whole controller under way at once.
 const REQUESTS_AT_ONCE: usize = 64;
 
+/// How long the list of service accounts may hold up the start. Without it each pass asks.
+const ACCOUNTS_WAIT: Duration = Duration::from_secs(2);
+
 /// What every worker uses.
 #[derive(Clone)]
 pub(crate) struct Rooms {
@@ -76,6 +81,8 @@ pub(crate) struct Rooms {
     /// How every Sync stands, for those that depend on it.
     pub(crate) board: Board,
     pub(crate) approvals: Approvals,
+    /// Which service accounts exist.
+    pub(crate) accounts: Accounts,
     /// How many Syncs may be at work at once.
     pub(crate) places: Arc<Semaphore>,
 }
@@ -108,6 +115,7 @@ pub async fn run(context: Context) {
             context.readiness.gate("the watch on Approvals"),
             context.shutdown.clone(),
         ),
+        accounts: Accounts::start(context.client.clone(), context.shutdown.clone()),
         places: Arc::new(Semaphore::new(usize::from(context.config.concurrency.max(1)))),
         server,
         context,
@@ -124,6 +132,7 @@ pub async fn run(context: Context) {
         tasks: JoinSet::new(),
         fallen_at: None,
     };
+    rooms.accounts.listed(ACCOUNTS_WAIT).await;
     workers.follow(&listed).await;
     let left = async { while workers.tasks.join_next().await.is_some() {} };
     if tokio::time::timeout(Duration::from_secs(15), left).await.is_err() {
@@ -167,6 +176,7 @@ impl Workers {
         let mut syncs = std::pin::pin!(watch::watch(api, watcher::Config::default()));
         let mut heads = self.rooms.context.heads.changes();
         let mut approvals = self.rooms.approvals.changes();
+        let mut accounts = self.rooms.accounts.made();
         let mut keys = self.rooms.context.keys.clone();
         let mut kinds = self.rooms.kinds.changes();
         let shutdown = self.rooms.context.shutdown.clone();
@@ -198,14 +208,23 @@ impl Workers {
                     Some(Change::One((namespace, repository))) => self.wake(|name, sync| {
                         name.0 == namespace && sync.spec.source_ref.name == repository
                     }),
+                    // Nobody else has anything to do with it: many Syncs follow one Repository.
+                    Some(Change::Looked((namespace, repository))) => self.wake(|name, sync| {
+                        name.0 == namespace && sync.spec.source_ref.name == repository && is_asked(sync)
+                    }),
                     Some(Change::Many) => self.wake(|_, _| true),
                     None => return,
                 },
                 changed = approvals.next() => match changed {
-                    Some(Change::One((namespace, sync))) => self.wake(|name, _| name.0 == namespace && name.1 == sync),
+                    Some(Change::One((namespace, sync)) | Change::Looked((namespace, sync))) => {
+                        self.wake(|name, _| name.0 == namespace && name.1 == sync);
+                    }
                     Some(Change::Many) => self.wake(|_, _| true),
                     None => return,
                 },
+                Some((namespace, account)) = accounts.next() => self.wake(|name, sync| {
+                    name.0 == namespace && sync.spec.service_account_name == account
+                }),
                 Ok(()) = keys.changed() => {
                     keys.mark_unchanged();
                     self.wake(|_, _| true);
@@ -357,6 +376,14 @@ fn is_news(before: &Sync, after: &Sync) -> bool {
     before.metadata.generation != after.metadata.generation
         || before.metadata.deletion_timestamp != after.metadata.deletion_timestamp
         || request(before) != request(after)
+}
+
+/// Whether somebody asked for a pass that the status does not say was made.
+fn is_asked(sync: &Sync) -> bool {
+    let handled = sync.status.as_ref().map(|status| &status.last_handled_request);
+    sync.annotations()
+        .get(annotation::REQUESTED_AT)
+        .is_some_and(|request| Some(request) != handled)
 }
 
 fn name(sync: &DeserializeGuard<Sync>) -> Name {

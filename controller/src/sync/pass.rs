@@ -15,9 +15,10 @@ use apply::plan::{self, Reason};
 use crds::{Mode, Sync, SyncStatus, annotation};
 use kube::ResourceExt;
 use render::{Limits, RenderError, Rendered, Variables};
-use source::PathError;
+use source::{PathError, TreeId};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinError;
 
 impl Worker {
     /// One whole pass, from snapshot to status; how it ended is posted for the Syncs that depend on this one.
@@ -108,11 +109,7 @@ impl Worker {
             }
         };
         self.looked_at = Some(head.clone());
-        let tree = {
-            let (snapshot, path) = (head.snapshot.clone(), sync.spec.path.clone());
-            tokio::task::spawn_blocking(move || snapshot.tree_id(&path)).await
-        };
-        let tree = match tree {
+        let tree = match self.tree_of(&head, &sync.spec.path).await {
             Ok(Ok(tree)) => {
                 self.unreadable = false;
                 tree
@@ -125,7 +122,7 @@ impl Worker {
                     self.rooms
                         .context
                         .heads
-                        .look(&(self.id.namespace.to_string(), repository));
+                        .mend(&(self.id.namespace.to_string(), repository));
                 }
                 let error = RenderError::from(error);
                 let message = format!(
@@ -162,7 +159,11 @@ impl Worker {
             variables: variables.as_ref().map(|known| known.digest),
         };
         let thawed = !self.spared.iter().all(|key| self.rooms.observer.frozen(key));
-        if self.settled.as_ref() == Some(&now) && !requested && !thawed {
+        // A request makes no difference to what is settled and known to be well: it is answered.
+        if self.settled.as_ref() == Some(&now) && !thawed && (!requested || self.is_ready(generation)) {
+            if let Some(end) = self.say(next).await {
+                return end;
+            }
             return self.tell_health(generation).await;
         }
         let rendered = match self
@@ -200,6 +201,23 @@ impl Worker {
             requested,
         )
         .await
+    }
+
+    /// The id of the path's tree. Of the commit that was looked at last it is known.
+    async fn tree_of(&mut self, head: &Head, path: &str) -> Result<Result<TreeId, PathError>, JoinError> {
+        if let Some((commit, known, tree)) = &self.tree
+            && *commit == head.revision.commit
+            && known == path
+        {
+            return Ok(Ok(*tree));
+        }
+        let (snapshot, of) = (head.snapshot.clone(), path.to_owned());
+        let tree = tokio::task::spawn_blocking(move || snapshot.tree_id(&of)).await?;
+        self.tree = tree
+            .as_ref()
+            .ok()
+            .map(|tree| (head.revision.commit.clone(), path.to_owned(), *tree));
+        Ok(tree)
     }
 
     /// The pass, once it is known what Git holds.
@@ -288,9 +306,7 @@ impl Worker {
 
         let idle = plan.apply.is_empty() && plan.prune.is_empty() && inputs.failures.is_empty();
         let nothing = idle && self.status.inputs == digest && self.is_ready(generation);
-        // Who has nothing to do need not ask again whether it could.
-        let known = nothing && self.admitted.is_some();
-        if !known && let Err((reason, message)) = self.admit(sync).await {
+        if let Err((reason, message)) = self.admit(sync).await {
             self.settled = None;
             let end = End::Retry { transient: true };
             return self.fail(next, generation, reason, message, end).await;
@@ -344,7 +360,7 @@ impl Worker {
         };
         let begun = match self.begin_operation(&errand, &digest, requested).await {
             Ok(()) if idle => Ok(()),
-            Ok(()) => self.prepare(sync, &inputs, &kinds).await,
+            Ok(()) => self.prepare(&errand, &kinds).await,
             Err(error) => Err(error),
         };
         if let Err(error) = begun {

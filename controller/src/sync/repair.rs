@@ -15,20 +15,22 @@ use std::time::{Duration, Instant};
 /// Repairs of one object in quick succession before it counts as a fight.
 const FIGHT: u32 = 5;
 const FIGHT_WINDOW: Duration = Duration::from_secs(30);
-/// How long a service account that was there is taken to be there still: repairs come in bursts.
-const ADMITTED: Duration = Duration::from_secs(10);
+/// So many restored objects are named in so long.
+const RESTORED_NAMED: usize = 5;
+const RESTORED_WINDOW: Duration = Duration::from_secs(10);
 /// How soon the status speaks of drift that is not repaired.
 const TELL: Duration = Duration::from_secs(1);
 
-impl Worker {
-    /// Whether the service account was there a moment ago.
-    pub(super) fn is_admitted(&self, sync: &crds::Sync) -> bool {
-        let account = &sync.spec.service_account_name;
-        self.admitted
-            .as_ref()
-            .is_some_and(|(known, at)| known == account && at.elapsed() < ADMITTED)
-    }
+/// What is told of objects that were restored.
+#[derive(Default)]
+pub(super) struct Restored {
+    /// When the first of them was.
+    since: Option<Instant>,
+    named: usize,
+    unsaid: usize,
+}
 
+impl Worker {
     /// Puts back what the cluster changed.
     pub(super) async fn repair(&mut self, drifted: HashMap<Key, Drift>) {
         let sync = self.spec.borrow().clone();
@@ -83,7 +85,7 @@ impl Worker {
         if steps.is_empty() {
             return;
         }
-        if !self.is_admitted(&sync) && self.admit(&sync).await.is_err() {
+        if self.admit(&sync).await.is_err() {
             // A whole pass says what is wrong.
             self.settled = None;
             self.mailbox.wake();
@@ -112,7 +114,8 @@ impl Worker {
             .metrics
             .drift_repaired
             .inc_by(repaired.len() as u64);
-        for desired in repaired.iter().take(5) {
+        let named = self.names_restored(repaired.len());
+        for desired in repaired.iter().take(named) {
             let fields = Self::lost_fields(&hand, *desired);
             let sentence = verdict(&why[desired], &fields);
             self.event(
@@ -130,13 +133,6 @@ impl Worker {
                 let key = inputs.desired[step.desired].key.clone();
                 self.note_drift(&key, &why[&step.desired], fields, &failure.report.message);
             }
-        }
-        if repaired.len() > 5 {
-            self.event(
-                Severity::Normal,
-                "Restored",
-                &format!("Restored {} objects.", repaired.len()),
-            );
         }
         self.save_soon();
         let namespace_restored = repaired
@@ -159,6 +155,39 @@ impl Worker {
             let due = self.retry_at;
             self.plan_retry(&End::Retry { transient: true });
             self.retry_at = [due, self.retry_at].into_iter().flatten().min();
+        }
+    }
+
+    /// How many of so many restored objects are told of by name: a storm is told of in one sentence later.
+    fn names_restored(&mut self, count: usize) -> usize {
+        let now = Instant::now();
+        if self
+            .restored
+            .since
+            .is_none_or(|since| now >= since + RESTORED_WINDOW)
+        {
+            self.tell_restored();
+            self.restored.since = Some(now);
+        }
+        let named = count.min(RESTORED_NAMED.saturating_sub(self.restored.named));
+        self.restored.named += named;
+        self.restored.unsaid += count - named;
+        named
+    }
+
+    /// When objects that were restored and not named are told of.
+    pub(super) fn restored_at(&self) -> Option<Instant> {
+        let since = self.restored.since.filter(|_| self.restored.unsaid > 0)?;
+        Some(since + RESTORED_WINDOW)
+    }
+
+    /// Tells how many objects were restored beside those that were named.
+    pub(super) fn tell_restored(&mut self) {
+        let unsaid = std::mem::take(&mut self.restored).unsaid;
+        if unsaid > 0 {
+            let noun = if unsaid == 1 { "object" } else { "objects" };
+            let sentence = format!("Restored {unsaid} more {noun}.");
+            self.event(Severity::Normal, "Restored", &sentence);
         }
     }
 

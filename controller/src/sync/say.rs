@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 
 /// How often the status tells of health that changes while something waits for it.
 const HEALTH_TOLD: Duration = Duration::from_secs(1);
+/// What is over sooner is not said to be under way.
+const UNDER_WAY: Duration = Duration::from_secs(1);
 
 impl Worker {
     pub(super) async fn conclude(
@@ -153,6 +155,11 @@ impl Worker {
             self.settled = None;
             let message = format!("{short}: waits in {group}. {waits}");
             status::conclude(&mut next, errand.generation, Verdict::Progressing { message });
+            let since = *self.held_back.get_or_insert_with(Instant::now);
+            if let Some(rest) = UNDER_WAY.checked_sub(since.elapsed()) {
+                self.wake_in(rest);
+                return End::Wait;
+            }
             return self.say_in_time(next).await.unwrap_or(End::Wait);
         }
         self.remove_foreign(errand.sync, &errand.hand).await;
@@ -331,6 +338,10 @@ impl Worker {
 
     /// Writes the status if it differs from what was last said. Some: it could not be written.
     pub(super) async fn say(&mut self, next: SyncStatus) -> Option<End> {
+        let ready = crate::condition::get(&next.conditions, READY);
+        if ready.is_some_and(|ready| ready.reason != "Progressing") {
+            self.held_back = None;
+        }
         if next == self.status {
             return None;
         }

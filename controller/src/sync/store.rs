@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::task::JoinHandle;
 
 const TYPE: &str = "signet.dev/checkpoint";
 /// The annotation that names the Sync.
@@ -153,6 +154,13 @@ impl Checkpoint {
     }
 }
 
+/// A shard on its way to the API server.
+struct Writing {
+    shard: usize,
+    name: String,
+    answer: JoinHandle<Result<Vec<u8>, ApiError>>,
+}
+
 /// What one Sync owns, and how much of that is written down.
 pub(super) struct Checkpoint {
     server: Server,
@@ -163,7 +171,12 @@ pub(super) struct Checkpoint {
     owner: String,
     records: HashMap<Key, Record>,
     count: usize,
+    /// Shards whose records changed since they were written last.
     dirty: BTreeSet<usize>,
+    /// Shards that the save under way has still to write.
+    round: BTreeSet<usize>,
+    /// The shard that is being written beside the worker.
+    writing: Option<Writing>,
     /// Resource versions of the stored shards, by name.
     stored: HashMap<String, String>,
     /// The journal, and the resource version of its Secret.
@@ -190,6 +203,8 @@ impl Checkpoint {
             records: HashMap::new(),
             count: 1,
             dirty: BTreeSet::new(),
+            round: BTreeSet::new(),
+            writing: None,
             stored: HashMap::new(),
             journal: Journal::default(),
             journal_version: None,
@@ -251,31 +266,90 @@ impl Checkpoint {
         !self.dirty.is_empty()
     }
 
-    /// Writes the shards whose records changed.
+    /// Writes the shards whose records changed, and waits until they are written.
     pub(super) async fn save(&mut self) -> Result<(), ApiError> {
-        let wanted = checkpoint::shard_count(self.records.len());
-        if wanted > self.count {
-            self.count = wanted;
-            self.dirty = (0..wanted).collect();
+        while self.begin_save() {
+            while self.is_saving() {
+                let answer = self.answered().await;
+                self.saved(answer).await?;
+            }
         }
-        while let Some(&shard) = self.dirty.first() {
-            self.write(shard).await?;
-            self.dirty.remove(&shard);
+        Ok(())
+    }
+
+    /// Begins to write the shards whose records changed, beside the worker: one after the other, each with what its records
+    /// are by then. [`Checkpoint::answered`] and [`Checkpoint::saved`] have to be called until nothing is being written.
+    /// Whether there is anything to be written.
+    pub(super) fn begin_save(&mut self) -> bool {
+        if !self.is_saving() {
+            let wanted = checkpoint::shard_count(self.records.len());
+            if wanted > self.count {
+                self.count = wanted;
+                self.dirty = (0..wanted).collect();
+            }
+            self.round = std::mem::take(&mut self.dirty);
+            self.write_next();
         }
-        let outdated: Vec<_> = self
-            .stored
-            .keys()
-            .filter(|name| split(name).is_none_or(|(of, _)| of != self.count))
-            .cloned()
-            .collect();
-        for name in outdated {
-            self.delete(&name).await?;
+        self.is_saving()
+    }
+
+    /// Whether a shard is being written.
+    pub(super) fn is_saving(&self) -> bool {
+        self.writing.is_some()
+    }
+
+    /// The answer to the shard that is being written, for [`Checkpoint::saved`]; never comes where none is. Nothing is lost
+    /// if this is dropped before.
+    pub(super) async fn answered(&mut self) -> Result<Vec<u8>, ApiError> {
+        match &mut self.writing {
+            Some(writing) => (&mut writing.answer)
+                .await
+                .unwrap_or_else(|_| Err(ApiError::unavailable("the request ended abnormally"))),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// A shard was written, or could not be: begins with the next one.
+    pub(super) async fn saved(&mut self, answer: Result<Vec<u8>, ApiError>) -> Result<(), ApiError> {
+        let Some(Writing { shard, name, .. }) = self.writing.take() else {
+            return Ok(());
+        };
+        match answer {
+            Ok(body) => {
+                self.stored.insert(name, version_of(&body));
+            }
+            Err(error) => {
+                self.dirty.append(&mut self.round);
+                self.dirty.insert(shard);
+                if matches!(error.kind, ErrorKind::Precondition | ErrorKind::NotFound) {
+                    self.take_version_over(name).await?;
+                }
+                return Err(error);
+            }
+        }
+        self.write_next();
+        if !self.is_saving() {
+            let outdated: Vec<_> = self
+                .stored
+                .keys()
+                .filter(|name| split(name).is_none_or(|(of, _)| of != self.count))
+                .cloned()
+                .collect();
+            for name in outdated {
+                self.delete(&name).await?;
+            }
         }
         Ok(())
     }
 
     /// Removes the checkpoint: its Sync is gone.
     pub(super) async fn destroy(&mut self) -> Result<(), ApiError> {
+        if self.is_saving() {
+            self.round.clear();
+            // Written or not: what is stored goes.
+            let answer = self.answered().await;
+            let _ = self.saved(answer).await;
+        }
         for name in self.stored.keys().cloned().collect::<Vec<_>>() {
             self.delete(&name).await?;
         }
@@ -285,44 +359,54 @@ impl Checkpoint {
         Ok(())
     }
 
-    async fn write(&mut self, shard: usize) -> Result<(), ApiError> {
+    /// Begins to write the next shard of the save under way.
+    fn write_next(&mut self) {
+        let Some(shard) = self.round.pop_first() else {
+            return;
+        };
+        // What changes from here on is written by the next save.
+        self.dirty.remove(&shard);
         let name = format!("signet-checkpoint-{}-{}-{shard}", self.owner, self.count);
         let records = self
             .records
             .iter()
             .filter(|(key, _)| checkpoint::shard_of(key, self.count) == shard);
         let bytes = checkpoint::encode(self.key.expose(), &self.place(&name), records);
-        let answer = self.put(&name, self.stored.get(&name), bytes).await;
-        match answer {
+        let put = self.put(&name, self.stored.get(&name), bytes);
+        self.writing = Some(Writing {
+            shard,
+            name,
+            answer: tokio::spawn(put),
+        });
+    }
+
+    /// Somebody else wrote or removed a shard. What we know is newer than what is stored: its version is taken over.
+    async fn take_version_over(&mut self, name: String) -> Result<(), ApiError> {
+        tracing::warn!(
+            sync = self.sync,
+            checkpoint = name,
+            "a checkpoint was changed by somebody else"
+        );
+        let path = format!("/api/v1/namespaces/{}/secrets/{name}", self.namespace);
+        match self.server.own(Method::GET, &path, None).await {
             Ok(body) => {
                 self.stored.insert(name, version_of(&body));
-                Ok(())
             }
-            Err(error) if matches!(error.kind, ErrorKind::Precondition | ErrorKind::NotFound) => {
-                // Somebody else wrote or removed it. What we know is newer than what is stored: take its version over.
-                tracing::warn!(
-                    sync = self.sync,
-                    checkpoint = name,
-                    "a checkpoint was changed by somebody else"
-                );
-                let path = format!("/api/v1/namespaces/{}/secrets/{name}", self.namespace);
-                match self.server.own(Method::GET, &path, None).await {
-                    Ok(body) => {
-                        self.stored.insert(name, version_of(&body));
-                    }
-                    Err(missing) if missing.kind == ErrorKind::NotFound => {
-                        self.stored.remove(&name);
-                    }
-                    Err(other) => return Err(other),
-                }
-                Err(error)
+            Err(missing) if missing.kind == ErrorKind::NotFound => {
+                self.stored.remove(&name);
             }
-            Err(error) => Err(error),
+            Err(other) => return Err(other),
         }
+        Ok(())
     }
 
     /// Writes one Secret: anew, or over the version that is known.
-    async fn put(&self, name: &str, known: Option<&String>, bytes: Vec<u8>) -> Result<Vec<u8>, ApiError> {
+    fn put(
+        &self,
+        name: &str,
+        known: Option<&String>,
+        bytes: Vec<u8>,
+    ) -> impl Future<Output = Result<Vec<u8>, ApiError>> + Send + use<> {
         let mut secret = json!({
             "apiVersion": "v1", "kind": "Secret", "type": TYPE,
             "metadata": {
@@ -332,14 +416,16 @@ impl Checkpoint {
             },
             "data": {"records": BASE64_STANDARD.encode(bytes)},
         });
-        let path = format!("/api/v1/namespaces/{}/secrets", self.namespace);
-        if let Some(version) = known {
+        let mut path = format!("/api/v1/namespaces/{}/secrets", self.namespace);
+        let method = if let Some(version) = known {
             secret["metadata"]["resourceVersion"] = version.clone().into();
-            let path = format!("{path}/{name}");
-            self.server.own(Method::PUT, &path, Some(&secret)).await
+            path = format!("{path}/{name}");
+            Method::PUT
         } else {
-            self.server.own(Method::POST, &path, Some(&secret)).await
-        }
+            Method::POST
+        };
+        let server = self.server.clone();
+        async move { server.own(method, &path, Some(&secret)).await }
     }
 
     async fn delete(&mut self, name: &str) -> Result<(), ApiError> {

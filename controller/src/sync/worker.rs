@@ -6,7 +6,7 @@ use super::store::{Checkpoint, Found};
 use super::variables::Sources;
 use crate::observe::{Mailbox, Pending};
 use crate::repository::Head;
-use apply::{Key, applyset};
+use apply::{ApiError, Key, applyset};
 use crds::{Counts, Sync, SyncStatus};
 use render::Rendered;
 use std::collections::HashMap;
@@ -20,6 +20,9 @@ const LONGEST_TRANSIENT_RETRY: Duration = Duration::from_secs(30);
 const LONGEST_RETRY: Duration = Duration::from_mins(1);
 /// How long changed records wait for company before they are written.
 const SAVE_DELAY: Duration = Duration::from_secs(2);
+/// How much longer they wait while others are at work, and how often that is looked at.
+const SAVE_PATIENCE: Duration = Duration::from_secs(5);
+const SAVE_PAUSE: Duration = Duration::from_millis(500);
 /// How often they are written in a minute. Losing the newest ones costs a verification, and no object.
 const SAVES_A_MINUTE: u32 = 5;
 
@@ -83,6 +86,8 @@ pub(super) struct Worker {
     /// Closed when the Sync is gone.
     alive: channel::Receiver<()>,
     pub(super) checkpoint: Checkpoint,
+    /// A commit, a path, and the tree that it is there.
+    pub(super) tree: Option<(String, String, source::TreeId)>,
     pub(super) rendered: Option<LastRendered>,
     pub(super) inputs: Arc<Inputs>,
     pub(super) head: Option<Head>,
@@ -98,6 +103,8 @@ pub(super) struct Worker {
     pub(super) attempts: u32,
     pub(super) waiting_since: Option<Instant>,
     pub(super) save_at: Option<Instant>,
+    /// When changed records are written at the latest, whoever is at work.
+    save_by: Instant,
     /// When the minute began that saves are counted in, and how many there were.
     saves: (Instant, u32),
     pub(super) retry_at: Option<Instant>,
@@ -109,11 +116,13 @@ pub(super) struct Worker {
     pub(super) health_news: bool,
     /// When the status was written last.
     pub(super) said_at: Option<Instant>,
+    /// Since when a status was held back that says only that something is under way.
+    pub(super) held_back: Option<Instant>,
     /// The operation and the group that wait for health, and since when.
     pub(super) unready_since: Option<(String, Instant)>,
     pub(super) repairs: HashMap<Key, (u32, Instant)>,
-    /// The service account that was found to exist last, and when.
-    pub(super) admitted: Option<(String, Instant)>,
+    /// What is told of repairs.
+    pub(super) restored: super::repair::Restored,
     /// The generation whose spec was found good.
     pub(super) checked: Option<i64>,
     /// In mode Detect: the inputs that were compared last, and when.
@@ -153,6 +162,7 @@ impl Worker {
             spec,
             alive,
             checkpoint,
+            tree: None,
             rendered: None,
             inputs: Arc::default(),
             head: None,
@@ -164,6 +174,7 @@ impl Worker {
             attempts: 0,
             waiting_since: None,
             save_at: None,
+            save_by: Instant::now(),
             saves: (Instant::now(), 0),
             retry_at: None,
             look_at: None,
@@ -171,9 +182,10 @@ impl Worker {
             health_seen: Instant::now(),
             health_news: false,
             said_at: None,
+            held_back: None,
             unready_since: None,
             repairs: HashMap::new(),
-            admitted: None,
+            restored: super::repair::Restored::default(),
             checked: None,
             detected: None,
             sources: Sources::default(),
@@ -193,7 +205,13 @@ impl Worker {
         };
         let mut alive = self.alive.clone();
         loop {
-            let timers = [self.save_at, self.retry_at, self.look_at, self.health_at];
+            let timers = [
+                self.save_at,
+                self.retry_at,
+                self.look_at,
+                self.health_at,
+                self.restored_at(),
+            ];
             let next = timers.into_iter().flatten().min();
             let patience = next.map(|at| at.saturating_duration_since(Instant::now()));
             let mailbox = Arc::clone(&self.mailbox);
@@ -201,7 +219,13 @@ impl Worker {
                 () = shutdown.requested() => break,
                 _ = alive.changed() => return self.retire().await,
                 pending = mailbox.take(patience) => pending,
+                answer = self.checkpoint.answered() => {
+                    let saved = self.checkpoint.saved(answer).await;
+                    self.note_saved(saved);
+                    continue;
+                }
             };
+            let at_work = (pending.is_some() || self.is_due()).then(|| self.rooms.context.calm.begin());
             let places = Arc::clone(&self.rooms.places);
             let _place = tokio::select! {
                 () = shutdown.requested() => break,
@@ -210,6 +234,7 @@ impl Worker {
             };
             // A pass is not cut off in the middle of a request by a shutdown: what it sends, it records.
             self.work(pending.unwrap_or_default()).await;
+            drop(at_work);
         }
         if let Err(error) = self.checkpoint.save().await {
             tracing::warn!(sync = self.id.full, %error, "what this Sync owns could not be written down");
@@ -220,7 +245,10 @@ impl Worker {
         let now = Instant::now();
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if due(self.save_at) {
-            self.save().await;
+            self.begin_save();
+        }
+        if due(self.restored_at()) {
+            self.tell_restored();
         }
         pending.whole |= due(self.retry_at) || due(self.look_at);
         if pending.health || pending.foreign || due(self.health_at) {
@@ -249,6 +277,12 @@ impl Worker {
             let end = self.pass().await;
             self.plan_retry(&end);
         }
+    }
+
+    /// Whether there is work that nobody asked for: records that wait to be written are none.
+    fn is_due(&self) -> bool {
+        let timers = [self.retry_at, self.look_at, self.health_at];
+        timers.into_iter().flatten().any(|at| at <= Instant::now())
     }
 
     /// Whether whatever is under way should end: the Sync is suspended, changed or gone, the controller stops, or a newer
@@ -349,16 +383,31 @@ impl Worker {
                 self.saves = (now, 0);
             }
             let spent = now < next_minute && count >= SAVES_A_MINUTE;
-            self.save_at = Some(if spent { next_minute } else { now + SAVE_DELAY });
+            let at = if spent { next_minute } else { now + SAVE_DELAY };
+            (self.save_at, self.save_by) = (Some(at), at + SAVE_PATIENCE);
         }
     }
 
-    pub(super) async fn save(&mut self) {
+    /// Begins to write changed records beside this worker, unless others are at work: then a little later.
+    fn begin_save(&mut self) {
+        let now = Instant::now();
+        if now < self.save_by && !self.rooms.context.calm.is_calm() {
+            self.save_at = Some(now + SAVE_PAUSE);
+            return;
+        }
         self.save_at = None;
         self.saves.1 += 1;
-        if let Err(error) = self.checkpoint.save().await {
+        self.checkpoint.begin_save();
+    }
+
+    /// A part of the records is written, or could not be.
+    fn note_saved(&mut self, saved: Result<(), ApiError>) {
+        if let Err(error) = saved {
             tracing::warn!(sync = self.id.full, %error, "what this Sync owns could not be written down; it is tried again");
             self.save_at = Some(Instant::now() + SAVE_DELAY);
+        } else if !self.checkpoint.is_saving() {
+            // What changed meanwhile.
+            self.save_soon();
         }
     }
 }

@@ -4,6 +4,7 @@ mod again;
 mod apply;
 mod commit;
 mod drift;
+mod lost;
 mod many;
 mod paths;
 mod rest;
@@ -54,6 +55,9 @@ pub(crate) async fn all(cluster: Cluster, args: &Args, report: &mut Report) -> C
         }
         if args.wants(Case::Restart) {
             restart::measure(&mut ground, "restart", report).await;
+        }
+        if args.wants(Case::Lost) {
+            lost::measure(&mut ground, &large, report).await;
         }
     }
     if args.wants(Case::Sealed) {

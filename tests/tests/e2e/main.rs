@@ -52,6 +52,7 @@ mod prune;
 mod real_repos;
 mod remotes;
 mod replaced;
+mod requests;
 mod reviewed;
 mod substitute;
 mod waves;

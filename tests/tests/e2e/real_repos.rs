@@ -56,16 +56,13 @@ fn kube_prometheus_and_guestbook_apply_clean_and_again_after_a_restart() {
         stage.controller.clear_caches();
         let mark = stage.cluster.audit().mark();
         stage.controller.start_again().await;
-        wait::poll("both Syncs to have looked", || async {
+        wait::poll("the Syncs to have looked", || async {
             let requests = stage.cluster.audit().by_controller(mark);
-            let looks = requests
-                .iter()
-                .filter(|r| r.verb == "get" && r.resource == "serviceaccounts")
-                .count();
-            if looks >= 2 {
+            let mut watched = requests.iter().filter(|request| request.verb == "watch");
+            if watched.any(|request| request.resource == "deployments") {
                 Ok(())
             } else {
-                Err(format!("{looks} looked"))
+                Err(summary(&requests))
             }
         })
         .await;

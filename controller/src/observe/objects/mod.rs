@@ -204,14 +204,13 @@ impl Objects {
     /// better already stays. Whether there is drift of which the author is not known, since nobody expected it when it
     /// was shown.
     pub(super) fn expect(&mut self, key: &Key, owner: &Arc<Mailbox>, live: &LiveMeta) -> bool {
-        let entry = self.entries.entry(key.clone()).or_default();
-        let known = entry
-            .expected
-            .as_ref()
-            .is_some_and(|known| Arc::ptr_eq(&known.owner, owner));
-        if known {
+        let expected = self.entries.get(key).and_then(|entry| entry.expected.as_ref());
+        if expected.is_some_and(|known| Arc::ptr_eq(&known.owner, owner)) {
             return false;
         }
+        // After a restart the watch has made a key of its own: the owner's is held anyway.
+        let entry = self.entries.remove(key).unwrap_or_default();
+        let entry = self.entries.entry(key.clone()).insert_entry(entry).into_mut();
         entry.expected = Some(Expected::new(live, owner));
         entry.judged = entry.intact_generation().unwrap_or_default();
         entry.differs() && entry.extra().is_none_or(|extra| extra.detail.is_none())
