@@ -32,7 +32,11 @@ fn kube_prometheus_and_guestbook_apply_clean_and_again_after_a_restart() {
         let commit = repo.commit("Take the real ones");
         team.repository_with("app", &repo, |spec| spec.interval = "1h".into())
             .await;
-        team.sync("kube-prometheus", "kube-prometheus").await;
+        // What never becomes ready is not to run out of time meanwhile: that would be said.
+        team.sync_with("kube-prometheus", "kube-prometheus", |spec| {
+            spec.timeout = "1h".into();
+        })
+        .await;
         team.sync("guestbook", "guestbook").await;
         for sync in ["kube-prometheus", "guestbook"] {
             // Nobody runs the operator that kube-prometheus asks for: some of its objects are never ready.
