@@ -32,7 +32,7 @@ test: tools ## build everything, then run all tests: unit, command line, end to 
 
 .PHONY: bench
 bench: tools ## build optimised, then measure beside the API server's own floor: docs/benchmarks.md (ARGS="--objects 1000")
-	@$(MAKE) --no-print-directory cluster && $(CARGO) build --profile quick --workspace --bins && $(TARGET)/quick/bench $(ARGS)
+	@$(MAKE) --no-print-directory cluster kubeseal && $(CARGO) build --profile quick --workspace --bins && $(TARGET)/quick/bench $(ARGS)
 
 .PHONY: check
 check: fmt lint deny doc ## formatting, lints, dependencies and documentation, as CI checks them

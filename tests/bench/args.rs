@@ -1,8 +1,8 @@
 //! The command line.
 
 const USAGE: &str = "usage: bench [--objects N] [--syncs N] [--paths N] [--seconds N] [--only NAME]... [--output markdown|json]
-NAME is one of floor, kubectl, apply, request, commit, drift, rest, restart, lost, sealed, many, ten, paths; what it needs runs too,
-unreported";
+NAME is one of floor, kubectl, apply, request, commit, drift, rest, restart, lost, sealed, many, ten, paths, seal, open, bitnami;
+what it needs runs too, unreported";
 
 /// A part of the benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,9 @@ pub(crate) enum Case {
     Many,
     Ten,
     Paths,
+    Seal,
+    Open,
+    Bitnami,
 }
 
 impl Case {
@@ -38,6 +41,9 @@ impl Case {
             "many" => Self::Many,
             "ten" => Self::Ten,
             "paths" => Self::Paths,
+            "seal" => Self::Seal,
+            "open" => Self::Open,
+            "bitnami" => Self::Bitnami,
             _ => return None,
         })
     }
@@ -46,7 +52,7 @@ impl Case {
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Args {
-    /// ConfigMaps of the one Sync, and of the ten; a tenth as many SealedSecrets and single edits.
+    /// ConfigMaps of the one Sync, and of the ten, and sealed values; a tenth as many SealedSecrets and single edits.
     pub(crate) objects: usize,
     /// Syncs of four objects.
     pub(crate) syncs: usize,

@@ -10,6 +10,7 @@
 
 mod apiserver;
 mod args;
+mod bitnami;
 mod cases;
 mod client;
 mod fleet;
@@ -89,6 +90,7 @@ async fn measure(args: &Args) -> Report {
         }
     }
     cases::fleets(args, &mut report).await;
+    cases::peers(args, &mut report).await;
     report.finish();
     report
 }

@@ -100,7 +100,7 @@ fn open(object: &Value, namespace: &str, ring: &KeyRing) -> Result<sealing::Open
         Refusal {
             message: joined(&problems),
             hint: if template {
-                "write the template with {{ .key }} only; nothing has to be sealed again"
+                "docs/templates.md lists what templates can do; nothing has to be sealed again"
             } else {
                 "seal the Secret again with `signet seal`, or restore the field from Git's history"
             },

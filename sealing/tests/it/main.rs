@@ -8,6 +8,7 @@
     clippy::print_stdout
 )]
 
+mod fuzz;
 mod keys;
 mod keyset;
 mod legacy;
@@ -22,4 +23,5 @@ mod seal_secret;
 mod sealed_secret;
 mod support;
 mod templates;
+mod upstream_tables;
 mod vectors;

@@ -2,13 +2,16 @@
 
 mod again;
 mod apply;
+mod bitnami;
 mod commit;
 mod drift;
 mod lost;
 mod many;
+mod open;
 mod paths;
 mod rest;
 mod restart;
+mod seal;
 mod sealed;
 
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -61,7 +64,13 @@ pub(crate) async fn all(cluster: Cluster, args: &Args, report: &mut Report) -> C
         }
     }
     if args.wants(Case::Sealed) {
-        sealed::measure(&mut ground, args.objects / 10, report).await;
+        sealed::measure(
+            &mut ground,
+            ["sealed", "sealed, restart"],
+            args.objects / 10,
+            report,
+        )
+        .await;
     }
     stop(ground)
 }
@@ -79,6 +88,19 @@ pub(crate) async fn fleets(args: &Args, report: &mut Report) {
     }
     if args.wants(Case::Paths) {
         paths::measure(args.paths, report).await;
+    }
+}
+
+/// Runs what is asked for beside Sealed Secrets.
+pub(crate) async fn peers(args: &Args, report: &mut Report) {
+    if args.wants(Case::Seal) {
+        seal::measure(args.objects / 10, report);
+    }
+    if args.wants(Case::Open) {
+        open::measure(args.objects, report);
+    }
+    if args.wants(Case::Bitnami) {
+        bitnami::measure(args.objects / 10, report).await;
     }
 }
 

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use k8s_openapi::api::core::v1::Secret;
 
-use super::restart;
 use crate::follow::Follow;
 use crate::ground::Ground;
 use crate::numbers::count;
@@ -13,12 +12,16 @@ use crate::objects;
 use crate::report::Report;
 use crate::team::Team;
 
-const CASE: &str = "sealed";
 const OPERATIONS: &str = "signet_private_key_operations_total";
 const NAMESPACE: &str = "sealed";
 const PER_FILE: usize = 100;
 
-pub(super) async fn measure(ground: &mut Ground, secrets: usize, report: &mut Report) {
+pub(super) async fn measure(
+    ground: &mut Ground,
+    [case, restart]: [&'static str; 2],
+    secrets: usize,
+    report: &mut Report,
+) {
     let client = ground.client.clone();
     let team = Team::create(&ground.cluster, client.clone(), &ground.git, NAMESPACE).await;
     let follow = Follow::start::<Secret>(client, NAMESPACE, objects::expected_secrets(secrets));
@@ -34,7 +37,7 @@ pub(super) async fn measure(ground: &mut Ground, secrets: usize, report: &mut Re
         .signet(["seal", "--cert", &certificate, "--output", "yaml"], &plain)
         .ok();
     report.add_with(
-        CASE,
+        case,
         "sealed by one call of `signet seal`",
         began.elapsed().as_secs_f64(),
         "s",
@@ -60,15 +63,15 @@ pub(super) async fn measure(ground: &mut Ground, secrets: usize, report: &mut Re
     let cost = ground.rest(&start).await;
     let operations = ground.metric(OPERATIONS).await - before;
     let seconds = live.duration_since(visible).as_secs_f64();
-    report.add(CASE, "visible → live", seconds, "s");
-    report.add(CASE, "Secrets a second", count(secrets) / seconds, "/s");
-    report.add(CASE, "controller CPU, to rest", cost.cpu, "s");
-    report.add(CASE, "control plane CPU", cost.machine.cluster, "s");
-    report.add(CASE, "processors busy with others", cost.machine.others, "");
-    report.add(CASE, "private-key operations", operations, "");
-    report.add(CASE, "RSS at rest", cost.rss, "MiB");
+    report.add(case, "visible → live", seconds, "s");
+    report.add(case, "Secrets a second", count(secrets) / seconds, "/s");
+    report.add(case, "controller CPU, to rest", cost.cpu, "s");
+    report.add(case, "control plane CPU", cost.machine.cluster, "s");
+    report.add(case, "processors busy with others", cost.machine.others, "");
+    report.add(case, "private-key operations", operations, "");
+    report.add(case, "RSS at rest", cost.rss, "MiB");
     report.add_with(
-        CASE,
+        case,
         "API requests",
         count(cost.requests.len()),
         "",
@@ -81,5 +84,5 @@ pub(super) async fn measure(ground: &mut Ground, secrets: usize, report: &mut Re
         ),
         (operations - count(2 * secrets)).abs() < 0.5,
     );
-    restart::measure(ground, "sealed, restart", report).await;
+    super::restart::measure(ground, restart, report).await;
 }

@@ -37,6 +37,7 @@ mod fights;
 mod gates;
 mod harness;
 mod health;
+mod heap;
 mod hooks;
 mod hooks_hostile;
 mod hostile;

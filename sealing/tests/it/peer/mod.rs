@@ -1,6 +1,7 @@
 //! Held against the real Sealed Secrets: its own Go code, and its kubeseal, built by `tests/kubeseal/build.sh`.
 
 mod generated;
+mod matrix;
 mod templates;
 
 use crate::support;

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
 /// Everything that the process can write to. None without the right to look.
-pub(super) fn writable(id: i32) -> Option<Vec<Vec<u8>>> {
+pub(crate) fn writable(id: i32) -> Option<Vec<Vec<u8>>> {
     let maps = fs::read_to_string(format!("/proc/{id}/maps")).ok()?;
     let memory = File::open(format!("/proc/{id}/mem")).ok()?;
     let mut regions = Vec::new();

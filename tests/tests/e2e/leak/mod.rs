@@ -12,7 +12,7 @@ mod committed;
 mod drive;
 mod encodings;
 mod md5;
-mod memory;
+pub(crate) mod memory;
 mod mistakes;
 mod policies;
 mod scanner;

@@ -1,0 +1,9 @@
+//! `cargo +nightly fuzz run keys` in `sealing/`.
+
+#![no_main]
+
+#[path = "../targets.rs"]
+#[allow(dead_code)]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::keys(data));
