@@ -32,6 +32,12 @@ impl Calm {
         *self.0.borrow() == 0
     }
 
+    /// Whether nobody but the asking one is at work.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        *self.0.borrow() <= 1
+    }
+
     /// Waits until nobody is at work, at most so long.
     pub async fn wait(&self, at_most: Duration) {
         let mut at_work = self.0.subscribe();
@@ -54,7 +60,9 @@ mod tests {
         let calm = Calm::default();
         assert!(calm.is_calm());
         let (one, two) = (calm.begin(), calm.begin());
+        assert!(!calm.is_alone());
         drop(one);
+        assert!(calm.is_alone());
         let began = tokio::time::Instant::now();
         calm.wait(Duration::from_secs(3)).await;
         assert_eq!((calm.is_calm(), began.elapsed()), (false, Duration::from_secs(3)));

@@ -20,10 +20,6 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-/// An attempt that takes longer says so in the status.
-const SILENT_WORK: Duration = Duration::from_secs(1);
 
 impl Worker {
     /// Writes down the intent to create, before it is sent: only of what is sent now. A record without a uid says that an
@@ -161,11 +157,12 @@ impl Worker {
             );
             let uid = sync.metadata.uid.clone();
             let mut working = next.clone();
+            let patience = self.patience();
             let message = format!("Applying {} objects of {}.", steps.len(), head.revision.short());
             status::conclude(&mut working, errand.generation, Verdict::Working { message });
             async move {
                 // Once it is being written it is waited for: it must not arrive after the verdict.
-                let quick = tokio::time::timeout(SILENT_WORK, stop).await.is_ok();
+                let quick = tokio::time::timeout(patience, stop).await.is_ok();
                 if !quick {
                     let _ = status::write(&server, &namespace, &name, uid.as_deref(), &working).await;
                 }

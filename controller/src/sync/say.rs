@@ -20,8 +20,9 @@ use std::time::{Duration, Instant};
 
 /// How often the status tells of health that changes while something waits for it.
 const HEALTH_TOLD: Duration = Duration::from_secs(1);
-/// What is over sooner is not said to be under way.
+/// What is over sooner is not said to be under way: while others are at work, everything takes longer.
 const UNDER_WAY: Duration = Duration::from_secs(1);
+const UNDER_WAY_AMONG_OTHERS: Duration = Duration::from_secs(3);
 
 impl Worker {
     pub(super) async fn conclude(
@@ -106,6 +107,15 @@ impl Worker {
         }
     }
 
+    /// How long something may take before it is said to be under way.
+    pub(super) fn patience(&self) -> Duration {
+        if self.rooms.context.calm.is_alone() {
+            UNDER_WAY
+        } else {
+            UNDER_WAY_AMONG_OTHERS
+        }
+    }
+
     /// Whether the status is the verdict over a walk in which nothing failed to apply.
     pub(super) fn speaks_of_a_walk(&self) -> bool {
         let ready = crate::condition::get(&self.status.conditions, READY);
@@ -156,7 +166,7 @@ impl Worker {
             let message = format!("{short}: waits in {group}. {waits}");
             status::conclude(&mut next, errand.generation, Verdict::Progressing { message });
             let since = *self.held_back.get_or_insert_with(Instant::now);
-            if let Some(rest) = UNDER_WAY.checked_sub(since.elapsed()) {
+            if let Some(rest) = self.patience().checked_sub(since.elapsed()) {
                 self.wake_in(rest);
                 return End::Wait;
             }
