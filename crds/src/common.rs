@@ -36,6 +36,8 @@ pub mod annotation {
     pub const FLUX_RECONCILE: &str = "kustomize.toolkit.fluxcd.io/reconcile";
     /// On an object: `disabled`, `orphan` or `confirm` instead of the Sync's prune policy.
     pub const PRUNE: &str = "signet.dev/prune";
+    /// On a Sync that is being deleted: `skip` lets it go without its hooks for a deletion.
+    pub const DELETION_HOOKS: &str = "signet.dev/deletion-hooks";
     /// On an Approval: the user name of who made it. The install's admission policy holds it to the truth.
     pub const APPROVED_BY: &str = "signet.dev/approved-by";
 }
@@ -50,6 +52,8 @@ pub mod condition {
     pub const STALLED: &str = "Stalled";
     /// The objects of a Sync are as their kinds say they should be.
     pub const HEALTHY: &str = "Healthy";
+    /// The Sync applies a commit that its spec names, and not the Repository's newest.
+    pub const PINNED: &str = "Pinned";
     /// Drift has not been repaired for longer than `spec.driftTimeout`.
     pub const DRIFT_UNRESOLVED: &str = "DriftUnresolved";
 }

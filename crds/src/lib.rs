@@ -24,8 +24,8 @@ pub use sealedsecret::{SealedSecretCondition, SealedSecretSpec, SealedSecretStat
 pub use sync::{
     ClusterKind, ClusterReference, Conflicts, Counts, DeletionPolicy, Dependency, DriftReport, ForeignFields,
     ForeignReport, HealthCheck, HealthCounts, HealthReport, HookReport, IgnoreRule, Immutable, Mode,
-    ObjectReport, PlaintextSecrets, PlanReport, Prune, PrunePolicy, SourceKind, SourceReference, Substitute,
-    SyncSpec, SyncStatus, Target, VariableKind, VariableSource, Window, WindowKind,
+    ObjectReport, Pin, PlaintextSecrets, PlanReport, Prune, PrunePolicy, SourceKind, SourceReference,
+    Substitute, SyncSpec, SyncStatus, Target, VariableKind, VariableSource, Window, WindowKind,
 };
 
 #[cfg(feature = "kube")]

@@ -39,6 +39,8 @@ pub(crate) fn launch(data: &Path, lifetime: Lifetime) -> (Child, Report) {
         .arg("up")
         .arg("--data-dir")
         .arg(data)
+        // Autoscalers are looked at every 15 s otherwise.
+        .arg("--controller-manager-arg=--horizontal-pod-autoscaler-sync-period=1s")
         .stdout(Stdio::piped());
     let mut child = match lifetime {
         Lifetime::Held => {

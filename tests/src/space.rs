@@ -90,6 +90,17 @@ impl<'a> Space<'a> {
         self.cluster()
             .kubectl_with(["apply", "--server-side", "-f", "-"], &binding)
             .ok();
+        // The API server's authorizer learns of it by a watch: until then the account is refused what it may do.
+        let account = format!("system:serviceaccount:{}:{}", self.name, objects::DEPLOYER);
+        let asks = ["auth", "can-i", "*", "*", "--all-namespaces", "--as", &account];
+        let known = || self.cluster().kubectl(asks).code == 0;
+        let deadline = std::time::Instant::now() + wait::LONG;
+        while !known() {
+            assert!(
+                std::time::Instant::now() < deadline,
+                "{account} never gets its rights"
+            );
+        }
     }
 
     /// Creates a Repository that asks its remote every second.

@@ -14,7 +14,9 @@ use std::sync::Arc;
 const RECORDS_PER_SHARD: usize = 1000;
 /// The most shards that are ever written or read.
 const MAX_SHARDS: usize = 1024;
-const MAGIC: &[u8; 8] = b"signet\x00\x01";
+const MAGIC: &[u8; 8] = b"signet\x00\x02";
+/// The form before it: without wave and mark.
+const MAGIC_1: &[u8; 8] = b"signet\x00\x01";
 const MAC_LENGTH: usize = 32;
 
 /// A keyed digest of what an object was made from. Keyed, because a plain hash of a low-entropy value is the value.
@@ -47,6 +49,19 @@ pub struct Record {
     pub owned: Option<FieldSet>,
     /// What the object was made from.
     pub digest: InputDigest,
+    /// Where it stood in the walk when it was applied: it is deleted in the reverse of that.
+    pub wave: Wave,
+    /// A secret variable's value was put into it: what is said of it is not quoted, even when it has left Git.
+    pub secret: bool,
+}
+
+/// A place in the walk; greater is later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wave(pub i32);
+
+impl Wave {
+    /// Before all waves: definitions, namespaces and classes that name none.
+    pub const EARLY: Self = Self(i32::MIN);
 }
 
 /// How many shards hold `records` records.
@@ -98,6 +113,8 @@ pub fn encode<'a>(
         put(&mut out, record.uid.as_deref().unwrap_or_default().as_bytes());
         put(&mut out, record.owned.as_ref().map_or(&[][..], |owned| &owned.0));
         out.extend_from_slice(&record.digest.0);
+        out.extend_from_slice(&record.wave.0.to_be_bytes());
+        out.push(u8::from(record.secret));
     }
     seal(mac_key, place, out)
 }
@@ -123,7 +140,11 @@ pub fn unseal<'a>(mac_key: &[u8; 32], place: &str, bytes: &'a [u8]) -> Option<&'
 /// Reads one shard, or none where it is damaged, forged or of another place.
 #[must_use]
 pub fn decode(mac_key: &[u8; 32], place: &str, bytes: &[u8]) -> Option<HashMap<Key, Record>> {
-    let mut rest = unseal(mac_key, place, bytes)?.strip_prefix(MAGIC)?;
+    let content = unseal(mac_key, place, bytes)?;
+    let (mut rest, first_form) = match content.strip_prefix(MAGIC) {
+        Some(rest) => (rest, false),
+        None => (content.strip_prefix(MAGIC_1)?, true),
+    };
     let mut kinds: HashMap<GroupKind, Arc<GroupKind>> = HashMap::new();
     let mut namespaces: HashMap<String, Arc<str>> = HashMap::new();
     let mut records = HashMap::new();
@@ -133,6 +154,15 @@ pub fn decode(mac_key: &[u8; 32], place: &str, bytes: &[u8]) -> Option<HashMap<K
         let owned = take(&mut rest)?;
         let (digest, after) = rest.split_first_chunk::<16>()?;
         rest = after;
+        let (wave, secret) = if first_form {
+            // Not written down then: what could hold a secret is taken to.
+            (0, true)
+        } else {
+            let (wave, after) = rest.split_first_chunk::<4>()?;
+            let (secret, after) = after.split_first()?;
+            rest = after;
+            (i32::from_be_bytes(*wave), *secret != 0)
+        };
         let kind = GroupKind::new(group, kind);
         let key = Key {
             kind: Arc::clone(kinds.entry(kind.clone()).or_insert_with(|| Arc::new(kind))),
@@ -149,6 +179,8 @@ pub fn decode(mac_key: &[u8; 32], place: &str, bytes: &[u8]) -> Option<HashMap<K
             uid: (!uid.is_empty()).then(|| uid.into()),
             owned: owned.try_into().ok().map(FieldSet),
             digest: InputDigest(*digest),
+            wave: Wave(wave),
+            secret,
         };
         records.insert(key, record);
     }
@@ -204,6 +236,8 @@ mod tests {
                     uid: applied.then(|| format!("uid-{i}").into()),
                     owned: applied.then_some(FieldSet([3; 16])),
                     digest: InputDigest([u8::try_from(i % 256).unwrap(); 16]),
+                    wave: Wave(i32::try_from(i).unwrap() - 10),
+                    secret: i % 5 == 0,
                 };
                 (key, record)
             })
@@ -219,6 +253,21 @@ mod tests {
             bytes,
             encode(&[1; 32], "shop/web#0", records.iter()),
             "the same records are the same bytes"
+        );
+    }
+
+    #[test]
+    fn the_form_before_is_read() {
+        let mut content = MAGIC_1.to_vec();
+        for text in ["", "ConfigMap", "shop", "a", "uid", ""] {
+            put(&mut content, text.as_bytes());
+        }
+        content.extend_from_slice(&[7; 16]);
+        let records = decode(&[1; 32], "p", &seal(&[1; 32], "p", content)).unwrap();
+        let record = records.values().next().unwrap();
+        assert_eq!(
+            (record.uid.as_deref(), record.wave, record.secret),
+            (Some("uid"), Wave(0), true)
         );
     }
 

@@ -17,6 +17,8 @@ const FIELD: usize = 2048;
 /// The most conflicts that are read of one answer.
 const CONFLICTS: usize = 2000;
 
+/// The reason of a cause that is about a field of somebody else.
+const CONFLICT: &str = "FieldManagerConflict";
 /// How the API server's answer to an apply with fields of wrong types starts. It comes with code 500.
 const UNTYPED: &str = "failed to create typed patch object (";
 /// What etcd, and the API server's client of it, say of an object that is too large. It comes with code 500.
@@ -62,6 +64,22 @@ pub struct FieldConflict {
     pub manager: String,
     /// The field's path, such as `.spec.replicas`.
     pub field: String,
+}
+
+impl FieldConflict {
+    /// Reads one cause of an API server's answer; none where it is about something else. The message is `conflict with
+    /// "manager" ...`; the manager's name is its only quoted word.
+    #[must_use]
+    pub fn read(reason: &str, message: &str, field: &str) -> Option<Self> {
+        if reason != CONFLICT {
+            return None;
+        }
+        let manager = message.split('"').nth(1)?;
+        Some(Self {
+            manager: bounded(manager, 128),
+            field: bounded(field, FIELD),
+        })
+    }
 }
 
 /// A request that failed.
@@ -116,6 +134,12 @@ impl ApiError {
             )
     }
 
+    /// The error without a word of the API server's: for an object that is no Secret and yet holds one.
+    #[must_use]
+    pub fn in_own_words(&self) -> &'static str {
+        own_word(self.kind, self.cause)
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn hint(&self) -> &'static str {
@@ -165,9 +189,7 @@ impl ApiError {
             .as_array()
             .map(Vec::as_slice)
             .unwrap_or_default();
-        let has_conflicts = causes
-            .iter()
-            .any(|cause| cause["reason"] == "FieldManagerConflict");
+        let has_conflicts = causes.iter().any(|cause| cause["reason"] == CONFLICT);
         let kind = match code {
             400 | 422 => ErrorKind::Invalid,
             413 => ErrorKind::TooLarge,
@@ -188,14 +210,9 @@ impl ApiError {
         let cause = Cause::of(code, &status);
         let conflicts: Vec<_> = causes
             .iter()
-            .filter(|cause| cause["reason"] == "FieldManagerConflict")
             .filter_map(|cause| {
-                // The message is `conflict with "manager" ...`; the manager's name is its only quoted word.
-                let manager = cause["message"].as_str()?.split('"').nth(1)?;
-                Some(FieldConflict {
-                    manager: bounded(manager, 128),
-                    field: bounded(cause["field"].as_str().unwrap_or_default(), FIELD),
-                })
+                let text = |name: &str| cause[name].as_str().unwrap_or_default();
+                FieldConflict::read(text("reason"), text("message"), text("field"))
             })
             .take(CONFLICTS)
             .collect();
@@ -237,23 +254,7 @@ impl ApiError {
 /// Code, reason and field paths: all that may be said of an answer about a Secret. Field paths can hold a data key's
 /// name, never its value.
 fn own_words(code: u16, kind: ErrorKind, cause: Cause, reason: &str, causes: &[Value]) -> String {
-    let what = match kind {
-        _ if cause == Cause::Immutable => {
-            "a field was to change that cannot be changed on an existing object"
-        }
-        _ if cause == Cause::NamespaceLeaving => "the namespace is being deleted",
-        _ if cause == Cause::Quota => "a quota leaves no room for the object",
-        _ if cause == Cause::Exists => "there is such an object already",
-        ErrorKind::Invalid => "the API server finds the object invalid",
-        ErrorKind::Forbidden | ErrorKind::Impersonation => "the service account lacks the right",
-        ErrorKind::NotFound => "the namespace or the kind does not exist",
-        ErrorKind::Conflict | ErrorKind::Precondition => "the object changed meanwhile",
-        ErrorKind::TooLarge => "the object is too large",
-        ErrorKind::TooManyRequests => "the API server asks to try again later",
-        ErrorKind::Unavailable | ErrorKind::Unreachable | ErrorKind::Failed | ErrorKind::Other => {
-            "the API server failed"
-        }
-    };
+    let what = own_word(kind, cause);
     let reason: String = reason
         .chars()
         .filter(char::is_ascii_alphanumeric)
@@ -275,6 +276,26 @@ fn own_words(code: u16, kind: ErrorKind, cause: Cause, reason: &str, causes: &[V
         text.push_str(&fields.join(", "));
     }
     text
+}
+
+fn own_word(kind: ErrorKind, cause: Cause) -> &'static str {
+    match kind {
+        _ if cause == Cause::Immutable => {
+            "a field was to change that cannot be changed on an existing object"
+        }
+        _ if cause == Cause::NamespaceLeaving => "the namespace is being deleted",
+        _ if cause == Cause::Quota => "a quota leaves no room for the object",
+        _ if cause == Cause::Exists => "there is such an object already",
+        ErrorKind::Invalid => "the API server finds the object invalid",
+        ErrorKind::Forbidden | ErrorKind::Impersonation => "the service account lacks the right",
+        ErrorKind::NotFound => "the namespace or the kind does not exist",
+        ErrorKind::Conflict | ErrorKind::Precondition => "the object changed meanwhile",
+        ErrorKind::TooLarge => "the object is too large",
+        ErrorKind::TooManyRequests => "the API server asks to try again later",
+        ErrorKind::Unavailable | ErrorKind::Unreachable | ErrorKind::Failed | ErrorKind::Other => {
+            "the API server failed"
+        }
+    }
 }
 
 /// The path of the first field that has the wrong type, from an answer that starts with [`UNTYPED`]. What follows the path
@@ -317,7 +338,7 @@ fn begins_with_a_known_field(path: &str) -> bool {
 }
 
 /// At most `limit` bytes of outside text, without control characters.
-fn bounded(text: &str, limit: usize) -> String {
+pub(crate) fn bounded(text: &str, limit: usize) -> String {
     let mut out: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })

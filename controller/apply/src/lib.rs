@@ -9,6 +9,7 @@
 pub mod applyset;
 pub mod catalog;
 pub mod checkpoint;
+pub mod conflicts;
 mod error;
 pub mod fields;
 mod key;

@@ -174,6 +174,8 @@ mod tests {
 
     fn record(uid: Option<&str>, byte: u8) -> Record {
         Record {
+            wave: crate::checkpoint::Wave(0),
+            secret: false,
             uid: uid.map(Into::into),
             owned: uid.map(|_| FieldSet([7; 16])),
             digest: digest(byte),

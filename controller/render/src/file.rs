@@ -98,7 +98,12 @@ fn read_document(path: &Arc<str>, blob: BlobId, bytes: &[u8], document: Document
 }
 
 fn item(object: Object, locator: Locator, variables: Option<&Variables>) -> Result<Item, Problem> {
-    let Object { manifest, secret, .. } = object;
+    let Object {
+        manifest,
+        secret,
+        filled,
+        ..
+    } = object;
     let Manifest {
         id,
         origin,
@@ -140,6 +145,7 @@ fn item(object: Object, locator: Locator, variables: Option<&Variables>) -> Resu
         options: (options != Options::NONE).then(|| Box::new(options)),
         generate_name,
         secret,
+        filled: filled && secret,
     };
     Ok(described.into())
 }

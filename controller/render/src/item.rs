@@ -64,6 +64,8 @@ pub struct Described {
     pub generate_name: bool,
     /// [`Described::holds_secret`].
     pub secret: bool,
+    /// It is a Secret of which Git holds no value: each is a variable, and a secret one is among them.
+    pub filled: bool,
 }
 
 impl Described {

@@ -26,6 +26,8 @@ pub(crate) struct Object {
     pub(crate) manifest: Manifest,
     /// A secret variable's value is inside.
     pub(crate) secret: bool,
+    /// A Secret of which Git holds no value: each is a variable.
+    pub(crate) filled: bool,
     /// Bytes that variables made.
     pub(crate) spent: usize,
 }
@@ -57,9 +59,10 @@ pub(crate) fn objects(
         return manifest::manifests_of(draft, origin, limits, |draft| replace(draft, variables))
             .into_iter()
             .map(|found| {
-                found.map(|(manifest, (secret, spent))| Object {
+                found.map(|(manifest, (secret, filled, spent))| Object {
                     manifest,
                     secret,
+                    filled,
                     spent,
                 })
             })
@@ -68,6 +71,7 @@ pub(crate) fn objects(
     let plain = |manifest| Object {
         manifest,
         secret: false,
+        filled: false,
         spent: 0,
     };
     let found = manifest::manifests(value, origin, limits).into_iter();
@@ -83,14 +87,14 @@ pub(crate) fn digest(object: &Value, secret: bool, variables: Option<&Variables>
     }
 }
 
-/// The object, whether a secret is inside, and the bytes that variables made.
-fn replace(draft: Draft, variables: &Variables) -> Result<(Value, (bool, usize)), ManifestErrorKind> {
+/// The object, whether a secret is inside, whether it is a Secret of nothing but variables, and the bytes that those made.
+fn replace(draft: Draft, variables: &Variables) -> Result<(Value, (bool, bool, usize)), ManifestErrorKind> {
     let written = draft.clone().as_written();
     // What is wrong with annotations is said of the object when it is complete.
     if Facts::of(&written).is_ok_and(|facts| options::substitute_disabled(&facts)) {
-        return Ok((written, (false, 0)));
+        return Ok((written, (false, false, 0)));
     }
-    let sealed = is_native_sealed(&written);
+    let (sealed, filled) = (is_native_sealed(&written), is_filled(&written));
     drop(written);
     let mut evaluation = Evaluation::new(variables);
     let mut secret = false;
@@ -111,7 +115,7 @@ fn replace(draft: Draft, variables: &Variables) -> Result<(Value, (bool, usize))
         }
     });
     match replaced {
-        Ok(value) => Ok((value, (secret, evaluation.spent()))),
+        Ok(value) => Ok((value, (secret, filled, evaluation.spent()))),
         Err(DraftError::Replace((path, fault))) => Err(ManifestErrorKind::Variable {
             path,
             message: fault.to_string(),
@@ -156,6 +160,30 @@ fn scalar(evaluation: &mut Evaluation<'_>, written: Written, text: &str) -> Resu
 fn is_native_sealed(object: &Value) -> bool {
     let text = |field| object.get(field).and_then(Value::as_str).unwrap_or_default();
     text("kind") == "SealedSecret" && text("apiVersion").starts_with("signet.dev/")
+}
+
+/// Whether an object is a Secret each of whose values is one variable, without a default: Git holds none of them.
+fn is_filled(object: &Value) -> bool {
+    let bare = |value: &Value| {
+        let name = value
+            .as_str()
+            .and_then(|text| text.trim().strip_prefix("${")?.strip_suffix('}'));
+        name.is_some_and(|name| {
+            !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        })
+    };
+    let of = |field: &str| object.get(field).and_then(Value::as_object);
+    let mut values = ["data", "stringData"]
+        .into_iter()
+        .filter_map(of)
+        .flatten()
+        .peekable();
+    object.get("kind").and_then(Value::as_str) == Some("Secret")
+        && values.peek().is_some()
+        && values.all(|(_, value)| bare(value))
 }
 
 /// Whether a text is part of what statuses, events and logs say of an object: its identity, its keys, and the annotations

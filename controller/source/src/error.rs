@@ -77,6 +77,9 @@ pub enum SourceError {
     /// The store cannot be read or written.
     #[error("the local store failed: {0}")]
     Store(String),
+    /// The commit is no part of the branch, as far back as is looked.
+    #[error("commit {0} is not among the last {1} commits of the branch")]
+    NotInHistory(String, i32),
     /// The commit is not in the store.
     #[error("the commit is not in the local store")]
     NoSuchCommit,
@@ -109,6 +112,9 @@ impl SourceError {
             Self::PushRefused(_) => "fetch and try again, or check branch protection",
             Self::StoreBusy => "run one controller a directory",
             Self::Store(_) => "check free space and permissions of the controller's data directory",
+            Self::NotInHistory(..) => {
+                "name a commit that `git log` of the branch shows; older ones are not fetched"
+            }
             Self::NoSuchCommit => "fetch again",
         }
     }

@@ -18,7 +18,7 @@ use super::spec::{self, Target};
 use super::status::{self, Now};
 use super::wanted::{Order, Wanted};
 use super::write::Writer;
-use super::{Head, Key, Room, SourceState, wait};
+use super::{Head, Key, Pinned, Room, SourceState, wait};
 use crate::condition;
 use crate::events::Severity;
 
@@ -28,7 +28,7 @@ const PACE: Duration = Duration::from_millis(200);
 pub(super) struct Follower {
     pub(super) room: Arc<Room>,
     pub(super) key: Key,
-    uid: String,
+    pub(super) uid: String,
     orders: channel::Receiver<Order>,
     pub(super) dir: PathBuf,
     pub(super) store: Option<Arc<Store>>,
@@ -209,6 +209,18 @@ impl Follower {
 
     /// After a restart, what the store holds serves a suspended Repository.
     async fn tell_suspended(&mut self, object: &Repository) {
+        let lost = |commit| {
+            let message = "It is suspended, and has not fetched the commit before.".to_owned();
+            (
+                commit,
+                Pinned::Failed {
+                    message,
+                    temporary: true,
+                },
+            )
+        };
+        let pins = self.room.heads.pins_to_read(&self.key).into_iter().map(lost);
+        self.room.heads.set_pinned(&self.key, &self.uid, pins.collect());
         if self.head.is_none()
             && let Ok(target) = spec::parse(&object.spec, &self.room.files)
         {

@@ -1,6 +1,6 @@
 //! What is known of every Repository's head, for those who apply it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crds::Revision;
@@ -82,6 +82,10 @@ struct Entry {
     wished: Option<u64>,
     /// Everybody waits for it: what was read before may not be readable.
     mends: bool,
+    /// Earlier commits that Syncs are pinned to, by the Sync's name.
+    pins: HashMap<String, String>,
+    /// What is known of those commits.
+    pinned: HashMap<String, Pinned>,
 }
 
 impl Entry {
@@ -98,6 +102,20 @@ impl Entry {
         }
         awaited
     }
+}
+
+/// An earlier commit, or why it cannot be read.
+#[derive(Clone, Debug)]
+pub enum Pinned {
+    /// It can be read.
+    Ready(Head),
+    /// It cannot.
+    Failed {
+        /// Sentences.
+        message: String,
+        /// Whether the next look may find it.
+        temporary: bool,
+    },
 }
 
 /// What moved.
@@ -175,6 +193,70 @@ impl Heads {
         state.entries.get(key).map(|entry| entry.looks)
     }
 
+    /// Notes that a Sync is pinned to an earlier commit, or to none, and says what is known of that commit. `None`: nothing
+    /// yet, a change will tell; or there is no such Repository.
+    pub fn pin(&self, key: &Key, sync: &str, commit: Option<&str>) -> Option<Pinned> {
+        let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
+        let entry = state.entries.get_mut(key)?;
+        let Some(commit) = commit else {
+            entry.pins.remove(sync);
+            let wanted: HashSet<&String> = entry.pins.values().collect();
+            entry.pinned.retain(|commit, _| wanted.contains(commit));
+            return None;
+        };
+        let before = entry.pins.insert(sync.to_owned(), commit.to_owned());
+        let known = entry.pinned.get(commit).cloned();
+        if known.is_none() && before.as_deref() != Some(commit) {
+            entry.wish.notify_one();
+        }
+        known
+    }
+
+    /// Commits that Syncs are pinned to and that are still to be read.
+    pub(super) fn pins_to_read(&self, key: &Key) -> Vec<String> {
+        let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(entry) = state.entries.get(key) else {
+            return Vec::new();
+        };
+        let open = |commit: &&String| {
+            let known = entry.pinned.get(*commit);
+            known.is_none_or(|known| matches!(known, Pinned::Failed { temporary: true, .. }))
+        };
+        let mut commits: Vec<String> = entry.pins.values().filter(open).cloned().collect();
+        commits.sort();
+        commits.dedup();
+        commits
+    }
+
+    /// What became of commits that Syncs are pinned to.
+    pub(super) fn set_pinned(&self, key: &Key, uid: &str, found: Vec<(String, Pinned)>) {
+        if found.is_empty() {
+            return;
+        }
+        self.edit(|state| {
+            let entry = state.entries.get_mut(key).filter(|entry| entry.uid == uid)?;
+            entry.pinned.extend(found);
+            Some(Change::One(key.clone()))
+        });
+    }
+
+    /// Forgets what is known of such commits: all, if the remote is another one; else those that could not be found, since
+    /// the branch has moved.
+    pub(super) fn reread_pins(&self, key: &Key, all: bool) {
+        self.edit(|state| {
+            let entry = state.entries.get_mut(key)?;
+            let before = entry.pinned.len();
+            entry
+                .pinned
+                .retain(|_, known| !all && matches!(known, Pinned::Ready(_)));
+            if entry.pinned.len() == before {
+                return None;
+            }
+            entry.wish.notify_one();
+            Some(Change::One(key.clone()))
+        });
+    }
+
     /// Every change from now on.
     #[must_use]
     pub fn changes(&self) -> Changes {
@@ -195,6 +277,8 @@ impl Heads {
                 wish: Arc::default(),
                 wished: None,
                 mends: false,
+                pins: HashMap::new(),
+                pinned: HashMap::new(),
             };
             state.entries.insert(key.clone(), entry);
             Some(Change::One(key.clone()))
@@ -274,7 +358,7 @@ impl Heads {
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, Heads, SourceState};
+    use super::{Change, Heads, Pinned, SourceState};
 
     fn failed(message: &str) -> SourceState {
         SourceState::Failed {
@@ -338,6 +422,35 @@ mod tests {
         assert_eq!(heads.look(&key), Some(2), "the next is another");
         heads.looked(&key, "1");
         assert_eq!(heads.looks(&key), Some(1), "it ends once");
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_a_sync_is_pinned_to_is_read_once_and_forgotten_with_its_last_sync() {
+        let heads = Heads::default();
+        let key = ("a".to_owned(), "x".to_owned());
+        heads.begin(&key, "1");
+        assert!(heads.pin(&key, "web", Some("c1")).is_none());
+        assert!(heads.pin(&key, "api", Some("c1")).is_none());
+        heads.wishes(&key, "1").notified().await;
+        assert_eq!(heads.pins_to_read(&key), ["c1"]);
+        let lost = |temporary| Pinned::Failed {
+            message: "x".into(),
+            temporary,
+        };
+        heads.set_pinned(&key, "1", vec![("c1".into(), lost(true))]);
+        assert_eq!(heads.pins_to_read(&key), ["c1"], "it may be there next time");
+        heads.set_pinned(&key, "1", vec![("c1".into(), lost(false))]);
+        assert!(heads.pins_to_read(&key).is_empty());
+        assert!(matches!(
+            heads.pin(&key, "web", Some("c1")),
+            Some(Pinned::Failed { .. })
+        ));
+        heads.reread_pins(&key, false);
+        assert_eq!(heads.pins_to_read(&key), ["c1"], "the branch has moved");
+        heads.pin(&key, "web", None);
+        assert_eq!(heads.pins_to_read(&key), ["c1"]);
+        heads.pin(&key, "api", None);
+        assert!(heads.pins_to_read(&key).is_empty());
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use super::follower::Follower;
 use super::look::{Found, Look, Looked};
 use super::spec::Target;
 use super::wanted::Wanted;
-use super::{Head, revision, status};
+use super::{Head, Pinned, revision, status};
 use crate::events::Severity;
 use crate::metrics::{Outcome, PollOutcome, count};
 
@@ -44,6 +44,7 @@ impl Follower {
                 .as_ref()
                 .filter(|_| same)
                 .map(|head| head.snapshot.commit().id),
+            pins: self.room.heads.pins_to_read(&self.key),
             remembered,
         };
         let Ok(slot) = Arc::clone(&self.room.looks).acquire_owned().await else {
@@ -68,6 +69,25 @@ impl Follower {
     ) -> Result<(), Failure> {
         let metrics = Arc::clone(&self.room.metrics);
         self.store = looked.store;
+        if self.origin.as_ref().is_some_and(|known| *known != origin) {
+            self.room.heads.reread_pins(&self.key, true);
+        } else if matches!(looked.found, Ok(Found::New { .. })) {
+            self.room.heads.reread_pins(&self.key, false);
+        }
+        let pinned = looked.pinned.into_iter().map(|(commit, read)| {
+            let known = match read {
+                Ok(snapshot) => Pinned::Ready(head(snapshot, &target.branch)),
+                Err(error) => {
+                    let failure = Failure::from(&error);
+                    Pinned::Failed {
+                        message: failure.message,
+                        temporary: failure.temporary,
+                    }
+                }
+            };
+            (commit, known)
+        });
+        self.room.heads.set_pinned(&self.key, &self.uid, pinned.collect());
         if let (None, Some(held)) = (&self.head, looked.held) {
             self.head = Some(head(held, &target.branch));
             self.origin = Some(origin.clone());

@@ -14,6 +14,8 @@ pub(super) struct Look {
     pub(super) store: Option<Arc<Store>>,
     /// The commit that is held open, if it is of this remote and ref.
     pub(super) known: Option<CommitId>,
+    /// Earlier commits that Syncs are pinned to and that are still to be read.
+    pub(super) pins: Vec<String>,
     /// The commit that the status names, if it is of this remote and ref: the store may have been lost since.
     pub(super) remembered: Option<CommitId>,
 }
@@ -36,6 +38,8 @@ pub(super) struct Looked {
     pub(super) store: Option<Arc<Store>>,
     pub(super) held: Option<Snapshot>,
     pub(super) found: Result<Found, SourceError>,
+    /// What became of the earlier commits.
+    pub(super) pinned: Vec<(String, Result<Snapshot, SourceError>)>,
     /// Whether the failure was one of fetching, and not of asking.
     pub(super) fetching: bool,
 }
@@ -57,16 +61,27 @@ impl Look {
                         store: None,
                         held,
                         found: Err(error),
+                        pinned: Vec::new(),
                         fetching: false,
                     };
                 }
             },
         };
         let (found, fetching) = self.look(&store);
+        let pins = std::mem::take(&mut self.pins).into_iter();
+        let pinned = pins.map(|commit| {
+            let read = match &found {
+                Ok(_) => self.past(&store, &commit),
+                Err(error) => Err(error.clone()),
+            };
+            (commit, read)
+        });
+        let pinned = pinned.collect();
         Looked {
             store: Some(store),
             held,
             found,
+            pinned,
             fetching,
         }
     }
@@ -82,6 +97,11 @@ impl Look {
         }
         let started = Instant::now();
         (self.fetch(store, started), true)
+    }
+
+    fn past(&self, store: &Store, commit: &str) -> Result<Snapshot, SourceError> {
+        let id = commit.parse().map_err(|_| SourceError::NoSuchCommit)?;
+        store.past(&self.remote, &self.reference, id)
     }
 
     fn fetch(&self, store: &Store, started: Instant) -> Result<Found, SourceError> {

@@ -30,7 +30,7 @@ use crate::metrics::Metrics;
 use crate::ready::Gate;
 use crate::shutdown::Shutdown;
 
-pub use heads::{Change, Changes, Head, Heads, Key, SourceState};
+pub use heads::{Change, Changes, Head, Heads, Key, Pinned, SourceState};
 
 /// What the room works with.
 pub struct Room {

@@ -13,6 +13,11 @@ impl Worker {
         }
         Policy::of(&sync.spec).map_err(|error| format!("{}: {}.", error.field, error.message))?;
         Windows::parse(&sync.spec.windows).map_err(|error| format!("{error}."))?;
+        if let Some(pin) = &sync.spec.pin
+            && pin.until.parse::<jiff::Timestamp>().is_err()
+        {
+            return Err("spec.pin.until: write a time such as 2026-12-24T18:00:00Z.".to_owned());
+        }
         for (field, text) in [
             ("timeout", &sync.spec.timeout),
             ("driftTimeout", &sync.spec.drift_timeout),

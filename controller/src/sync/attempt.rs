@@ -12,9 +12,9 @@ use super::store::Checkpoint;
 use super::walk::Errand;
 use super::worker::Worker;
 use apply::checkpoint::Record;
-use apply::plan::{Plan, Step};
+use apply::plan::{Plan, Reason, Step};
 use apply::{ApiError, DeleteOutcome, Identity, Key, Meta, applyset};
-use crds::{Counts, Sync, SyncStatus, annotation, label};
+use crds::{Counts, Sync, annotation, label};
 use kube::ResourceExt;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -31,7 +31,7 @@ impl Worker {
                 let record = Record {
                     uid: None,
                     owned: None,
-                    digest: desired.digest,
+                    ..inputs.record(step.desired)
                 };
                 self.checkpoint.set(desired.key.clone(), record);
             }
@@ -125,6 +125,7 @@ impl Worker {
             manager: self.id.manager.clone(),
             applyset: self.id.applyset.clone(),
             sync: self.id.full.clone(),
+            home: self.rooms.context.namespace.clone(),
             mailbox: Arc::clone(&self.mailbox),
             names: self.rooms.names.clone(),
             operation,
@@ -137,17 +138,16 @@ impl Worker {
     }
 
     /// Applies `steps` as part of a walk, and says so in the status where it takes long.
-    pub(super) async fn execute(
-        &mut self,
-        errand: &Errand<'_>,
-        steps: &[Step],
-        next: &SyncStatus,
-    ) -> Attempt {
+    pub(super) async fn execute(&mut self, errand: &Errand<'_>, steps: &[Step]) -> Attempt {
         let (sync, inputs, head) = (errand.sync, errand.inputs, errand.head);
         let mut attempt = Attempt::default();
         if steps.is_empty() {
             return attempt;
         }
+        // Only that work is under way: failures and revisions stay those of the last verdict, which belong together.
+        let mut working = self.status.clone();
+        let message = format!("Applying {} objects of {}.", steps.len(), head.revision.short());
+        status::conclude(&mut working, errand.generation, Verdict::Working { message });
         let (finished, stop) = tokio::sync::oneshot::channel::<()>();
         let progress = tokio::spawn({
             let (server, namespace, name) = (
@@ -156,10 +156,7 @@ impl Worker {
                 Arc::clone(&self.id.name),
             );
             let uid = sync.metadata.uid.clone();
-            let mut working = next.clone();
             let patience = self.patience();
-            let message = format!("Applying {} objects of {}.", steps.len(), head.revision.short());
-            status::conclude(&mut working, errand.generation, Verdict::Working { message });
             async move {
                 // Once it is being written it is waited for: it must not arrive after the verdict.
                 let quick = tokio::time::timeout(patience, stop).await.is_ok();
@@ -171,12 +168,22 @@ impl Worker {
         });
         let ring = self.rooms.context.keys.borrow().clone();
         let (hand, halt, checkpoint) = (&errand.hand, self.halt(sync, Some(head)), &mut self.checkpoint);
-        let mut done = Done::default();
+        let (mut done, mut unrepaired) = (Done::default(), Vec::new());
         let lost = hand
             .apply(inputs, steps, &head.snapshot, &ring, halt, |sent| {
+                if let (Reason::Drifted, Err(failure)) = (sent.step.reason, &sent.result) {
+                    unrepaired.push((sent.step.desired, failure.report.message.clone()));
+                }
                 attempt_done(&mut done, checkpoint, inputs, sent);
             })
             .await;
+        for (at, why) in unrepaired {
+            let key = &inputs.desired[at].key;
+            if let Some(drift) = self.rooms.observer.drift(key) {
+                let fields = Self::lost_fields(hand, at);
+                self.note_drift(key, &drift, fields, &why);
+            }
+        }
         drop(finished);
         if progress.await.unwrap_or(true) {
             // What stands in the status now is not what we last said.
@@ -216,10 +223,16 @@ impl Worker {
         let mut waiting = Vec::new();
         let hand = &errand.hand;
         let mut order: Vec<&Key> = keys.iter().collect();
-        order.sort_by_key(|key| std::cmp::Reverse(manifest::Phase::of(&key.kind.group, &key.kind.kind)));
-        let halt = self.halt(errand.sync, None);
+        let place = |key: &Key| {
+            let wave = self.checkpoint.records().get(key).map(|record| record.wave);
+            (wave, manifest::Phase::of(&key.kind.group, &key.kind.kind))
+        };
+        order.sort_by_cached_key(|key| std::cmp::Reverse(place(key)));
+        // A newer commit may want again what this one would delete.
+        let halt = self.halt(errand.sync, Some(errand.head));
         for key in order {
             if halt() {
+                attempt.cut = true;
                 let said = report(
                     None,
                     None,
@@ -258,7 +271,7 @@ impl Worker {
                 Ok(Pruned::Spared(OwnWord::Keep)) => {}
                 Ok(Pruned::Spared(OwnWord::Confirm)) => waiting.push(key.clone()),
                 Err(error) => {
-                    let message = format!("left Git and cannot be deleted: {error}");
+                    let message = format!("left Git and cannot be deleted: {}", self.said_of(key, &error));
                     attempt.failures.push(Failure::of(
                         key,
                         None,
@@ -275,6 +288,20 @@ impl Worker {
             .objects_pruned
             .inc_by(attempt.counts.pruned.into());
         waiting
+    }
+
+    /// What may be said of an error about an object that has left Git.
+    pub(super) fn said_of(&self, key: &Key, error: &ApiError) -> String {
+        let secret = self
+            .checkpoint
+            .records()
+            .get(key)
+            .is_none_or(|record| record.secret);
+        if secret {
+            error.in_own_words().to_owned()
+        } else {
+            error.to_string()
+        }
     }
 
     pub(super) fn forget(&mut self, plan: &Plan) {
@@ -337,7 +364,7 @@ pub(super) fn attempt_done(done: &mut Done, checkpoint: &mut Checkpoint, inputs:
             let record = Record {
                 uid: Some(applied.live.uid),
                 owned: applied.live.owned,
-                digest: desired.digest,
+                ..inputs.record(sent.step.desired)
             };
             checkpoint.set(desired.key.clone(), record);
         }

@@ -13,6 +13,8 @@ pub(super) struct Marks<'a> {
     pub(super) applyset: &'a str,
     /// `namespace/name` of the Sync.
     pub(super) sync: &'a str,
+    /// The controller's own namespace.
+    pub(super) home: &'a str,
     /// For a hook: which operation it runs in, and the object's name.
     pub(super) run: Option<Run<'a>>,
 }
@@ -44,6 +46,7 @@ pub(super) fn make(
     match wanted.form {
         Form::Sealed => {
             let mut opened = open(&manifest.object, namespace.unwrap_or_default(), ring)?;
+            spare_our_own(opened.metadata_mut(), namespace, marks)?;
             mark(opened.metadata_mut(), namespace, marks, source);
             Ok(opened.write_json())
         }
@@ -62,6 +65,9 @@ pub(super) fn make(
                     "selfLink",
                 ] {
                     metadata.remove(server_side);
+                }
+                if wanted.form == Form::PlainSecret {
+                    spare_our_own(metadata, namespace, marks)?;
                 }
                 mark(metadata, namespace, marks, source);
             }
@@ -130,6 +136,41 @@ fn joined(problems: &[impl ToString]) -> String {
     };
     format!("{}{tail}", shown.join("; "))
 }
+
+/// Sealing keys, checkpoints and the key of digests are the controller's: whoever could write them from Git, with an account
+/// that may do everything, could have Secrets opened, or objects deleted, that are not theirs.
+fn spare_our_own(
+    metadata: &Map<String, Value>,
+    namespace: Option<&str>,
+    marks: &Marks<'_>,
+) -> Result<(), Refusal> {
+    if namespace != Some(marks.home) {
+        return Ok(());
+    }
+    let name = metadata.get("name").and_then(Value::as_str).unwrap_or_default();
+    let labels = metadata.get("labels").and_then(Value::as_object);
+    let labelled = [label::SEALING_KEY, label::CHECKPOINT]
+        .iter()
+        .any(|label| labels.is_some_and(|labels| labels.contains_key(*label)));
+    let named = OWN_SECRETS.iter().any(|prefix| name.starts_with(prefix));
+    if !labelled && !named {
+        return Ok(());
+    }
+    Err(Refusal {
+        message: "this Secret would be one of the controller's own: sealing keys, checkpoints and the key of digests do \
+                  not come from Git"
+            .to_owned(),
+        hint: "remove it from Git; keys are brought in by whoever runs the controller",
+    })
+}
+
+/// What the names of the controller's own Secrets begin with.
+const OWN_SECRETS: [&str; 4] = [
+    "sealed-secrets-key",
+    "signet-checkpoint-",
+    "signet-journal-",
+    "signet-digest-key",
+];
 
 fn mark(metadata: &mut Map<String, Value>, namespace: Option<&str>, marks: &Marks<'_>, source: String) {
     if let Some(namespace) = namespace {
@@ -241,11 +282,47 @@ mod tests {
     }
 
     #[test]
+    fn the_controllers_own_secrets_do_not_come_from_git() {
+        let marks = Marks {
+            applyset: "applyset-x-v1",
+            sync: "n/s",
+            home: "signet-system",
+            run: None,
+        };
+        let refused = |namespace: &str, metadata: Value| {
+            spare_our_own(metadata.as_object().unwrap(), Some(namespace), &marks).is_err()
+        };
+        for name in [
+            "sealed-secrets-key00001",
+            "signet-checkpoint-x-1-0",
+            "signet-journal-x",
+            "signet-digest-key",
+        ] {
+            assert!(refused("signet-system", json!({"name": name})), "{name}");
+            assert!(
+                !refused("shop", json!({"name": name})),
+                "{name} elsewhere is anybody's"
+            );
+        }
+        for label in [label::SEALING_KEY, label::CHECKPOINT] {
+            assert!(
+                refused("signet-system", json!({"name": "x", "labels": {label: "active"}})),
+                "{label}"
+            );
+        }
+        assert!(!refused(
+            "signet-system",
+            json!({"name": "git-token", "labels": {"a": "b"}})
+        ));
+    }
+
+    #[test]
     fn marks_replace_what_git_says_of_them() {
         let mut metadata = json!({"name": "a", "labels": null, "annotations": {"x": "y"}});
         let marks = Marks {
             applyset: "applyset-x-v1",
             sync: "n/s",
+            home: "signet-system",
             run: None,
         };
         mark(

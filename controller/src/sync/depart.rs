@@ -1,5 +1,6 @@
 //! A Sync that is being deleted takes its objects along, or lets them go.
 
+use super::farewell::Moment;
 use super::leave::{self, Departure};
 use super::pruning::{OwnWord, own_word};
 use super::status::{self, Verdict};
@@ -63,7 +64,7 @@ impl Worker {
         }
     }
 
-    async fn delete_objects(&mut self, sync: &Sync, generation: i64, next: SyncStatus) -> End {
+    async fn delete_objects(&mut self, sync: &Sync, generation: i64, mut next: SyncStatus) -> End {
         let Ok(catalog) = self.rooms.kinds.refresh().await else {
             return End::Retry { transient: true };
         };
@@ -100,12 +101,26 @@ impl Worker {
                     .await;
             }
         }
-        let batch = leave::next_batch(
-            self.checkpoint.records(),
-            &self.id.namespace,
-            &sync.spec.service_account_name,
-            |_| true,
-        );
+        if let Some(end) = self.say_farewell(sync, &catalog, Moment::Before, &mut next).await {
+            return end;
+        }
+        let (home, account) = (self.id.namespace.clone(), &sync.spec.service_account_name);
+        // Hooks need the account's rights as well.
+        if leave::only_rights_left(self.checkpoint.records(), &home, account) {
+            if let Some(end) = self.say_farewell(sync, &catalog, Moment::After, &mut next).await {
+                return end;
+            }
+            if let Err(error) = self.clear_farewell(sync).await {
+                let message = format!("A hook's object cannot be deleted: {error}.");
+                let reason = "DeletionFailed";
+                let (verdict, end) = (
+                    Verdict::Failed { reason, message },
+                    End::Retry { transient: true },
+                );
+                return self.leaving(next, generation, verdict, end).await;
+            }
+        }
+        let batch = leave::next_batch(self.checkpoint.records(), &home, account, |_| true);
         if batch.is_empty() {
             self.event(Severity::Normal, "Deleted", "All objects of the Sync are gone.");
             return self.let_go(sync).await;
@@ -153,7 +168,11 @@ impl Worker {
         }
         self.save_soon();
         if let Some((key, error)) = failed {
-            let message = format!("{key} cannot be deleted: {error}; {}.", error.hint());
+            let message = format!(
+                "{key} cannot be deleted: {}; {}.",
+                self.said_of(&key, &error),
+                error.hint()
+            );
             let verdict = Verdict::Failed {
                 reason: "DeletionFailed",
                 message,
@@ -178,7 +197,7 @@ impl Worker {
             .await
     }
 
-    async fn leaving(
+    pub(super) async fn leaving(
         &mut self,
         mut next: SyncStatus,
         generation: i64,

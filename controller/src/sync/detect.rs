@@ -113,7 +113,7 @@ impl Worker {
                 .saturating_sub(report.create + report.update),
             ..Counts::default()
         };
-        status::list(&mut next, counts, &failures, &inputs.warnings);
+        status::list(&mut next, counts, &failures, &self.warnings(inputs));
         self.list_drift(&mut next, generation);
         inputs_digest.clone_into(&mut next.inputs);
         next.last_attempted_revision = Some(head.revision.clone());

@@ -25,14 +25,26 @@ impl Worker {
             Drift::Replaced { by } => ("Replaced", by.clone()),
             Drift::Changed { by } | Drift::Suspect { by } => ("Changed", by.clone()),
         };
-        let open = self.drifts.entry(key.clone()).or_insert_with(|| Open {
-            since: Instant::now(),
-            drift: drift.clone(),
-            report: DriftReport {
-                object: key.to_string(),
-                since: condition::now(),
-                ..DriftReport::default()
-            },
+        let status = &self.status;
+        let open = self.drifts.entry(key.clone()).or_insert_with(|| {
+            let object = key.to_string();
+            // The controller may have been started anew since it was first seen.
+            let known = status.drift.iter().find(|known| known.object == object);
+            let age = known.and_then(|known| age(&known.since));
+            let since = match known {
+                Some(known) if age.is_some() => known.since.clone(),
+                _ => condition::now(),
+            };
+            let now = Instant::now();
+            Open {
+                since: age.and_then(|age| now.checked_sub(age)).unwrap_or(now),
+                drift: drift.clone(),
+                report: DriftReport {
+                    object,
+                    since,
+                    ..DriftReport::default()
+                },
+            }
         });
         change.clone_into(&mut open.report.change);
         open.report.manager = by.map(|by| crate::text::bounded(&by, 128)).unwrap_or_default();
@@ -115,4 +127,10 @@ impl Worker {
                 .retain(|condition| condition.type_ != DRIFT_UNRESOLVED);
         }
     }
+}
+
+/// How long ago a time was, as the status writes it.
+fn age(since: &str) -> Option<Duration> {
+    let since: jiff::Timestamp = since.parse().ok()?;
+    Duration::try_from(jiff::Timestamp::now().duration_since(since)).ok()
 }

@@ -34,6 +34,8 @@ pub(super) struct Hand {
     pub(super) applyset: String,
     /// `namespace/name` of the Sync.
     pub(super) sync: String,
+    /// The controller's own namespace.
+    pub(super) home: String,
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) names: Names,
     /// The operation under way, which hooks carry.
@@ -250,6 +252,7 @@ impl Hand {
         let marks = Marks {
             applyset: &self.applyset,
             sync: &self.sync,
+            home: &self.home,
             run: is_hook.then_some(Run {
                 operation: &self.operation,
                 name: &key.name,

@@ -93,7 +93,7 @@ impl Worker {
         if names.is_empty() {
             return None;
         }
-        self.post(sync, Some(head), false);
+        self.post(sync, self.looked_at.as_ref().or(Some(head)), false);
         if names.iter().any(|needed| *needed == *self.id.name) {
             return Some("The Sync depends on itself. Remove it from spec.dependsOn.".to_owned());
         }
@@ -105,6 +105,8 @@ impl Worker {
             ));
         }
         let repository = &sync.spec.source_ref.name;
+        // A Sync that is pinned comes after the newest commit, as the others have it.
+        let head = self.looked_at.as_ref().unwrap_or(head);
         let unmet = self
             .rooms
             .board
@@ -165,7 +167,7 @@ impl Worker {
         }
     }
 
-    fn wake_at(&mut self, at: Option<Timestamp>) {
+    pub(super) fn wake_at(&mut self, at: Option<Timestamp>) {
         let Some(at) = at else { return };
         let pause = at.duration_since(Timestamp::now());
         // A little later: a clock that is asked too early says the same as before.

@@ -27,6 +27,8 @@ pub(super) struct Summary {
     pub(super) reports: Vec<HealthReport>,
     /// Objects that are not applied as Git has them.
     pub(super) unapplied: u32,
+    /// The first [`KEPT`] that somebody froze in the cluster, those among them that have left Git.
+    pub(super) frozen: Vec<String>,
 }
 
 impl Worker {
@@ -76,6 +78,10 @@ impl Worker {
     pub(super) fn summary(&self, inputs: &Inputs) -> Summary {
         let mut summary = Summary::default();
         let mut waiting = Vec::new();
+        let left = self.spared.iter().filter(|key| inputs.find(key).is_none());
+        let wanted = inputs.ordinary().iter().map(|desired| &desired.key);
+        let frozen = wanted.chain(left).filter(|key| self.rooms.observer.frozen(key));
+        summary.frozen = frozen.map(ToString::to_string).take(KEPT).collect();
         for at in 0..inputs.groups.len() {
             match self.ready(inputs, at) {
                 Ready::Yes => summary.counts.current += 1,
@@ -166,6 +172,7 @@ mod tests {
         };
         let summary = Summary {
             unapplied: 0,
+            frozen: Vec::new(),
             counts: HealthCounts {
                 current: 5,
                 in_progress: 3,

@@ -2,7 +2,7 @@
 
 use super::attempt::Attempt;
 use super::execute::Hand;
-use super::hooks::{self, Run, Standing, State};
+use super::hooks::{self, DELETION, Run, Standing, State};
 use super::order::Group;
 use super::pruning::OwnWord;
 use super::report::{Failure, report};
@@ -30,11 +30,15 @@ impl Worker {
     ) -> Result<(), ApiError> {
         let journal = &self.checkpoint.journal;
         let same = journal.operation == operation && !(again && journal.failed());
-        if same || (errand.inputs.hooks.is_empty() && journal.runs.is_empty()) {
+        let none = errand.inputs.hooks.is_empty() && journal.runs.is_empty() && !journal.at_deletion;
+        if same || none {
             return Ok(());
         }
-        // What was given up may still run.
-        let runs = |run: &&Run| matches!(run.state, State::Running | State::TimedOut);
+        // What was given up may still run. With the Sync, all of it goes.
+        let goes = operation == DELETION;
+        let runs = |run: &&Run| {
+            matches!(run.state, State::Running | State::TimedOut) || (goes && !run.uid.is_empty())
+        };
         let running: Vec<Run> = journal.runs.iter().filter(runs).cloned().collect();
         let hand = self.hand(errand.sync);
         for run in running {
@@ -54,7 +58,12 @@ impl Worker {
                 Ok(_) => {}
             }
             self.rooms.observer.release(&key, &self.mailbox);
-            let why = if again {
+            if !matches!(run.state, State::Running | State::TimedOut) {
+                continue;
+            }
+            let why = if goes {
+                "the Sync is deleted"
+            } else if again {
                 "it is tried anew"
             } else {
                 "a newer revision goes before it"
@@ -77,6 +86,9 @@ impl Worker {
         // Without a journal, what the status calls applied had its hooks run.
         let known = self.checkpoint.journal.operation.is_empty();
         journal.over = known && !again && self.status.inputs == operation && self.speaks_of_a_walk();
+        journal.at_deletion = errand
+            .inputs
+            .has_hooks(|group| matches!(group, Group::PreDelete(_) | Group::PostDelete(_)));
         self.checkpoint.journal = journal;
         self.checkpoint.save_journal().await
     }
@@ -163,6 +175,13 @@ impl Worker {
         let (at, policy) = (inputs.hooks[index].at, inputs.hooks[index].hook.delete);
         let (key, info) = (&inputs.desired[at].key, &inputs.wanted[at].info);
         let object = key.to_string();
+        if let Some(why) = self.blind_to(info) {
+            // Its end would not be seen.
+            let (origin, hint) = (&inputs.wanted[at].item.origin, "this is tried again by itself");
+            let message = format!("the hook is not run, since its end would not be seen: {why}");
+            attempt.fails(Failure::of(key, Some(origin), &message, hint, true));
+            return Ok(());
+        }
         self.rooms.observer.attend(key, &self.mailbox, None);
         if let Some(Meta(found)) = self.rooms.server.metadata(&hand.identity, info, key).await? {
             let uid = found.uid.clone().unwrap_or_default();
@@ -419,7 +438,7 @@ impl Worker {
         self.event(Severity::Warning, "HookFailed", &sentence);
     }
 
-    fn hook_key(&self, run: &Run) -> Option<(Arc<apply::KindInfo>, Key)> {
+    pub(super) fn hook_key(&self, run: &Run) -> Option<(Arc<apply::KindInfo>, Key)> {
         let (group, kind, namespace, name) = &run.key;
         let catalog = self.rooms.kinds.current();
         let info = catalog.preferred(&apply::GroupKind::new(group, kind))?;

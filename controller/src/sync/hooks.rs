@@ -20,7 +20,13 @@ pub(super) struct Journal {
     pub(super) runs: Vec<Run>,
     /// Whether the operation is over.
     pub(super) over: bool,
+    /// Whether the inputs have hooks for the Sync's deletion: then it is not deleted without having read them.
+    #[serde(default)]
+    pub(super) at_deletion: bool,
 }
+
+/// The operation of a Sync's deletion: whatever Git holds meanwhile, its hooks run once.
+pub(super) const DELETION: &str = "deletion";
 
 /// One hook's run in one group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +99,7 @@ impl Journal {
         Self {
             operation: operation.to_owned(),
             began: now.max(self.began.saturating_add(1)),
+            at_deletion: self.at_deletion,
             ..Self::default()
         }
     }
@@ -208,6 +215,8 @@ pub(super) fn name(group: Group) -> String {
         Group::Wave(wave) => format!("Sync {wave}"),
         Group::Post(wave) => format!("Post {wave}"),
         Group::Fail(wave) => format!("Fail {wave}"),
+        Group::PreDelete(wave) => format!("PreDelete {wave}"),
+        Group::PostDelete(wave) => format!("PostDelete {wave}"),
     }
 }
 

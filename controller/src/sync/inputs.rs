@@ -2,7 +2,7 @@
 
 use super::order::{self, Group, Needs, Node};
 use super::report::{Failure, report};
-use apply::checkpoint::InputDigest;
+use apply::checkpoint::{InputDigest, Record, Wave};
 use apply::plan::Desired;
 use apply::{Catalog, GroupKind, Key, KindInfo};
 use crds::{ObjectReport, PlaintextSecrets, SyncSpec};
@@ -34,7 +34,7 @@ pub(super) struct Wanted {
 pub(super) struct HookInput {
     /// Its place in `wanted` and `desired`, after the ordinary objects.
     pub(super) at: usize,
-    /// When it runs; none where it only runs at the deletion of the Sync.
+    /// When it runs.
     pub(super) groups: Vec<Group>,
     pub(super) hook: render::Hook,
 }
@@ -85,6 +85,25 @@ impl Inputs {
     /// The ordinary objects.
     pub(super) fn ordinary(&self) -> &[Desired] {
         &self.desired[..self.groups.len()]
+    }
+
+    /// Whether some hook runs in one of these groups.
+    pub(super) fn has_hooks(&self, of: impl Fn(Group) -> bool) -> bool {
+        self.hooks
+            .iter()
+            .flat_map(|hook| &hook.groups)
+            .any(|group| of(*group))
+    }
+
+    /// What is recorded of the object at a place before anything is known of it in the cluster.
+    pub(super) fn record(&self, at: usize) -> Record {
+        Record {
+            uid: None,
+            owned: None,
+            digest: self.desired[at].digest,
+            wave: self.groups.get(at).map_or(Wave(0), |group| group.wave()),
+            secret: self.wanted[at].item.holds_secret(),
+        }
     }
 
     /// The options of the object at a place.
@@ -157,7 +176,10 @@ pub(super) fn resolve(rendered: &Rendered, catalog: &Catalog, frame: &Frame<'_>)
         let options = wanted.item.options();
         if options.skip || options.reconcile_disabled {
             inputs.kept.insert(key);
-        } else if wanted.form == Form::PlainSecret && !admit_plaintext(&key, &wanted, frame, &mut inputs) {
+        } else if wanted.form == Form::PlainSecret
+            && !wanted.item.filled
+            && !admit_plaintext(&key, &wanted, frame, &mut inputs)
+        {
             // Refused, and said to be.
         } else if let Some(hook) = options.hook.clone() {
             hooks.push((key, wanted, hook));

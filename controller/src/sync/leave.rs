@@ -1,11 +1,12 @@
 //! A Sync that is deleted: whether its objects go with it, in which order, and the finalizer that holds it until then.
 
-use apply::checkpoint::Record;
+use apply::checkpoint::{Record, Wave};
 use apply::{ApiError, ErrorKind, Key, Server};
 use crds::{DeletionPolicy, FINALIZER, Mode, Sync, SyncSpec};
 use http::Method;
 use manifest::Phase;
 use serde_json::{Value, json};
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 /// What becomes of the objects of a Sync that is being deleted.
@@ -79,7 +80,7 @@ pub(super) fn departure(
 /// Which recorded objects to delete now: those of the first step in which any is still there. When it is empty, all are
 /// gone. `home` and `account` are the Sync's namespace and service account.
 ///
-/// The steps are the phases backwards, so that Namespaces and then definitions come last; but after them what may give
+/// The steps are the waves backwards, and in each the phases, so that Namespaces and then definitions come last; but after them what may give
 /// the account its rights, since it is needed until then, and the Sync's own namespace at the very end.
 pub(super) fn next_batch(
     records: &HashMap<Key, Record>,
@@ -87,10 +88,10 @@ pub(super) fn next_batch(
     account: &str,
     present: impl Fn(&Key) -> bool,
 ) -> Vec<Key> {
-    let mut first: Option<usize> = None;
+    let mut first: Option<Step> = None;
     let mut batch = Vec::new();
-    for key in records.keys() {
-        let step = step(key, home, account);
+    for (key, record) in records {
+        let step = step(key, record, home, account);
         if first.is_some_and(|first| step > first) || !present(key) {
             continue;
         }
@@ -104,22 +105,37 @@ pub(super) fn next_batch(
     batch
 }
 
-fn step(key: &Key, home: &str, account: &str) -> usize {
+/// Whether what is left, if anything, is only what the account itself needs: its rights, itself, and its namespace.
+pub(super) fn only_rights_left(records: &HashMap<Key, Record>, home: &str, account: &str) -> bool {
+    let mut steps = records
+        .iter()
+        .map(|(key, record)| step(key, record, home, account));
+    steps.all(|step| matches!(step, Step::Rights | Step::Home))
+}
+
+/// A step of leaving, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    /// By wave and then by phase, backwards.
+    Objects(Reverse<Wave>, usize),
+    Rights,
+    Home,
+}
+
+fn step(key: &Key, record: &Record, home: &str, account: &str) -> Step {
     let (group, kind) = (&*key.kind.group, &*key.kind.kind);
     let phases = Phase::DELETE_ORDER.len();
     let own_account = (group, kind) == ("", "ServiceAccount")
         && &*key.name == account
         && key.namespace.as_deref() == Some(home);
     if (group, kind) == ("", "Namespace") && &*key.name == home {
-        phases + 1
+        Step::Home
     } else if group == "rbac.authorization.k8s.io" || own_account {
-        phases
+        Step::Rights
     } else {
         let phase = Phase::of(group, kind);
-        Phase::DELETE_ORDER
-            .iter()
-            .position(|other| *other == phase)
-            .unwrap_or(phases)
+        let place = Phase::DELETE_ORDER.iter().position(|other| *other == phase);
+        Step::Objects(Reverse(record.wave), place.unwrap_or(phases))
     }
 }
 
@@ -206,7 +222,7 @@ pub(super) async fn namespace_is_going(server: &Server, namespace: &str) -> Resu
 mod tests {
     use super::*;
     use apply::GroupKind;
-    use apply::checkpoint::InputDigest;
+    use apply::checkpoint::{InputDigest, Wave};
     use std::collections::HashSet;
     use std::sync::Arc;
 
@@ -315,6 +331,7 @@ mod tests {
             key("example.com", "Widget", Some("shop"), "w"),
             key("", "Service", Some("shop"), "web"),
             key("", "ConfigMap", Some("shop"), "web"),
+            key("", "ConfigMap", Some("shop"), "late"),
             key("", "ServiceAccount", Some("shop"), "deployer"),
             key("", "Namespace", None, "shop"),
             key(
@@ -334,6 +351,8 @@ mod tests {
                     uid: None,
                     owned: None,
                     digest: InputDigest([0; 16]),
+                    wave: if &*key.name == "late" { Wave(3) } else { Wave(0) },
+                    secret: false,
                 };
                 (key.clone(), record)
             })
@@ -363,6 +382,7 @@ mod tests {
         assert_eq!(
             batches,
             [
+                "ConfigMap shop/late",
                 "ValidatingWebhookConfiguration hook",
                 "Deployment shop/api, Deployment shop/web",
                 "Widget.example.com shop/w",

@@ -12,6 +12,7 @@ mod depart;
 mod detect;
 mod drift;
 mod execute;
+mod farewell;
 mod foreign;
 mod gate;
 mod health;
@@ -22,6 +23,7 @@ mod leave;
 mod names;
 mod order;
 mod pass;
+mod pin;
 mod policy;
 mod pruning;
 mod repair;
@@ -317,24 +319,25 @@ impl Workers {
             );
             return;
         };
-        if let Some(handle) = self.handles.get(&name)
-            && handle.spec.is_closed()
-            && self.fallen_at.is_some()
-        {
-            // Its worker panicked. It is started again soon, with what is written down of its objects.
-            handle.spec.send_replace(sync);
-            return;
-        }
-        if let Some(handle) = self.handles.get(&name)
-            && !handle.spec.is_closed()
-            && handle.spec.borrow().metadata.uid == sync.metadata.uid
-        {
-            let news = is_news(&handle.spec.borrow(), &sync);
-            handle.spec.send_replace(sync);
-            if news {
-                handle.mailbox.wake();
+        let handle = self.handles.get(&name);
+        let worker = handle.map(|handle| Known {
+            fallen: handle.spec.is_closed(),
+            same: handle.spec.borrow().metadata.uid == sync.metadata.uid,
+        });
+        match (meaning(worker, self.fallen_at.is_some()), handle) {
+            (Means::Tell, Some(handle)) => {
+                let news = is_news(&handle.spec.borrow(), &sync);
+                handle.spec.send_replace(sync);
+                if news {
+                    handle.mailbox.wake();
+                }
+                return;
             }
-            return;
+            (Means::Rest, Some(handle)) => {
+                handle.spec.send_replace(sync);
+                return;
+            }
+            _ => {}
         }
         self.handles.remove(&name);
         self.start(name, sync);
@@ -370,12 +373,46 @@ async fn until(at: Option<Instant>) {
     }
 }
 
+/// The worker of a Sync that something was heard of.
+#[derive(Clone, Copy)]
+struct Known {
+    /// It has ended abnormally.
+    fallen: bool,
+    /// It is that of the very Sync, and not of one of the same name before it.
+    same: bool,
+}
+
+/// What news of a Sync mean for its worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Means {
+    /// It is told.
+    Tell,
+    /// It fell and rests. It is started again soon, with what is written down of its objects: started now, it would own
+    /// nothing.
+    Rest,
+    /// One begins.
+    Start,
+}
+
+fn meaning(worker: Option<Known>, resting: bool) -> Means {
+    match worker {
+        Some(Known { fallen: true, .. }) if resting => Means::Rest,
+        Some(Known {
+            fallen: false,
+            same: true,
+        }) => Means::Tell,
+        _ => Means::Start,
+    }
+}
+
 /// Whether a changed Sync is worth a pass: our own status and marks are not.
 fn is_news(before: &Sync, after: &Sync) -> bool {
     let request = |sync: &Sync| sync.annotations().get(annotation::REQUESTED_AT).cloned();
+    let hooks = |sync: &Sync| sync.annotations().get(annotation::DELETION_HOOKS).cloned();
     before.metadata.generation != after.metadata.generation
         || before.metadata.deletion_timestamp != after.metadata.deletion_timestamp
         || request(before) != request(after)
+        || hooks(before) != hooks(after)
 }
 
 /// Whether somebody asked for a pass that the status does not say was made.
@@ -388,4 +425,30 @@ fn is_asked(sync: &Sync) -> bool {
 
 fn name(sync: &DeserializeGuard<Sync>) -> Name {
     (sync.namespace().unwrap_or_default(), sync.name_any())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_fell_is_not_begun_anew_by_an_event() {
+        let of = |fallen, same| Some(Known { fallen, same });
+        assert_eq!(meaning(None, false), Means::Start);
+        assert_eq!(meaning(of(false, true), false), Means::Tell);
+        assert_eq!(
+            meaning(of(false, true), true),
+            Means::Tell,
+            "another one has fallen"
+        );
+        assert_eq!(
+            meaning(of(false, false), false),
+            Means::Start,
+            "another Sync of the name"
+        );
+        assert_eq!(meaning(of(true, true), true), Means::Rest);
+        assert_eq!(meaning(of(true, false), true), Means::Rest);
+        // Nobody will start it: that was tried, and it is not among those that fell.
+        assert_eq!(meaning(of(true, true), false), Means::Start);
+    }
 }

@@ -3,11 +3,12 @@
 
 use super::inputs::Inputs;
 use crate::observe::Mailbox;
+pub(super) use apply::conflicts::shown;
 use apply::{FieldConflict, Key, applyset};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Known Syncs by field manager. One that is gone stays known, but claims nothing: what it left can be taken over.
+/// Known Syncs by field manager. One that is gone is forgotten, and claims nothing: what it left can be taken over.
 #[derive(Clone, Default)]
 pub(crate) struct Names(Arc<Mutex<Known>>);
 
@@ -21,7 +22,6 @@ struct Known {
 struct Entry {
     /// `namespace/name`.
     name: String,
-    alive: bool,
     /// What it wanted when its inputs were last read; none before that.
     wants: Option<Arc<Inputs>>,
     /// The Repository and commit that its last pass looked at.
@@ -55,7 +55,6 @@ impl Names {
     pub(super) fn learn(&self, manager: &str, sync: &str, mailbox: &Arc<Mailbox>) {
         let entry = Entry {
             name: sync.to_owned(),
-            alive: true,
             wants: None,
             looked: None,
             waits: false,
@@ -65,9 +64,7 @@ impl Names {
     }
 
     pub(super) fn bury(&self, manager: &str) {
-        if let Some(entry) = self.known().syncs.get_mut(manager) {
-            entry.alive = false;
-        }
+        self.known().syncs.remove(manager);
     }
 
     /// All Syncs are known now.
@@ -105,8 +102,7 @@ impl Names {
 
     /// The Sync other than this one that wants an object now: it is handed over, and not deleted.
     pub(super) fn wanted_by_another(&self, manager: &str, key: &Key) -> bool {
-        let wants =
-            |entry: &Entry| entry.alive && entry.wants.as_ref().is_some_and(|inputs| inputs.holds(key));
+        let wants = |entry: &Entry| entry.wants.as_ref().is_some_and(|inputs| inputs.holds(key));
         self.known()
             .syncs
             .iter()
@@ -119,8 +115,7 @@ impl Names {
         let mut known = self.known();
         let late = |entry: &Entry| {
             let own = entry.looked.as_ref();
-            entry.alive
-                && own.is_some_and(|own| own.repository == looked.repository && own.commit != looked.commit)
+            own.is_some_and(|own| own.repository == looked.repository && own.commit != looked.commit)
         };
         let name = known
             .syncs
@@ -142,13 +137,13 @@ impl Names {
             return if set { Owner::OtherSet } else { Owner::Other };
         }
         match known.syncs.get(manager) {
-            Some(sync) if sync.alive => match &sync.wants {
+            Some(sync) => match &sync.wants {
                 Some(inputs) if !inputs.holds(key) => Owner::LostSync,
                 _ => Owner::Sync,
             },
-            _ if known.complete => Owner::LostSync,
+            None if known.complete => Owner::LostSync,
             // It may be one that is not known yet.
-            _ => Owner::Sync,
+            None => Owner::Sync,
         }
     }
 
@@ -181,14 +176,6 @@ impl Names {
             Some(sync) => format!("{fields} to Sync {}", sync.name),
             None => format!("{fields} to another Sync, field manager {:?}", first.manager),
         })
-    }
-}
-
-/// A field's path as a conflict names it, at a length for people. An element of a set is a value: it is not shown.
-pub(super) fn shown(field: &str) -> String {
-    match field.split_once("[=") {
-        Some((set, _)) => format!("{}[=…]", crate::text::bounded_bytes(set, 256)),
-        None => crate::text::bounded_bytes(field, 256),
     }
 }
 
@@ -260,13 +247,6 @@ mod tests {
             names.claim(&[conflict("signet/b", ".y")], &key()).unwrap(),
             "field .y belongs to another Sync, field manager \"signet/b\""
         );
-    }
-
-    #[test]
-    fn the_elements_of_a_set_are_not_shown() {
-        assert_eq!(shown(".spec.list[=\"hunter2\"]"), ".spec.list[=…]");
-        assert_eq!(shown(".spec.list[name=\"a\"].b"), ".spec.list[name=\"a\"].b");
-        assert!(shown(&".x".repeat(500)).len() <= 256);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! (`manifest::Phase`), without waiting for health.
 
 use apply::Key;
+use apply::checkpoint::Wave;
 use manifest::Phase;
 use render::{Dependency, HookPhase, Options};
 use std::collections::hash_map::Entry;
@@ -27,6 +28,26 @@ pub(super) enum Group {
     Post(i32),
     /// Hooks for when the walk failed, by wave.
     Fail(i32),
+    /// Hooks before the objects are deleted with their Sync, by wave.
+    PreDelete(i32),
+    /// Hooks after that, by wave.
+    PostDelete(i32),
+}
+
+impl Group {
+    /// Whether it is one of the walk's steps, in order, and not for a failure or for the end.
+    pub(super) fn is_step(self) -> bool {
+        !matches!(self, Self::Fail(_) | Self::PreDelete(_) | Self::PostDelete(_))
+    }
+
+    /// The place of an ordinary object of this group, as it is written down.
+    pub(super) fn wave(self) -> Wave {
+        match self {
+            Self::Early => Wave::EARLY,
+            Self::Wave(wave) => Wave(wave),
+            _ => Wave(0),
+        }
+    }
 }
 
 impl fmt::Display for Group {
@@ -37,6 +58,8 @@ impl fmt::Display for Group {
             Self::Wave(wave) => write!(f, "wave {wave}"),
             Self::Post(_) => f.write_str("hooks that come after"),
             Self::Fail(_) => f.write_str("hooks for a failure"),
+            Self::PreDelete(_) => f.write_str("hooks before the deletion"),
+            Self::PostDelete(_) => f.write_str("hooks after the deletion"),
         }
     }
 }
@@ -50,16 +73,17 @@ pub(super) fn group(phase: Phase, kind: &str, options: &Options) -> Group {
     }
 }
 
-/// The groups in which a hook runs. Those of a deletion run when the Sync itself is deleted, and not here.
+/// The groups in which a hook runs.
 pub(super) fn hook_groups(when: &[HookPhase], wave: Option<i32>) -> Vec<Group> {
     let wave = wave.unwrap_or(0);
     when.iter()
-        .filter_map(|phase| match phase {
-            HookPhase::Pre => Some(Group::Pre(wave)),
-            HookPhase::Sync => Some(Group::Wave(wave)),
-            HookPhase::Post => Some(Group::Post(wave)),
-            HookPhase::Fail => Some(Group::Fail(wave)),
-            HookPhase::PreDelete | HookPhase::PostDelete => None,
+        .map(|phase| match phase {
+            HookPhase::Pre => Group::Pre(wave),
+            HookPhase::Sync => Group::Wave(wave),
+            HookPhase::Post => Group::Post(wave),
+            HookPhase::Fail => Group::Fail(wave),
+            HookPhase::PreDelete => Group::PreDelete(wave),
+            HookPhase::PostDelete => Group::PostDelete(wave),
         })
         .collect()
 }
@@ -268,6 +292,8 @@ mod tests {
             Group::Wave(0),
             Group::Post(0),
             Group::Fail(0),
+            Group::PreDelete(0),
+            Group::PostDelete(-1),
         ];
         assert!(order.is_sorted());
     }

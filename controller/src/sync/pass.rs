@@ -1,8 +1,10 @@
 //! One pass of a Sync: from what woke it to what is to be done.
 
 use super::gate::{Gate, Question};
-use super::inputs::{self, Frame};
+use super::inputs::{self, Frame, Inputs};
 use super::names::Looked;
+use super::order::Group;
+use super::pin::Source;
 use super::pruning;
 use super::status::{self, Verdict};
 use super::variables::{Known, Sources};
@@ -83,16 +85,24 @@ impl Worker {
             status::conclude(&mut next, generation, Verdict::Stalled { reason, message });
             return self.say(next).await.unwrap_or(End::Wait);
         }
+        self.tell_pin(sync, &mut next, generation);
         let repository = sync.spec.source_ref.name.clone();
         let source = self
             .rooms
             .context
             .heads
             .get(&(self.id.namespace.to_string(), repository.clone()));
-        let head = match source {
-            SourceState::Ready(head) | SourceState::Failed { last: Some(head), .. } => head,
-            SourceState::Unknown => return End::Wait,
-            SourceState::Missing => {
+        let newest = source.head().cloned();
+        let pinned = match self.pinned(sync, &next, generation, &source).await {
+            Source::Newest => None,
+            Source::Pinned(head) => Some(head),
+            Source::Ended(end) => return end,
+        };
+        let head = match (pinned, source) {
+            (Some(head), _)
+            | (None, SourceState::Ready(head) | SourceState::Failed { last: Some(head), .. }) => head,
+            (None, SourceState::Unknown) => return End::Wait,
+            (None, SourceState::Missing) => {
                 let message = format!(
                     "There is no Repository {repository} in namespace {}.",
                     self.id.namespace
@@ -101,14 +111,14 @@ impl Worker {
                     .fail(next, generation, "SourceMissing", message, End::Wait)
                     .await;
             }
-            SourceState::Failed { message, last: None } => {
+            (None, SourceState::Failed { message, last: None }) => {
                 let message = format!("Repository {repository} has no commit to apply: {message}");
                 return self
                     .fail(next, generation, "SourceFailed", message, End::Wait)
                     .await;
             }
         };
-        self.looked_at = Some(head.clone());
+        self.looked_at = newest.or_else(|| Some(head.clone()));
         let tree = match self.tree_of(&head, &sync.spec.path).await {
             Ok(Ok(tree)) => {
                 self.unreadable = false;
@@ -159,8 +169,10 @@ impl Worker {
             variables: variables.as_ref().map(|known| known.digest),
         };
         let thawed = !self.spared.iter().all(|key| self.rooms.observer.frozen(key));
+        let blind = !self.unwatched.is_empty();
         // A request makes no difference to what is settled and known to be well: it is answered.
-        if self.settled.as_ref() == Some(&now) && !thawed && (!requested || self.is_ready(generation)) {
+        let well = !requested || self.is_ready(generation);
+        if self.settled.as_ref() == Some(&now) && !thawed && !blind && well {
             if let Some(end) = self.say(next).await {
                 return end;
             }
@@ -305,7 +317,8 @@ impl Worker {
         });
 
         let idle = plan.apply.is_empty() && plan.prune.is_empty() && inputs.failures.is_empty();
-        let nothing = idle && self.status.inputs == digest && self.is_ready(generation);
+        let told = self.status.warnings == status::listed(self.warnings(&inputs));
+        let nothing = idle && told && self.status.inputs == digest && self.is_ready(generation);
         if let Err((reason, message)) = self.admit(sync).await {
             self.settled = None;
             let end = End::Retry { transient: true };
@@ -313,7 +326,7 @@ impl Worker {
         }
         if nothing && sync.spec.mode != Mode::Detect {
             // A restart, or a commit that changed none of the inputs: nothing differs, so nothing is said.
-            (self.inputs, self.head) = (Arc::clone(&inputs), Some(head));
+            self.take_over(sync, &inputs, head);
             self.settled = Some(now);
             self.forget(&plan);
             if let Some(end) = self.say(next).await {
@@ -328,7 +341,7 @@ impl Worker {
             plan: &plan,
             head: &head,
             digest: &named,
-            begins: !inputs.hooks.is_empty()
+            begins: inputs.has_hooks(|group| group.is_step() || matches!(group, Group::Fail(_)))
                 && (self.checkpoint.journal.operation != digest
                     || (requested && self.checkpoint.journal.failed())),
         };
@@ -346,7 +359,7 @@ impl Worker {
             let end = End::Retry { transient: true };
             return self.fail(next, generation, "FinalizerFailed", message, end).await;
         }
-        (self.inputs, self.head) = (Arc::clone(&inputs), Some(head.clone()));
+        self.take_over(sync, &inputs, head.clone());
         next.plan = None;
         next.inputs.clone_from(&digest);
         next.last_attempted_revision = Some(head.revision.clone());
@@ -375,7 +388,7 @@ impl Worker {
                 )
                 .await;
         }
-        let mut walk = self.walk(&errand, &next).await;
+        let mut walk = self.walk(&errand, &digest).await;
         if walk.attempt.cut && self.is_superseded(sync, &head) {
             // What is newer has woken this worker already, and has the last word.
             self.save_soon();
@@ -384,7 +397,7 @@ impl Worker {
         walk.attempt.counts.unchanged += u32::try_from(plan.unchanged).unwrap_or(u32::MAX);
         walk.attempt.failures.extend(inputs.failures.iter().cloned());
         let mut refusal = None;
-        let looked = self.looked(sync, &head);
+        let looked = self.looked(sync, self.looked_at.as_ref().unwrap_or(&head));
         self.rooms.names.looked(&self.id.manager, &looked);
         let mut left = plan.prune.clone();
         if walk.is_complete() && !left.is_empty() {
@@ -418,6 +431,10 @@ impl Worker {
             let waiting = self
                 .prune(&errand, &pruning.now, approved, &catalog, &mut walk.attempt)
                 .await;
+            if walk.attempt.cut && self.is_superseded(sync, &head) {
+                self.save_soon();
+                return End::Retry { transient: true };
+            }
             refusal = pruning.refusal.or_else(|| pruning::waits(waiting.len()));
             if let Some(why) = &refusal {
                 let held: Vec<_> = pruning.held.into_iter().chain(waiting).collect();
@@ -429,6 +446,12 @@ impl Worker {
         }
         self.save_soon();
         self.conclude(&errand, now, walk, refusal, next).await
+    }
+
+    /// From now on these inputs count, applied as this Sync says.
+    pub(super) fn take_over(&mut self, sync: &Sync, inputs: &Arc<Inputs>, head: Head) {
+        (self.inputs, self.head) = (Arc::clone(inputs), Some(head));
+        self.taken_as = Some(Arc::new(sync.clone()));
     }
 
     /// The gate is shut: what would be done is shown, and what drifts meanwhile.
@@ -449,7 +472,7 @@ impl Worker {
         }
         if self.head.is_none() && reason != "WindowClosed" {
             // After a restart: what is as it was applied is still put back; what is newer is not, see `repair`.
-            (self.inputs, self.head) = (Arc::clone(question.inputs), Some(question.head.clone()));
+            self.take_over(question.sync, question.inputs, question.head.clone());
             for (key, open) in &self.drifts {
                 self.mailbox.drifted(key.clone(), open.drift.clone());
             }
@@ -468,7 +491,7 @@ impl Worker {
     }
 
     /// A keyed digest of the files that were rendered: what a status says it speaks of.
-    fn inputs_digest(&self, rendered: &Rendered) -> String {
+    pub(super) fn inputs_digest(&self, rendered: &Rendered) -> String {
         use std::fmt::Write;
         let digest = InputDigest::keyed(
             self.rooms.context.digest_key.expose(),

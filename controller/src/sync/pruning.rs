@@ -160,7 +160,7 @@ pub(super) fn own_word(
 }
 
 /// Fields of the spec that say when something is applied, or what is said of it, and not what.
-const NOT_IN_A_PLAN: [&str; 5] = ["suspend", "mode", "windows", "timeout", "driftTimeout"];
+const NOT_IN_A_PLAN: [&str; 6] = ["suspend", "mode", "windows", "timeout", "driftTimeout", "pin"];
 
 /// The digest of a plan, which an Approval names: 32 hexadecimal digits. It covers the spec but for the fields that do not
 /// change what is applied, what Git holds (`inputs`, itself a keyed digest), and the objects to delete, as key and uid, in

@@ -45,6 +45,10 @@ impl Worker {
             self.mailbox.wake();
             return;
         }
+        // What was let in by the gate is put back as it was let in: by that account, and with its word on conflicts. The
+        // next pass is for what the spec says since.
+        let now = Arc::clone(&sync);
+        let sync = self.taken_as.clone().unwrap_or(sync);
         let inputs = Arc::clone(&self.inputs);
         let mut steps = Vec::new();
         let mut why: HashMap<usize, Drift> = HashMap::new();
@@ -93,7 +97,7 @@ impl Worker {
         }
         steps.sort_by_key(|step| step.desired);
         let ring = self.rooms.context.keys.borrow().clone();
-        let (hand, halt, checkpoint) = (self.hand(&sync), self.halt(&sync, None), &mut self.checkpoint);
+        let (hand, halt, checkpoint) = (self.hand(&sync), self.halt(&now, None), &mut self.checkpoint);
         let mut done = Done::default();
         let mut repaired = Vec::new();
         let lost = hand

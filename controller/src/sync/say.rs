@@ -2,6 +2,7 @@
 
 use super::attempt::Attempt;
 use super::health::{self, Summary};
+use super::inputs::Inputs;
 use super::order::Group;
 use super::report::{Failure, KEPT, line, report};
 use super::status::{self, Verdict};
@@ -12,7 +13,7 @@ use crate::metrics::{ApplyOutcome, Outcome, count};
 use crate::repository::Head;
 use apply::ApiError;
 use crds::condition::{READY, RECONCILING};
-use crds::{ConditionStatus, Counts, HealthReport, SyncStatus};
+use crds::{ConditionStatus, Counts, HealthReport, ObjectReport, SyncStatus};
 use k8s_openapi::api::core::v1::ObjectReference;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -61,7 +62,7 @@ impl Worker {
                 hint,
             )));
         }
-        status::list(&mut next, counts, &failures, &inputs.warnings);
+        status::list(&mut next, counts, &failures, &self.warnings(inputs));
         next.hooks = self.checkpoint.journal.reports();
         let summary = self.summary(inputs);
         let waits = health::sentence(&summary, &walk.waits);
@@ -114,6 +115,11 @@ impl Worker {
         } else {
             UNDER_WAY_AMONG_OTHERS
         }
+    }
+
+    /// What succeeded and should be looked at.
+    pub(super) fn warnings(&self, inputs: &Inputs) -> Vec<ObjectReport> {
+        inputs.warnings.iter().chain(&self.unwatched).cloned().collect()
     }
 
     /// Whether the status is the verdict over a walk in which nothing failed to apply.
@@ -176,7 +182,7 @@ impl Worker {
         status::conclude(&mut next, errand.generation, Verdict::Applied);
         self.settled = Some(now);
         self.unready_since = None;
-        for warning in next.warnings.iter().take(5) {
+        for warning in errand.inputs.warnings.iter().take(5) {
             self.event(Severity::Warning, "PlaintextSecret", &line(warning));
         }
         self.say(next).await.unwrap_or(End::Done)
@@ -241,6 +247,7 @@ impl Worker {
             }
         }
         next.health = summary.counts;
+        next.frozen.clone_from(&summary.frozen);
         next.unhealthy = reports;
         status::health(next, generation, &health::sentence(summary, &[]));
     }

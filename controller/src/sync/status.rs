@@ -109,7 +109,10 @@ pub(super) fn conclude(status: &mut SyncStatus, generation: i64, verdict: Verdic
             set(RECONCILING, False, reason, message);
             set(STALLED, False, reason, "It goes on by itself when it may.".into());
         }
-        Verdict::Working { message } => set(RECONCILING, True, "Applying", message),
+        Verdict::Working { message } => {
+            // The verdict before it, with the generation that it is about, still stands.
+            return set(RECONCILING, True, "Applying", message);
+        }
         Verdict::Suspended => {
             set(RECONCILING, False, "Suspended", "The Sync is suspended.".into());
             set(STALLED, False, "Suspended", "The Sync is suspended.".into());
@@ -147,10 +150,14 @@ pub(super) fn list(status: &mut SyncStatus, counts: Counts, failures: &[Failure]
     let mut failed: Vec<_> = failures.iter().map(|failure| failure.report.clone()).collect();
     failed.sort_by(|a, b| (&a.source, &a.object).cmp(&(&b.source, &b.object)));
     failed.truncate(KEPT);
-    let mut warned = warnings.to_vec();
-    warned.sort_by(|a, b| (&a.source, &a.object).cmp(&(&b.source, &b.object)));
-    warned.truncate(KEPT);
-    (status.failures, status.warnings) = (failed, warned);
+    (status.failures, status.warnings) = (failed, listed(warnings.to_vec()));
+}
+
+/// Warnings as a status has them.
+pub(super) fn listed(mut warnings: Vec<ObjectReport>) -> Vec<ObjectReport> {
+    warnings.sort_by(|a, b| (&a.source, &a.object).cmp(&(&b.source, &b.object)));
+    warnings.truncate(KEPT);
+    warnings
 }
 
 /// `3 of 12 objects failed: first; second; third.`

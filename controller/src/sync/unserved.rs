@@ -1,8 +1,10 @@
 //! Records of objects whose kind the API server does not serve now: gone with their definition, or only out of sight.
 
+use super::report::report;
 use super::worker::Worker;
 use apply::plan::Plan;
 use apply::{ApiError, Catalog, GroupKind, Key};
+use crds::ObjectReport;
 use http::Method;
 use serde_json::Value;
 use std::collections::HashSet;
@@ -29,6 +31,17 @@ impl Worker {
             .collect();
         for key in keys {
             self.let_object_go(&key);
+        }
+        for kind in unserved.iter().filter(|kind| !gone.contains(*kind)) {
+            let count = plan.prune.iter().filter(|key| key.kind == *kind).count();
+            let message = format!(
+                "{count} of this kind left Git and cannot be deleted: the API server does not serve it now"
+            );
+            let hint = "this is done by itself once the kind is served again";
+            self.unwatched.push(ObjectReport {
+                object: kind.to_string(),
+                ..report(None, None, &message, hint)
+            });
         }
         plan.prune.retain(|key| !unserved.contains(&key.kind));
         self.save_soon();

@@ -11,7 +11,7 @@ use super::report::{Failure, report};
 use super::worker::Worker;
 use crate::repository::Head;
 use apply::plan::{Plan, Step};
-use crds::{HealthReport, Sync, SyncStatus};
+use crds::{HealthReport, Sync};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,25 +46,21 @@ pub(super) struct Errand<'a> {
 }
 
 impl Worker {
-    pub(super) async fn walk(&mut self, errand: &Errand<'_>, next: &SyncStatus) -> Walk {
+    pub(super) async fn walk(&mut self, errand: &Errand<'_>, operation: &str) -> Walk {
         let inputs = errand.inputs;
         let mut walk = Walk::default();
         let hooks = inputs.hooks.iter().flat_map(|hook| &hook.groups).copied();
         let groups: BTreeSet<Group> = inputs.groups.iter().copied().chain(hooks).collect();
         self.watch_hooks(errand, &mut walk.attempt).await;
         let mut hooks_run = false;
-        for group in groups
-            .iter()
-            .copied()
-            .filter(|group| !matches!(group, Group::Fail(_)))
-        {
+        for group in groups.iter().copied().filter(|group| group.is_step()) {
             if matches!(group, Group::Post(_)) && !inputs.failures.is_empty() {
                 // What they come after is not whole.
                 walk.stopped = Some(group);
                 break;
             }
             let failed_before = walk.attempt.failures.len();
-            self.apply_group(errand, group, next, &mut walk).await;
+            self.apply_group(errand, group, &mut walk).await;
             if walk.attempt.cut {
                 walk.stopped = Some(group);
                 return walk;
@@ -106,7 +102,7 @@ impl Worker {
             // A hook has a limit of its own.
             if hooks_run {
                 self.unready_since = None;
-            } else if self.is_late(errand.sync, &next.inputs, stopped) {
+            } else if self.is_late(errand.sync, operation, stopped) {
                 let why = format!("{stopped} did not become ready in time");
                 walk.fatal = Some(("HealthTimeout", why));
             }
@@ -139,7 +135,7 @@ impl Worker {
     }
 
     /// Applies what a group holds and the plan asks for; what depends on others, when those are ready.
-    async fn apply_group(&mut self, errand: &Errand<'_>, group: Group, next: &SyncStatus, walk: &mut Walk) {
+    async fn apply_group(&mut self, errand: &Errand<'_>, group: Group, walk: &mut Walk) {
         let inputs = errand.inputs;
         let of_group =
             |step: &&Step| inputs.groups[step.desired] == group && !inputs.blocked.contains(&step.desired);
@@ -166,7 +162,7 @@ impl Worker {
                 walk.attempt.cut = true;
                 return;
             }
-            let did = self.execute(errand, &now, next).await;
+            let did = self.execute(errand, &now).await;
             walk.attempt.add(did);
             if walk.attempt.cut {
                 return;

@@ -1,22 +1,30 @@
 //! What a pass asks of the watches: whether they are listed, and what to expect of each object.
 
+use super::report::report;
 use super::worker::Worker;
 use crate::observe::WatchState;
-use apply::LiveMeta;
+use apply::{KindInfo, LiveMeta};
+use crds::ObjectReport;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a first listing of watches may hold up a pass.
-const WATCHES_WAIT: Duration = Duration::from_secs(10);
+const WATCHES_WAIT: Duration = Duration::from_secs(5);
 
 impl Worker {
     /// Whether the watches of these kinds are listed; otherwise the first of them to be wakes this worker.
     pub(super) fn watches_ready(&mut self, kinds: &[Arc<apply::KindInfo>]) -> bool {
-        let mut starting = false;
+        let mut starting = Vec::new();
+        self.unwatched.clear();
         for info in kinds.iter().filter(|info| info.watchable) {
-            starting |= self.rooms.observer.follow(info, &self.mailbox) == WatchState::Starting;
+            match self.rooms.observer.follow(info, &self.mailbox) {
+                WatchState::Following => {}
+                WatchState::Starting => starting.push(info),
+                WatchState::Refused => self.unwatched.push(unwatched(info, "the API server refuses it")),
+                WatchState::Failing(why) => self.unwatched.push(unwatched(info, &why)),
+            }
         }
-        if !starting {
+        if starting.is_empty() {
             self.waiting_since = None;
             return true;
         }
@@ -25,7 +33,21 @@ impl Worker {
             self.retry_at = Some(since + WATCHES_WAIT);
             return false;
         }
+        // An API server may let a list wait for a minute before it says that it fails.
+        let why = "the API server has not listed them yet";
+        self.unwatched
+            .extend(starting.into_iter().map(|info| unwatched(info, why)));
         true
+    }
+
+    /// Why objects of this kind are not watched, if it is known that they cannot be now.
+    pub(super) fn blind_to(&self, info: &apply::KindInfo) -> Option<String> {
+        if !info.watchable {
+            return Some(format!("kind {} cannot be watched", info.kind));
+        }
+        let kind = info.kind.to_string();
+        let report = self.unwatched.iter().find(|report| report.object == kind)?;
+        Some(report.message.clone())
     }
 
     /// Tells the watches what the checkpoint knows, as far as they do not know it better: after a restart, for a kind whose
@@ -43,5 +65,17 @@ impl Worker {
                 self.rooms.observer.expect(key, &self.mailbox, &live);
             }
         }
+    }
+}
+
+/// What is said of a kind that cannot be watched.
+fn unwatched(info: &KindInfo, why: &str) -> ObjectReport {
+    let message =
+        format!("objects of this kind cannot be watched: {why}; changes of them are only noticed at a pass");
+    let hint =
+        "let the controller list and watch the kind, or mend what serves it; this is tried again by itself";
+    ObjectReport {
+        object: info.kind.to_string(),
+        ..report(None, None, &message, hint)
     }
 }

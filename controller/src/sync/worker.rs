@@ -2,6 +2,7 @@
 
 use super::Rooms;
 use super::inputs::Inputs;
+use super::pin;
 use super::store::{Checkpoint, Found};
 use super::variables::Sources;
 use crate::observe::{Mailbox, Pending};
@@ -91,8 +92,10 @@ pub(super) struct Worker {
     pub(super) rendered: Option<LastRendered>,
     pub(super) inputs: Arc<Inputs>,
     pub(super) head: Option<Head>,
-    /// The commit that the last pass looked at; `head` is the one that `inputs` are of.
+    /// The Repository's newest commit as the last pass saw it; `head` is the one that `inputs` are of.
     pub(super) looked_at: Option<Head>,
+    /// The Repository that was asked for a commit that the Sync is pinned to.
+    pub(super) pinned_in: Option<(String, String)>,
     /// The status as it was last read or written.
     pub(super) status: SyncStatus,
     pub(super) settled: Option<Settled>,
@@ -131,6 +134,10 @@ pub(super) struct Worker {
     pub(super) sources: Sources,
     /// Objects that the last plan left out, since somebody froze them.
     pub(super) spared: Vec<Key>,
+    /// Kinds that cannot be watched, or whose objects cannot be deleted now, for the status.
+    pub(super) unwatched: Vec<crds::ObjectReport>,
+    /// The Sync as it was when `inputs` were taken over: what is repaired is repaired as it says.
+    pub(super) taken_as: Option<Arc<Sync>>,
     /// Drift that has not been repaired.
     pub(super) drifts: HashMap<Key, super::drift::Open>,
     /// The store could not be read, and a look at the remote was asked for.
@@ -167,6 +174,7 @@ impl Worker {
             inputs: Arc::default(),
             head: None,
             looked_at: None,
+            pinned_in: None,
             status,
             settled: None,
             asked: None,
@@ -190,6 +198,8 @@ impl Worker {
             detected: None,
             sources: Sources::default(),
             spared: Vec::new(),
+            unwatched: Vec::new(),
+            taken_as: None,
             drifts: HashMap::new(),
             unreadable: false,
         }
@@ -298,6 +308,9 @@ impl Worker {
         let commit = head.map(|head| head.revision.commit.clone());
         let generation = began.metadata.generation;
         let newer = move |sync: &Sync, commit: &String| {
+            if pin::in_force(sync).is_some() {
+                return false;
+            }
             let repository = (namespace.clone(), sync.spec.source_ref.name.clone());
             heads
                 .get(&repository)
@@ -318,6 +331,9 @@ impl Worker {
     pub(super) fn is_superseded(&self, began: &Sync, head: &Head) -> bool {
         if self.spec.borrow().metadata.generation != began.metadata.generation {
             return true;
+        }
+        if pin::in_force(began).is_some() {
+            return false;
         }
         let repository = (
             self.id.namespace.to_string(),
@@ -360,6 +376,9 @@ impl Worker {
 
     /// The Sync is gone: its objects stay, but they are nobody's now.
     async fn retire(mut self) {
+        if let Some(repository) = self.pinned_in.take() {
+            self.rooms.context.heads.pin(&repository, &self.id.name, None);
+        }
         self.rooms.board.remove(&self.id.namespace, &self.id.name);
         for key in self.checkpoint.records().keys() {
             self.rooms.observer.release(key, &self.mailbox);

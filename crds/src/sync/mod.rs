@@ -8,7 +8,8 @@ pub use policy::{
     Conflicts, DeletionPolicy, ForeignFields, Immutable, Mode, PlaintextSecrets, Prune, PrunePolicy,
 };
 pub use rules::{
-    Dependency, HealthCheck, IgnoreRule, Substitute, Target, VariableKind, VariableSource, Window, WindowKind,
+    Dependency, HealthCheck, IgnoreRule, Pin, Substitute, Target, VariableKind, VariableSource, Window,
+    WindowKind,
 };
 pub use status::{
     Counts, DriftReport, ForeignReport, HealthCounts, HealthReport, HookReport, ObjectReport, PlanReport,
@@ -83,6 +84,9 @@ pub struct SyncSpec {
         )
     )]
     pub target_namespace: Option<String>,
+    /// An earlier commit of the Repository's branch that is applied for a time instead of the newest one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<Pin>,
     /// Whether changes are applied by themselves, after an approval, or only reported.
     #[serde(default)]
     pub mode: Mode,
@@ -161,6 +165,7 @@ impl SyncSpec {
             path: path.into(),
             service_account_name: service_account.into(),
             target_namespace: None,
+            pin: None,
             mode: Mode::default(),
             windows: Vec::new(),
             depends_on: Vec::new(),

@@ -3,6 +3,23 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// A commit that is applied for a time, whatever comes after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Pin {
+    /// The commit's full id. It has to be among the last 500 of the Repository's branch.
+    #[cfg_attr(feature = "kube", schemars(regex(pattern = "^[0-9a-f]{40}$")))]
+    pub commit: String,
+    /// When the pin ends by itself, RFC 3339. The newest commit is followed again then.
+    #[cfg_attr(feature = "kube", schemars(schema_with = "crate::common::schema::date_time"))]
+    pub until: String,
+    /// Why, for those who read the status.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "kube", schemars(length(max = 1024)))]
+    pub reason: String,
+}
+
 /// A span of time that comes again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]

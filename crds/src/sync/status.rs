@@ -11,7 +11,7 @@ pub struct SyncStatus {
     /// The generation that this status speaks of.
     #[serde(default)]
     pub observed_generation: i64,
-    /// Ready, Reconciling, Stalled, Healthy; `DriftUnresolved` while it is so.
+    /// Ready, Reconciling, Stalled, Healthy; `DriftUnresolved` and `Pinned` while it is so.
     #[serde(default)]
     #[cfg_attr(feature = "kube", x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()])))]
     pub conditions: Vec<Condition>,
@@ -48,6 +48,9 @@ pub struct SyncStatus {
     /// Fields that others added, at most 50 entries.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign: Vec<ForeignReport>,
+    /// Objects that are neither applied nor deleted, since an annotation on them in the cluster asks for that; at most 50.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frozen: Vec<String>,
     /// Hooks of the last revision that has any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hooks: Vec<HookReport>,
@@ -187,7 +190,7 @@ pub struct ForeignReport {
 pub struct HookReport {
     /// The object, as `Kind namespace/name`.
     pub object: String,
-    /// Pre, Sync, Post or Fail.
+    /// Pre, Sync, Post, Fail, PreDelete or PostDelete.
     pub phase: String,
     /// Waiting, Running, Succeeded, Failed, TimedOut or Cancelled.
     pub state: String,

@@ -6,6 +6,8 @@ mod judge;
 mod print;
 mod sealed;
 mod server;
+mod settle;
+mod variables;
 mod wanted;
 
 use super::plan::{DIFFERENT, TROUBLE};
@@ -28,6 +30,7 @@ use judge::Judge;
 use render::Limits;
 use sealing::Printable;
 use server::Server;
+use settle::Managers;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use wanted::Wanted;
@@ -40,8 +43,12 @@ use wanted::Wanted;
 /// compares that with what is there. Nothing is written, in the cluster or in
 /// the clone.
 ///
-/// Of Secrets, names of keys are shown and never values. Sealed values are
-/// compared as they are sealed, with the commit that the Sync has applied.
+/// Of Secrets, names of keys are shown and never values, and of other objects
+/// that hold a variable out of a Secret, which fields change. Sealed values
+/// are compared as they are sealed, with the commit that the Sync has applied.
+///
+/// Fields that others own are judged as the Sync's spec.conflicts says, and
+/// what is left to them, or taken from them, is noted.
 ///
 /// Exit codes, as of diff: 0 if there are no differences; 1 if there are; 2 if
 /// there was trouble, such as a file that cannot be read, or an object that the
@@ -150,12 +157,6 @@ impl DiffArgs {
     async fn compare(&self, global: &GlobalArgs, top: &Path) -> Result<Report, CommandError> {
         let syncs = Syncs::connect(global, self.place.namespace.as_deref()).await?;
         let sync = syncs.get(&self.sync).await?;
-        if sync.spec.substitute.is_some() {
-            return Err(CommandError::user(
-                format!("Sync {} fills in variables, which diff cannot", full_name(&sync)),
-                "the controller's own plan is shown by `signet plan`",
-            ));
-        }
         let path = match &self.path {
             Some(path) => git::below_top(top, path)?,
             None => git::tree_path(&sync.spec.path).to_owned(),
@@ -169,7 +170,9 @@ impl DiffArgs {
             (commit, short)
         };
         let catalog = kinds::catalog(&syncs.client).await?;
-        let rendered = clone.render(&commit, &path)?;
+        let server = Server::connect(&syncs.client, &sync).await?;
+        let variables = variables::read(&server, &sync).await?;
+        let rendered = clone.render(&commit, &path, variables.as_ref())?;
         if !rendered.problems.is_empty() {
             return Err(
                 CommandError::user("these files cannot be applied:", "correct them, and ask again")
@@ -179,10 +182,9 @@ impl DiffArgs {
         let wanted = wanted::resolve(&rendered, &catalog, &sync)?;
         let base = applied(&sync).and_then(|commit| {
             let path = git::tree_path(&sync.spec.path);
-            let rendered = clone.render(commit, path).ok()?;
+            let rendered = clone.render(commit, path, variables.as_ref()).ok()?;
             Some((clone.snapshot(commit).ok()?, rendered))
         });
-        let server = Server::connect(&syncs.client, &sync).await?;
         let mut report = Report {
             sync: full_name(&sync),
             revision,
@@ -193,9 +195,11 @@ impl DiffArgs {
             server: &server,
             sync: &sync,
             base: base.as_ref(),
+            managers: Managers::of(&syncs),
+            variables: variables.clone(),
             namespaces: wanted::namespaces(&wanted),
         };
-        let mut loader = render::Loader::new(clone.snapshot(&commit)?, Limits::default());
+        let mut loader = render::Loader::with(clone.snapshot(&commit)?, Limits::default(), variables);
         let loaded = wanted.iter().map(|wanted| (wanted, loader.load(&wanted.item)));
         let judge = &judge;
         let mut outcomes = stream::iter(loaded)

@@ -1,8 +1,9 @@
 //! `signet rollback`.
 
 mod choose;
+mod pin;
 
-use crate::args::{Format, NamespaceArg, OutputArg};
+use crate::args::{Format, NamespaceArg, OutputArg, duration};
 use crate::cli::GlobalArgs;
 use crate::cluster;
 use crate::command_error::CommandError;
@@ -17,6 +18,7 @@ use sealing::Printable;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Revert what Git has under a Sync's path since an earlier revision
 ///
@@ -28,9 +30,18 @@ use std::process::ExitCode;
 ///
 /// It asks before it pushes. Without a terminal, say --yes or --no-push.
 ///
+/// With --pin, Git stays as it is, and the Sync applies the earlier commit for
+/// the time that --for says; its status says so (condition Pinned). Then, or
+/// after --unpin, it follows its branch again. What is newer than the commit
+/// is pruned meanwhile, within spec.prune's limits.
+///
 /// Example: the last change was bad
 ///
 ///     signet rollback shop -n shop && signet wait shop -n shop --revision HEAD
+///
+/// Example: back to what was well, until tomorrow has had a look
+///
+///     signet rollback shop -n shop --pin --for 16h --reason "incident 4711"
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct RollbackArgs {
@@ -47,12 +58,27 @@ pub(crate) struct RollbackArgs {
     /// Revert and push without asking
     #[arg(long, short, conflicts_with = "no_push")]
     yes: bool,
+    /// Revert nothing: have the Sync apply the earlier commit for a while
+    #[arg(long, requires = "lasts", conflicts_with_all = ["no_push", "yes"])]
+    pin: bool,
+    /// How long the pin lasts, such as 2h
+    #[arg(long = "for", value_name = "DURATION", requires = "pin", value_parser = duration)]
+    lasts: Option<Duration>,
+    /// Why it is pinned; the Sync's status repeats it
+    #[arg(long, value_name = "TEXT", requires = "pin", value_parser = pin::reason)]
+    reason: Option<String>,
+    /// Take a pin away before its time
+    #[arg(long, conflicts_with_all = ["pin", "to", "no_push", "yes"])]
+    unpin: bool,
     #[command(flatten)]
     format: OutputArg,
 }
 
 impl RollbackArgs {
     pub(crate) fn run(&self, ui: &Ui, global: &GlobalArgs) -> Result<ExitCode, CommandError> {
+        if self.pin || self.unpin {
+            return self.set_pin(ui, global);
+        }
         if !self.no_push && !self.yes && !ui.can_ask() {
             return Err(CommandError::user(
                 "there is no terminal to ask whether the reverts may be pushed",

@@ -141,6 +141,10 @@ pub(super) fn render(ui: &Ui, syncs: &[Sync]) -> String {
                 (ready, _) if sync.spec.suspend => (ready, "nothing is applied or repaired"),
                 said => said,
             };
+            let message = match pinned(sync) {
+                Some(pinned) => format!("{pinned} {message}"),
+                None => message.to_owned(),
+            };
             let default = SyncStatus::default();
             let status = sync.status.as_ref().unwrap_or(&default);
             let subject = status
@@ -161,7 +165,7 @@ pub(super) fn render(ui: &Ui, syncs: &[Sync]) -> String {
                 Cell::new(status.counts.objects.to_string()),
                 Cell::new(status.counts.failed.to_string()),
                 Cell::new(subject),
-                Cell::new(message),
+                Cell::new(&message),
             ]
         })
         .collect();
@@ -181,10 +185,24 @@ pub(super) fn render(ui: &Ui, syncs: &[Sync]) -> String {
     )
 }
 
+/// To what, and until when, a Sync is pinned, as a sentence.
+fn pinned(sync: &Sync) -> Option<&str> {
+    let conditions = &sync.status.as_ref()?.conditions;
+    let found = conditions.iter().find(|found| found.type_ == condition::PINNED)?;
+    Some(&found.message)
+}
+
 /// Failures and warnings, a paragraph each.
 pub(super) fn reports(sync: &Sync) -> String {
     let mut text = String::new();
     let Some(status) = &sync.status else { return text };
+    for object in &status.frozen {
+        let _ = writeln!(
+            text,
+            "\nfrozen: {}: somebody asked in the cluster that it be left alone",
+            Printable(object)
+        );
+    }
     for (word, list) in [("failed", &status.failures), ("warning", &status.warnings)] {
         for ObjectReport {
             object,
@@ -225,6 +243,9 @@ fn as_json(sync: &Sync) -> Value {
         // Null: not known.
         "ready": ready,
         "suspended": sync.spec.suspend,
+        // A sentence, while it is pinned to a commit.
+        "pinned": pinned(sync),
+        "frozen": status.frozen,
         "message": message,
         "revision": status.revision,
         "lastAppliedRevision": status.last_applied_revision,

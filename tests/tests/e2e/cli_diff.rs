@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use crds::{Substitute, VariableKind, VariableSource};
+use serde_json::{Value, json};
 use tests::command::Answer;
 use tests::{Stage, command, objects, run};
 
@@ -80,6 +81,183 @@ fn a_diff_says_what_the_next_commit_would_do_and_no_more() {
                 .contains("spec.replicas"),
             "{answer}"
         );
+    });
+}
+
+const HELD: &str = r#"apiVersion: v1
+kind: ConfigMap
+metadata: {name: holder}
+data: {pin: "${pin}", zone: "${zone}"}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: plain}
+data: {zone: "${zone}"}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: filled}
+stringData: {pin: "${pin}"}
+"#;
+const PIN: &str = "hunter2-swordfish";
+
+/// Variables are filled in as the controller does it, and what comes out of a Secret is never shown.
+#[test]
+fn a_diff_knows_variables_and_shows_no_secret_one() {
+    run(async {
+        let stage = Stage::shared().await;
+        let team = stage.space("diff-variables");
+        let kubeconfig = team.kubeconfig().await;
+        let repo = stage.git.repository(team.name());
+        let put = |object: Value| {
+            let here = ["apply", "--server-side", "--namespace", team.name(), "-f", "-"];
+            stage.cluster.kubectl_with(here, &object.to_string()).ok();
+        };
+        let pin = |value: &str| {
+            put(
+                json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pin"}, "stringData": {"pin": value}}),
+            );
+        };
+        pin(PIN);
+        let commit = repo.write("app/all.yaml", HELD).commit("Begin");
+        team.repository("app", &repo).await;
+        team.sync_with("app", "app", |spec| {
+            spec.substitute = Some(Substitute {
+                variables: [("zone".to_owned(), "north".to_owned())].into(),
+                from: vec![VariableSource {
+                    kind: VariableKind::Secret,
+                    name: "pin".into(),
+                    optional: false,
+                }],
+                allow_unset: false,
+            });
+        })
+        .await;
+        team.applied("app", &commit).await;
+        let diff = |arguments: &[&str]| {
+            let all: Vec<_> = ["diff", "--sync=app", "--worktree"]
+                .into_iter()
+                .chain(arguments.iter().copied())
+                .collect();
+            let answer = signet(&kubeconfig, repo.work(), &all);
+            let said = format!("{}{}", answer.stdout, answer.stderr);
+            assert!(
+                !said.contains(PIN) && !said.contains("mackerel-"),
+                "it is shown: {said}"
+            );
+            answer
+        };
+        let answer = diff(&[]);
+        assert_eq!(answer.code, 0, "what is applied differs in nothing: {answer}");
+
+        // Suspended, so that the controller does not act on the new value first.
+        signet(&kubeconfig, repo.work(), &["suspend", "app"]).ok();
+        pin("mackerel-trout");
+        let changed = HELD.replace("zone: \"${zone}\"", "zone: \"${zone}-1\"");
+        repo.write("app/all.yaml", changed);
+        for form in ["text", "json", "markdown"] {
+            let answer = diff(&["-o", form]);
+            assert_eq!(answer.code, 1, "{answer}");
+        }
+        let ns = team.name();
+        let expected = format!(
+            "update ConfigMap {ns}/holder\n\
+             \x20 ! .data.pin: its value changes\n\
+             \x20 ! .data.zone: its value changes\n\
+             update ConfigMap {ns}/plain\n\
+             \x20 - .data.zone: \"north\"\n\
+             \x20 + .data.zone: \"north-1\"\n\
+             update Secret {ns}/filled\n\
+             \x20 ! .data.pin: its value changes\n\
+             {ns}/app with the working tree: 0 to create, 3 to change, 0 to delete, 0 unchanged\n"
+        );
+        assert_eq!(diff(&[]).stdout, expected);
+
+        // What the API server would refuse is not quoted.
+        let refused = changed_kind(HELD);
+        repo.write("app/all.yaml", refused);
+        let answer = diff(&[]);
+        assert_eq!(answer.code, 2, "{answer}");
+        let unset = HELD.replace("${zone}", "${area}");
+        repo.write("app/all.yaml", unset);
+        let answer = diff(&[]);
+        assert!(answer.code == 2 && answer.stderr.contains("area"), "{answer}");
+    });
+}
+
+/// The secret variable becomes a label's value, which the API server finds invalid and quotes.
+fn changed_kind(text: &str) -> String {
+    text.replace(
+        "metadata: {name: holder}",
+        "metadata: {name: holder, labels: {pin: \"${pin} is no label!\"}}",
+    )
+}
+
+/// What others own is judged as the controller judges it.
+#[test]
+fn a_diff_takes_and_leaves_fields_as_the_sync_does() {
+    run(async {
+        let stage = Stage::shared().await;
+        let team = stage.space("diff-owners");
+        let kubeconfig = team.kubeconfig().await;
+        let repo = stage.git.repository(team.name());
+        let commit = repo
+            .write("app/a.yaml", objects::config_map("a", "one"))
+            .write("app/web.yaml", objects::deployment("web", "nginx:1", "db"))
+            .write("other/b.yaml", objects::config_map("b", "one"))
+            .commit("Begin");
+        team.repository("app", &repo).await;
+        team.sync("app", "app").await;
+        team.sync("other", "other").await;
+        team.applied("app", &commit).await;
+        team.applied("other", &commit).await;
+        let scale = r#"{"spec":{"replicas":3}}"#;
+        let as_autoscaler = [
+            "patch",
+            "deployment",
+            "web",
+            "--subresource=scale",
+            "--type=merge",
+        ];
+        let manager = "--field-manager=kube-controller-manager";
+        team.kubectl(as_autoscaler.into_iter().chain([manager, "--patch", scale]))
+            .ok();
+        signet(&kubeconfig, repo.work(), &["suspend", "app"]).ok();
+        let edit = r#"{"data":{"value":"edited"}}"#;
+        team.kubectl([
+            "patch",
+            "configmap",
+            "a",
+            "--type=merge",
+            "--field-manager=jana",
+            "--patch",
+            edit,
+        ])
+        .ok();
+        // What another Sync has may not be taken.
+        repo.write("app/b.yaml", objects::config_map("b", "two"));
+        let diff = || signet(&kubeconfig, repo.work(), &["diff", "--sync=app", "--worktree"]);
+        let answer = diff();
+        let ns = team.name();
+        assert_eq!(answer.code, 2, "{answer}");
+        for line in [
+            format!("refused ConfigMap {ns}/b: "),
+            format!("belongs to Sync {ns}/other"),
+            format!("update ConfigMap {ns}/a: takes .data.value from jana"),
+        ] {
+            assert!(answer.stdout.contains(&line), "{line}: {answer}");
+        }
+        assert!(
+            !answer.stdout.contains("replicas"),
+            "the autoscaler's number stays: {answer}"
+        );
+        let fail = r#"{"spec":{"conflicts":"Fail"}}"#;
+        team.kubectl(["patch", "sync", "app", "--type=merge", "--patch", fail])
+            .ok();
+        let answer = diff();
+        let refused =
+            format!("refused ConfigMap {ns}/a: field .data.value belongs to field manager \"jana\"");
+        assert!(answer.stdout.contains(&refused), "{answer}");
     });
 }
 

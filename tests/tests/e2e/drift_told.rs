@@ -299,6 +299,12 @@ fn a_frozen_object_is_left_alone_and_caught_up_with() {
         }
         let edited = annotations.map(|(name, _)| (name, Some("edited")));
         world.stays(&edited).await;
+        let of = |name: &str| format!("ConfigMap {}/{name}", world.team.name());
+        world
+            .until("app", "Applied", |status| {
+                status.frozen == ["flux", "gone", "ours"].map(of)
+            })
+            .await;
         let second = world.maps(&[("ours", "two"), ("d", "two")]);
         world.value("d", "two").await;
         world.team.applied("app", &second).await;
@@ -313,6 +319,9 @@ fn a_frozen_object_is_left_alone_and_caught_up_with() {
         world.value("ours", "two").await;
         world.value("flux", "one").await;
         world.team.gone::<ConfigMap>("gone").await;
+        world
+            .until("app", "Applied", |status| status.frozen.is_empty())
+            .await;
 
         // Frozen with nothing edited: what Git changes meanwhile is applied when it thaws, with no other event.
         world

@@ -287,6 +287,71 @@ fn a_pointer_that_cannot_be_followed_stops_the_sync() {
     });
 }
 
+/// The HPA controller of kube-controller-manager itself: without metrics it still keeps to the least and the most.
+#[test]
+fn a_real_autoscaler_and_git_settle_without_a_fight() {
+    run(async {
+        let (team, repo) = begin("hpa").await;
+        let autoscaler = json!({
+            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"},
+            "spec": {"minReplicas": 3, "maxReplicas": 5,
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+                "metrics": [{"type": "Resource", "resource": {"name": "cpu",
+                    "target": {"type": "Utilization", "averageUtilization": 80}}}]},
+        });
+        let start = mark(&team);
+        repo.write("app/web.yaml", objects::deployment("web", "web:1", "db"))
+            .write("app/hpa.yaml", autoscaler.to_string())
+            .commit("Begin");
+        team.sync("app", "app").await;
+        let scaled = |now: &Deployment| replicas(now) == Some(3);
+        let now = team.until("web", "the autoscaler to scale", scaled).await;
+        let scaler = now.metadata.managed_fields.iter().flatten().find(|entry| {
+            entry.subresource.as_deref() == Some("scale")
+                && entry.manager.as_deref() == Some("kube-controller-manager")
+        });
+        assert!(
+            scaler.is_some(),
+            "by its own hand: {:#?}",
+            now.metadata.managed_fields
+        );
+        // Both have had several turns by then.
+        let stays = |wanted: i32| {
+            let team = &team;
+            wait::throughout(3 * A_WHILE, move || async move {
+                let now: Deployment = team.api().get("web").await.unwrap();
+                if replicas(&now) == Some(wanted) {
+                    Ok(())
+                } else {
+                    Err(format!("{:?}", replicas(&now)))
+                }
+            })
+        };
+        stays(3).await;
+        let requests = writes(&team, start, "web");
+        eprintln!("{} writes to Deployment and autoscaler", requests.len());
+        assert!(requests.len() <= 5, "asked, and yielded: {requests:#?}");
+
+        // Git changes what is not the autoscaler's, and even the number: that stays where the autoscaler has it.
+        let text = objects::deployment("web", "web:2", "db").replace("replicas: 1", "replicas: 2");
+        repo.write("app/web.yaml", text).commit("Change it");
+        team.until("web", "the new image", |now: &Deployment| {
+            image(now) == Some("web:2")
+        })
+        .await;
+        stays(3).await;
+
+        // Its own limits are Git's, and it follows them.
+        let fewer = autoscaler
+            .to_string()
+            .replace("\"minReplicas\":3", "\"minReplicas\":4");
+        repo.write("app/hpa.yaml", fewer).commit("Four at least");
+        team.until("web", "four", |now: &Deployment| replicas(now) == Some(4))
+            .await;
+        stays(4).await;
+    });
+}
+
 #[test]
 fn an_autoscaler_and_git_settle_without_a_fight() {
     run(async {

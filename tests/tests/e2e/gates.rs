@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use crds::{Dependency, Sync, Window, WindowKind};
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
-use tests::{objects, run};
+use tests::{objects, run, wait};
 
-use crate::world::{World, plan, status};
+use crate::order_world;
+use crate::world::{A_WHILE, World, plan, status};
 
 /// A window that began a few minutes ago.
 fn deny_now() -> Window {
@@ -98,6 +100,55 @@ fn drift_alone_is_held_back_by_a_window_too() {
                 objects::message(sync, "DriftUnresolved").is_empty() && objects::is(sync, "Ready", "True")
             })
             .await;
+    });
+}
+
+/// Where nothing is left to be applied, a gate holds hooks back all the same, as long as their operation is not over.
+#[test]
+fn a_hook_that_is_still_to_come_waits_for_the_window() {
+    run(async {
+        let (team, repo) = order_world::begin("window-hook").await;
+        let start = team.stage().cluster.audit().mark();
+        repo.write("app/a.yaml", order_world::gated("a", &[])).write(
+            "app/post.yaml",
+            order_world::job("post", true, &[("signet.dev/hook", "Post")]),
+        );
+        let commit = repo.commit("Begin");
+        team.sync_with("app", "app", order_world::gates).await;
+        team.until("app", "the map to be waited for", |sync: &Sync| {
+            order_world::reason(sync, "Ready") == "Progressing"
+        })
+        .await;
+        let set = |windows: serde_json::Value| {
+            let patch = Patch::Merge(json!({"spec": {"windows": windows}}));
+            let syncs = team.api::<Sync>();
+            async move { syncs.patch("app", &PatchParams::default(), &patch).await.unwrap() }
+        };
+        set(json!([deny_now()])).await;
+        let closed = |sync: &Sync| order_world::reason(sync, "Ready") == "WindowClosed";
+        team.until("app", "the window to be closed", closed).await;
+        order_world::tell(&team, "a", "good").await;
+        wait::throughout(A_WHILE, || async {
+            let made = order_world::jobs_made(&team, start);
+            if made.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{made:?}"))
+            }
+        })
+        .await;
+        let sync: Sync = team.api().get("app").await.unwrap();
+        assert!(closed(&sync), "{sync:#?}");
+        set(json!([])).await;
+        order_world::end(&team, "post", "Succeeded").await;
+        team.applied("app", &commit).await;
+        // What is over is not begun anew, and a closed window is no matter then.
+        set(json!([deny_now()])).await;
+        team.until("app", "the new spec to be seen", |sync: &Sync| {
+            Some(order_world::status(sync).observed_generation) == sync.metadata.generation
+        })
+        .await;
+        assert_eq!(order_world::jobs_made(&team, start), ["post"]);
     });
 }
 

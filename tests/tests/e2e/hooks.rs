@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crds::Sync;
+use crds::{Mode, Sync};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use tests::audit::Mark;
 use tests::{Space, objects, run, wait};
@@ -366,5 +366,75 @@ fn a_newer_commit_cancels_a_running_hook() {
         next_job(&team, "same", &old).await;
         end(&team, "same", "Succeeded").await;
         team.applied("same", &commit).await;
+    });
+}
+
+/// The status of a Sync that only detects speaks of its inputs, and none of their hooks has run.
+#[test]
+fn hooks_run_when_a_sync_that_only_detected_begins_to_apply() {
+    run(async {
+        let (team, repo) = begin("hooks-detect").await;
+        let start = mark(&team);
+        repo.write("app/pre.yaml", job("pre", true, &[(HOOK, "Pre")]))
+            .write("app/a.yaml", plain("a", &[]));
+        let commit = repo.commit("Begin");
+        team.sync_with("app", "app", |spec| spec.mode = Mode::Detect)
+            .await;
+        team.until("app", "the commit to be compared", |sync: &Sync| {
+            objects::attempted(sync) == commit && reason(sync, "Ready") == "Differs"
+        })
+        .await;
+        no_more_jobs(&team, start, &[]).await;
+        let patch = Patch::Merge(serde_json::json!({"spec": {"mode": "Automatic"}}));
+        let syncs = team.api::<Sync>();
+        syncs.patch("app", &PatchParams::default(), &patch).await.unwrap();
+        end(&team, "pre", "Succeeded").await;
+        team.applied("app", &commit).await;
+        assert_eq!(jobs_made(&team, start), ["pre"]);
+    });
+}
+
+/// A newer commit does not wait for a right that is missing.
+#[test]
+fn a_hook_that_may_not_be_cancelled_is_left_and_said() {
+    run(async {
+        let (team, repo) = begin("cancel-refused").await;
+        repo.write("app/pre.yaml", job("pre", true, &[(HOOK, "Pre")]))
+            .write("app/a.yaml", plain("a", &[]));
+        repo.commit("Hangs");
+        team.sync("app", "app").await;
+        let pre = id(&team, "pre");
+        team.until("app", "the hook to run", |sync: &Sync| {
+            hook_is(sync, &pre, "Running")
+        })
+        .await;
+        // From now on the account may do with maps what it likes, and with Jobs nothing.
+        team.kubectl(["delete", "rolebinding", objects::DEPLOYER]).ok();
+        team.kubectl(["create", "role", "maps", "--resource=configmaps", "--verb=*"])
+            .ok();
+        let account = format!("--serviceaccount={}:{}", team.name(), objects::DEPLOYER);
+        team.kubectl(["create", "rolebinding", "maps", "--role=maps", &account])
+            .ok();
+        let asks = ["auth", "can-i", "delete", "jobs", "--as"];
+        let who = format!("system:serviceaccount:{}:{}", team.name(), objects::DEPLOYER);
+        wait::poll("the right to be gone", || async {
+            let answer = team.kubectl(asks.into_iter().chain([who.as_str()]));
+            if answer.code == 0 {
+                Err(answer.to_string())
+            } else {
+                Ok(())
+            }
+        })
+        .await;
+        let commit = repo.remove("app/pre.yaml").commit("Without it");
+        let sync = team.applied("app", &commit).await;
+        assert!(status(&sync).hooks.is_empty(), "{sync:#?}");
+        assert!(has(&team, "a").await);
+        let said = team.event("Sync", "app", "HookLeft").await;
+        assert!(
+            said.contains(&pre) && said.contains("cannot be cancelled"),
+            "{said}"
+        );
+        team.api::<Job>().get("pre").await.expect("it is left to itself");
     });
 }

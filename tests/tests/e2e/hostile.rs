@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crds::Sync;
+use crds::{Sync, label};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use kube::api::ListParams;
@@ -190,6 +190,50 @@ fn what_a_team_may_not_do_git_may_not_either() {
             maps.iter().all(|map| map.name_any() == "kube-root-ca.crt"),
             "{maps:#?}"
         );
+    });
+}
+
+/// Even an account that may do everything brings no key of its own to the controller.
+#[test]
+fn the_controllers_own_secrets_do_not_come_from_git() {
+    run(async {
+        let world = World::begin("own-secrets").await;
+        world.team.make_platform();
+        let planted = |name: &str, labels: Value| {
+            json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+                "metadata": {"name": name, "namespace": "signet-system", "labels": labels},
+                "stringData": {"tls.key": "x", "tls.crt": "x"}})
+            .to_string()
+        };
+        world
+            .repo
+            .write("app/good.yaml", objects::config_map("good", "one"))
+            .write(
+                "app/key.yaml",
+                planted("evil", json!({label::SEALING_KEY: "active"})),
+            )
+            .write(
+                "app/checkpoint.yaml",
+                planted("evil-2", json!({label::CHECKPOINT: "x"})),
+            )
+            .write("app/digest.yaml", planted("signet-digest-key", json!({})))
+            .commit("Plant keys");
+        world.team.sync("app", "app").await;
+        let sync = world
+            .until("app", "ApplyFailed", |status| status.failures.len() == 3)
+            .await;
+        for failure in &status(&sync).failures {
+            assert!(failure.message.contains("the controller's own"), "{failure:#?}");
+        }
+        world.value("good", "one").await;
+        let cluster = &world.team.stage().cluster;
+        for name in ["evil", "evil-2"] {
+            let get = ["get", "secret", name, "--namespace", "signet-system"];
+            assert!(
+                cluster.kubectl(get).refused().contains("NotFound"),
+                "{name} is there"
+            );
+        }
     });
 }
 

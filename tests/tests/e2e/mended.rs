@@ -94,6 +94,15 @@ fn a_kind_that_cannot_be_listed_stops_nothing_else() {
             [format!("Gadget.{GROUP} {}/new", team.name())],
             "{status:#?}"
         );
+        let kind = format!("Gadget.{GROUP}");
+        let named = |sync: &Sync| {
+            let warnings = sync.status.iter().flat_map(|status| &status.warnings);
+            warnings
+                .filter(|said| said.object == kind && said.message.contains("cannot be watched"))
+                .count()
+                == 1
+        };
+        team.until("app", "the kind to be named", named).await;
         for name in ["one", "two", "three"] {
             let _: ConfigMap = team.api().get(name).await.unwrap();
         }
@@ -104,6 +113,8 @@ fn a_kind_that_cannot_be_listed_stops_nothing_else() {
         // Mended without a commit.
         apply(&definition(&json!({"strategy": "None"})));
         team.applied("app", &commit).await;
+        team.until("app", "the kind to be named no more", |sync: &Sync| !named(sync))
+            .await;
         gadgets.get("new").await.expect("it is made");
         // And its watch is back: what somebody deletes comes again, and nobody asks.
         let before = gadgets.get("new").await.unwrap().metadata.uid;

@@ -100,3 +100,93 @@ fn foreign_fields_are_not_removed_past_the_gate_nor_a_freeze_taken_away() {
             .await;
     });
 }
+
+/// An API server that does not serve a kind for a moment says nothing about its objects.
+#[test]
+fn objects_of_a_kind_that_is_not_served_for_a_moment_are_neither_lost_nor_forgotten() {
+    run(async {
+        let world = World::begin("unserved").await;
+        let team = &world.team;
+        team.make_platform();
+        let group = format!("{}.example.com", team.name());
+        let plural = format!("cups.{group}");
+        let cluster = &team.stage().cluster;
+        let role = format!("observe-{}", team.name());
+        let put = |object: serde_json::Value| {
+            let apply = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
+            cluster.kubectl_with(apply, &object.to_string()).ok();
+        };
+        put(
+            json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+            "metadata": {"name": role, "labels": {"signet.dev/aggregate-to-observe": "true"}},
+            "rules": [{"apiGroups": [group], "resources": ["*"], "verbs": ["get", "list", "watch"]}]}),
+        );
+        let definition = |served: bool| {
+            let any = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+            put(json!({
+                "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+                "metadata": {"name": plural},
+                "spec": {"group": group, "scope": "Namespaced",
+                    "names": {"kind": "Cup", "plural": "cups", "singular": "cup"},
+                    "versions": [{"name": "v1", "served": served, "storage": true,
+                        "schema": {"openAPIV3Schema": any}}]}}));
+        };
+        definition(true);
+        cluster
+            .kubectl(["wait", &format!("crd/{plural}"), "--for=condition=Established"])
+            .ok();
+        let cup = |name: &str| {
+            json!({"apiVersion": format!("{group}/v1"), "kind": "Cup", "metadata": {"name": name}})
+                .to_string()
+        };
+        world
+            .repo
+            .write("app/keep.yaml", cup("keep"))
+            .write("app/goes.yaml", cup("goes"));
+        world
+            .applied(&[("a", "one"), ("b", "one"), ("c", "one")], |_| {})
+            .await;
+        let uid = |name: &str| {
+            let found = team.kubectl(["get", &plural, name, "--output=jsonpath={.metadata.uid}"]);
+            found.ok()
+        };
+        let before = (uid("keep"), uid("goes"));
+
+        definition(false);
+        wait::poll("the kind not to be served", || async {
+            let answer = team.kubectl(["get", &plural]);
+            if answer.code == 0 {
+                Err(answer.to_string())
+            } else {
+                Ok(())
+            }
+        })
+        .await;
+        let last = world
+            .repo
+            .remove("app/goes.yaml")
+            .write("app/a.yaml", plain("a", &[("x/y", "z")]));
+        let commit = last.commit("Without one of them");
+        // What is of other kinds goes on.
+        team.until("a", "the commit to be applied", |map: &ConfigMap| {
+            map.annotations().contains_key("x/y")
+        })
+        .await;
+        team.failed("app", &commit).await;
+        definition(true);
+        team.applied("app", &commit).await;
+        wait::poll("what left Git to be deleted", || async {
+            let answer = team.kubectl(["get", &plural, "goes"]);
+            if answer.stderr.contains("NotFound") {
+                Ok(())
+            } else {
+                Err(answer.to_string())
+            }
+        })
+        .await;
+        assert_eq!(uid("keep"), before.0, "it is the same object");
+        cluster
+            .kubectl(["delete", &format!("crd/{plural}"), &format!("clusterrole/{role}")])
+            .ok();
+    });
+}

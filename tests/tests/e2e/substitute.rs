@@ -337,3 +337,109 @@ fn a_secret_value_is_never_said() {
         }
     });
 }
+
+const FILLED: &str = r#"apiVersion: v1
+kind: Secret
+metadata: {name: filled}
+stringData: {password: "${pin}"}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: written}
+stringData: {password: "${pin}", user: admin}
+"#;
+
+/// Git holds no value of a Secret whose values are all variables: that is what variables are for.
+#[test]
+fn a_secret_of_nothing_but_variables_does_not_stand_in_git() {
+    run(async {
+        let (team, _repo, commit) = begin("variables-filled", FILLED).await;
+        put_secret(&team, "pin", &json!({"pin": PIN}));
+        let refuse = |spec: &mut SyncSpec| spec.plaintext_secrets = PlaintextSecrets::Refuse;
+        team.sync_with("app", "app", |spec| {
+            with(&[], from(&[(SECRET, "pin")]))(spec);
+            refuse(spec);
+        })
+        .await;
+        let sync = team.failed("app", &commit).await;
+        let failures = &sync.status.as_ref().unwrap().failures;
+        let of: Vec<_> = failures.iter().map(|failure| failure.object.as_str()).collect();
+        assert_eq!(of, [format!("Secret {}/written", team.name())], "{failures:#?}");
+        let filled: Secret = team.api().get("filled").await.expect("it is applied");
+        assert_eq!(filled.data.unwrap()["password"].0, PIN.as_bytes());
+    });
+}
+
+const HOLDER: &str = r#"apiVersion: v1
+kind: ConfigMap
+metadata: {name: holder, labels: {quoted: "yes"}}
+data: {pin: "${pin}"}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: a}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: b}
+"#;
+
+/// What the API server says of a deletion may quote the object, and the object has left Git: it is known all the same that
+/// it holds a secret.
+#[test]
+fn what_held_a_secret_is_not_quoted_when_it_cannot_be_deleted() {
+    run(async {
+        let (team, repo, commit) = begin("variables-gone", HOLDER).await;
+        put_secret(&team, "pin", &json!({"pin": PIN}));
+        team.sync_with("app", "app", with(&[], from(&[(SECRET, "pin")])))
+            .await;
+        team.applied("app", &commit).await;
+        let name = team.name();
+        let policy = objects::list(&[
+            json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name},
+                "spec": {"failurePolicy": "Fail",
+                    "matchConstraints": {"resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["DELETE"], "resources": ["configmaps"]}]},
+                    "validations": [{"expression": "!has(oldObject.metadata.labels) || !('quoted' in oldObject.metadata.labels)",
+                        "messageExpression": "'it stays: ' + oldObject.data.pin"}]}}),
+            json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": name},
+                "spec": {"policyName": name, "validationActions": ["Deny"],
+                    "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}}}),
+        ]);
+        let cluster = &team.stage().cluster;
+        cluster
+            .kubectl_with(["create", "-f", "-"], &policy.to_string())
+            .ok();
+        let tries = ["delete", "configmap", "holder", "--dry-run=server"];
+        wait::poll("the policy to be in force", || async {
+            let answer = team.kubectl(tries);
+            if answer.stderr.contains(PIN) {
+                Ok(())
+            } else {
+                Err(answer.to_string())
+            }
+        })
+        .await;
+
+        let rest = HOLDER.split_once("---\n").unwrap().1;
+        let commit = repo.write("app/all.yaml", rest).commit("Without it");
+        let sync = team.failed("app", &commit).await;
+        let failures = &sync.status.as_ref().unwrap().failures;
+        assert_eq!(failures.len(), 1, "{failures:#?}");
+        assert!(
+            failures[0].message.starts_with("left Git and cannot be deleted"),
+            "{failures:#?}"
+        );
+        let events = team.api::<Event>().list(&ListParams::default()).await.unwrap();
+        for (place, text) in [
+            ("status", format!("{sync:?}")),
+            ("events", format!("{:?}", events.items)),
+            ("log", team.stage().controller.log()),
+        ] {
+            assert!(!text.contains(PIN), "{place} quotes it");
+        }
+        let both = "validatingadmissionpolicybinding,validatingadmissionpolicy";
+        cluster.kubectl(["delete", both, name]).ok();
+        team.request("app", "now").await;
+        team.gone::<ConfigMap>("holder").await;
+    });
+}

@@ -32,6 +32,40 @@ pub(super) fn head(
     }
 }
 
+/// A commit of the branch's history with its files; more history is fetched if it must be. Only what the branch holds
+/// counts: a host serves the commits of forks under the same address.
+pub(super) fn past(
+    generation: &Generation,
+    session: &Session,
+    reference: &RefSpec,
+    held: Option<CommitId>,
+    wanted: CommitId,
+) -> Result<Commit, SourceError> {
+    let repository = generation.open()?;
+    let mut head = match held {
+        Some(head) => head,
+        None => download(&repository, session, reference, 1, None)?,
+    };
+    for depth in DEEPER.map(Some).into_iter().chain([None]) {
+        // A fresh view each time: the boundary of a shallow store moves.
+        let odb = repository.odb().map_err(|error| problem(&error))?;
+        match ancestry::relation(&odb, wanted, head)? {
+            ancestry::Relation::Descends => match Commit::read(&odb, wanted)? {
+                Some(commit) if odb.exists(commit.tree.oid()) => return Ok(commit),
+                _ => {}
+            },
+            ancestry::Relation::Rewritten => break,
+            ancestry::Relation::Undecided => {}
+        }
+        let Some(depth) = depth.filter(|_| !session.is_local()) else {
+            break;
+        };
+        head = download(&repository, session, reference, depth, None)?;
+    }
+    let [.., deepest] = DEEPER;
+    Err(SourceError::NotInHistory(wanted.to_string(), deepest))
+}
+
 /// Whether `new` descends from `old`, with more history fetched if it must be.
 pub(super) fn rewritten(
     generation: &Generation,

@@ -146,6 +146,20 @@ impl Store {
         head.map(|id| self.snapshot(id)).transpose()
     }
 
+    /// An earlier commit of the ref's branch, fetched if it must be. The head that is held stays as it is.
+    ///
+    /// # Errors
+    /// [`SourceError::NotInHistory`] where it is not among the branch's last commits.
+    pub fn past(&self, remote: &Remote, reference: &RefSpec, id: CommitId) -> Result<Snapshot, SourceError> {
+        let _one_at_a_time = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = Session::open(remote)?;
+        let key = key(remote, reference)?;
+        let generation = self.current();
+        let held = generation.with(|repository| held(repository, &key))?;
+        let commit = fetch::past(&generation, &session, reference, held, id)?;
+        Ok(Snapshot::new(generation, commit))
+    }
+
     /// A commit that the store holds.
     pub fn snapshot(&self, id: CommitId) -> Result<Snapshot, SourceError> {
         let generation = self.current();

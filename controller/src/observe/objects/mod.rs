@@ -122,10 +122,14 @@ impl Objects {
             entry.live = Some(live);
         }
         entry.shown = version;
-        let thawed = std::mem::replace(&mut entry.flags.frozen, sight.frozen) && !sight.frozen;
-        if let Some(expected) = entry.expected.as_ref().filter(|_| thawed) {
-            // What Git changed meanwhile is no drift.
-            expected.owner.wake();
+        let was_frozen = std::mem::replace(&mut entry.flags.frozen, sight.frozen);
+        if let Some(expected) = entry.expected.as_ref().filter(|_| was_frozen != sight.frozen) {
+            // The status names what is frozen.
+            expected.owner.health();
+            if was_frozen {
+                // What Git changed meanwhile is no drift.
+                expected.owner.wake();
+            }
         }
         entry.flags.contested = sight.contested();
         let prints = std::mem::replace(&mut entry.prints, sight.prints());

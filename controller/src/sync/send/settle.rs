@@ -1,9 +1,10 @@
 //! One apply, until nobody else's field is in its way.
 
-use super::conflicts::{self, Judgement};
+use super::conflicts;
 use super::{One, Trouble};
 use crate::sync::body;
 use crate::sync::execute::Hand;
+use apply::conflicts::Judgement;
 use apply::fields::{self, FieldPath};
 use apply::plan::Reason;
 use apply::{ApiError, ErrorKind, FieldConflict, Manner, Reply};

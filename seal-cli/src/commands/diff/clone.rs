@@ -3,11 +3,12 @@
 use crate::command_error::CommandError;
 use crate::git;
 use crate::output::show;
-use render::{Limits, Rendered};
+use render::{Limits, Rendered, Variables};
 use sealing::Printable;
 use source::{CommitId, Snapshot, Store};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use tempfile::TempDir;
 
 /// A private store whose alternate is the clone's object database.
@@ -68,8 +69,13 @@ impl LocalClone {
         self.store.snapshot(id).map_err(|err| unreadable(err.to_string()))
     }
 
-    pub(super) fn render(&self, commit: &str, path: &str) -> Result<Rendered, CommandError> {
-        render::directory(&self.snapshot(commit)?, path, &Limits::default()).map_err(|err| {
+    pub(super) fn render(
+        &self,
+        commit: &str,
+        path: &str,
+        variables: Option<&Arc<Variables>>,
+    ) -> Result<Rendered, CommandError> {
+        render::directory_with(&self.snapshot(commit)?, path, &Limits::default(), variables).map_err(|err| {
             CommandError::user(
                 format!(
                     "cannot read the directory {}: {}",

@@ -3,20 +3,25 @@
 use super::compare;
 use super::sealed;
 use super::server::{Refusal, Server, Want};
+use super::settle::{self, Managers, Settled};
 use super::wanted::{self, Form, Wanted};
 use super::{Action, Outcome};
 use apply::KindInfo;
 use crds::{Sync, annotation};
 use manifest::Manifest;
-use render::{Item, Limits, Rendered};
+use render::{Item, Limits, Loader, Rendered, Variables};
+use serde_json::Value;
 use source::Snapshot;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 pub(super) struct Judge<'a> {
     pub(super) server: &'a Server,
     pub(super) sync: &'a Sync,
     /// What the Sync has applied, if the clone has that commit.
     pub(super) base: Option<&'a (Snapshot, Rendered)>,
+    pub(super) managers: Managers<'a>,
+    pub(super) variables: Option<Arc<Variables>>,
     /// Namespaces that the directory makes.
     pub(super) namespaces: BTreeSet<String>,
 }
@@ -45,28 +50,53 @@ impl Judge<'_> {
     async fn plain(&self, wanted: &Wanted, info: &KindInfo, manifest: Manifest) -> Result<Outcome, Refusal> {
         let live = self.server.live(info, &wanted.key, Want::Whole).await?;
         let body = wanted::body(wanted, manifest, self.sync, live.is_some());
-        let after = self.server.dry_run(info, &wanted.key, &body, Want::Whole).await;
+        let settled = self.settle(wanted, info, &body, Want::Whole).await?;
         let Some(mut before) = live else {
-            after?;
             return Ok(Outcome::of(wanted, Action::Create));
         };
-        let mut after = after?;
+        let mut after = settled.object;
         compare::normalise(&mut before);
         compare::normalise(&mut after);
-        Ok(updated(wanted, compare::differences(&before, &after)))
+        let mut differences = compare::differences(&before, &after);
+        if wanted.item.holds_secret() {
+            differences = differences.into_iter().map(without_values).collect();
+        }
+        Ok(updated(wanted, differences).with(settled.note))
     }
 
     async fn secret(&self, wanted: &Wanted, info: &KindInfo, manifest: Manifest) -> Result<Outcome, Refusal> {
         let live = self.server.live(info, &wanted.key, Want::Whole).await?;
         let body = wanted::body(wanted, manifest, self.sync, live.is_some());
         // For what the API server would refuse; no value comes back.
-        self.server
-            .dry_run(info, &wanted.key, &body, Want::Metadata)
-            .await?;
+        let settled = self.settle(wanted, info, &body, Want::Metadata).await?;
         Ok(match live {
             None => Outcome::of(wanted, Action::Create),
-            Some(live) => updated(wanted, sealed::plain(&live, &body)),
+            Some(live) => updated(wanted, sealed::plain(&live, &body)).with(settled.note),
         })
+    }
+
+    async fn settle(
+        &self,
+        wanted: &Wanted,
+        info: &KindInfo,
+        body: &Value,
+        want: Want,
+    ) -> Result<Settled, Refusal> {
+        let object = (info, &wanted.key);
+        let settled = settle::settle(self.server, &self.managers, self.sync, object, body, want).await;
+        if !wanted.item.holds_secret() {
+            return settled;
+        }
+        match settled {
+            Ok(settled) => Ok(Settled {
+                note: without_items(&settled.note),
+                ..settled
+            }),
+            Err(refusal) => Err(Refusal {
+                message: without_items(&refusal.message),
+                ..refusal
+            }),
+        }
     }
 
     async fn sealed(
@@ -95,7 +125,8 @@ impl Judge<'_> {
         if item.digest == wanted.item.digest {
             return Ok(Outcome::of(wanted, Action::Unchanged));
         }
-        let Ok(before) = render::load(snapshot, item, &Limits::default()) else {
+        let mut loader = Loader::with(snapshot.clone(), Limits::default(), self.variables.clone());
+        let Ok(before) = loader.load(item) else {
             return Ok(Outcome::of(wanted, Action::Update).with("the applied one cannot be read"));
         };
         let outcome = updated(wanted, sealed::sealed(&before, manifest));
@@ -114,8 +145,35 @@ impl Judge<'_> {
             return Outcome::of(wanted, Action::Create)
                 .with("its namespace is not there yet, so this is not checked");
         }
-        Outcome::of(wanted, Action::Refused).with(refusal.message)
+        // The API server quotes what it refuses.
+        let message = if wanted.item.holds_secret() && refusal.code != 0 {
+            format!(
+                "the API server answers {}; the object holds a secret variable, so its words are not shown",
+                refusal.code
+            )
+        } else {
+            refusal.message
+        };
+        Outcome::of(wanted, Action::Refused).with(message)
     }
+}
+
+/// A text without what stands in brackets: paths name items of lists by their content there.
+fn without_items(text: &str) -> String {
+    let mut parts = text.split('[');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |out, part| {
+        out + "[…]" + part.rsplit_once(']').map_or("", |(_, rest)| rest)
+    })
+}
+
+/// Names of list items are values as well.
+fn without_values(difference: compare::Difference) -> compare::Difference {
+    let mut masked = sealed::mask(difference);
+    if let Some((list, _)) = masked.path.split_once('[') {
+        masked.path = format!("{list}[…]");
+    }
+    masked
 }
 
 fn updated(wanted: &Wanted, fields: Vec<compare::Difference>) -> Outcome {

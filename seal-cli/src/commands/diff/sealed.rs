@@ -40,7 +40,8 @@ pub(super) fn sealed(before: &Manifest, after: &Manifest) -> Vec<Difference> {
     found
 }
 
-fn mask(difference: Difference) -> Difference {
+/// Without the values.
+pub(super) fn mask(difference: Difference) -> Difference {
     Difference {
         before: difference.before.map(|_| Value::Null),
         after: difference.after.map(|_| Value::Null),

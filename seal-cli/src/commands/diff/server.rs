@@ -2,18 +2,20 @@
 
 use crate::cluster;
 use crate::command_error::CommandError;
-use apply::{Key, KindInfo, applyset};
-use crds::Sync;
+use apply::{FieldConflict, GroupKind, Key, KindInfo, applyset};
+use crds::{Sync, VariableKind, VariableSource};
 use http::Request;
 use kube::Client;
 use sealing::Printable;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
 
 pub(super) struct Server {
     client: Client,
     manager: String,
+    namespace: String,
     /// The service account, if the user may stand for it.
     user: Option<String>,
 }
@@ -22,6 +24,19 @@ pub(super) struct Server {
 pub(super) struct Refusal {
     pub(super) code: u16,
     pub(super) message: String,
+    /// Fields that others own, where those are in the way.
+    pub(super) conflicts: Vec<FieldConflict>,
+}
+
+impl Refusal {
+    /// In our own words.
+    pub(super) fn own(message: String) -> Self {
+        Self {
+            code: 0,
+            message,
+            conflicts: Vec::new(),
+        }
+    }
 }
 
 /// How much of an answer is wanted.
@@ -55,6 +70,7 @@ impl Server {
         Ok(Self {
             client: client.clone(),
             manager: applyset::manager(&applyset::id(&namespace, &name)),
+            namespace: namespace.clone(),
             user: may.then(|| format!("system:serviceaccount:{namespace}:{account}")),
         })
     }
@@ -83,14 +99,34 @@ impl Server {
         key: &Key,
         body: &Value,
         want: Want,
+        force: bool,
     ) -> Result<Value, Refusal> {
         let path = format!(
-            "{}?dryRun=All&fieldManager={}&fieldValidation=Strict&force=true",
+            "{}?dryRun=All&fieldManager={}&fieldValidation=Strict&force={force}",
             info.path(key),
             self.manager.replace('/', "%2F")
         );
         let request = Request::patch(path).header("content-type", "application/apply-patch+yaml");
         self.send(request, body.to_string().into_bytes(), key, want).await
+    }
+
+    /// A ConfigMap or Secret whose keys are variables, if it is there.
+    pub(super) async fn source(&self, source: &VariableSource) -> Result<Option<Value>, Refusal> {
+        let (kind, plural) = match source.kind {
+            VariableKind::ConfigMap => ("ConfigMap", "configmaps"),
+            VariableKind::Secret => ("Secret", "secrets"),
+        };
+        let key = Key {
+            kind: Arc::new(GroupKind::new("", kind)),
+            namespace: Some(self.namespace.as_str().into()),
+            name: source.name.as_str().into(),
+        };
+        let path = format!("/api/v1/namespaces/{}/{plural}/{}", self.namespace, source.name);
+        match self.send(Request::get(path), Vec::new(), &key, Want::Whole).await {
+            Ok(object) => Ok(Some(object)),
+            Err(refusal) if refusal.code == 404 => Ok(None),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     async fn send(
@@ -106,10 +142,9 @@ impl Server {
         if let Some(user) = &self.user {
             request = request.header("impersonate-user", user);
         }
-        let request = request.body(body).map_err(|_| Refusal {
-            code: 400,
-            message: "its name cannot be part of a request".to_owned(),
-        })?;
+        let request = request
+            .body(body)
+            .map_err(|_| Refusal::own("its name cannot be part of a request".to_owned()))?;
         self.client
             .request(request)
             .await
@@ -119,26 +154,27 @@ impl Server {
 
 fn refusal(err: &kube::Error, key: &Key) -> Refusal {
     match err {
-        kube::Error::Api(status) if key.kind.is_secret() => Refusal {
-            code: status.code,
-            message: format!(
-                "the API server answers {} {}",
-                status.code,
-                Printable(&status.reason)
-            ),
-        },
-        kube::Error::Api(status) => Refusal {
-            code: status.code,
-            message: Printable(&status.message).to_string(),
-        },
+        kube::Error::Api(status) => {
+            let causes = status.details.iter().flat_map(|details| &details.causes);
+            let conflicts =
+                causes.filter_map(|cause| FieldConflict::read(&cause.reason, &cause.message, &cause.field));
+            let message = if key.kind.is_secret() {
+                format!(
+                    "the API server answers {} {}",
+                    status.code,
+                    Printable(&status.reason)
+                )
+            } else {
+                Printable(&status.message).to_string()
+            };
+            Refusal {
+                code: status.code,
+                message,
+                conflicts: conflicts.collect(),
+            }
+        }
         // An answer that cannot be read may be quoted by its error.
-        kube::Error::SerdeError(_) => Refusal {
-            code: 0,
-            message: "the API server's answer cannot be read".to_owned(),
-        },
-        _ => Refusal {
-            code: 0,
-            message: "the API server cannot be reached".to_owned(),
-        },
+        kube::Error::SerdeError(_) => Refusal::own("the API server's answer cannot be read".to_owned()),
+        _ => Refusal::own("the API server cannot be reached".to_owned()),
     }
 }

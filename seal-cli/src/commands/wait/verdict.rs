@@ -40,6 +40,13 @@ pub(super) fn of(sync: &Sync, goal: Goal, mut wanted: Option<&mut Wanted>) -> Ve
     }
     let applied = is_of_commit(&status.last_applied_revision);
     if !applied && let Some(wanted) = wanted {
+        if let Some(pinned) = holds(sync, status, condition::PINNED) {
+            return Verdict::Failed(format!(
+                "{} is not applied: {}",
+                wanted.short(),
+                Printable(&pinned.message)
+            ));
+        }
         let now = status
             .last_applied_revision
             .as_ref()

@@ -1,0 +1,193 @@
+//! Hooks of a Sync's deletion, and the order in which its objects go.
+
+use crds::{DeletionPolicy, Sync};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::DeleteParams;
+use serde_json::json;
+use tests::{Repo, Space, objects, run};
+
+use crate::order_world::{begin, end, has, hook_is, job, jobs_made, none_of, plain, reason, status};
+use crate::world::World;
+
+const HOOK: &str = "signet.dev/hook";
+const WAVE: &str = "signet.dev/wave";
+
+/// A Sync that takes its objects along, applied.
+async fn applied(team: &Space<'_>, repo: &Repo) {
+    let commit = repo.commit("Begin");
+    team.sync_with("app", "app", |spec| spec.deletion_policy = DeletionPolicy::Delete)
+        .await;
+    team.applied("app", &commit).await;
+}
+
+async fn delete(team: &Space<'_>) {
+    let syncs = team.api::<Sync>();
+    syncs.delete("app", &DeleteParams::default()).await.unwrap();
+}
+
+#[test]
+fn hooks_run_before_and_after_the_objects_go() {
+    run(async {
+        let (team, repo) = begin("farewell").await;
+        let start = team.stage().cluster.audit().mark();
+        repo.write("app/backup.yaml", job("backup", true, &[(HOOK, "PreDelete")]))
+            .write("app/a.yaml", plain("a", &[]))
+            .write(
+                "app/bye.yaml",
+                job("bye", true, &[("argocd.argoproj.io/hook", "PostDelete")]),
+            );
+        applied(&team, &repo).await;
+        assert_eq!(jobs_made(&team, start), [""; 0], "they are for the end");
+
+        delete(&team).await;
+        let backup = format!("Job {}/backup", team.name());
+        let sync: Sync = team
+            .until("app", "the hook before the end to run", |sync| {
+                hook_is(sync, &backup, "Running")
+            })
+            .await;
+        assert_eq!(reason(&sync, "Ready"), "Progressing", "{sync:#?}");
+        assert!(objects::message(&sync, "Ready").contains(&backup), "{sync:#?}");
+        assert_eq!(status(&sync).hooks[0].phase, "PreDelete");
+        // A commit does not run it once more, and its objects stay as long as it takes.
+        let commit = repo
+            .write("app/a.yaml", plain("a", &[("x/y", "z")]))
+            .commit("Late");
+        team.fetched("app", &commit).await;
+        assert!(has(&team, "a").await, "it is needed by the hook");
+        end(&team, "backup", "Succeeded").await;
+        team.gone::<ConfigMap>("a").await;
+
+        let bye = format!("Job {}/bye", team.name());
+        team.until("app", "the hook after the end to run", |sync| {
+            hook_is(sync, &bye, "Running")
+        })
+        .await;
+        assert_eq!(jobs_made(&team, start), ["backup", "bye"]);
+        end(&team, "bye", "Succeeded").await;
+        team.gone::<Sync>("app").await;
+        // Nobody is left to clear them away later.
+        team.gone::<Job>("backup").await;
+        team.gone::<Job>("bye").await;
+    });
+}
+
+#[test]
+fn a_hook_that_fails_holds_the_deletion_until_somebody_decides() {
+    run(async {
+        let (team, repo) = begin("farewell-fails").await;
+        let start = team.stage().cluster.audit().mark();
+        repo.write("app/a.yaml", plain("a", &[])).write(
+            "app/backup.yaml",
+            job("backup", true, &[("helm.sh/hook", "pre-delete")]),
+        );
+        applied(&team, &repo).await;
+        delete(&team).await;
+        end(&team, "backup", "Failed").await;
+        let failed = |sync: &Sync| reason(sync, "Ready") == "HookFailed";
+        let sync: Sync = team.until("app", "the failure to be said", failed).await;
+        let message = objects::message(&sync, "Ready");
+        assert!(
+            message.contains("hook Job") && message.contains("signet.dev/deletion-hooks=skip"),
+            "{message}"
+        );
+        assert_eq!(reason(&sync, "Stalled"), "HookFailed", "{sync:#?}");
+        assert!(has(&team, "a").await);
+
+        // Once more, when somebody asks; and then without.
+        team.request("app", "once more").await;
+        let first = jobs_made(&team, start).len();
+        team.until("app", "the hook to run once more", |sync: &Sync| {
+            reason(sync, "Ready") == "Progressing"
+        })
+        .await;
+        end(&team, "backup", "Failed").await;
+        team.until("app", "the second failure", failed).await;
+        assert_eq!((first, jobs_made(&team, start).len()), (1, 2));
+        assert!(has(&team, "a").await);
+        team.kubectl(["annotate", "sync", "app", "signet.dev/deletion-hooks=skip"])
+            .ok();
+        team.gone::<Sync>("app").await;
+        team.gone::<ConfigMap>("a").await;
+    });
+}
+
+#[test]
+fn what_came_last_goes_first() {
+    run(async {
+        let world = World::begin("backwards").await;
+        let team = &world.team;
+        for (name, wave) in [("a", "-1"), ("b", "0"), ("c", "1"), ("d", "2")] {
+            world
+                .repo
+                .write(&format!("app/{name}.yaml"), plain(name, &[(WAVE, wave)]));
+        }
+        for name in ["k1", "k2", "k3", "k4", "k5"] {
+            world.repo.write(&format!("app/{name}.yaml"), plain(name, &[]));
+        }
+        let commit = world.repo.commit("Begin");
+        team.sync_with("app", "app", |spec| spec.deletion_policy = DeletionPolicy::Delete)
+            .await;
+        team.applied("app", &commit).await;
+
+        // Two that leave Git.
+        let mark = world.mark();
+        let commit = world.drop_maps(&["b", "d", "a"]);
+        team.applied("app", &commit).await;
+        assert_eq!(deleted(&world, mark), ["d", "b", "a"]);
+
+        // All of them, with their Sync: a wave that has not gone holds those before it.
+        let commit = world
+            .repo
+            .write("app/a.yaml", plain("a", &[(WAVE, "-1")]))
+            .write("app/d.yaml", plain("d", &[(WAVE, "2")]))
+            .commit("Back");
+        team.applied("app", &commit).await;
+        world
+            .edit(
+                "acme",
+                "c",
+                json!({"metadata": {"finalizers": ["acme.example/wait"]}}),
+            )
+            .await;
+        let mark = world.mark();
+        delete(team).await;
+        let held = format!("waits for ConfigMap {}/c", team.name());
+        team.until("app", "the Sync to name what it waits for", |sync: &Sync| {
+            objects::message(sync, "Ready").contains(&held)
+        })
+        .await;
+        assert_eq!(deleted(&world, mark), ["d", "c"]);
+        none_gone(team, &["a", "k1"]).await;
+
+        // Whoever changes their mind meanwhile is heard: what is left stays, and so does what is on its way.
+        world.set("app", json!({"deletionPolicy": "Orphan"})).await;
+        team.gone::<Sync>("app").await;
+        none_gone(team, &["a", "k1", "k5"]).await;
+        assert_eq!(deleted(&world, mark), ["d", "c"]);
+        world
+            .edit("acme", "c", json!({"metadata": {"finalizers": null}}))
+            .await;
+        team.gone::<ConfigMap>("c").await;
+        none_of(team, &["c", "d"]).await;
+    });
+}
+
+fn deleted(world: &World<'_>, mark: tests::audit::Mark) -> Vec<String> {
+    let writes = world.writes(mark).into_iter();
+    writes
+        .filter(|request| request.verb == "delete" && request.resource == "configmaps")
+        .map(|request| request.name)
+        .collect()
+}
+
+async fn none_gone(team: &Space<'_>, names: &[&str]) {
+    for name in names {
+        let map = team.api::<ConfigMap>().get(name).await.expect("it stays");
+        assert!(
+            map.metadata.deletion_timestamp.is_none(),
+            "{name} is being deleted"
+        );
+    }
+}
