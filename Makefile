@@ -69,6 +69,7 @@ cluster: ## the local control plane in one binary: target/cluster/signet-cluster
 .PHONY: kubeseal
 kubeseal: ## the real Sealed Secrets, which tests and benchmarks compare with: target/cluster/kubeseal and beside it
 	@tests/kubeseal/build.sh >/dev/null
+	@tests/age/build.sh >/dev/null
 
 .PHONY: binaries
 binaries: ## signet and signet-controller: target/debug
