@@ -7,6 +7,7 @@ use crate::commands::{
     SuspendArgs, SyncArgs, TreeArgs, UnsetArgs, ViewArgs, WaitArgs,
 };
 use crate::ui::Ui;
+use crate::{environment, kubeseal};
 use clap::{ArgAction, Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,6 +60,13 @@ pub(crate) struct GlobalArgs {
     pub(crate) context: Option<String>,
 }
 
+impl GlobalArgs {
+    /// When to colour.
+    pub(crate) fn color(&self) -> ColorChoice {
+        self.color
+    }
+}
+
 #[derive(Subcommand)]
 enum Command {
     Adopt(AdoptArgs),
@@ -89,8 +97,16 @@ enum Command {
 
 /// Reads the command line and runs the command.
 pub(crate) fn run() -> ExitCode {
+    let mut arguments = std::env::args_os().peekable();
+    if arguments
+        .peek()
+        .is_some_and(|program| kubeseal::is_called(program))
+    {
+        return kubeseal::run(arguments);
+    }
     let parsed = command()
-        .try_get_matches()
+        .mut_subcommand("seal", environment::kubeseals)
+        .try_get_matches_from(arguments)
         .and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
@@ -113,7 +129,7 @@ pub(crate) fn run() -> ExitCode {
 
 /// The command line as clap knows it, for completions and manual pages.
 pub(crate) fn command() -> clap::Command {
-    Cli::command()
+    Cli::command().mut_subcommand("seal", environment::as_pflag)
 }
 
 fn dispatch(ui: &Ui, cli: &Cli) -> Result<ExitCode, CommandError> {

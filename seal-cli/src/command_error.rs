@@ -102,6 +102,11 @@ impl CommandError {
         }
     }
 
+    /// Whether something out there does not answer.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        self.kind == ErrorKind::Unreachable
+    }
+
     /// The message without details and hints, for a note about something that is not fatal.
     pub(crate) fn message(&self) -> &str {
         &self.message
@@ -115,6 +120,27 @@ impl CommandError {
         ui.error(&self.message);
         for detail in &self.details {
             ui.detail(detail);
+        }
+        for hint in &self.hints {
+            ui.hint(hint);
+        }
+    }
+}
+
+impl CommandError {
+    /// Prints it as kubeseal does: each thing that is wrong on a line that begins with `error: `.
+    pub(crate) fn print_as_kubeseal(&self, ui: &Ui) {
+        if self.kind == ErrorKind::BrokenPipe {
+            return;
+        }
+        // What only introduces the details says nothing by itself.
+        let introduces = self.message.ends_with(':') && !self.details.is_empty();
+        for line in (!introduces)
+            .then_some(&self.message)
+            .into_iter()
+            .chain(&self.details)
+        {
+            ui.error(line);
         }
         for hint in &self.hints {
             ui.hint(hint);

@@ -9,13 +9,36 @@ use std::path::{Path, PathBuf};
 /// Puts this text in the place of a file: into a new file beside it, then by renaming, so that a reader sees the old
 /// text or the new one, and a failure leaves the old one. Only what may be public goes through here.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), CommandError> {
-    write(path, text).map_err(|err| {
+    replace_with(path, text, |before| {
+        before.map_or_else(new_file, fs::Metadata::permissions)
+    })
+}
+
+/// The same for what is secret: only its owner may read the file.
+pub(crate) fn replace_private(path: &Path, text: &str) -> Result<(), CommandError> {
+    replace_with(path, text, |_| private_file())
+}
+
+fn replace_with(
+    path: &Path,
+    text: &str,
+    permissions: impl Fn(Option<&fs::Metadata>) -> Permissions,
+) -> Result<(), CommandError> {
+    write(path, text, permissions).map_err(|err| {
         CommandError::user(
             // The kind only: the text names the temporary file, which is not what the user asked for.
-            format!("cannot write {}: {}", show(path), err.kind()),
+            format!("cannot write {}: {}", show(path), reason(&err.kind().into())),
             "is the directory there, and may you write to it?",
         )
     })
+}
+
+/// Why a file could not be used. A missing one is said as Go says it: scripts around kubeseal look for that.
+pub(crate) fn reason(err: &io::Error) -> String {
+    match err.kind() {
+        io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+        _ => err.to_string(),
+    }
 }
 
 /// A path, safe to print.
@@ -23,7 +46,11 @@ pub(crate) fn show(path: &Path) -> String {
     Printable(&path.to_string_lossy()).to_string()
 }
 
-fn write(path: &Path, text: &str) -> io::Result<()> {
+fn write(
+    path: &Path,
+    text: &str,
+    permissions: impl Fn(Option<&fs::Metadata>) -> Permissions,
+) -> io::Result<()> {
     // A link stays a link: what it leads to is replaced.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let before = fs::metadata(&target).ok();
@@ -40,7 +67,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     };
     let mut file = tempfile::Builder::new()
         .prefix(".signet-")
-        .permissions(before.map_or_else(new_file, |metadata| metadata.permissions()))
+        .permissions(permissions(before.as_ref()))
         .tempfile_in(directory)?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
@@ -53,4 +80,10 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 fn new_file() -> Permissions {
     use std::os::unix::fs::PermissionsExt as _;
     Permissions::from_mode(0o666)
+}
+
+#[cfg(unix)]
+fn private_file() -> Permissions {
+    use std::os::unix::fs::PermissionsExt as _;
+    Permissions::from_mode(0o600)
 }

@@ -91,6 +91,12 @@ impl Ui {
         }
     }
 
+    /// Says what has to be said to the quiet too.
+    #[allow(clippy::unused_self)] // whoever talks has been given the Ui
+    pub(crate) fn note(&self, message: impl Display) {
+        say("", &message);
+    }
+
     /// Says what is to be looked at, and what to do about it.
     pub(crate) fn warn(&self, message: impl Display, hint: impl Display) {
         if !self.quiet {

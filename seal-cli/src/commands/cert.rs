@@ -1,8 +1,10 @@
 //! `signet cert`.
 
-use crate::certificate::ControllerArgs;
+use crate::certificate::{self, TrustArgs};
 use crate::cli::GlobalArgs;
+use crate::cluster::ConnectionArgs;
 use crate::command_error::CommandError;
+use crate::controller::ControllerArgs;
 use crate::ui::Ui;
 use clap::Args;
 use jiff::Timestamp;
@@ -19,13 +21,15 @@ use std::time::SystemTime;
 /// Example: fetch it once, seal anywhere
 ///
 ///     signet cert > cert.pem
-///     signet seal --cert cert.pem secret.yaml > sealed.yaml
+///     signet seal --cert cert.pem secret.yaml -w sealed.yaml
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct CertArgs {
     /// Fetch it from this http or https URL instead of from the cluster
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    #[command(flatten)]
+    trust: TrustArgs,
     #[command(flatten)]
     controller: ControllerArgs,
 }
@@ -34,7 +38,7 @@ impl CertArgs {
     pub(crate) fn run(&self, ui: &Ui, global: &GlobalArgs) -> Result<ExitCode, CommandError> {
         let certificate = match &self.url {
             Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
-                self.controller.named(ui, url)?
+                self.trust.named(ui, url)?
             }
             Some(_) => {
                 return Err(CommandError::user(
@@ -42,8 +46,9 @@ impl CertArgs {
                     "signet cert --url https://signet.example.com/v1/cert.pem",
                 ));
             }
-            None => self.controller.served(ui, global)?,
-        };
+            None => certificate::served(ui, &self.controller, false, global, &ConnectionArgs::default())?,
+        }
+        .certificate;
         ui.write(certificate.to_pem())?;
         ui.status(format!(
             "Key {} ({} bits), valid until {}.",

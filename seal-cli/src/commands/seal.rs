@@ -1,21 +1,34 @@
-//! `signet seal`.
+//! `signet seal`, which is kubeseal as well: the arguments, and which of its jobs they ask for.
 
+mod dialect;
+mod fetch_cert;
+mod fresh;
+mod in_place;
 mod input;
+mod klog;
+mod merge;
+mod raw;
+mod re_encrypt;
+mod recover;
+mod recovery_keys;
+mod refused;
+mod sealer;
+mod tree;
+mod validate;
 mod write;
 
-use crate::certificate::ControllerArgs;
+use crate::certificate::TrustArgs;
 use crate::cli::GlobalArgs;
+use crate::cluster::ConnectionArgs;
 use crate::command_error::CommandError;
+use crate::controller::ControllerArgs;
 use crate::ui::Ui;
 use clap::Args;
-use input::Input;
-use manifest::Manifest;
-use sealing::{Certificate, PublicKey, Scope, SealError, SealOptions, SealProblem, seal_secret};
-use serde_json::Value;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use dialect::Dialect;
+use klog::KlogArgs;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::SystemTime;
-pub(crate) use write::Format;
 
 /// Seal Secrets into SealedSecrets that are safe to commit
 ///
@@ -29,225 +42,183 @@ pub(crate) use write::Format;
 /// anywhere (cluster-wide). The scope is that of --scope, or the one that the
 /// Secret's own annotations name.
 ///
+/// Write with -w: the file is replaced whole, or not touched. A shell's `>`
+/// leaves an empty file behind where sealing fails.
+///
+/// All of kubeseal's flags and variables are understood. Called by the name
+/// `kubeseal` (through a link), it behaves as kubeseal does.
+///
 /// Example: seal a new Secret without ever writing it to disk
 ///
 ///     kubectl create secret generic db -n shop --from-literal=password=… \
-///       --dry-run=client -o yaml | signet seal > db.yaml
+///       --dry-run=client -o yaml | signet seal -w db.yaml
 ///
 /// Example: replace a file by its sealed form
 ///
 ///     signet seal secret.yaml -w secret.yaml
+///
+/// Example: add a value to a file that is sealed already; or the value alone
+///
+///     kubectl create secret generic x --from-literal=token=… \
+///       --dry-run=client -o yaml | signet seal --merge-into db.yaml
+///     printf %s … | signet seal --raw -n shop --name db
+///
+/// Example: seal every plain Secret of a repository, each where it stands
+///
+///     signet seal --in-place apps/
+///
+/// Example: does the cluster open it; seal it again for the newest key
+///
+///     signet seal --validate -f db.yaml
+///     signet seal --re-encrypt -f db.yaml
+///
+/// Example: with the cluster gone and a backup of its keys
+///
+///     signet seal --recovery-unseal --recovery-private-key keys.yaml -f db.yaml
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct SealArgs {
     /// Files to seal; `-`, or none, is standard input
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// One more file to seal
+    #[arg(long, short = 'f', value_name = "FILE")]
+    secret_file: Option<PathBuf>,
     /// Seal for the certificate in this file or at this URL [env: SIGNET_CERT, SEALED_SECRETS_CERT] [default: the
     /// controller's, as `signet cert` fetches it]
-    #[arg(long, value_name = "FILE|URL")]
+    #[arg(long, value_name = "FILE|URL", env = "SIGNET_CERT", hide_env = true)]
     cert: Option<String>,
     /// Where the values may be opened: strict, namespace-wide or cluster-wide [default: as annotated, else strict]
-    #[arg(long, value_name = "SCOPE", value_parser = ["strict", "namespace-wide", "cluster-wide"], hide_possible_values = true)]
+    #[arg(long, value_name = "SCOPE", value_parser = scopes(), hide_possible_values = true)]
     scope: Option<String>,
     /// The namespace of Secrets that name none
     #[arg(long, short, value_name = "NAME")]
     namespace: Option<String>,
     /// Write yaml or json [default: by the name of the output file, else as the input is]
-    #[arg(long, short = 'o', value_name = "FORMAT")]
-    output: Option<Format>,
+    #[arg(long, short = 'o', visible_alias = "format", value_name = "FORMAT")]
+    output: Option<String>,
     /// Write to this file instead of standard output; it is replaced whole, or not touched
-    #[arg(long, short = 'w', value_name = "FILE")]
+    #[arg(long, short = 'w', visible_alias = "sealed-secret-file", value_name = "FILE")]
     output_file: Option<PathBuf>,
     /// Seal a Secret that holds no data too
     #[arg(long)]
     allow_empty_data: bool,
+    /// The name of the Secret, instead of the one that it has
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    #[command(flatten)]
+    jobs: JobArgs,
+    #[command(flatten)]
+    trust: TrustArgs,
     #[command(flatten)]
     controller: ControllerArgs,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    #[command(flatten)]
+    klog: KlogArgs,
+}
+
+/// What else than sealing Secrets is to be done. Where several are asked for, kubeseal does the first of: recover,
+/// validate, re-encrypt, fetch the certificate, merge, raw.
+#[derive(Args)]
+#[command(next_help_heading = "Other jobs than sealing Secrets")]
+struct JobArgs {
+    /// Seal one value, from --from-file or standard input, and print nothing else
+    #[arg(long)]
+    raw: bool,
+    /// The file that holds the value for --raw
+    #[arg(long, value_name = "[KEY=]FILE")]
+    from_file: Vec<String>,
+    /// Ask the controller whether it can open these SealedSecrets
+    #[arg(long)]
+    validate: bool,
+    /// Have the controller seal these SealedSecrets again for its newest key; a file given with -f alone is changed in
+    /// place
+    #[arg(long)]
+    re_encrypt: bool,
+    /// The old name of --re-encrypt
+    #[arg(long, hide = true)]
+    rotate: bool,
+    /// Print the certificate
+    #[arg(long)]
+    fetch_cert: bool,
+    /// Add or replace the values of this SealedSecret, in its file; its name, namespace and scope win
+    #[arg(long, value_name = "FILE")]
+    merge_into: Option<PathBuf>,
+    /// Seal every plain Secret below this directory, each where it stands
+    #[arg(long, value_name = "DIR")]
+    in_place: Option<PathBuf>,
+    /// Open SealedSecrets with a backup of the private keys, and print the Secrets in plain text
+    #[arg(long)]
+    recovery_unseal: bool,
+    /// A private key in PEM, or a backup of the controller's key Secrets; may be repeated
+    #[arg(long, value_name = "FILE")]
+    recovery_private_key: Vec<String>,
+}
+
+/// Everything that a job needs to know.
+struct Job<'a> {
+    ui: &'a Ui,
+    global: &'a GlobalArgs,
+    args: &'a SealArgs,
+    dialect: Dialect,
 }
 
 impl SealArgs {
     pub(crate) fn run(&self, ui: &Ui, global: &GlobalArgs) -> Result<ExitCode, CommandError> {
-        let input = Input::read(&self.files)?;
-        let secrets = self.checked(input.manifests, input.refused)?;
-        let certificate = self.certificate(ui, global)?;
-        let key = certificate.public_key_at(SystemTime::now()).map_err(|err| {
-            CommandError::user(
-                format!("cannot seal: {err}"),
-                "fetch the current one with `signet cert`; an expired key cannot be sealed for",
-            )
-        })?;
-        let sealed = self.seal_all(key, &secrets)?;
-        let format = self
-            .output
-            .unwrap_or_else(|| Format::of(self.output_file.as_deref(), input.all_json));
-        write::write(ui, &sealed, format, self.output_file.as_deref())?;
-        Ok(ExitCode::SUCCESS)
+        self.run_in(Dialect::Signet, ui, global)
     }
 
-    /// Refuses the whole input unless every object is a Secret with a place to live in.
-    fn checked(&self, manifests: Vec<Manifest>, mut refused: Refused) -> Result<Vec<Manifest>, CommandError> {
-        let mut secrets = Vec::with_capacity(manifests.len());
-        for mut found in manifests {
-            let gvk = &found.id.gvk;
-            if gvk.kind == "Secret" && gvk.group.is_empty() {
-                if let Err((problem, hint)) = self.place(&mut found) {
-                    refused.add(&found, &problem, hint);
-                }
-                secrets.push(found);
-            } else if gvk.kind == "SealedSecret" {
-                refused.add(&found, "it is sealed already", "leave out what is sealed already");
-            } else {
-                refused.add(
-                    &found,
-                    "it is not a Secret",
-                    "only Secrets are sealed; keep other objects in files of their own",
-                );
-            }
-        }
-        refused.into_result()?;
-        if secrets.is_empty() {
+    /// The same, with kubeseal's defaults and conventions.
+    pub(crate) fn run_as_kubeseal(&self, ui: &Ui, global: &GlobalArgs) -> Result<ExitCode, CommandError> {
+        self.run_in(Dialect::Kubeseal, ui, global)
+    }
+
+    fn run_in(&self, dialect: Dialect, ui: &Ui, global: &GlobalArgs) -> Result<ExitCode, CommandError> {
+        let job = Job {
+            ui,
+            global,
+            args: self,
+            dialect,
+        };
+        let jobs = &self.jobs;
+        if !jobs.from_file.is_empty() && !jobs.raw {
             return Err(CommandError::user(
-                "there is no Secret in the input",
-                "give a file, or pipe a manifest in: kubectl create secret … --dry-run=client -o yaml | signet seal",
+                "--from-file requires --raw",
+                "whole Secrets are made by `kubectl create secret … --dry-run=client -o yaml`",
             ));
         }
-        Ok(secrets)
+        if jobs.recovery_unseal {
+            job.recover()
+        } else if jobs.validate {
+            job.validate()
+        } else if jobs.re_encrypt || jobs.rotate {
+            job.re_encrypt()
+        } else if jobs.fetch_cert {
+            job.fetch_cert()
+        } else if let Some(file) = jobs
+            .merge_into
+            .as_ref()
+            .filter(|file| !file.as_os_str().is_empty())
+        {
+            job.merge_into(file)
+        } else if jobs.raw {
+            job.raw()
+        } else if let Some(dir) = &jobs.in_place {
+            job.seal_tree(dir)
+        } else {
+            job.seal()
+        }?;
+        Ok(ExitCode::SUCCESS)
     }
+}
 
-    /// Gives a Secret without a namespace the one of `--namespace`. None is taken from the kubeconfig: the namespace
-    /// is part of what is sealed, and must not depend on where one happens to be logged in.
-    fn place(&self, found: &mut Manifest) -> Result<(), (String, &'static str)> {
-        let annotations = found.object.pointer("/metadata/annotations");
-        let scope = self
-            .scope()
-            .unwrap_or_else(|| Scope::from_annotations(annotations));
-        match (found.id.namespace.as_deref(), self.namespace.as_deref()) {
-            _ if scope == Scope::Cluster => Ok(()),
-            (Some(own), Some(asked)) if own != asked => Err((
-                format!(
-                    "it is in namespace {own}, but --namespace says {}",
-                    sealing::Printable(asked)
-                ),
-                "leave out --namespace, or seal the files of each namespace on their own",
-            )),
-            (Some(_), _) => Ok(()),
-            (None, Some(asked)) => {
-                found.object["metadata"]["namespace"] = asked.into();
-                Ok(())
-            }
-            (None, None) => Err((
-                format!("it names no namespace, and scope {scope} needs one"),
-                "write metadata.namespace, or give --namespace NAME, or --scope cluster-wide",
-            )),
-        }
-    }
-
-    fn scope(&self) -> Option<Scope> {
-        self.scope.as_ref().and_then(|name| name.parse().ok())
-    }
-
-    fn certificate(&self, ui: &Ui, global: &GlobalArgs) -> Result<Certificate, CommandError> {
-        let from_env = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let named = self
-            .cert
-            .clone()
-            .or_else(|| from_env("SIGNET_CERT"))
-            .or_else(|| from_env("SEALED_SECRETS_CERT"));
-        match named {
-            Some(source) => self.controller.named(ui, &source),
-            None => self.controller.served(ui, global),
-        }
-    }
-
-    /// Seals on every core: sealing is nothing but computing.
-    fn seal_all(&self, key: &PublicKey, secrets: &[Manifest]) -> Result<Vec<Value>, CommandError> {
-        let options = SealOptions {
-            scope: self.scope(),
-            allow_empty: self.allow_empty_data,
-        };
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        let share = secrets.len().div_ceil(workers).max(1);
-        let results: Vec<Result<Value, SealError>> = std::thread::scope(|scope| {
-            let seal = |part: &[Manifest]| -> Vec<_> {
-                part.iter()
-                    .map(|found| seal_secret(&found.object, key, options))
-                    .collect()
-            };
-            let workers: Vec<_> = secrets
-                .chunks(share)
-                .map(|part| scope.spawn(move || seal(part)))
-                .collect();
-            workers
-                .into_iter()
-                .map(|worker| worker.join().map_err(|_| ()))
-                .collect::<Result<Vec<_>, ()>>()
-        })
-        .map_err(|()| CommandError::internal("a thread that sealed has panicked"))?
+fn scopes() -> PossibleValuesParser {
+    let names = sealing::Scope::ALL.map(|scope| PossibleValue::new(scope.as_str()));
+    // kubeseal takes the empty text for the default, so that `--scope "$SCOPE"` works.
+    names
         .into_iter()
-        .flatten()
-        .collect();
-
-        let mut refused = Refused::default();
-        let mut sealed = Vec::with_capacity(results.len());
-        for (found, result) in secrets.iter().zip(results) {
-            match result {
-                Ok(value) => sealed.push(value),
-                Err(err) => refused.add(found, &err.to_string(), hint(err.problem)),
-            }
-        }
-        refused.into_result()?;
-        Ok(sealed)
-    }
-}
-
-/// What is to be done about a Secret that cannot be sealed.
-fn hint(problem: SealProblem) -> &'static str {
-    match problem {
-        SealProblem::Empty => "if the Secret is meant to be empty, give --allow-empty-data",
-        SealProblem::NotBase64 => "values in data are base64; plain text goes into stringData",
-        SealProblem::ScopeConflict { .. } => "remove the annotation, or leave out --scope",
-        SealProblem::UnknownField => "a slip in a field's name? What a Secret does not have would be lost",
-        SealProblem::WrongType(_) => {
-            "YAML reads unquoted numbers, yes, no, true and null as other types: quote them"
-        }
-        _ => {
-            "correct the Secret; `kubectl create --dry-run=server -f FILE` tells what Kubernetes thinks of it"
-        }
-    }
-}
-
-/// What was refused, all of it.
-#[derive(Default)]
-struct Refused {
-    details: Vec<String>,
-    hints: Vec<String>,
-}
-
-impl Refused {
-    fn add(&mut self, found: &Manifest, problem: &str, hint: &str) {
-        self.line(
-            format!(
-                "{} (line {}): {}: {problem}",
-                found.origin, found.origin.line, found.id
-            ),
-            hint,
-        );
-    }
-
-    fn line(&mut self, line: String, hint: &str) {
-        self.details.push(line);
-        self.hints.push(hint.to_owned());
-    }
-
-    fn into_result(self) -> Result<(), CommandError> {
-        let mut hints = self.hints.into_iter();
-        let Some(first) = hints.next() else { return Ok(()) };
-        let message = match self.details.len() {
-            1 => "nothing was sealed, because of this:".to_owned(),
-            several => format!("nothing was sealed, because of these {several}:"),
-        };
-        let error = CommandError::user(message, first).details(self.details);
-        Err(hints.fold(error, CommandError::hint))
-    }
+        .chain([PossibleValue::new("").hide(true)])
+        .collect::<Vec<_>>()
+        .into()
 }

@@ -1,14 +1,19 @@
 //! `signet cert`.
 
-use crate::support::{ApiServer, CERTIFICATE, Response, TestEnvironment, expired_certificate};
+use crate::support::{
+    ApiServer, CERTIFICATE, Response, TestEnvironment, behind_service, expired_certificate,
+};
 
+const SERVICE: &str = "/api/v1/namespaces/signet-system/services/signet";
 const PROXY: &str = "/api/v1/namespaces/signet-system/services/http:signet:http/proxy/v1/cert.pem";
 const KEY: &str =
     "Key SHA256:T2fIIetCYEwRtXNWXg8cq5J6i/dOXuzjIIgf+Z8OrtM (2048 bits), valid until 2036-11-18.\n";
 
 #[test]
 fn from_the_cluster() {
-    let server = ApiServer::start(|_| Response::text(format!("{CERTIFICATE}{}", expired_certificate())));
+    let server = ApiServer::start(behind_service(|_| {
+        Response::text(format!("{CERTIFICATE}{}", expired_certificate()))
+    }));
     let mut env = TestEnvironment::new();
     env.use_cluster(&server);
     let output = env.signet(&["cert"]);
@@ -26,8 +31,9 @@ fn from_the_cluster() {
     assert_eq!(
         server.requests(),
         [
+            format!("GET {SERVICE}"),
             format!("GET {PROXY}"),
-            "GET /api/v1/namespaces/kube-system/services/http:keys:http/proxy/v1/cert.pem".to_owned(),
+            "GET /api/v1/namespaces/kube-system/services/keys".to_owned(),
         ]
     );
     assert_eq!(env.signet(&["cert", "--quiet"]).success(), CERTIFICATE);
@@ -35,38 +41,62 @@ fn from_the_cluster() {
 
 #[test]
 fn what_the_cluster_refuses_is_explained() {
+    let place = "hint: Please, use the flag --controller-name and --controller-namespace to set up the name and \
+                 namespace of the sealed secrets controller\n";
     for (status, code, stderr) in [
         (
             404,
             1,
-            "error: there is no Service signet-system/signet in this cluster, or it serves no certificate\n\
-             hint: --controller-namespace and --controller-name say where the controller is; or use --cert FILE\n",
+            format!("error: cannot fetch certificate: the Service signet-system/signet serves no such thing\n{place}"),
         ),
         (
             403,
             1,
-            "error: you may not reach the Service signet-system/signet through the API server\n\
-             hint: ask for `get` on services/proxy there, or for the certificate as a file for --cert\n",
+            "error: cannot fetch certificate: you may not reach the Service signet-system/signet through the API server\n\
+             hint: ask for `get` and `create` on services/proxy there, or for the certificate as a file for --cert\n"
+                .to_owned(),
         ),
         (
             503,
             4,
-            "error: the controller behind the Service signet-system/signet does not answer\n\
-             hint: is it running? kubectl -n signet-system get pods\n",
+            "error: cannot fetch certificate: the controller behind the Service signet-system/signet does not answer\n\
+             hint: is it running? kubectl -n signet-system get pods\n"
+                .to_owned(),
         ),
         (
             500,
             1,
-            "error: cannot ask the controller for its certificate: no\\u{1b}\n\
-             hint: see the API server's log for more\n",
+            "error: cannot fetch certificate: the controller answered with status 500\n\
+             hint: see the controller's log for more\n"
+                .to_owned(),
         ),
     ] {
-        let server = ApiServer::start(move |_| Response::error(status, "no\u{1b}"));
+        let server = ApiServer::start(behind_service(move |_| Response::error(status, "no\u{1b}")));
         let mut env = TestEnvironment::new();
         env.use_cluster(&server);
-        env.signet(&["cert"]).assert_failure(code, stderr);
-        assert_eq!(server.requests().len(), 1, "no silent retries");
+        env.signet(&["cert"]).assert_failure(code, &stderr);
+        assert_eq!(server.requests().len(), 2, "no silent retries");
     }
+    let server = ApiServer::start(|_| Response::error(404, "no"));
+    let mut env = TestEnvironment::new();
+    env.use_cluster(&server);
+    env.signet(&["cert"]).assert_failure(
+        1,
+        &format!(
+            "error: cannot get sealed secret service: there is no Service signet-system/signet in this cluster\n{place}"
+        ),
+    );
+}
+
+#[test]
+fn who_may_not_read_the_service_gets_the_certificate_nevertheless() {
+    let server = ApiServer::start(|request| match request.path.as_str() {
+        PROXY => Response::text(CERTIFICATE),
+        _ => Response::error(403, "no"),
+    });
+    let mut env = TestEnvironment::new();
+    env.use_cluster(&server);
+    assert_eq!(env.signet(&["cert", "-q"]).success(), CERTIFICATE);
 }
 
 #[test]

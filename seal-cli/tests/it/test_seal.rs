@@ -1,6 +1,8 @@
 //! `signet seal`: what it reads, and what it seals for.
 
-use crate::support::{ApiServer, CERTIFICATE, Response, SECRET, TestEnvironment, expired_certificate, open};
+use crate::support::{
+    ApiServer, CERTIFICATE, Response, SECRET, TestEnvironment, behind_service, expired_certificate, open,
+};
 use serde_json::{Value, json};
 
 /// Seals to JSON and reads that.
@@ -104,7 +106,7 @@ fn the_scope_is_asked_for_or_annotated() {
 
 #[test]
 fn the_certificate_comes_from_the_first_place_that_names_one() {
-    let server = ApiServer::start(|_| Response::text(CERTIFICATE));
+    let server = ApiServer::start(behind_service(|_| Response::text(CERTIFICATE)));
     let mut env = TestEnvironment::new();
     env.write("old.pem", &expired_certificate());
     let works = |env: &TestEnvironment, arguments: &[&str]| {
@@ -132,13 +134,13 @@ fn the_certificate_comes_from_the_first_place_that_names_one() {
 
     env.use_cluster(&server);
     assert_eq!(works(&env, &[]), 0);
-    assert_eq!(server.requests().len(), 2, "from the cluster");
+    assert_eq!(server.requests().len(), 3, "from the cluster");
     env.set("SEALED_SECRETS_CERT", "old.pem");
     assert_eq!(works(&env, &[]), 1, "kubeseal's variable names an expired one");
     env.set("SIGNET_CERT", "cert.pem");
     assert_eq!(works(&env, &[]), 0, "our variable wins");
     assert_eq!(works(&env, &["--cert", "old.pem"]), 1, "the option wins");
-    assert_eq!(server.requests().len(), 2);
+    assert_eq!(server.requests().len(), 3);
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn a_file_that_cannot_be_written_is_an_error() {
     env.signet_with(&["seal", "-w", "gone/x.yaml", "--cert", "cert.pem"], SECRET)
         .assert_failure(
             1,
-            "error: cannot write gone/x.yaml: entity not found\n\
+            "error: cannot write gone/x.yaml: no such file or directory\n\
          hint: is the directory there, and may you write to it?\n",
         );
 }

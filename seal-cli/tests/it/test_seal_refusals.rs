@@ -47,10 +47,10 @@ fn everything_that_is_wrong_is_reported_at_once() {
     assert_eq!(
         problems,
         "error: nothing was sealed, because of these 5:\n\
-         \x20 in.yaml document 4 item 2: metadata.name is missing\n\
+         \x20 in.yaml document 4 item 2: missing metadata.name in input Secret\n\
          \x20 in.yaml document 5: line 25, column 1: a value was expected here\n\
          \x20 in.yaml document 2 (line 10): ConfigMap shop/web: it is not a Secret\n\
-         \x20 in.yaml document 3 (line 14): Secret nowhere: it names no namespace, and scope strict needs one\n\
+         \x20 in.yaml document 3 (line 14): Secret nowhere: secret must declare a namespace: scope strict needs one\n\
          \x20 in.yaml document 4 item 1 (line 18): SealedSecret.bitnami.com x: it is sealed already\n",
     );
     assert_eq!(hints.lines().count(), 5, "one for each: {hints}");
@@ -71,13 +71,14 @@ fn a_place_has_to_be_known() {
     refused(
         &nowhere,
         &["--scope", "namespace-wide"],
-        "document 1 (line 1): Secret db: it names no namespace, and scope namespace-wide needs one",
+        "document 1 (line 1): Secret db: secret must declare a namespace: scope namespace-wide needs one",
         "write metadata.namespace, or give --namespace NAME, or --scope cluster-wide",
     );
     refused(
         SECRET,
         &["--namespace", "other"],
-        "document 1 (line 1): Secret shop/db: it is in namespace shop, but --namespace says other",
+        "document 1 (line 1): Secret shop/db: namespace mismatch: input secret is in namespace \"shop\" but \"other\" was \
+         specified",
         "leave out --namespace, or seal the files of each namespace on their own",
     );
     refused(
@@ -114,7 +115,8 @@ fn a_secret_that_kubernetes_would_not_take_is_not_sealed() {
         (
             "stringData:\n  password: hunter2",
             "type: Opaque",
-            "data: there is nothing to seal in it",
+            "secret.data is empty in input Secret, assuming this is an error and aborting. To work with empty data, \
+             --allow-empty-data can be used",
             "if the Secret is meant to be empty, give --allow-empty-data",
         ),
     ] {
@@ -153,7 +155,7 @@ fn nothing_to_seal_is_an_error() {
     ] {
         seal(&env, &[], nothing).assert_failure(
             1,
-            "error: there is no Secret in the input\n\
+            "error: no secrets found. Ensure the input is valid and UTF-8 encoded\n\
              hint: give a file, or pipe a manifest in: kubectl create secret … --dry-run=client -o yaml | signet seal\n",
         );
     }
@@ -188,7 +190,7 @@ fn certificates_that_cannot_be_sealed_for() {
     for (file, message) in [
         (
             "old.pem",
-            "error: cannot seal: the certificate expired on Jul 15 02:40:07 2017 +00:00\n\
+            "error: failed to encrypt using an expired certificate on July 15, 2017\n\
              hint: fetch the current one with `signet cert`; an expired key cannot be sealed for\n"
                 .to_owned(),
         ),
@@ -212,7 +214,7 @@ fn certificates_that_cannot_be_sealed_for() {
         ),
         (
             "gone.pem",
-            "error: cannot read the certificate gone.pem: No such file or directory (os error 2)\n\
+            "error: cannot read the certificate gone.pem: no such file or directory\n\
              hint: get it with `signet cert > cert.pem`\n"
                 .to_owned(),
         ),

@@ -43,6 +43,7 @@ mod hooks;
 mod hooks_hostile;
 mod hostile;
 mod kubeseal;
+mod kubeseal_beside;
 mod leak;
 mod main_job;
 mod mended;

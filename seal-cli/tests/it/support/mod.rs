@@ -5,12 +5,14 @@ mod discovery;
 mod keys;
 mod manifests;
 mod sealed_yaml;
+mod service;
 
 pub(crate) use api_server::{ApiServer, Request, Response};
 pub(crate) use discovery::{discovery, metadata, metadata_list};
 pub(crate) use keys::{CERTIFICATE, expired_certificate, open};
 pub(crate) use manifests::{SECRET, plan, repository, sync};
 pub(crate) use sealed_yaml::{SealedYaml, other_certificate, other_private_key};
+pub(crate) use service::behind_service;
 
 use std::fs;
 use std::io::Write as _;
@@ -105,8 +107,12 @@ impl TestEnvironment {
 
     /// Runs with this text on standard input.
     pub(crate) fn signet_with(&self, arguments: &[&str], stdin: &str) -> CommandOutput {
+        self.run(env!("CARGO_BIN_EXE_signet"), arguments, stdin)
+    }
+
+    fn run(&self, program: &str, arguments: &[&str], stdin: &str) -> CommandOutput {
         let mut child = self
-            .command(env!("CARGO_BIN_EXE_signet"))
+            .command(program)
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -122,6 +128,15 @@ impl TestEnvironment {
         let output = child.wait_with_output().unwrap();
         writer.join().unwrap();
         output.into()
+    }
+
+    /// The same by the name of `kubeseal`.
+    pub(crate) fn kubeseal(&self, arguments: &[&str], stdin: &str) -> CommandOutput {
+        let link = self.directory.path().join("kubeseal");
+        if !link.exists() {
+            std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_signet"), &link).unwrap();
+        }
+        self.run(link.to_str().unwrap(), arguments, stdin)
     }
 
     /// A Git clone in the working directory, with nothing of the machine's configuration.

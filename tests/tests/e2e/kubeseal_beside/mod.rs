@@ -1,0 +1,126 @@
+//! The same command lines for the real kubeseal and for `signet` by the name of `kubeseal`, and what both make of them:
+//! exit code, sealed values opened and compared with the rest of the object, files, and the messages that scripts look
+//! for. Where Signet departs, the table says why.
+
+mod inputs;
+mod lines;
+mod outcome;
+mod sealing_lines;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use outcome::Outcome;
+use tests::{command, paths};
+
+/// One command line, in a directory of its own.
+pub(super) struct Line {
+    pub(super) args: Vec<String>,
+    pub(super) env: Vec<(&'static str, &'static str)>,
+    pub(super) stdin: String,
+    /// Files that are there beforehand.
+    pub(super) files: Vec<(&'static str, String)>,
+    /// Why the two differ on purpose, and what `signet` does instead.
+    pub(super) departs: Option<(&'static str, Departure)>,
+}
+
+/// What `signet` does where it departs.
+#[derive(Clone, Copy)]
+pub(super) enum Departure {
+    /// It refuses, and says this.
+    Refuses(&'static str),
+    /// It succeeds, and what it writes has this in it once it is opened.
+    Writes(&'static str),
+}
+
+impl Line {
+    pub(super) fn new(args: &[&str], stdin: &str) -> Self {
+        Self {
+            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+            env: Vec::new(),
+            stdin: stdin.to_owned(),
+            files: Vec::new(),
+            departs: None,
+        }
+    }
+
+    pub(super) fn env(mut self, name: &'static str, value: &'static str) -> Self {
+        self.env.push((name, value));
+        self
+    }
+
+    pub(super) fn file(mut self, name: &'static str, text: impl Into<String>) -> Self {
+        self.files.push((name, text.into()));
+        self
+    }
+
+    pub(super) fn departs(mut self, why: &'static str, what: Departure) -> Self {
+        self.departs = Some((why, what));
+        self
+    }
+}
+
+#[test]
+fn whole_secrets() {
+    compare(&sealing_lines::all());
+}
+
+#[test]
+fn raw_values_recovery_and_wrong_command_lines() {
+    compare(&lines::all());
+}
+
+/// Runs every line with both, and reports every difference at once.
+fn compare(lines: &[Line]) {
+    let home = tempfile::tempdir().unwrap();
+    let ours = home.path().join("kubeseal");
+    std::os::unix::fs::symlink(paths::binary("signet"), &ours).unwrap();
+    let theirs = paths::kubeseal();
+    let mut report = String::new();
+    let mut departures = 0;
+    for (number, line) in lines.iter().enumerate() {
+        let run =
+            |program: &Path, who: &str| run(program, line, &home.path().join(format!("{number}-{who}")));
+        let (theirs, ours) = (run(&theirs, "theirs"), run(&ours, "ours"));
+        departures += usize::from(line.departs.is_some());
+        if let Err(difference) = ours.against(&theirs, line.departs) {
+            let _ = writeln!(
+                report,
+                "kubeseal {} {:?}\n--- stdin\n{}\n--- difference: {difference}\n--- theirs {}--- ours {}",
+                line.args.join(" "),
+                line.env,
+                line.stdin.chars().take(400).collect::<String>(),
+                theirs.shown(),
+                ours.shown()
+            );
+        }
+    }
+    eprintln!("{} command lines, {departures} of them departures", lines.len());
+    assert!(report.is_empty(), "{report}");
+}
+
+fn run(program: &Path, line: &Line, dir: &PathBuf) -> Outcome {
+    std::fs::create_dir(dir).unwrap();
+    let files = [
+        ("cert.pem", inputs::CERTIFICATE),
+        ("key.pem", inputs::KEY),
+        ("kubeconfig", inputs::KUBECONFIG),
+    ];
+    for (name, text) in files {
+        std::fs::write(dir.join(name), text).unwrap();
+    }
+    for (name, text) in &line.files {
+        std::fs::write(dir.join(name), text).unwrap();
+    }
+    let before = std::fs::read_dir(dir).unwrap().count();
+    let mut kubeseal = std::process::Command::new(program);
+    kubeseal
+        .env_clear()
+        .env("HOME", dir)
+        .env("KUBECONFIG", dir.join("kubeconfig"))
+        .envs(line.env.iter().copied())
+        .current_dir(dir)
+        .args(&line.args);
+    let answer = command::run(kubeseal, line.stdin.as_bytes());
+    Outcome::new(answer, dir, before)
+}
