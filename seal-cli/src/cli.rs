@@ -84,7 +84,7 @@ enum Command {
     Resume(ResumeArgs),
     Retemplate(RetemplateArgs),
     Rollback(RollbackArgs),
-    Seal(SealArgs),
+    Seal(Box<SealArgs>),
     Set(SetArgs),
     Status(StatusArgs),
     Suspend(SuspendArgs),

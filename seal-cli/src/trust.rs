@@ -4,9 +4,11 @@
 //! all that is sealed from then on. So the first one that is fetched is written into the repository, with a message; another
 //! one later is refused until a person compares its fingerprint.
 
-use crate::certificate::ControllerArgs;
+use crate::certificate::{self, TrustArgs};
 use crate::cli::GlobalArgs;
+use crate::cluster::ConnectionArgs;
 use crate::command_error::CommandError;
+use crate::controller::ControllerArgs;
 use crate::repo_config::{self, Audience, FILE, Pin, RepoConfig, Whose};
 use crate::ui::Ui;
 use clap::Args;
@@ -27,7 +29,9 @@ pub(crate) struct SealForArgs {
     #[command(flatten)]
     pub(crate) pins: PinArgs,
     #[command(flatten)]
-    pub(crate) controller: ControllerArgs,
+    trust: TrustArgs,
+    #[command(flatten)]
+    controller: ControllerArgs,
 }
 
 /// Whose key it is, and which new one to trust.
@@ -61,10 +65,11 @@ impl SealForArgs {
             .or_else(|| from_env("SIGNET_CERT"))
             .or_else(|| from_env("SEALED_SECRETS_CERT"));
         let Some(source) = named else {
-            let certificate = self.controller.served(ui, global)?;
-            return self.pins.check(ui, &pins, certificate);
+            let connection = ConnectionArgs::default();
+            let served = certificate::served(ui, &self.controller, false, global, &connection)?;
+            return self.pins.check(ui, &pins, served.certificate);
         };
-        let certificate = self.controller.named(ui, &source)?;
+        let certificate = self.trust.named(ui, &source)?.certificate;
         if source.starts_with("http://") || source.starts_with("https://") {
             return self.pins.check(ui, &pins, certificate);
         }

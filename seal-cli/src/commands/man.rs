@@ -2,6 +2,7 @@
 
 use crate::cli;
 use crate::command_error::CommandError;
+use crate::kubeseal;
 use crate::output::show;
 use crate::ui::Ui;
 use clap::Args;
@@ -19,7 +20,10 @@ pub(crate) struct ManArgs {
 
 impl ManArgs {
     pub(crate) fn run(&self, ui: &Ui) -> Result<ExitCode, CommandError> {
-        clap_mangen::generate_to(cli::command(), &self.out).map_err(|err| {
+        let written = [cli::command(), kubeseal::command()]
+            .into_iter()
+            .try_for_each(|command| clap_mangen::generate_to(command, &self.out));
+        written.map_err(|err| {
             CommandError::user(
                 format!("cannot write manual pages to {}: {err}", show(&self.out)),
                 "is the directory there, and may you write to it?",

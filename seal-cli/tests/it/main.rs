@@ -13,6 +13,7 @@ mod test_diff;
 mod test_events;
 mod test_general;
 mod test_history;
+mod test_kubeseal;
 mod test_lint;
 mod test_plan;
 mod test_rename;

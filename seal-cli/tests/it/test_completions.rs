@@ -8,6 +8,11 @@ fn every_shell_gets_a_script() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = env.signet(&["completions", shell]).success();
         assert!(script.contains("namespace-wide"), "{shell}");
+        let script = env.signet(&["completions", shell, "--kubeseal"]).success();
+        assert!(
+            script.contains("recovery-unseal") && script.contains("kubeseal"),
+            "{shell}"
+        );
     }
 }
 
@@ -21,6 +26,7 @@ fn manual_pages_are_written() {
         (0, "Manual pages are in man.\n")
     );
     assert!(env.read("man/signet-seal.1").contains("namespace"));
+    assert!(env.read("man/kubeseal.1").contains("recovery"));
     env.signet(&["man", "--out", "gone"]).assert_failure(
         1,
         "error: cannot write manual pages to gone: No such file or directory (os error 2)\n\

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
-use tests::{Stage, command, http, objects, run};
+use tests::{Stage, command, http, objects, paths, run};
 
 #[test]
 fn the_controller_opens_what_kubeseal_sealed() {
@@ -69,6 +69,51 @@ fn kubeseal_opens_what_signet_sealed_with_the_controllers_key() {
             assert_eq!(opened["kind"], "Secret");
             assert_eq!(opened["metadata"]["namespace"], "anywhere");
             assert_eq!(opened["data"], json!({"password": "c3dvcmRmaXNo"}), "{scope}");
+        }
+    });
+}
+
+#[test]
+fn both_fetch_the_certificate_through_the_service_and_seal_for_it() {
+    run(async {
+        let stage = Stage::shared().await;
+        stage.controller.expose(&stage.cluster);
+        let team = stage.space("fetch-cert");
+        let kubeconfig = team.kubeconfig().await;
+        let home = tempfile::tempdir().unwrap();
+        let link = home.path().join("kubeseal");
+        std::os::unix::fs::symlink(paths::binary("signet"), &link).unwrap();
+        let direct = http::get(&stage.controller.certificate_url()).await.unwrap().body;
+        let place = ["--controller-namespace=signet-system", "--controller-name=signet"];
+        let repo = stage.git.repository(team.name());
+
+        for (name, program, place) in [
+            ("theirs", paths::kubeseal(), &place[..]),
+            ("ours", link.clone(), &place[..]),
+            // Signet's own place is looked at without being named.
+            ("unnamed", link, &[]),
+        ] {
+            let kubeseal = |more: &[&str], input: &[u8]| {
+                let mut command = std::process::Command::new(&program);
+                command.env("KUBECONFIG", &kubeconfig).args(place).args(more);
+                command::run(command, input)
+            };
+            assert_eq!(
+                kubeseal(&["--fetch-cert"], b"").ok().trim(),
+                direct.trim(),
+                "{name}"
+            );
+            let secret = objects::secret(team.name(), name, &[("password", name)]).to_string();
+            let sealed = kubeseal(&["-o", "yaml"], secret.as_bytes()).ok();
+            repo.write(&format!("app/{name}.yaml"), sealed);
+        }
+        let commit = repo.commit("Sealed through the API server");
+        team.repository("app", &repo).await;
+        team.sync("app", "app").await;
+        team.applied("app", &commit).await;
+        for name in ["theirs", "ours", "unnamed"] {
+            let secret: Secret = team.api().get(name).await.unwrap();
+            assert_eq!(secret.data.unwrap()["password"].0, name.as_bytes());
         }
     });
 }

@@ -149,14 +149,15 @@ fn plain_secrets(path: &Path, refused: &mut Refused) -> Result<Vec<Manifest>, Co
 
 fn unreadable(text: &[u8], what: String, refused: &mut Refused) {
     let text = String::from_utf8_lossy(text);
-    let is_secret = |line: &str| {
+    let looks_like_one = |line: &str| {
         let line: String = line
             .chars()
-            .filter(|char| !char.is_whitespace() && *char != '"')
+            .filter(|char| !char.is_whitespace() && !"\"'".contains(*char))
             .collect();
-        line.trim_start_matches(['-', '{']).starts_with("kind:Secret")
+        let after = line.split_once("kind:Secret").map(|(_, after)| after);
+        after.is_some_and(|after| !after.starts_with(char::is_alphanumeric))
     };
-    if text.lines().any(is_secret) {
+    if text.lines().any(looks_like_one) {
         refused.line(what, "it may be a Secret: correct it, or seal it by hand");
     }
 }

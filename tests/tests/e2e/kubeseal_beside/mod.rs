@@ -8,7 +8,7 @@ mod outcome;
 mod sealing_lines;
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use outcome::Outcome;
 use tests::{command, paths};
@@ -99,7 +99,7 @@ fn compare(lines: &[Line]) {
     assert!(report.is_empty(), "{report}");
 }
 
-fn run(program: &Path, line: &Line, dir: &PathBuf) -> Outcome {
+fn run(program: &Path, line: &Line, dir: &Path) -> Outcome {
     std::fs::create_dir(dir).unwrap();
     let files = [
         ("cert.pem", inputs::CERTIFICATE),

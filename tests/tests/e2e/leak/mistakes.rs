@@ -1,9 +1,10 @@
 //! `signet` used wrongly, with a secret at hand.
 
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use sealing::{PrivateKey, SelfSigned};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::case::{Case, secret};
 use super::cli::Cli;
@@ -73,10 +74,69 @@ pub(super) fn make(namespace: &str, values: &mut Values, cli: &mut Cli, committe
     wrong["metadata"]["annotations"] = json!({"sealedsecrets.bitnami.com/cluster-wide": "true"});
     cli.seal_with(&["--scope", "strict"], wrong.to_string());
 
+    jobs(&mut plain, cli);
+
     // What people commit in plain text, sealed instead.
     for case in committed {
         let file = cli.input("secret.yaml", &case.files[0].1);
         cli.seal_with(&["--namespace", namespace, &file], "");
         cli.seal_with(&["--scope", "cluster-wide"], &case.files[0].1);
     }
+}
+
+/// The other jobs of `signet seal`, done well and badly. Only recovery may print a value: of it, what fails.
+fn jobs(plain: &mut dyn FnMut(&str) -> Value, cli: &mut Cli) {
+    let value = |secret: &Value| {
+        secret["stringData"]["password"]
+            .as_str()
+            .expect("a value")
+            .to_owned()
+    };
+    let place = ["--raw", "--namespace", "shop", "--name", "db"];
+    cli.seal_with(&place, value(&plain("raw"))).ok();
+    cli.seal_with(&["--raw"], value(&plain("raw, nowhere"))).refused();
+    let file = cli.input("value", value(&plain("raw, from a file")));
+    let from_file = ["--raw", "--scope", "cluster-wide", "--from-file", &file];
+    cli.seal_with(&from_file, "").ok();
+
+    let merged = cli.output("merged.yaml");
+    cli.seal_with(&["--output-file", &merged], plain("merged").to_string())
+        .ok();
+    cli.seal_with(&["--merge-into", &merged], plain("merged again").to_string())
+        .ok();
+    cli.seal_with(
+        &["--merge-into", &merged, "--scope", "cluster-wide"],
+        plain("another scope").to_string(),
+    )
+    .refused();
+    let not_sealed = cli.input("not-sealed.yaml", plain("not sealed").to_string());
+    cli.seal_with(
+        &["--merge-into", &not_sealed],
+        plain("merged into that").to_string(),
+    )
+    .refused();
+
+    for job in ["--validate", "--re-encrypt", "--recovery-unseal"] {
+        cli.seal_with(&[job], plain("not sealed, for a job").to_string())
+            .refused();
+    }
+    let sealed = cli.seal(&[], &plain("not recovered")).to_string();
+    cli.seal_with(
+        &["--recovery-unseal", "--recovery-private-key", &not_sealed],
+        &sealed,
+    )
+    .refused();
+    cli.seal_with(&["--recovery-unseal"], &sealed).refused();
+
+    let tree = Path::new(&not_sealed).with_file_name("tree");
+    std::fs::create_dir_all(&tree).expect("a directory");
+    let in_place = ["--in-place", tree.to_str().expect("a path in UTF-8")];
+    let commented = plain("in place");
+    cli.input(
+        "tree/secret.yaml",
+        format!("# {}\n{commented}\n", value(&commented)),
+    );
+    cli.seal_with(&in_place, "").ok();
+    cli.input("tree/broken.yaml", format!("{}\n: {{", plain("broken")));
+    cli.seal_with(&in_place, "").refused();
 }
