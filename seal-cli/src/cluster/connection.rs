@@ -119,7 +119,7 @@ impl ConnectionArgs {
         };
         self.set_auth(&mut auth);
 
-        meant.cluster = CONTEXT.to_owned();
+        CONTEXT.clone_into(&mut meant.cluster);
         meant.user = Some(CONTEXT.to_owned());
         kubeconfig.clusters = vec![NamedCluster {
             name: CONTEXT.to_owned(),

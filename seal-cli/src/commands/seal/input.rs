@@ -24,6 +24,9 @@ pub(super) struct Input {
     pub(super) refused: Refused,
 }
 
+/// Bytes of a file, and what it is called in messages.
+type Named = (String, Zeroizing<Vec<u8>>);
+
 /// Name and namespace that win over what a Secret says of itself.
 #[derive(Default)]
 pub(super) struct Overrides {
@@ -47,7 +50,7 @@ impl Job<'_> {
     }
 
     /// The bytes of every file, with a name for messages.
-    fn read_files(&self) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>, CommandError> {
+    fn read_files(&self) -> Result<Vec<Named>, CommandError> {
         let mut files = self.files();
         if files.is_empty() {
             files.push(PathBuf::from("-"));
@@ -61,7 +64,7 @@ impl Job<'_> {
         files.iter().map(|file| self.read_file(file)).collect()
     }
 
-    fn read_file(&self, file: &Path) -> Result<(String, Zeroizing<Vec<u8>>), CommandError> {
+    fn read_file(&self, file: &Path) -> Result<Named, CommandError> {
         if file.as_os_str() != "-" {
             let problem = if self.is_kubeseal() {
                 UNREADABLE
@@ -150,7 +153,9 @@ impl Overrides {
         }
         // A List's items; how deep it may go, the reader has bounded.
         if let Some(items) = value.get_mut("items").and_then(Value::as_array_mut) {
-            items.iter_mut().for_each(|item| self.apply(item));
+            for item in items {
+                self.apply(item);
+            }
             return;
         }
         let Some(object) = value.as_object_mut() else {

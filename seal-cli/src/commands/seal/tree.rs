@@ -227,7 +227,8 @@ fn comments(document: &str, secret: &Value) -> (String, bool) {
     if repeats {
         return (String::new(), true);
     }
-    (head.iter().map(|line| format!("{line}\n")).collect(), others)
+    let head = head.iter().flat_map(|line| [*line, "\n"]).collect();
+    (head, others)
 }
 
 /// What must not stand in a comment: the values as they are written, and decoded.
