@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::{Parser, ValueEnum};
 
 use crate::duration;
+use crate::keys::{self, KeyOrder};
 
 /// Keeps Kubernetes clusters as Git has them, and opens sealed Secrets on the way.
 #[derive(Clone, Debug, Parser)]
@@ -58,9 +59,71 @@ pub struct Config {
     #[arg(long, env = "SIGNET_KEY_TTL", default_value = "87600h", value_parser = duration::parse)]
     pub key_ttl: Duration,
 
+    /// A new sealing key is made when the newest is as old as this, such as 720h. 0: never; old keys stay in any case.
+    #[arg(long, env = "SIGNET_KEY_RENEW_PERIOD", default_value = "0", value_parser = renew_period)]
+    pub key_renew_period: Duration,
+
+    /// A new sealing key is made where the newest is from before this time, written as `date -R` does.
+    #[arg(long, env = "SIGNET_KEY_CUTOFF_TIME", value_name = "TIME", value_parser = keys::cutoff)]
+    pub key_cutoff_time: Option<SystemTime>,
+
+    /// Which sealing key is the newest, and sealed for: by CertNotBefore or SecretCreationTimestamp.
+    #[arg(
+        long,
+        env = "SIGNET_KEY_ORDER_PRIORITY",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub key_order_priority: KeyOrder,
+
+    /// Common name in the certificates of sealing keys that are made here.
+    #[arg(long, env = "SIGNET_MY_CN", default_value = "", value_name = "NAME")]
+    pub my_cn: String,
+
+    /// Labels for the Secrets of sealing keys that are made here, as key=value,key=value.
+    #[arg(long = "privatekey-labels", env = "SIGNET_PRIVATEKEY_LABELS", default_value = "", value_name = "LABELS", value_parser = pairs)]
+    pub private_key_labels: Pairs,
+
+    /// Annotations for them.
+    #[arg(long = "privatekey-annotations", env = "SIGNET_PRIVATEKEY_ANNOTATIONS", default_value = "", value_name = "ANNOTATIONS", value_parser = pairs)]
+    pub private_key_annotations: Pairs,
+
     /// First part of the names of sealing keys that are made here; a number follows.
     #[arg(long, env = "SIGNET_KEY_PREFIX", default_value = "sealed-secrets-key", value_parser = key_prefix)]
     pub key_prefix: String,
+
+    /// Which SealedSecret objects of the cluster are opened, as Bitnami's controller does: off, all, or namespaces
+    /// separated by commas. What comes from Git needs none of it.
+    #[arg(long, env = "SIGNET_SEALED_SECRETS", default_value = "off", value_name = "WHERE", value_parser = sealed_scope)]
+    pub sealed_secrets: SealedScope,
+
+    /// Of those, only the ones whose labels match, such as `team in (a,b)`.
+    #[arg(long, env = "SIGNET_SEALED_SECRETS_SELECTOR", value_name = "SELECTOR")]
+    pub sealed_secrets_selector: Option<String>,
+
+    /// Puts names of SealedSecrets into metrics (`sealed_secrets_controller_condition_info`), as Bitnami's controller does.
+    #[arg(long, env = "SIGNET_METRICS_SECRET_NAMES", default_value_t = false, action = clap::ArgAction::Set,
+        num_args = 0..=1, default_missing_value = "true")]
+    pub metrics_secret_names: bool,
+
+    /// Answers `/v1/verify`, which `kubeseal --validate` asks: whether a SealedSecret can be opened here.
+    #[arg(long, env = "SIGNET_SERVE_VERIFY", default_value_t = false, action = clap::ArgAction::Set,
+        num_args = 0..=1, default_missing_value = "true")]
+    pub serve_verify: bool,
+
+    /// Answers `/v1/rotate`, which `kubeseal --re-encrypt` asks: a SealedSecret sealed for the newest key.
+    #[arg(long, env = "SIGNET_SERVE_ROTATE", default_value_t = false, action = clap::ArgAction::Set,
+        num_args = 0..=1, default_missing_value = "true")]
+    pub serve_rotate: bool,
+
+    /// How many requests a second both answer together, whoever asks.
+    #[arg(long, env = "SIGNET_RATE_LIMIT", default_value_t = 2)]
+    pub rate_limit: u32,
+
+    /// How many more at once.
+    #[arg(long, env = "SIGNET_RATE_LIMIT_BURST", default_value_t = 2)]
+    pub rate_limit_burst: u32,
 
     /// How many requests and fetches each room may have under way.
     #[arg(long, env = "SIGNET_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -73,6 +136,22 @@ pub struct Config {
     /// How much is logged.
     #[arg(long, env = "SIGNET_LOG_LEVEL", value_enum, default_value_t)]
     pub log_level: LogLevel,
+}
+
+/// Keys and values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pairs(pub Vec<(String, String)>);
+
+/// Where SealedSecret objects are opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SealedScope {
+    /// Nowhere.
+    #[default]
+    Off,
+    /// In every namespace.
+    All,
+    /// In these namespaces.
+    In(Vec<String>),
 }
 
 /// How log lines look.
@@ -116,6 +195,31 @@ fn namespace(text: &str) -> Result<String, &'static str> {
     dns_label(text, 63).ok_or("a namespace has at most 63 characters of a-z, 0-9 and -")
 }
 
+fn pairs(text: &str) -> Result<Pairs, &'static str> {
+    keys::pairs(text).map(Pairs)
+}
+
+fn renew_period(text: &str) -> Result<Duration, String> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    duration::parse(text).map_err(|error| error.to_string())
+}
+
+fn sealed_scope(text: &str) -> Result<SealedScope, &'static str> {
+    match text.trim() {
+        "off" | "" => Ok(SealedScope::Off),
+        "all" | "*" => Ok(SealedScope::All),
+        names => {
+            let names: Result<Vec<_>, _> = names.split(',').map(|name| namespace(name.trim())).collect();
+            let mut names = names.map_err(|_| "write off, all, or namespaces separated by commas")?;
+            names.sort_unstable();
+            names.dedup();
+            Ok(SealedScope::In(names))
+        }
+    }
+}
+
 fn key_prefix(text: &str) -> Result<String, &'static str> {
     // Five digits follow; 245 is Bitnami's limit.
     dns_label(text, 245).ok_or("a key prefix has at most 245 characters of a-z, 0-9 and -")
@@ -141,7 +245,7 @@ fn key_size(text: &str) -> Result<usize, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::Config;
+    use super::{Config, SealedScope, sealed_scope};
     use clap::{CommandFactory, Parser};
 
     #[test]
@@ -160,6 +264,15 @@ mod tests {
         .unwrap();
         assert_eq!(config.allow_file_remotes.len(), 2);
         assert_eq!(config.listen.port(), 0);
+    }
+
+    #[test]
+    fn sealed_secrets_are_opened_where_one_says() {
+        assert_eq!(sealed_scope("off"), Ok(SealedScope::Off));
+        assert_eq!(sealed_scope("*"), Ok(SealedScope::All));
+        let two = SealedScope::In(vec!["a".into(), "b".into()]);
+        assert_eq!(sealed_scope("b, a,b"), Ok(two));
+        assert!(sealed_scope("a,,b").is_err() && sealed_scope("A").is_err());
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod observe;
 pub mod ready;
 pub mod repository;
 pub mod request;
+pub mod sealed;
 pub mod shutdown;
 mod start;
 pub mod sync;
@@ -50,6 +51,8 @@ pub struct Context {
     pub readiness: ready::Readiness,
     /// Flags.
     pub config: config::Config,
+    /// The Secrets that SealedSecret objects of the cluster make.
+    pub claims: sealed::Claims,
     /// The wish to stop.
     pub shutdown: shutdown::Shutdown,
 }

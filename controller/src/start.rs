@@ -17,6 +17,7 @@ use tracing::{info, warn};
 
 use crate::calm::Calm;
 use crate::config::Config;
+use crate::config::SealedScope;
 use crate::events::Events;
 use crate::http::{self, Listener};
 use crate::keys::{self, DigestKey};
@@ -24,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::ready::Readiness;
 use crate::repository::{Heads, Room};
 use crate::shutdown::{self, Shutdown};
-use crate::{Context, client, sync};
+use crate::{Context, client, sealed, sync};
 
 /// How long the rooms may take to stop. Syncs write down what they own.
 const STOPPING: Duration = Duration::from_secs(20);
@@ -101,7 +102,7 @@ async fn start(config: Config, shutdown: Shutdown) -> Result<JoinSet<&'static st
     announce(&config, public.address(), measured.address())?;
 
     let readiness = Readiness::default();
-    let metrics = Arc::new(Metrics::new());
+    let metrics = Arc::new(Metrics::new(config.metrics_secret_names));
     let heads = Heads::default();
     let calm = Calm::default();
     let events = Events::start(client.clone(), &instance(), calm.clone(), shutdown.clone());
@@ -133,7 +134,7 @@ async fn start(config: Config, shutdown: Shutdown) -> Result<JoinSet<&'static st
         "the HTTP listener",
         Box::pin(http::serve(
             public,
-            http::public(keys.clone(), readiness.clone()),
+            http::public(keys.clone(), readiness.clone(), Arc::clone(&metrics), &config),
             shutdown.clone(),
         )),
     );
@@ -162,7 +163,7 @@ async fn start(config: Config, shutdown: Shutdown) -> Result<JoinSet<&'static st
                 // The first ring is published only once it holds a key.
                 _ = loaded.wait_for(|ring| ring.newest().is_some()) => {}
             }
-            sync::run(Context {
+            let context = Context {
                 client,
                 namespace: config.namespace.clone(),
                 heads,
@@ -172,10 +173,17 @@ async fn start(config: Config, shutdown: Shutdown) -> Result<JoinSet<&'static st
                 events,
                 calm,
                 readiness,
+                claims: sealed::Claims::default(),
                 config,
                 shutdown,
-            })
-            .await;
+            };
+            let cluster = context.clone();
+            let opened = async {
+                if cluster.config.sealed_secrets != SealedScope::Off {
+                    sealed::run(cluster).await;
+                }
+            };
+            tokio::join!(sync::run(context), opened);
         }),
     );
     Ok(rooms)

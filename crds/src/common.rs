@@ -40,6 +40,14 @@ pub mod annotation {
     pub const DELETION_HOOKS: &str = "signet.dev/deletion-hooks";
     /// On an Approval: the user name of who made it. The install's admission policy holds it to the truth.
     pub const APPROVED_BY: &str = "signet.dev/approved-by";
+    /// On a Secret that a SealedSecret object of the cluster made: how, and a keyed digest of what was put into it.
+    pub const UNSEALED: &str = "signet.dev/unsealed";
+    /// On a Secret, by Bitnami's rule: `true` lets a SealedSecret of its name take it over.
+    pub const MANAGED: &str = "sealedsecrets.bitnami.com/managed";
+    /// On a Secret, by Bitnami's rule: `true` lets a SealedSecret of its name add to it.
+    pub const PATCH: &str = "sealedsecrets.bitnami.com/patch";
+    /// In the template of a SealedSecret, by Bitnami's rule: `true` leaves the owner reference out.
+    pub const SKIP_OWNER: &str = "sealedsecrets.bitnami.com/skip-set-owner-references";
 }
 
 /// Condition types.

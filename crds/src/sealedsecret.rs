@@ -75,6 +75,10 @@ pub struct SealedSecretStatus {
     /// `Synced` first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conditions: Option<Vec<SealedSecretCondition>>,
+    /// Ours: keyed digests of what was opened and of the Secret that was made of it. While both are as they were, nothing is
+    /// opened or written. A definition that prunes this field costs one opening after each restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<String>,
 }
 
 /// A condition in Bitnami's shape.

@@ -39,6 +39,7 @@ pub mod keyset;
 mod opened;
 mod path;
 mod plaintext;
+mod reseal;
 mod ring;
 mod scope;
 mod seal_secret;
@@ -54,6 +55,7 @@ pub use key::{
 pub use opened::Opened;
 pub use path::{Printable, is_data_key, is_namespace, is_object_name};
 pub use plaintext::Plaintext;
+pub use reseal::{ResealError, reseal};
 pub use ring::{KeyMismatch, KeyRing, OpenError, SealingKey};
 pub use scope::{CLUSTER_WIDE, NAMESPACE_WIDE, Scope, UnknownScope};
 pub use seal_secret::{SealError, SealOptions, SealProblem, seal_secret};

@@ -42,10 +42,19 @@ impl Options {
         }
     }
 
-    /// What the tests start with: a key that takes no time to make, and every detail in the log.
+    /// What the tests start with: a key that takes no time to make, every detail in the log, and all that
+    /// `deploy/sealed-secrets.yaml` switches on.
     pub fn for_tests(cluster: &Cluster) -> Self {
+        let arguments = [
+            "--key-size=2048",
+            "--log-level=debug",
+            "--sealed-secrets=all",
+            "--serve-verify",
+            "--serve-rotate",
+            "--rate-limit=1000",
+        ];
         Self {
-            arguments: vec!["--key-size=2048".into(), "--log-level=debug".into()],
+            arguments: arguments.map(Into::into).to_vec(),
             ..Self::plain(cluster.home())
         }
     }

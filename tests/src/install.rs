@@ -23,17 +23,19 @@ pub(crate) fn install(cluster: &Cluster) {
             text(&crds),
         ])
         .ok();
-    cluster
-        .kubectl_with(
-            ["apply", "--server-side", "--force-conflicts", "-f", "-"],
-            &manifest(),
-        )
-        .ok();
+    for name in ["install.yaml", "sealed-secrets.yaml"] {
+        cluster
+            .kubectl_with(
+                ["apply", "--server-side", "--force-conflicts", "-f", "-"],
+                &manifest(name),
+            )
+            .ok();
+    }
 }
 
-/// The install manifest without what is left out.
-fn manifest() -> String {
-    let file = paths::root().join("deploy/install.yaml");
+/// A manifest of the install without what is left out.
+fn manifest(name: &str) -> String {
+    let file = paths::root().join("deploy").join(name);
     let content = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     content
         .split("\n---")

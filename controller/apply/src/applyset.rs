@@ -26,6 +26,9 @@ pub fn manager(id: &str) -> String {
     format!("{MANAGER_PREFIX}{hash}")
 }
 
+/// The field manager of Secrets that SealedSecret objects of the cluster make. Not a Sync's.
+pub const SEALED_MANAGER: &str = "signet-sealed-secrets";
+
 /// What every Sync's field manager starts with.
 pub const MANAGER_PREFIX: &str = "signet/";
 

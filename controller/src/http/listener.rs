@@ -109,10 +109,12 @@ async fn connection(stream: TcpStream, router: Router, shutdown: Shutdown) {
 #[cfg(test)]
 mod tests {
     use super::{Listener, serve};
+    use crate::config::Config;
     use crate::http::{metrics, public};
     use crate::metrics::Metrics;
     use crate::ready::Readiness;
     use crate::shutdown;
+    use clap::Parser;
     use sealing::{KeyRing, PrivateKey, SealingKey, SelfSigned};
     use std::net::SocketAddr;
     use std::sync::Arc;
@@ -138,6 +140,11 @@ mod tests {
         answer
     }
 
+    fn open(keys: watch::Receiver<Arc<KeyRing>>, readiness: Readiness) -> axum::Router {
+        let config = Config::try_parse_from(["signet-controller"]).unwrap();
+        public(keys, readiness, Arc::new(Metrics::new(false)), &config)
+    }
+
     fn ring() -> KeyRing {
         let key = PrivateKey::generate(2048).unwrap();
         let certificate = SelfSigned::new(SystemTime::now(), Duration::from_hours(1))
@@ -149,7 +156,7 @@ mod tests {
     #[tokio::test]
     async fn the_certificate_comes_with_the_key() {
         let (keys, receiver) = watch::channel(Arc::new(KeyRing::new([])));
-        let (address, _trigger) = start(public(receiver, Readiness::default())).await;
+        let (address, _trigger) = start(open(receiver, Readiness::default())).await;
         let answer = get(address, "/v1/cert.pem").await;
         assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
         keys.send_replace(Arc::new(ring()));
@@ -168,7 +175,7 @@ mod tests {
         let readiness = Readiness::default();
         let gate = readiness.gate("the sealing keys");
         let (_keys, receiver) = watch::channel(Arc::new(KeyRing::new([])));
-        let (address, _trigger) = start(public(receiver, readiness)).await;
+        let (address, _trigger) = start(open(receiver, readiness)).await;
         assert!(get(address, "/healthz").await.ends_with("ok\n"));
         let answer = get(address, "/readyz").await;
         assert!(
@@ -184,7 +191,7 @@ mod tests {
 
     #[tokio::test]
     async fn metrics_are_on_their_own() {
-        let (address, _trigger) = start(metrics(Arc::new(Metrics::new()))).await;
+        let (address, _trigger) = start(metrics(Arc::new(Metrics::new(false)))).await;
         let answer = get(address, "/metrics").await;
         assert!(answer.contains("application/openmetrics-text"), "{answer}");
         assert!(answer.trim_end().ends_with("# EOF"), "{answer}");
@@ -193,7 +200,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_client_is_cut_off_and_a_large_head_refused() {
-        let (address, _trigger) = start(metrics(Arc::new(Metrics::new()))).await;
+        let (address, _trigger) = start(metrics(Arc::new(Metrics::new(false)))).await;
         let mut stream = TcpStream::connect(address).await.unwrap();
         let big = format!(
             "GET /metrics HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
@@ -220,7 +227,7 @@ mod tests {
 
     #[tokio::test]
     async fn idle_connections_do_not_hold_up_the_end() {
-        let (address, trigger) = start(metrics(Arc::new(Metrics::new()))).await;
+        let (address, trigger) = start(metrics(Arc::new(Metrics::new(false)))).await;
         let mut idle = TcpStream::connect(address).await.unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
         trigger.fire();

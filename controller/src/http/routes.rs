@@ -1,20 +1,24 @@
 //! What is answered. Everything that is not listed here is 404, and no answer says which version runs.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use sealing::KeyRing;
 use tokio::sync::watch;
 
+use super::sealed;
+use crate::config::Config;
 use crate::metrics::{self, Metrics};
 use crate::ready::Readiness;
 
-const TEXT: &str = "text/plain; charset=utf-8";
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
 #[derive(Clone)]
 struct Public {
@@ -22,8 +26,14 @@ struct Public {
     readiness: Readiness,
 }
 
-/// `/v1/cert.pem`, `/healthz`, `/readyz`.
-pub fn public(keys: watch::Receiver<Arc<KeyRing>>, readiness: Readiness) -> Router {
+/// `/v1/cert.pem`, `/healthz`, `/readyz`, and `/v1/verify` and `/v1/rotate` where they are switched on.
+pub fn public(
+    keys: watch::Receiver<Arc<KeyRing>>,
+    readiness: Readiness,
+    metrics: Arc<Metrics>,
+    config: &Config,
+) -> Router {
+    let sealed = sealed::routes(keys.clone(), config);
     Router::new()
         .route("/v1/cert.pem", get(certificate))
         .route(
@@ -33,6 +43,26 @@ pub fn public(keys: watch::Receiver<Arc<KeyRing>>, readiness: Readiness) -> Rout
         .route("/readyz", get(ready))
         .fallback(nothing)
         .with_state(Public { keys, readiness })
+        .merge(sealed)
+        .layer(middleware::from_fn_with_state(metrics, count))
+}
+
+/// Counts what is answered, by the paths that there are.
+async fn count(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
+    const PATHS: [&str; 5] = ["/v1/cert.pem", "/v1/verify", "/v1/rotate", "/healthz", "/readyz"];
+    let path = PATHS.into_iter().find(|path| *path == request.uri().path());
+    let method = match *request.method() {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        _ => "other",
+    };
+    let started = Instant::now();
+    let response = next.run(request).await;
+    let code = response.status().as_u16();
+    metrics
+        .sealed
+        .answered(path.unwrap_or("other"), method, code, started.elapsed());
+    response
 }
 
 /// `/metrics`.
@@ -84,7 +114,7 @@ async fn nothing() -> Response {
     answer(StatusCode::NOT_FOUND, TEXT, "There is nothing here.\n".into())
 }
 
-fn answer(status: StatusCode, content_type: &'static str, body: String) -> Response {
+pub(super) fn answer(status: StatusCode, content_type: &'static str, body: String) -> Response {
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static(content_type)),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),

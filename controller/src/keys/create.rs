@@ -28,6 +28,11 @@ pub(crate) struct Recipe {
     pub(crate) prefix: String,
     pub(crate) bits: usize,
     pub(crate) valid_for: Duration,
+    /// Of the certificate's subject; empty: none.
+    pub(crate) common_name: String,
+    /// Beside the label that makes it a key.
+    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) annotations: Vec<(String, String)>,
 }
 
 /// Why no key was made.
@@ -41,8 +46,13 @@ pub(crate) enum CreateError {
     NoName,
 }
 
-/// Makes a key and stores it under the first name that is free, unless another controller is found to have stored one.
-pub(crate) async fn create(api: &Api<Secret>, recipe: &Recipe) -> Result<(), CreateError> {
+/// Makes a key and stores it under the first name that is free, unless another controller is found to have stored one that
+/// is not among the `known`.
+pub(crate) async fn create(
+    api: &Api<Secret>,
+    recipe: &Recipe,
+    known: impl Fn(&str) -> bool,
+) -> Result<(), CreateError> {
     info!(
         bits = recipe.bits,
         "making a sealing key; this can take a few seconds"
@@ -55,6 +65,9 @@ pub(crate) async fn create(api: &Api<Secret>, recipe: &Recipe) -> Result<(), Cre
     };
     for number in 1..=NAMES {
         let name = format!("{}{number:05}", recipe.prefix);
+        if known(&name) {
+            continue;
+        }
         secret.metadata.name = Some(name.clone());
         match bounded(api.create(&PostParams::default(), &secret)).await {
             Ok(_) => {
@@ -86,15 +99,17 @@ pub(crate) fn selector() -> String {
 fn make(recipe: &Recipe) -> Result<Secret, CreateError> {
     let key = PrivateKey::generate(recipe.bits).map_err(|e| CreateError::Make(e.to_string()))?;
     let certificate = SelfSigned::new(SystemTime::now(), recipe.valid_for)
+        .common_name(recipe.common_name.as_str())
         .sign(&key)
         .map_err(|e| CreateError::Make(e.to_string()))?;
     let pem = key.to_pkcs1_pem().map_err(|e| CreateError::Make(e.to_string()))?;
+    let mut labels: BTreeMap<_, _> = recipe.labels.iter().cloned().collect();
+    labels.insert(label::SEALING_KEY.to_owned(), "active".to_owned());
+    let annotations: BTreeMap<_, _> = recipe.annotations.iter().cloned().collect();
     Ok(Secret {
         metadata: ObjectMeta {
-            labels: Some(BTreeMap::from([(
-                label::SEALING_KEY.to_owned(),
-                "active".to_owned(),
-            )])),
+            labels: Some(labels),
+            annotations: Some(annotations).filter(|all| !all.is_empty()),
             ..ObjectMeta::default()
         },
         type_: Some("kubernetes.io/tls".into()),
@@ -132,11 +147,19 @@ mod tests {
             prefix: "sealed-secrets-key".into(),
             bits: 2048,
             valid_for: Duration::from_hours(1),
+            common_name: "sealing".into(),
+            labels: vec![
+                ("team".into(), "a".into()),
+                ("sealedsecrets.bitnami.com/sealed-secrets-key".into(), "no".into()),
+            ],
+            annotations: vec![("why".into(), "test".into())],
         })
         .unwrap();
+        assert_eq!(secret.metadata.annotations.as_ref().unwrap()["why"], "test");
         assert_eq!(secret.type_.as_deref(), Some("kubernetes.io/tls"));
         let labels = secret.metadata.labels.as_ref().unwrap();
         assert_eq!(labels["sealedsecrets.bitnami.com/sealed-secrets-key"], "active");
+        assert_eq!(labels["team"], "a");
         let key = &secret.data.as_ref().unwrap()["tls.key"].0;
         assert!(key.starts_with(b"-----BEGIN RSA PRIVATE KEY-----"));
         assert!(is_in_use(&secret));

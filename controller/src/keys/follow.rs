@@ -1,7 +1,7 @@
 //! Following the key Secrets: loaded once before anything is opened, then kept current by a watch.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{ObjectReference, Secret};
@@ -9,9 +9,11 @@ use kube::runtime::watcher::{Config as WatchConfig, Event};
 use kube::{Api, Client};
 use sealing::KeyRing;
 use tokio::sync::watch as channel;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::create::{Recipe, create, selector};
+use super::renew::{Due, KeyOrder, Renewal};
 use super::stored::KeySet;
 use crate::config::Config;
 use crate::events::{Events, Severity};
@@ -22,12 +24,20 @@ use crate::watch::watch;
 
 /// How long after a failure to make a key the next attempt comes.
 const RETRY: Duration = Duration::from_secs(2);
+/// How long after a renewal no other is tried, whatever came of it.
+const REST: Duration = Duration::from_mins(1);
+/// How often it is looked whether a key is due.
+const LOOK: Duration = Duration::from_hours(1);
 
 /// Keeps the ring current.
 pub struct Follower {
     api: Api<Secret>,
     namespace: String,
     recipe: Recipe,
+    order: KeyOrder,
+    renewal: Renewal,
+    /// After a key was made, none is made for a while: the watch has to show the new one first.
+    rests_until: Option<Instant>,
     events: Events,
     metrics: Arc<Metrics>,
     publish: channel::Sender<Arc<KeyRing>>,
@@ -53,7 +63,16 @@ pub fn first_load(
             prefix: config.key_prefix.clone(),
             bits: config.key_size,
             valid_for: config.key_ttl,
+            common_name: config.my_cn.clone(),
+            labels: config.private_key_labels.0.clone(),
+            annotations: config.private_key_annotations.0.clone(),
         },
+        order: config.key_order_priority,
+        renewal: Renewal {
+            period: config.key_renew_period,
+            cutoff: config.key_cutoff_time,
+        },
+        rests_until: None,
         events,
         metrics,
         publish,
@@ -74,7 +93,18 @@ impl Follower {
         let mut current = KeySet::default();
         let mut listing = KeySet::default();
         let mut first = true;
-        while let Some(event) = stream.next().await {
+        loop {
+            let due = if first { None } else { self.due() };
+            let event = tokio::select! {
+                event = stream.next() => match event {
+                    Some(event) => event,
+                    None => return,
+                },
+                () = until(due) => {
+                    self.renew(&current).await;
+                    continue;
+                }
+            };
             let changed = match event {
                 Err(_) => false, // the watch has logged it and tries again
                 Ok(Event::Init) => {
@@ -93,7 +123,7 @@ impl Follower {
                     }
                     let changed = first || !listed.same_as(&current);
                     current = listed;
-                    if first && current.ring().newest().is_none() {
+                    if first && current.ring(self.order).newest().is_none() {
                         self.make().await;
                         // The watch brings it, and with it the first ring.
                         continue;
@@ -114,7 +144,7 @@ impl Follower {
                 }
             };
             if changed {
-                let ring = Arc::new(current.ring());
+                let ring = Arc::new(current.ring(self.order));
                 if first && ring.newest().is_none() {
                     continue;
                 }
@@ -173,13 +203,47 @@ impl Follower {
         }
     }
 
+    /// When a key is to be made beside those that are there; none: not by what is known now.
+    fn due(&self) -> Option<Instant> {
+        let ring = self.publish.borrow();
+        let newest = ring.newest()?.order();
+        let (now, at_once) = (SystemTime::now(), Instant::now());
+        let at = match self.renewal.due(newest, now) {
+            Due::Never => return None,
+            Due::Now => at_once,
+            // Clocks are set: it is looked at again.
+            Due::At(at) => at_once + at.duration_since(now).unwrap_or_default().min(LOOK),
+        };
+        Some(at.max(self.rests_until.unwrap_or(at)))
+    }
+
+    async fn renew(&mut self, current: &KeySet) {
+        let newest = self.publish.borrow().newest().map(sealing::SealingKey::order);
+        let is_due = newest.is_some_and(|newest| self.renewal.due(newest, SystemTime::now()) == Due::Now);
+        if !is_due {
+            return;
+        }
+        self.rests_until = Some(Instant::now() + REST);
+        info!("the newest sealing key is due to be renewed");
+        if let Err(error) = create(&self.api, &self.recipe, |name| current.has(name)).await {
+            warn!(%error, "the sealing key could not be renewed; it is tried again");
+        }
+    }
+
     async fn make(&self) {
         loop {
-            match create(&self.api, &self.recipe).await {
+            match create(&self.api, &self.recipe, |_| false).await {
                 Ok(()) => return,
                 Err(error) => warn!(%error, "there is no sealing key yet; it is tried again"),
             }
             tokio::time::sleep(RETRY).await;
         }
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }

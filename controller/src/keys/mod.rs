@@ -4,10 +4,13 @@
 mod create;
 mod digest;
 mod follow;
+mod renew;
 mod stored;
 
 pub use digest::{DigestKey, digest_key};
 pub use follow::{Follower, first_load};
+pub use renew::KeyOrder;
+pub(crate) use renew::{cutoff, pairs};
 
 #[cfg(test)]
 pub(crate) use stored::tests::secret as test_secret;

@@ -1,10 +1,13 @@
 //! A sealing key as its Secret holds it, and the set of those that are there.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use k8s_openapi::api::core::v1::Secret;
 use sealing::{Certificate, CertificateError, KeyMismatch, KeyRing, PrivateKey, PrivateKeyError, SealingKey};
 use zeroize::Zeroizing;
+
+use super::renew::KeyOrder;
 
 /// Certificates and keys are a few kilobytes; a Secret can hold a megabyte.
 const LARGEST: usize = 64 << 10;
@@ -29,6 +32,8 @@ pub(crate) enum Unusable {
 pub(crate) struct Stored {
     key: Zeroizing<String>,
     certificate: String,
+    /// When its Secret was made.
+    created: Option<SystemTime>,
 }
 
 impl Stored {
@@ -37,6 +42,11 @@ impl Stored {
         let stored = Self {
             key: Zeroizing::new(field(secret, "tls.key")?.to_owned()),
             certificate: field(secret, "tls.crt")?.to_owned(),
+            created: secret
+                .metadata
+                .creation_timestamp
+                .as_ref()
+                .map(|time| SystemTime::from(time.0)),
         };
         stored.parse()?;
         Ok(stored)
@@ -91,15 +101,26 @@ impl KeySet {
         self.0 == other.0
     }
 
+    /// Whether a Secret of this name is in, usable or not.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// A ring of the usable ones.
-    pub(crate) fn ring(&self) -> KeyRing {
-        KeyRing::new(self.0.values().flatten().filter_map(|stored| stored.parse().ok()))
+    pub(crate) fn ring(&self, order: KeyOrder) -> KeyRing {
+        KeyRing::new(self.0.values().flatten().filter_map(|stored| {
+            let key = stored.parse().ok()?;
+            Some(match (order, stored.created) {
+                (KeyOrder::SecretCreationTimestamp, Some(created)) => key.ordered_at(created),
+                _ => key,
+            })
+        }))
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::{KeySet, Stored, Unusable};
+    use super::{KeyOrder, KeySet, Stored, Unusable};
     use k8s_openapi::ByteString;
     use k8s_openapi::api::core::v1::Secret;
     use sealing::{PrivateKey, SelfSigned};
@@ -135,10 +156,29 @@ pub(crate) mod tests {
         let secret = secret(&[("tls.key", &key), ("tls.crt", &certificate)]);
         assert!(matches!(set.insert("a".into(), &secret), (true, None)));
         assert!(matches!(set.insert("a".into(), &secret), (false, None)));
-        assert_eq!(set.ring().keys().len(), 1);
+        assert_eq!(set.ring(KeyOrder::default()).keys().len(), 1);
         assert_eq!(set.remove("a"), Some(true));
         assert_eq!(set.remove("a"), None);
-        assert!(set.ring().newest().is_none());
+        assert!(set.ring(KeyOrder::default()).newest().is_none());
+    }
+
+    #[test]
+    fn keys_are_ordered_as_asked() {
+        let mut set = KeySet::default();
+        let mut fingerprints = Vec::new();
+        for (name, created) in [("a", "2026-01-02T00:00:00Z"), ("b", "2026-01-01T00:00:00Z")] {
+            let (key, certificate) = pair();
+            let mut secret = secret(&[("tls.key", &key), ("tls.crt", &certificate)]);
+            secret.metadata.creation_timestamp = serde_json::from_value(created.into()).unwrap();
+            set.insert(name.into(), &secret);
+            let ring = set.ring(KeyOrder::SecretCreationTimestamp);
+            fingerprints.push(ring.keys().last().unwrap().fingerprint().clone());
+            // Certificates have whole seconds.
+            std::thread::sleep(Duration::from_millis(1100));
+        }
+        let newest = |order| set.ring(order).newest().unwrap().fingerprint().clone();
+        assert_eq!(newest(KeyOrder::SecretCreationTimestamp), fingerprints[0]);
+        assert_eq!(newest(KeyOrder::CertNotBefore), fingerprints[1]);
     }
 
     #[test]
@@ -179,6 +219,9 @@ pub(crate) mod tests {
         let (changed, why) = set.insert("bad".into(), &secret(&[]));
         assert!(changed);
         assert_eq!(why, Some(&Unusable::Missing("tls.key")));
-        assert_eq!((set.ring().keys().len(), set.unusable()), (1, 1));
+        assert_eq!(
+            (set.ring(KeyOrder::default()).keys().len(), set.unusable()),
+            (1, 1)
+        );
     }
 }

@@ -1,7 +1,9 @@
-//! What the controller counts, as OpenMetrics text. No name of a Secret, object or repository is a label.
+//! What the controller counts, as OpenMetrics text. No name of a Secret, object or repository is a label, unless somebody
+//! asks for `sealed_secrets_controller_condition_info`.
 
 mod keys;
 mod process;
+mod sealed;
 
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 pub use keys::KeyMetrics;
+pub use sealed::{SealedMetrics, UnsealError};
 
 /// Content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -82,12 +85,14 @@ pub struct Metrics {
     /// `signet_private_key_operations_total`, `signet_sealing_key_info{fingerprint,not_before}`,
     /// `signet_sealing_keys_unusable`.
     pub keys: Arc<KeyMetrics>,
+    /// `sealed_secrets_controller_…`: what Bitnami's controller counts, under its names.
+    pub sealed: SealedMetrics,
 }
 
 impl Metrics {
-    /// All metrics at zero, and those of the process.
+    /// All metrics at zero, and those of the process. With `names`, SealedSecrets are named in labels.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(names: bool) -> Self {
         let mut registry = Registry::with_prefix("signet");
         let sync_runs = ByResult::default();
         registry.register("sync_runs", "Runs of Syncs", sync_runs.clone());
@@ -140,6 +145,7 @@ impl Metrics {
             fetch_seconds,
             repositories,
             keys,
+            sealed: SealedMetrics::new(names),
         }
     }
 
@@ -147,6 +153,7 @@ impl Metrics {
     pub fn encode(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::with_capacity(8 << 10);
         prometheus_client::encoding::text::encode_registry(&mut text, &self.registry)?;
+        self.sealed.encode(&mut text)?;
         process::encode(&mut text)?;
         prometheus_client::encoding::text::encode_eof(&mut text)?;
         Ok(text)
@@ -155,7 +162,7 @@ impl Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self::new()
+        Self::new(false)
     }
 }
 
@@ -201,7 +208,7 @@ mod tests {
 
     #[test]
     fn counts_show_up_by_their_documented_names() {
-        let metrics = Metrics::new();
+        let metrics = Metrics::new(false);
         count(&metrics.sync_runs, Outcome::Success, 1);
         count(&metrics.objects_applied, ApplyOutcome::Created, 1);
         metrics.objects_pruned.inc();

@@ -29,9 +29,11 @@ pub(super) struct Run<'a> {
 }
 
 /// Why no body could be made. Never holds a value.
-pub(super) struct Refusal {
-    pub(super) message: String,
-    pub(super) hint: &'static str,
+pub(crate) struct Refusal {
+    pub(crate) message: String,
+    pub(crate) hint: &'static str,
+    /// Keys whose values no sealing key opens here.
+    pub(crate) unopened: Vec<String>,
 }
 
 /// Makes the body of `wanted` from what Git holds, in the namespace that was resolved.
@@ -98,7 +100,8 @@ impl Drop for Wiped {
     }
 }
 
-fn open(object: &Value, namespace: &str, ring: &KeyRing) -> Result<sealing::Opened, Refusal> {
+/// Opens a sealed object, or says in words for people why it does not open.
+pub(crate) fn open(object: &Value, namespace: &str, ring: &KeyRing) -> Result<sealing::Opened, Refusal> {
     let sealed = SealedSecret::parse(object).map_err(|problems| {
         let template = problems
             .iter()
@@ -110,6 +113,7 @@ fn open(object: &Value, namespace: &str, ring: &KeyRing) -> Result<sealing::Open
             } else {
                 "seal the Secret again with `signet seal`, or restore the field from Git's history"
             },
+            unopened: Vec::new(),
         }
     })?;
     sealed.open(ring, namespace).map_err(|problems| {
@@ -122,8 +126,27 @@ fn open(object: &Value, namespace: &str, ring: &KeyRing) -> Result<sealing::Open
                 "seal the value again for this namespace and name with `signet seal`, with this cluster's certificate \
                  (`signet cert`)"
             },
+            unopened: unopened(&problems),
         }
     })
+}
+
+/// The keys that Bitnami's controller would name in "no key could decrypt secret".
+fn unopened(problems: &[sealing::ItemError]) -> Vec<String> {
+    let no_key = |problem: &ItemProblem| {
+        matches!(
+            problem,
+            ItemProblem::NotForHere { .. }
+                | ItemProblem::OtherScope { .. }
+                | ItemProblem::OtherKeySize { .. }
+        )
+    };
+    problems
+        .iter()
+        .filter(|found| no_key(&found.problem))
+        .filter_map(|found| Some(sealing::Printable(found.key.as_deref()?).to_string()))
+        .take(20)
+        .collect()
 }
 
 fn joined(problems: &[impl ToString]) -> String {
@@ -203,6 +226,7 @@ fn string_data_to_data(object: &mut Value) -> Result<(), Refusal> {
     let refusal = |path: &str| Refusal {
         message: format!("{path} must be an object of strings"),
         hint: "correct the Secret in Git; better, seal it with `signet seal`",
+        unopened: Vec::new(),
     };
     let Some(fields) = object.as_object_mut() else {
         return Ok(());

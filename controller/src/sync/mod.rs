@@ -7,7 +7,7 @@ mod accounts;
 mod admit;
 mod attempt;
 mod board;
-mod body;
+pub(crate) mod body;
 mod depart;
 mod detect;
 mod drift;
@@ -110,7 +110,7 @@ pub async fn run(context: Context) {
     let rooms = Rooms {
         observer: Observer::new(context.client.clone(), context.shutdown.clone()),
         kinds: Kinds::start(server.clone(), context.shutdown.clone()),
-        names: Names::default(),
+        names: Names::beside(context.claims.clone()),
         board: Board::default(),
         approvals: Approvals::start(
             context.client.clone(),

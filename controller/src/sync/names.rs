@@ -3,6 +3,7 @@
 
 use super::inputs::Inputs;
 use crate::observe::Mailbox;
+use crate::sealed::Claims;
 pub(super) use apply::conflicts::shown;
 use apply::{FieldConflict, Key, applyset};
 use std::collections::HashMap;
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Known Syncs by field manager. One that is gone is forgotten, and claims nothing: what it left can be taken over.
 #[derive(Clone, Default)]
-pub(crate) struct Names(Arc<Mutex<Known>>);
+pub(crate) struct Names(Arc<Mutex<Known>>, Claims);
 
 #[derive(Default)]
 struct Known {
@@ -52,6 +53,17 @@ pub(super) enum Owner {
 }
 
 impl Names {
+    /// No Sync yet. `claims` are the Secrets that SealedSecret objects of the cluster make.
+    pub(super) fn beside(claims: Claims) -> Self {
+        Self(Arc::default(), claims)
+    }
+
+    /// Whether a SealedSecret object of the cluster makes this Secret.
+    pub(super) fn is_made_in_the_cluster(&self, key: &Key) -> bool {
+        let namespace = key.namespace.as_deref().unwrap_or_default();
+        key.kind.is_secret() && self.1.holds(namespace, &key.name)
+    }
+
     pub(super) fn learn(&self, manager: &str, sync: &str, mailbox: &Arc<Mailbox>) {
         let entry = Entry {
             name: sync.to_owned(),

@@ -5,7 +5,7 @@
 
 use super::owner::{self, is_own, subresource};
 use super::set::FieldTree;
-use crate::applyset::MANAGER_PREFIX;
+use crate::applyset::{MANAGER_PREFIX, SEALED_MANAGER};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, Time};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -160,6 +160,8 @@ fn is_legacy(entry: &ManagedFieldsEntry, ours: &str) -> bool {
         "kubectl-rollout" => false,
         // The API server's own name for what was there before anybody applied.
         "before-first-apply" => true,
+        // A Secret that was handed over from a SealedSecret object to a Sync.
+        SEALED_MANAGER => true,
         _ => manager == ours || Tool::of(manager).is_some(),
     }
 }

@@ -160,6 +160,12 @@ impl Hand {
         one: &One<'_>,
         mut body: Zeroizing<Vec<u8>>,
     ) -> Result<(Applied, Effect, Notes), Trouble> {
+        if one.is_first_contact() && self.names.is_made_in_the_cluster(one.key) {
+            return Err(Trouble::passing(
+                "a SealedSecret object in the cluster makes this Secret, and two writers would fight",
+                "hand it over with `signet migrate sealed-secrets`, or take it out of the Sync's path",
+            ));
+        }
         let before = self.observer.live(one.key);
         if let Some(live) = self.stays_as_it_is(one, before.as_ref()).await? {
             let applied = Applied { live, created: false };
