@@ -42,21 +42,26 @@ impl Options {
         }
     }
 
-    /// What the tests start with: a key that takes no time to make, every detail in the log, and all that
-    /// `deploy/sealed-secrets.yaml` switches on.
+    /// What the tests start with: a key that takes no time to make, and every detail in the log.
     pub fn for_tests(cluster: &Cluster) -> Self {
-        let arguments = [
-            "--key-size=2048",
-            "--log-level=debug",
+        Self {
+            arguments: vec!["--key-size=2048".into(), "--log-level=debug".into()],
+            ..Self::plain(cluster.home())
+        }
+    }
+
+    /// The same in the place of Bitnami's controller, with all that `deploy/sealed-secrets.yaml` switches on.
+    pub fn drop_in(cluster: &Cluster) -> Self {
+        let mut options = Self::for_tests(cluster);
+        for argument in [
             "--sealed-secrets=all",
             "--serve-verify",
             "--serve-rotate",
             "--rate-limit=1000",
-        ];
-        Self {
-            arguments: arguments.map(Into::into).to_vec(),
-            ..Self::plain(cluster.home())
+        ] {
+            options.arguments.push(argument.into());
         }
+        options
     }
 }
 

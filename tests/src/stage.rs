@@ -7,6 +7,7 @@ use crate::command::Answer;
 use crate::{Cluster, Controller, ControllerOptions, GitServer, Space};
 
 static SHARED: OnceCell<Stage> = OnceCell::const_new();
+static DROP_IN: OnceCell<Stage> = OnceCell::const_new();
 
 /// A cluster with a controller, and a Git server.
 pub struct Stage {
@@ -47,6 +48,24 @@ impl Stage {
                 Self::on(ClusterRef::Shared(cluster), options).await
             })
             .await
+    }
+
+    /// The one that all tests of this process share where the controller stands in the place of Bitnami's.
+    pub async fn drop_in() -> &'static Self {
+        DROP_IN
+            .get_or_init(|| async {
+                let cluster = Cluster::held().await;
+                let options = ControllerOptions::drop_in(&cluster);
+                Self::on(ClusterRef::Own(Box::new(cluster)), options).await
+            })
+            .await
+    }
+
+    /// The same, of one's own.
+    pub async fn own_drop_in() -> Self {
+        let cluster = Cluster::own().await;
+        let options = ControllerOptions::drop_in(&cluster);
+        Self::on(ClusterRef::Own(Box::new(cluster)), options).await
     }
 
     /// One of one's own: to count requests, or to stop the controller.

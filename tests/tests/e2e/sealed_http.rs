@@ -9,7 +9,7 @@ use crate::sealed_support::Sealed;
 #[test]
 fn kubeseal_validates_and_re_encrypts_through_the_service_proxy() {
     run(async {
-        let stage = Stage::own().await;
+        let stage = Stage::own_drop_in().await;
         stage.controller.expose(&stage.cluster);
         let on = Sealed::on(&stage, "sh-kubeseal").await;
         let kubeseal = |arguments: &[&str], input: &Value| {
@@ -110,7 +110,7 @@ async fn new_key(stage: &Stage) {
 #[test]
 fn answers_are_yes_or_no_within_bounds() {
     run(async {
-        let stage = Stage::shared().await;
+        let stage = Stage::drop_in().await;
         let on = Sealed::on(stage, "sh-bounds").await;
         let sealed = on.seal(&on.secret("db", &[("a", "one")]));
         let post = |path: &'static str, body: String| {
@@ -172,7 +172,7 @@ fn answers_are_yes_or_no_within_bounds() {
 fn no_header_escapes_the_limit_and_both_can_be_switched_off() {
     run(async {
         let cluster = tests::Cluster::own().await;
-        let mut options = tests::ControllerOptions::for_tests(&cluster);
+        let mut options = tests::ControllerOptions::drop_in(&cluster);
         options
             .arguments
             .retain(|argument| argument != "--serve-rotate" && !argument.starts_with("--rate-limit"));

@@ -14,7 +14,7 @@ use crate::sealed_support::{Sealed, data, said};
 #[test]
 fn drift_is_repaired_and_what_others_add_beside_stays() {
     run(async {
-        let on = Sealed::on(Stage::shared().await, "sk-drift").await;
+        let on = Sealed::on(Stage::drop_in().await, "sk-drift").await;
         on.sealed("db", &[("a", "one"), ("b", "two")]);
         let before = on.holds("db", &[("a", "one"), ("b", "two")]).await;
         on.synced("db").await;
@@ -66,7 +66,7 @@ fn drift_is_repaired_and_what_others_add_beside_stays() {
 #[test]
 fn sealing_the_same_value_again_writes_no_secret() {
     run(async {
-        let on = Sealed::on(Stage::shared().await, "sk-same").await;
+        let on = Sealed::on(Stage::drop_in().await, "sk-same").await;
         let mut plain = on.secret("db", &[("a", "one")]);
         // The API server fills in a type; Bitnami's controller writes the Secret for ever for that.
         plain.as_object_mut().unwrap().remove("type");
@@ -85,7 +85,7 @@ fn sealing_the_same_value_again_writes_no_secret() {
 #[test]
 fn a_secret_without_owner_is_kept_up_and_outlives() {
     run(async {
-        let on = Sealed::on(Stage::shared().await, "sk-skip").await;
+        let on = Sealed::on(Stage::drop_in().await, "sk-skip").await;
         let seal = |value: &str| {
             let mut plain = on.secret("db", &[("a", value)]);
             plain["metadata"]["annotations"] =
@@ -114,7 +114,7 @@ fn a_secret_without_owner_is_kept_up_and_outlives() {
 #[test]
 fn one_that_is_made_again_keeps_its_secret() {
     run(async {
-        let on = Sealed::on(Stage::shared().await, "sk-orphan").await;
+        let on = Sealed::on(Stage::drop_in().await, "sk-orphan").await;
         let sealed = on.seal(&on.secret("db", &[("a", "one")]));
         on.create(&sealed);
         on.synced("db").await;
@@ -138,7 +138,7 @@ fn one_that_is_made_again_keeps_its_secret() {
 #[test]
 fn a_frozen_one_is_left_alone() {
     run(async {
-        let on = Sealed::on(Stage::shared().await, "sk-frozen").await;
+        let on = Sealed::on(Stage::drop_in().await, "sk-frozen").await;
         on.sealed("db", &[("a", "one")]);
         on.synced("db").await;
         let freeze =
@@ -168,7 +168,7 @@ fn a_frozen_one_is_left_alone() {
 #[test]
 fn two_writers_of_one_secret_are_refused_with_words() {
     run(async {
-        let stage = Stage::shared().await;
+        let stage = Stage::drop_in().await;
         let on = Sealed::on(stage, "sk-two").await;
         let repo = stage.git.repository(on.team.name());
         // First the object, then the Sync.
@@ -216,7 +216,7 @@ const MANY: usize = 40;
 #[test]
 fn a_restart_with_nothing_changed_opens_and_writes_nothing() {
     run(async {
-        let mut stage = Stage::own().await;
+        let mut stage = Stage::own_drop_in().await;
         let name = {
             let on = Sealed::on(&stage, "sk-restart").await;
             let before = operations(&stage).await;

@@ -16,7 +16,7 @@ use crate::sealed_support::{MANAGED, PATCH, Sealed, annotations, data, is, obser
 #[test]
 fn a_sealed_secret_becomes_its_secret() {
     run(async {
-        let on = Sealed::on(Stage::shared().await, "so-create").await;
+        let on = Sealed::on(Stage::drop_in().await, "so-create").await;
         on.sealed("db", &[("foo", "bar")]);
         let secret = on.holds("db", &[("foo", "bar")]).await;
         assert_eq!(secret.labels()["mylabel"], "myvalue");
@@ -82,7 +82,7 @@ fn a_sealed_secret_becomes_its_secret() {
 #[test]
 fn an_existing_secret_is_replaced_patched_or_left() {
     run(async {
-        let on = Sealed::on(Stage::shared().await, "so-exists").await;
+        let on = Sealed::on(Stage::drop_in().await, "so-exists").await;
         let existing = |name: &str, marks: &[&str], values: &[(&str, &str)]| {
             let mut secret = on.secret(name, values);
             secret["metadata"]["labels"]["anotherlabel"] = "anothervalue".into();
@@ -154,7 +154,7 @@ fn an_existing_secret_is_replaced_patched_or_left() {
 #[test]
 fn a_secret_that_is_deleted_is_made_again_where_it_was_the_sealed_secrets() {
     run(async {
-        let on = Sealed::on(Stage::shared().await, "so-again").await;
+        let on = Sealed::on(Stage::drop_in().await, "so-again").await;
         on.sealed("owned", &[("foo", "bar")]);
         for (name, mark) in [("managed", MANAGED), ("patch", PATCH)] {
             let mut secret = on.secret(name, &[("foo", "bar1"), ("foo2", "bar2")]);
@@ -188,7 +188,7 @@ fn a_secret_that_is_deleted_is_made_again_where_it_was_the_sealed_secrets() {
 #[test]
 fn names_namespaces_and_scopes_are_kept() {
     run(async {
-        let stage = Stage::shared().await;
+        let stage = Stage::drop_in().await;
         let on = Sealed::on(stage, "so-scope").await;
         let other = Sealed::on(stage, "so-other").await;
         let sealed =
@@ -239,7 +239,7 @@ fn names_namespaces_and_scopes_are_kept() {
 #[test]
 fn types_immutability_and_templates_are_kept() {
     run(async {
-        let on = Sealed::on(Stage::shared().await, "so-types").await;
+        let on = Sealed::on(Stage::drop_in().await, "so-types").await;
         let docker = r#"{"auths": {"https://index.docker.io/v1/": {"auth": "c3R...zE2"}}}"#;
         let mut typed = on.secret("docker", &[(".dockerconfigjson", docker)]);
         typed["type"] = "kubernetes.io/dockerconfigjson".into();
@@ -293,7 +293,7 @@ fn types_immutability_and_templates_are_kept() {
 fn a_wrong_key_makes_no_secret_until_it_is_there() {
     run(async {
         // The keys are the cluster's, so it is one of its own.
-        let stage = Stage::own().await;
+        let stage = Stage::own_drop_in().await;
         let on = Sealed::on(&stage, "so-key").await;
         let home = tempfile::tempdir().unwrap();
         let (certificate, key) = (home.path().join("tls.crt"), home.path().join("tls.key"));
