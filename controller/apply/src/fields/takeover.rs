@@ -158,10 +158,9 @@ fn is_legacy(entry: &ManagedFieldsEntry, ours: &str) -> bool {
     match manager {
         // Its annotation is a restart; to remove it would be another one.
         "kubectl-rollout" => false,
-        // The API server's own name for what was there before anybody applied.
-        "before-first-apply" => true,
-        // A Secret that was handed over from a SealedSecret object to a Sync.
-        SEALED_MANAGER => true,
+        // The API server's own name for what was there before anybody applied, and ours for a Secret that a SealedSecret
+        // object made, and that was handed over to a Sync.
+        "before-first-apply" | SEALED_MANAGER => true,
         _ => manager == ours || Tool::of(manager).is_some(),
     }
 }
