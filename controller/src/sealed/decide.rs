@@ -47,6 +47,8 @@ pub(super) enum Obstacle {
     Controlled(Box<str>),
     /// A Sync writes it: `namespace/name`.
     Sync(Box<str>),
+    /// It would be in the controller's own namespace.
+    Home,
     /// It is being deleted.
     Leaving,
     /// It was somebody else's, patched, and is gone: whose it was may make it again.

@@ -97,6 +97,7 @@ impl Room {
             board: Board::new(context.digest_key.expose(), context.claims.clone()),
             tools: Arc::new(Tools::new(
                 server,
+                &context.namespace,
                 context.digest_key.clone(),
                 context.events.clone(),
                 Arc::clone(&context.metrics),

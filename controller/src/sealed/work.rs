@@ -32,6 +32,8 @@ const SYNC_LOOK: Duration = Duration::from_mins(2);
 /// What every turn uses.
 pub(super) struct Tools {
     pub(super) server: Server,
+    /// The controller's own namespace. Sealing keys and records are Secrets there: none is made of what anybody sealed.
+    pub(super) home: String,
     pub(super) secrets: Arc<KindInfo>,
     pub(super) digest_key: DigestKey,
     pub(super) events: Events,
@@ -66,7 +68,13 @@ struct Trouble {
 }
 
 impl Tools {
-    pub(super) fn new(server: Server, digest_key: DigestKey, events: Events, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(
+        server: Server,
+        home: &str,
+        digest_key: DigestKey,
+        events: Events,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let secrets = KindInfo {
             kind: Arc::new(GroupKind::new("", "Secret")),
             version: "v1".into(),
@@ -76,6 +84,7 @@ impl Tools {
         };
         Self {
             server,
+            home: home.to_owned(),
             secrets: Arc::new(secrets),
             digest_key,
             events,
@@ -105,6 +114,10 @@ impl Tools {
                 Err(before) => return before,
             },
         };
+        if *name.0 == *self.home && !object.brief.frozen {
+            let trouble = Obstacle::Home.trouble(name);
+            return self.fail(name, object, trouble).await;
+        }
         let mut seen = live.clone();
         let mut decision = decide(&object.brief, live.as_ref(), self.digest_key.expose());
         if let Decision::Refuse(Obstacle::Sync(sync)) = &decision
@@ -433,6 +446,11 @@ impl Obstacle {
                     "{exists}: Sync {sync} writes it from Git, and two writers would fight; delete this SealedSecret \
                      object, or take the Secret out of the Sync's path"
                 ),
+                true,
+            ),
+            Self::Home => (
+                "Secrets in the controller's own namespace are its keys and records: none is made of a SealedSecret"
+                    .into(),
                 true,
             ),
             Self::Leaving => ("the Secret is being deleted; it is made again when it is gone".into(), false),

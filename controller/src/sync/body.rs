@@ -184,6 +184,7 @@ fn spare_our_own(
                   not come from Git"
             .to_owned(),
         hint: "remove it from Git; keys are brought in by whoever runs the controller",
+        unopened: Vec::new(),
     })
 }
 
