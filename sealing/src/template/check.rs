@@ -5,6 +5,7 @@ use super::error::{TemplateError, TemplateProblem};
 use super::functions::Arguments;
 use super::scope::Scope;
 use super::ty::{Ty, times};
+use std::cell::Cell;
 
 /// The most that a Secret's data may be (`MaxSecretSize` of the API server).
 pub(super) const LARGEST: usize = 1 << 20;
@@ -15,15 +16,26 @@ const STEP: usize = 64;
 /// Loops within one another; each can double the work of checking.
 const DEEPEST_LOOP: usize = 3;
 const MOST_VARIABLES: usize = 500;
+/// Types within one another, and of how many one is made: a `dict` of `dict`s of itself doubles with every line.
+const DEEPEST_TYPE: usize = 16;
+const LARGEST_TYPE: usize = 1000;
+/// What looking at one part of a type costs.
+const PART: usize = 16;
 
-/// The most bytes that the template can become.
-pub(super) fn bound(nodes: &[Node], root: &Ty) -> Result<usize, TemplateError> {
+/// The most bytes that the template can become. The work is added to what the object's other templates take.
+pub(super) fn bound(nodes: &[Node], root: &Ty, work: &Cell<usize>) -> Result<usize, TemplateError> {
     let mut check = Check {
         scope: Scope::new(root.clone()),
-        work: 0,
+        work: work.get(),
         loops: 0,
+        keys: match root {
+            Ty::Map(keys) => keys.len(),
+            _ => 0,
+        },
     };
-    check.block(nodes, root)
+    let bound = check.block(nodes, root);
+    work.set(check.work.max(work.get()));
+    bound
 }
 
 struct Check {
@@ -31,6 +43,8 @@ struct Check {
     /// Bytes read and written so far.
     work: usize,
     loops: usize,
+    /// How many keys the object has.
+    keys: usize,
 }
 
 type Checked<T> = Result<T, TemplateProblem>;
@@ -115,14 +129,15 @@ impl Check {
         let otherwise = self.block(&branch.otherwise, dot)?;
         self.scope.leave(outside);
         let after_else = self.scope.values(outside);
-        let either = after_then.iter().zip(&after_else).map(|(a, b)| a.or(b));
-        self.scope.set_values(either.collect());
+        let either = self.either(&after_then, &after_else).map_err(fail)?;
+        self.scope.set_values(either);
         Ok(then.max(otherwise))
     }
 
     fn range(&mut self, line: usize, range: &Range, dot: &Ty) -> Result<usize, TemplateError> {
         let fail = |problem| TemplateError { line, problem };
-        let (turns, key, item) = match self.pipeline(&range.pipeline, dot).map_err(fail)? {
+        let over = self.pipeline(&range.pipeline, dot).map_err(fail)?;
+        let (turns, key, item) = match over.clone() {
             Ty::List(list) => (list.most, Ty::Int, list.item.clone()),
             Ty::Map(fields) => {
                 let key = fields.keys().map(String::len).max().unwrap_or_default();
@@ -159,7 +174,7 @@ impl Check {
             };
             self.scope.leave(outside);
             let end = self.scope.values(outside);
-            let either: Vec<_> = start.iter().zip(&end).map(|(a, b)| a.or(b)).collect();
+            let either = self.either(&start, &end).map_err(fail)?;
             if either == start {
                 self.scope.set_values(either);
                 break;
@@ -175,12 +190,43 @@ impl Check {
         self.spend(work).map_err(fail)?;
         let after = self.scope.values(outside);
         self.scope.set_values(before);
+        // As in Go, where the variables hold the whole list until there is an item.
+        for name in range.key.iter().chain(&range.item) {
+            self.declare(name, over.clone()).map_err(fail)?;
+        }
         let otherwise = self.block(&range.otherwise, dot)?;
         self.scope.leave(outside);
         let after_else = self.scope.values(outside);
-        let either = after.iter().zip(&after_else).map(|(a, b)| a.or(b));
-        self.scope.set_values(either.collect());
+        let either = self.either(&after, &after_else).map_err(fail)?;
+        self.scope.set_values(either);
         Ok(times(turns, body).max(otherwise))
+    }
+
+    /// What variables hold after one of two ways.
+    fn either(&mut self, one: &[Ty], other: &[Ty]) -> Checked<Vec<Ty>> {
+        let mut both = Vec::with_capacity(one.len());
+        for (a, b) in one.iter().zip(other) {
+            if a.is_same(b) {
+                both.push(a.clone());
+                continue;
+            }
+            self.look_at([a, b])?;
+            let ty = a.or(b);
+            self.look_at([&ty])?;
+            both.push(ty);
+        }
+        Ok(both)
+    }
+
+    /// Pays for looking at types, and refuses those that are too large for it. The map of the object's keys, which is there
+    /// before anything is called, may be as large as it is.
+    fn look_at<'t>(&mut self, types: impl IntoIterator<Item = &'t Ty>) -> Checked<()> {
+        let most = LARGEST_TYPE + self.keys;
+        let mut parts: usize = 0;
+        for ty in types {
+            parts += ty.parts(most, DEEPEST_TYPE).ok_or(TemplateProblem::TooDeep)?;
+        }
+        self.spend(times(parts, PART))
     }
 
     fn pipeline(&mut self, pipeline: &Pipeline, dot: &Ty) -> Checked<Ty> {
@@ -204,12 +250,18 @@ impl Check {
             types.push(ty);
             written.push(literal);
         }
+        // Each may be compared with each other one.
+        self.look_at(&types)?;
+        self.spend(times(times(types.len(), types.len()), PART))?;
         let arguments = Arguments {
             name: call.function.name,
             types: &types,
             written: &written,
+            more: Cell::new(0),
         };
         let result = (call.function.check)(&arguments)?;
+        self.look_at([&result])?;
+        self.spend(arguments.more.get())?;
         let moved = types
             .iter()
             .map(Ty::printed)

@@ -62,7 +62,8 @@ impl<'a> Run<'a> {
     }
 
     fn range(&mut self, range: &'a Range, dot: &Value<'a>) {
-        let items: Vec<(Value<'a>, Value<'a>)> = match self.pipeline(&range.pipeline, dot) {
+        let over = self.pipeline(&range.pipeline, dot);
+        let items: Vec<(Value<'a>, Value<'a>)> = match &over {
             Value::List(items) => (0..).map(Value::Int).zip(items.iter().cloned()).collect(),
             Value::Map(fields) => {
                 let entries = fields.iter();
@@ -74,7 +75,12 @@ impl<'a> Run<'a> {
         };
         let outside = self.scope.len();
         if items.is_empty() {
+            // As in Go, where the variables hold the whole list until there is an item.
+            for name in range.key.iter().chain(&range.item) {
+                self.scope.declare(name, over.clone());
+            }
             self.block(&range.otherwise, dot);
+            self.scope.leave(outside);
         }
         for (key, item) in items {
             if let Some(name) = &range.key {

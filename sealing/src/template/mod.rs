@@ -8,9 +8,14 @@
 //!    size or could take long is refused. Nothing has been opened yet.
 //! 3. [`eval`]: the tree is run over values. It has no error to return.
 //!
-//! So whether a template is refused depends on what is public (its text, the keys, the lengths of the sealed values),
+//! So whether a template is refused here depends on what is public (its text, the keys, the lengths of the sealed values),
 //! and never on a value: an error that came and went with a value would tell it, bit by bit, to everyone who can edit
 //! the template and read a status. No error quotes the template or a value; function names come from our own lists.
+//!
+//! A limit of format v1 remains: its templates are not bound to the values, and what is rendered goes to the API server,
+//! whose answer can depend on it. A template that makes valid or invalid JSON of a `kubernetes.io/dockerconfigjson` by what
+//! a value begins with, or changes a Secret that is immutable, tells one bit through whether it is applied. Format v2 binds
+//! every value to the whole template, and has no conditions.
 //!
 //! Strings are bytes, as in Go. What is made of plaintext is wiped when dropped, intermediate results too.
 
@@ -31,6 +36,7 @@ mod value;
 
 pub use error::{TemplateError, TemplateProblem, WhyNot};
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use ty::Ty;
@@ -45,14 +51,21 @@ pub(crate) struct Template {
 }
 
 /// What is known of the values before any is opened: for each key, the most bytes that its value can have.
-pub(crate) struct Known(Ty);
+/// One budget of work serves all templates that are read for them.
+pub(crate) struct Known {
+    root: Ty,
+    work: Cell<usize>,
+}
 
 impl Known {
     pub(crate) fn new<'a>(sizes: impl IntoIterator<Item = (&'a str, usize)>) -> Self {
         let texts = sizes
             .into_iter()
             .map(|(key, most)| (key.to_owned(), Ty::text(most)));
-        Self(Ty::Map(Rc::new(texts.collect())))
+        Self {
+            root: Ty::Map(Rc::new(texts.collect())),
+            work: Cell::new(0),
+        }
     }
 }
 
@@ -72,7 +85,7 @@ impl Template {
     /// Reads and checks a template for values of these sizes.
     pub(crate) fn read(text: &str, known: &Known) -> Result<Self, TemplateError> {
         let nodes = parse::parse(text)?;
-        let bound = check::bound(&nodes, &known.0)?;
+        let bound = check::bound(&nodes, &known.root, &known.work)?;
         Ok(Self { nodes, bound })
     }
 

@@ -186,6 +186,79 @@ fn keys_that_are_not_there_can_be_asked_for() {
     }
 }
 
+/// A reader of a status may write templates: none of them may keep a controller busy, checked or run.
+#[test]
+fn hostile_templates_take_no_time() {
+    let large = |text: &str| {
+        let known = Known::new([("s", 500_000), ("t", 500_000), ("u", 0)]);
+        let template = Template::read(text, &known)?;
+        let (s, t) = (vec![b'a'; 499_999], vec![b'a'; 500_000]);
+        let part = [&s[..250_000], b"b"].concat();
+        let values = Values::new([("s", &part[..]), ("t", &t[..]), ("u", &b""[..])]);
+        Ok::<_, TemplateError>(template.render(&values).len())
+    };
+    let too_much = |text: &str| {
+        let problem = large(text).err().map(|err| err.problem);
+        let refused = matches!(
+            problem,
+            Some(TemplateProblem::TooMuchWork | TemplateProblem::TooDeep | TemplateProblem::TooLarge)
+        );
+        assert!(refused, "{problem:?}: {}", &text[..text.len().min(80)]);
+    };
+    // Nothing, very often.
+    too_much("{{ repeat 9223372036854775807 \"\" }}");
+    too_much("{{ repeat 9223372036854775807 .u }}");
+    // Each is linear in both texts.
+    for text in [
+        "{{ if trimAll .s .t }}x{{ end }}",
+        "{{ if contains .s .t }}x{{ end }}",
+        "{{ if contains .s .t }}{{ end }}{{ if trimall .t .s }}{{ end }}{{ len (trimAll .t .t) }}",
+    ] {
+        assert!(large(text).is_ok(), "{text}");
+    }
+    // A map of itself twice, and a list of itself.
+    let doubled = "{{ $x = dict \"a\" $x \"b\" $x }}";
+    let asked = "{{ if .u }}{{ end }}".repeat(1000);
+    too_much(&format!("{{{{ $x := .u }}}}{}{asked}", doubled.repeat(30)));
+    too_much(&format!(
+        "{{{{ $x := .u }}}}{}",
+        "{{ $x = list $x }}".repeat(7000)
+    ));
+    too_much(&format!(
+        "{{{{ $x := .u }}}}{}",
+        "{{ $x = ternary (list $x) $x true }}".repeat(7000)
+    ));
+    let many: String = (0..5000).map(|index| format!("(dict \"k{index}\" 1) ")).collect();
+    too_much(&format!("{{{{ if coalesce {many}1 }}}}{{{{ end }}}}"));
+}
+
+/// One object's templates share one budget.
+#[test]
+fn many_templates_take_no_more_than_one() {
+    let known = Known::new([("s", 1 << 20)]);
+    let text = "{{ len (upper .s) }}";
+    let read = (0..1000)
+        .take_while(|_| Template::read(text, &known).is_ok())
+        .count();
+    assert!((1..100).contains(&read), "{read}");
+}
+
+#[test]
+fn an_empty_range_holds_the_list_in_its_variable() {
+    for (text, result) in [
+        (
+            "{{ $x := \"a\" }}{{ range $x := list }}{{ else }}{{ $x }}{{ end }}{{ $x }}",
+            "[]a",
+        ),
+        (
+            "{{ range $i, $x := dict }}{{ else }}{{ $i }}{{ $x }}{{ end }}",
+            "map[]map[]",
+        ),
+    ] {
+        assert_eq!(render(text).as_deref(), Ok(result), "{text}");
+    }
+}
+
 /// The lists of refused names and the table of functions have no name in common, and none twice.
 #[test]
 fn every_name_has_one_answer() {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-#[derive(Clone, PartialEq)]
+// `Eq` lets `Rc` see at once that two are the same one.
+#[derive(Clone, PartialEq, Eq)]
 pub(super) enum Ty {
     /// A key that is not there.
     Nil,
@@ -17,7 +18,7 @@ pub(super) enum Ty {
     Union(Rc<Vec<Ty>>),
 }
 
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct List {
     /// At most so many items.
     pub(super) most: usize,
@@ -86,6 +87,35 @@ impl Ty {
             (Self::Map(a), Self::Map(b)) => a.keys().eq(b.keys()),
             (a, b) => a == b,
         }
+    }
+
+    /// Whether both are one and the same, seen without looking into them.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::List(a), Self::List(b)) => Rc::ptr_eq(a, b),
+            (Self::Map(a), Self::Map(b)) => Rc::ptr_eq(a, b),
+            (Self::Union(a), Self::Union(b)) => Rc::ptr_eq(a, b),
+            (Self::List(_) | Self::Map(_) | Self::Union(_), _) => false,
+            (a, b) => a == b,
+        }
+    }
+
+    /// How many types it is made of, counted to `most` and so many levels deep; none if there are more, or it is deeper.
+    pub(super) fn parts(&self, most: usize, levels: usize) -> Option<usize> {
+        let many = |parts: &mut dyn Iterator<Item = &Ty>| {
+            let mut count: usize = 1;
+            for part in parts {
+                count += part.parts(most.checked_sub(count)?, levels.checked_sub(1)?)?;
+            }
+            Some(count)
+        };
+        let count = match self {
+            Self::List(list) => many(&mut std::iter::once(&list.item)),
+            Self::Map(fields) => many(&mut fields.values()),
+            Self::Union(kinds) => many(&mut kinds.iter()),
+            _ => Some(1),
+        }?;
+        (count <= most).then_some(count)
     }
 
     /// The most bytes that printing it takes.

@@ -1,5 +1,6 @@
 //! Comparing: `eq`, `ne`, `lt`, `le`, `gt`, `ge`, and the questions about texts.
 
+use super::text::places;
 use super::{Arguments, Checked, Function};
 use crate::template::ty::Ty;
 use crate::template::value::Value;
@@ -54,7 +55,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         check: two_texts,
         eval: |values| {
             about(values, |part, whole| {
-                part.is_empty() || whole.windows(part.len()).any(|at| at == part)
+                part.is_empty() || places(whole, part).next().is_some()
             })
         },
     },

@@ -1,5 +1,6 @@
 //! Lists and maps: `list`, `dict`, `index`, `splitList`, `join`, `first`, `last`, `has`, `sortAlpha`.
 
+use super::text::{LOOK_UP, places};
 use super::{Arguments, Checked, Function, made};
 use crate::template::ast::Literal;
 use crate::template::check::field;
@@ -129,7 +130,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
             match arguments.list(0)? {
                 list @ List {
                     item: Ty::Text(_), ..
-                } => Ok(Ty::List(Rc::new(list.clone()))),
+                } => {
+                    arguments.charge(times(arguments.value(0)?.printed(), LOOK_UP));
+                    Ok(Ty::List(Rc::new(list.clone())))
+                }
                 _ => Err(arguments.wrong()),
             }
         },
@@ -178,9 +182,9 @@ fn split<'a>(separator: &[u8], whole: &Value<'a>) -> Vec<Value<'a>> {
     let mut parts = Vec::new();
     let mut start = 0;
     let bytes = whole.text();
-    while let Some(at) = super::text::find(&bytes[start..], separator) {
-        parts.push(whole.part(|bytes| &bytes[start..start + at]));
-        start += at + separator.len();
+    for at in places(bytes, separator) {
+        parts.push(whole.part(|bytes| &bytes[start..at]));
+        start = at + separator.len();
     }
     parts.push(whole.part(|bytes| &bytes[start..]));
     parts

@@ -19,6 +19,7 @@ use super::buffer::Buffer;
 use super::error::TemplateProblem;
 use super::ty::{List, Ty};
 use super::value::Value;
+use std::cell::Cell;
 
 pub(super) type Checked = Result<Ty, TemplateProblem>;
 
@@ -56,11 +57,18 @@ pub(super) struct Arguments<'a> {
     pub(super) types: &'a [Ty],
     /// Those that are constants of the template.
     pub(super) written: &'a [Option<&'a Literal>],
+    /// Work beside reading the arguments and writing the result once, in bytes.
+    pub(super) more: Cell<usize>,
 }
 
 impl Arguments<'_> {
     pub(super) fn wrong(&self) -> TemplateProblem {
         TemplateProblem::Arguments(self.name)
+    }
+
+    /// Running it takes so much more work than reading the arguments and writing the result once.
+    pub(super) fn charge(&self, bytes: usize) {
+        self.more.set(self.more.get().saturating_add(bytes));
     }
 
     pub(super) fn count(&self, wanted: usize) -> Result<(), TemplateProblem> {

@@ -6,6 +6,7 @@ use crate::template::error::TemplateProblem;
 use crate::template::runes;
 use crate::template::ty::{Ty, times};
 use crate::template::value::Value;
+use zeroize::Zeroizing;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function {
@@ -15,12 +16,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "trimAll",
-        check: |arguments| same(arguments, 1),
+        check: trimmed,
         eval: |values| part(values, trim_all),
     },
     Function {
         name: "trimall",
-        check: |arguments| same(arguments, 1),
+        check: trimmed,
         eval: |values| part(values, trim_all),
     },
     Function {
@@ -95,11 +96,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
         name: "repeat",
         check: |arguments| {
             arguments.count(2)?;
-            Ok(Ty::Text(times(arguments.written_count(0)?, arguments.text(1)?)))
+            let count = arguments.written_count(0)?;
+            arguments.charge(count);
+            Ok(Ty::Text(times(count, arguments.text(1)?)))
         },
         eval: |values| {
             made(|out| {
-                if let [count, text] = values {
+                if let [count, text] = values
+                    && !text.text().is_empty()
+                {
                     (0..count.int()).for_each(|_| out.extend(text.text()));
                 }
             })
@@ -134,9 +139,22 @@ fn part<'a>(values: &[Value<'a>], cut: for<'v> fn(&[u8], &'v [u8]) -> &'v [u8]) 
         .map_or(Value::Nil, |text| text.part(|bytes| cut(by, bytes)))
 }
 
+/// Both are read, and each rune of the text is looked up in the sorted set.
+fn trimmed(arguments: &Arguments<'_>) -> Checked {
+    let ty = same(arguments, 1)?;
+    let both = arguments.text(0)?.saturating_add(arguments.text(1)?);
+    arguments.charge(times(both, LOOK_UP));
+    Ok(ty)
+}
+
+/// Steps of a binary search in a text of a Secret's size.
+pub(super) const LOOK_UP: usize = 21;
+
 fn trim_all<'v>(set: &[u8], text: &'v [u8]) -> &'v [u8] {
-    let in_set = |c| runes::all(set).any(|(rune, _)| rune.unwrap_or(char::REPLACEMENT_CHARACTER) == c);
-    runes::trim(text, in_set)
+    let mut runes = Zeroizing::new(Vec::with_capacity(set.len()));
+    runes.extend(runes::all(set).map(|(rune, _)| rune.unwrap_or(char::REPLACEMENT_CHARACTER)));
+    runes.sort_unstable();
+    runes::trim(text, |c| runes.binary_search(&c).is_ok())
 }
 
 /// Some letters are longer in the other case, and a byte that is not UTF-8 becomes U+FFFD.
@@ -163,9 +181,9 @@ fn trunc(count: i64, bytes: &[u8]) -> &[u8] {
     }
 }
 
-/// Where a part begins that is not empty.
-pub(super) fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
-    bytes.windows(part.len().max(1)).position(|at| at == part)
+/// Where a part that is not empty stands, from the left, without overlap. In time linear in both.
+pub(super) fn places<'b>(bytes: &'b [u8], part: &'b [u8]) -> impl Iterator<Item = usize> + 'b {
+    memchr::memmem::find_iter(bytes, part)
 }
 
 fn replace(old: &[u8], new: &[u8], text: &[u8], out: &mut Buffer) {
@@ -178,13 +196,13 @@ fn replace(old: &[u8], new: &[u8], text: &[u8], out: &mut Buffer) {
         out.extend(new);
         return;
     }
-    let mut rest = text;
-    while let Some(at) = find(rest, old) {
-        out.extend(&rest[..at]);
+    let mut start = 0;
+    for at in places(text, old) {
+        out.extend(&text[start..at]);
         out.extend(new);
-        rest = &rest[at + old.len()..];
+        start = at + old.len();
     }
-    out.extend(rest);
+    out.extend(&text[start..]);
 }
 
 /// Every byte can be a line of its own.

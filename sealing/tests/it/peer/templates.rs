@@ -64,6 +64,8 @@ pub(super) const ACCEPTED: &[&str] = &[
     r#"{{ range $v := . }}{{ len $v }} {{ end }}"#,
     r#"{{ range $k, $v := dict "b" 1 "a" "x" }}{{ $k }}{{ $v }}{{ end }}"#,
     r#"{{ range list }}x{{ else }}empty{{ end }}"#,
+    r#"{{ $x := "a" }}{{ range $x := list }}x{{ else }}{{ $x }}{{ end }}{{ $x }}"#,
+    r#"{{ $x := "a" }}{{ range $i, $x := list }}x{{ else }}{{ $i }}{{ $x }}{{ end }}{{ $x }}"#,
     r#"{{ $u := .user }}{{ $p := .pw }}{{ printf "%s:{SHA256}%s" $u (sha256sum $p) }}"#,
     r#"{{ $x := 1 }}{{ if true }}{{ $x = 2 }}{{ end }}{{ $x }}"#,
     r#"{{ $x := 1 }}{{ if true }}{{ $x := 2 }}{{ $x }}{{ end }}{{ $x }}"#,
