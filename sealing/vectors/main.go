@@ -3,6 +3,8 @@
 //
 //	go run . make          writes vectors to standard output
 //	go run . check FILE    opens every vector of a file
+//	go run . make-keyset   writes a key set document with the keys that signed it
+//	go run . check-keyset  reads a key set document and writes who signed, who endorsed whom and who is compromised
 //	go run . open          reads {"identities": [...], "object": {...}} and writes the opened data, base64
 package main
 
@@ -111,6 +113,10 @@ func main() {
 	switch {
 	case len(os.Args) == 2 && os.Args[1] == "make":
 		write(map[string]any{"vectors": makeAll()})
+	case len(os.Args) == 2 && os.Args[1] == "make-keyset":
+		write(makeKeySet())
+	case len(os.Args) == 2 && os.Args[1] == "check-keyset":
+		write(checkKeySet(must(io.ReadAll(os.Stdin))))
 	case len(os.Args) == 3 && os.Args[1] == "check":
 		var file struct{ Vectors []vector }
 		check(json.Unmarshal(must(os.ReadFile(os.Args[2])), &file))
@@ -133,7 +139,7 @@ func main() {
 		}
 		write(must(input.Object.open(ids)))
 	default:
-		check(fmt.Errorf("usage: vectors make | check FILE | open"))
+		check(fmt.Errorf("usage: vectors make | check FILE | open | make-keyset | check-keyset"))
 	}
 }
 

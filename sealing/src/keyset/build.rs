@@ -1,10 +1,11 @@
 //! Making and signing a key set.
 
 use super::document::{Audience, Envelope, KeyEntry, KeySet, RSA};
-use super::endorsement::EndorsementKey;
+use super::endorsement::{EndorsementKey, EndorsementName};
 use super::{FORMAT, document_message, endorsement_message};
 use crate::v2::Identity;
 use crate::{SealingKey, base64_text};
+use std::collections::BTreeSet;
 
 /// A key to be listed. Keys of one format are given oldest first.
 pub struct Member {
@@ -14,7 +15,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// A key of format v1, with its validity in RFC 3339.
+    /// A key of format v1, with its validity, as [`KeySet::issued_at`] has times.
     #[must_use]
     pub fn rsa(key: &SealingKey, not_before: String, not_after: String) -> Option<Self> {
         let certificate = key.certificate();
@@ -31,7 +32,7 @@ impl Member {
         Some(Self::new(entry, EndorsementKey::of_rsa(key.private_key())?))
     }
 
-    /// A key of format v2, with the time from which it is used in RFC 3339.
+    /// A key of format v2, with the time from which it is used, as [`KeySet::issued_at`] has times.
     #[must_use]
     pub fn native(key: &Identity, not_before: String) -> Option<Self> {
         let entry = KeyEntry {
@@ -56,7 +57,7 @@ impl Member {
         }
     }
 
-    /// Marks it as compromised: it is not listed, and endorses and signs nothing.
+    /// Marks it as compromised: it is not listed as a key but named as compromised, and endorses and signs nothing.
     #[must_use]
     pub fn compromised(mut self) -> Self {
         self.compromised = true;
@@ -70,10 +71,11 @@ pub struct KeySetBuilder {
     issued_at: String,
     members: Vec<Member>,
     roots: Vec<EndorsementKey>,
+    compromised: BTreeSet<EndorsementName>,
 }
 
 impl KeySetBuilder {
-    /// For an audience, at a time in RFC 3339.
+    /// For an audience, at a time as [`KeySet::issued_at`] has it.
     #[must_use]
     pub fn new(audience: Audience, issued_at: String) -> Self {
         Self {
@@ -81,6 +83,7 @@ impl KeySetBuilder {
             issued_at,
             members: Vec::new(),
             roots: Vec::new(),
+            compromised: BTreeSet::new(),
         }
     }
 
@@ -88,6 +91,14 @@ impl KeySetBuilder {
     #[must_use]
     pub fn member(mut self, member: Member) -> Self {
         self.members.push(member);
+        self
+    }
+
+    /// Names an endorsement key as compromised whose sealing key is gone. Those of members are named by themselves. A name
+    /// has to stay for ever: a client that sees it for the first time has nothing else to tell it.
+    #[must_use]
+    pub fn compromised(mut self, name: EndorsementName) -> Self {
+        self.compromised.insert(name);
         self
     }
 
@@ -125,10 +136,14 @@ impl KeySetBuilder {
             .map(|member| member.entry.clone())
             .collect();
         keys.reverse();
+        let gone = self.members.iter().filter(|member| member.compromised);
+        self.compromised
+            .extend(gone.map(|member| member.endorsement.name()));
         let set = KeySet {
             format: FORMAT.to_owned(),
             audience: self.audience,
             issued_at: self.issued_at,
+            compromised: self.compromised,
             keys,
         };
         // Our own types have no way to fail.

@@ -1,7 +1,10 @@
 //! What a key set says.
 
-use super::endorsement::Signature;
+use super::endorsement::{EndorsementName, Signature};
+use crate::Printable;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fmt;
 
 /// Whom the keys are for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +20,15 @@ pub enum Audience {
     },
 }
 
+impl fmt::Display for Audience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster => f.write_str("the cluster"),
+            Self::Project { name } => write!(f, "Project {}", Printable(name)),
+        }
+    }
+}
+
 /// The keys of one controller for one audience.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -25,8 +37,11 @@ pub struct KeySet {
     pub format: String,
     /// Whom the keys are for.
     pub audience: Audience,
-    /// When it was signed, RFC 3339.
+    /// When it was signed: RFC 3339 in UTC, whole seconds, `Z`. So texts sort as times do.
     pub issued_at: String,
+    /// Names of endorsement keys that are no longer to be believed, for ever.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub compromised: BTreeSet<EndorsementName>,
     /// The keys, newest first within each format.
     pub keys: Vec<KeyEntry>,
 }
@@ -47,14 +62,24 @@ pub struct KeyEntry {
     pub certificate: Option<String>,
     /// The public half of its endorsement key, base64.
     pub endorsement_key: String,
-    /// From when it is used, RFC 3339.
+    /// From when it is used, in the form of `issuedAt`.
     pub not_before: String,
-    /// Until when it may be sealed for, RFC 3339; for ever, if it does not say.
+    /// Until when it may be sealed for, in the form of `issuedAt`; for ever, if it does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_after: Option<String>,
     /// Endorsements by keys before it.
     #[serde(default)]
     pub endorsements: Vec<Signature>,
+}
+
+/// Whether a time is written so that texts sort as times do: `2026-11-28T20:00:00Z`.
+pub(super) fn is_time(text: &str) -> bool {
+    const SHAPE: &[u8] = b"0000-00-00T00:00:00Z";
+    let fits = |(byte, shape): (u8, &u8)| match shape {
+        b'0' => byte.is_ascii_digit(),
+        sign => byte == *sign,
+    };
+    text.len() == SHAPE.len() && text.bytes().zip(SHAPE).all(fits)
 }
 
 /// The name of format v1's suite.

@@ -20,7 +20,8 @@ pub struct EndorsementKey {
 
 /// The name of an endorsement key, which is what people pin: `ed25519-` and the first 16 bytes of SHA-256 over its public
 /// half, in hexadecimal.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct EndorsementName(String);
 
 /// A signature, with the key that made it.
@@ -100,6 +101,20 @@ impl EndorsementName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<EndorsementName> for String {
+    fn from(name: EndorsementName) -> Self {
+        name.0
+    }
+}
+
+impl TryFrom<String> for EndorsementName {
+    type Error = NotAName;
+
+    fn try_from(text: String) -> Result<Self, NotAName> {
+        text.parse()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whether a key set comes from whom it came before.
 
-use super::document::{Envelope, KeyEntry, KeySet};
+use super::document::{Audience, Envelope, KeyEntry, KeySet, is_time};
 use super::endorsement::EndorsementName;
 use super::{FORMAT, document_message, endorsement_message};
 use crate::base64_text;
@@ -10,6 +10,48 @@ use std::collections::BTreeSet;
 const LARGEST: usize = 1 << 20;
 const KEYS: usize = 256;
 const SIGNATURES: usize = 16;
+const COMPROMISED: usize = 4096;
+
+/// What a client keeps between two looks at a key set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pins {
+    /// Whom it believes: at first what a person has compared.
+    pub names: BTreeSet<EndorsementName>,
+    /// Endorsement keys that a believed set named as compromised. They stay so.
+    pub compromised: BTreeSet<EndorsementName>,
+    /// [`KeySet::issued_at`] of the newest set that was believed.
+    pub issued_at: Option<String>,
+}
+
+impl Pins {
+    /// The first pins: names that a person has compared.
+    pub fn of(names: impl IntoIterator<Item = EndorsementName>) -> Self {
+        Self {
+            names: names.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+}
+
+/// A key set that is believed.
+#[derive(Debug)]
+pub struct Trusted<'a> {
+    /// All that it says. To seal, use [`Trusted::keys`].
+    pub set: &'a KeySet,
+    /// What to keep instead of the pins that were asked for: without them an old set, or a leaked key, passes again.
+    pub pins: Pins,
+    now: String,
+}
+
+impl Trusted<'_> {
+    /// The keys that can be sealed for: not expired, and not compromised. Newest first within each format.
+    pub fn keys(&self) -> impl Iterator<Item = &KeyEntry> {
+        self.set.keys.iter().filter(|key| {
+            key.not_after.as_ref().is_none_or(|until| *until > self.now)
+                && name_of(key).is_some_and(|name| !self.pins.compromised.contains(&name))
+        })
+    }
+}
 
 /// A key set whose signatures are sound.
 #[derive(Debug)]
@@ -28,6 +70,28 @@ pub enum KeySetError {
     /// A signature that does not fit, or none.
     #[error("the key set is not signed by a key that it lists, or was changed after it was signed")]
     NotSigned,
+    /// For a Project where the cluster's was asked for, or the other way round.
+    #[error("the key set is for {found}, not for {wanted}")]
+    OtherAudience {
+        /// Whom it is for.
+        found: Audience,
+        /// Whom it has to be for.
+        wanted: Audience,
+    },
+    /// Older than one that was believed before.
+    #[error("the key set is of {found}, and one of {seen} was seen before: an old one is served again")]
+    Older {
+        /// When it was signed.
+        found: String,
+        /// When the newest that was seen was.
+        seen: String,
+    },
+    /// Signed in the future.
+    #[error("the key set is of {found}, which is not yet; is a clock wrong?")]
+    NotYet {
+        /// When it says that it was signed.
+        found: String,
+    },
     /// Signed, but by nobody that is pinned or endorsed by who is.
     #[error("the key set is signed by {found}, which is not pinned, nor endorsed by what is pinned")]
     NotPinned {
@@ -47,8 +111,12 @@ impl KeySet {
         let set: Self = serde_json::from_slice(&payload).map_err(|_| KeySetError::NotAKeySet)?;
         let bounded = set.keys.len() <= KEYS
             && envelope.signatures.len() <= SIGNATURES
+            && set.compromised.len() <= COMPROMISED
             && set.keys.iter().all(|key| key.endorsements.len() <= SIGNATURES);
-        if set.format != FORMAT || !bounded {
+        let keys = set.keys.iter();
+        let mut times = keys.flat_map(|key| std::iter::once(&key.not_before).chain(&key.not_after));
+        let timed = is_time(&set.issued_at) && times.all(|time| is_time(time));
+        if set.format != FORMAT || !bounded || !timed {
             return Err(KeySetError::NotAKeySet);
         }
         let message = document_message(&payload);
@@ -65,7 +133,8 @@ impl KeySet {
 }
 
 impl Verified {
-    /// Who signed: what is pinned on first contact, after a person has compared it.
+    /// Who signed. On first contact a person compares one of these names, and that one alone goes into [`Pins::of`]: anybody
+    /// can add a signature of their own to the others.
     #[must_use]
     pub fn signers(&self) -> &BTreeSet<EndorsementName> {
         &self.signers
@@ -77,28 +146,87 @@ impl Verified {
         &self.set
     }
 
-    /// The keys, if a pinned key signed, or one that pinned keys endorse, be it by several steps.
-    pub fn trusted(&self, pins: &BTreeSet<EndorsementName>) -> Result<&KeySet, KeySetError> {
-        let mut trusted = pins.clone();
-        loop {
-            let before = trusted.len();
-            for entry in &self.set.keys {
-                if endorsers(entry).iter().any(|name| trusted.contains(name)) {
-                    trusted.extend(EndorsementName::of_public_text(&entry.endorsement_key));
-                }
-            }
-            if trusted.len() == before {
-                break;
-            }
+    /// What it says, if a pinned key signed, or one that pinned keys endorse, be it by several steps, none of them over a key
+    /// that is compromised; if it is for this audience, and not older than what was seen. `now` has the form of
+    /// [`KeySet::issued_at`]; the caller adds the difference between clocks that it tolerates.
+    ///
+    /// Who has not yet seen that a key is compromised can still be told otherwise by who holds it. A pinned offline root
+    /// endorses nothing, so whoever pins only a root believes only what the root has signed.
+    pub fn trusted(&self, pins: &Pins, audience: &Audience, now: &str) -> Result<Trusted<'_>, KeySetError> {
+        if self.set.audience != *audience {
+            return Err(KeySetError::OtherAudience {
+                found: self.set.audience.clone(),
+                wanted: audience.clone(),
+            });
         }
-        if self.signers.is_disjoint(&trusted) {
+        let compromised: BTreeSet<_> = pins.compromised.union(&self.set.compromised).cloned().collect();
+        let reached = self.reached(pins, &compromised);
+        if self.signers.is_disjoint(&reached) {
             let found = self.signers.iter().map(EndorsementName::as_str);
             return Err(KeySetError::NotPinned {
                 found: found.collect::<Vec<_>>().join(", "),
             });
         }
-        Ok(&self.set)
+        let found = &self.set.issued_at;
+        if let Some(seen) = pins.issued_at.as_ref().filter(|seen| *seen > found) {
+            return Err(KeySetError::Older {
+                found: found.clone(),
+                seen: seen.clone(),
+            });
+        }
+        if found.as_str() > now {
+            return Err(KeySetError::NotYet { found: found.clone() });
+        }
+        let listed: BTreeSet<_> = self.set.keys.iter().filter_map(name_of).collect();
+        // A key that is listed and no longer signs has been followed by another: its later leak must not matter. A pin that
+        // is not listed is a root's, or of a controller that comes back. Signatures are not signed themselves, so of those
+        // that signed only who is listed, or was reached, is believed from now on.
+        let kept = pins.names.iter().filter(|name| !listed.contains(*name));
+        let signed = self
+            .signers
+            .iter()
+            .filter(|name| listed.contains(*name) || reached.contains(*name));
+        let names = kept.chain(signed).filter(|name| !compromised.contains(*name));
+        Ok(Trusted {
+            set: &self.set,
+            pins: Pins {
+                names: names.cloned().collect(),
+                compromised: compromised.clone(),
+                issued_at: Some(found.clone()),
+            },
+            now: now.to_owned(),
+        })
     }
+
+    /// The pinned keys, and those that they endorse, without the compromised ones.
+    fn reached(&self, pins: &Pins, compromised: &BTreeSet<EndorsementName>) -> BTreeSet<EndorsementName> {
+        let mut reached: BTreeSet<_> = pins.names.difference(compromised).cloned().collect();
+        // Each signature is looked at once.
+        let mut left: Vec<_> = self
+            .set
+            .keys
+            .iter()
+            .filter_map(|entry| Some((name_of(entry)?, endorsers(entry))))
+            .filter(|(name, _)| !compromised.contains(name))
+            .collect();
+        loop {
+            let before = left.len();
+            left.retain(|(name, endorsers)| {
+                let is_reached = endorsers.iter().any(|endorser| reached.contains(endorser));
+                if is_reached {
+                    reached.insert(name.clone());
+                }
+                !is_reached
+            });
+            if left.len() == before {
+                return reached;
+            }
+        }
+    }
+}
+
+fn name_of(entry: &KeyEntry) -> Option<EndorsementName> {
+    EndorsementName::of_public_text(&entry.endorsement_key)
 }
 
 fn endorsers(entry: &KeyEntry) -> Vec<EndorsementName> {

@@ -2,7 +2,8 @@
 
 use crate::support::other_key;
 use sealing::keyset::{
-    Audience, EndorsementKey, EndorsementName, KeySet, KeySetBuilder, KeySetError, Member,
+    Audience, EndorsementKey, EndorsementName, KeySet, KeySetBuilder, KeySetError, Member, Pins, Trusted,
+    Verified,
 };
 use sealing::v2::{Identity, Suite};
 use serde_json::Value;
@@ -32,31 +33,43 @@ fn builder() -> KeySetBuilder {
     KeySetBuilder::new(Audience::Cluster, "2026-11-28T20:00:00Z".into())
 }
 
-fn pins(names: &[EndorsementName]) -> BTreeSet<EndorsementName> {
-    names.iter().cloned().collect()
+fn pins(names: &[EndorsementName]) -> Pins {
+    Pins::of(names.iter().cloned())
+}
+
+const NOW: &str = "2026-12-01T00:00:00Z";
+
+fn trusted<'a>(read: &'a Verified, pins: &Pins) -> Result<Trusted<'a>, KeySetError> {
+    read.trusted(pins, &Audience::Cluster, NOW)
 }
 
 #[test]
 fn a_pin_survives_two_rotations() {
     let first = KeySet::read(&builder().member(member(0)).sign()).unwrap();
-    assert_eq!(first.signers(), &pins(&[name(0)]));
+    assert_eq!(first.signers(), &BTreeSet::from([name(0)]));
     let third = builder()
         .member(member(0))
         .member(member(1))
         .member(member(2))
         .sign();
     let read = KeySet::read(&third).unwrap();
-    assert_eq!(read.signers(), &pins(&[name(2)]));
+    assert_eq!(read.signers(), &BTreeSet::from([name(2)]));
     for pinned in [0, 1, 2] {
-        let set = read.trusted(&pins(&[name(pinned)])).unwrap();
+        let found = trusted(&read, &pins(&[name(pinned)])).unwrap();
+        assert_eq!(
+            found.pins.names,
+            BTreeSet::from([name(2)]),
+            "from now on only the newest"
+        );
+        let set = found.set;
         assert_eq!(set.keys.len(), 3);
         assert_eq!(set.keys[0].id, key(2).key_id().as_str(), "newest first");
     }
     assert!(matches!(
-        read.trusted(&pins(&[name(3)])),
+        trusted(&read, &pins(&[name(3)])),
         Err(KeySetError::NotPinned { found }) if found == name(2).as_str()
     ));
-    assert!(read.trusted(&BTreeSet::new()).is_err());
+    assert!(trusted(&read, &Pins::default()).is_err());
 }
 
 #[test]
@@ -65,7 +78,7 @@ fn another_controller_is_not_believed() {
     let mine = builder().member(member(0)).member(member(1)).sign();
     let theirs = builder().member(member(3)).sign();
     let entries = |document: &str| KeySet::read(document).unwrap().untrusted().keys.clone();
-    assert!(KeySet::read(&theirs).unwrap().trusted(&pins(&[name(0)])).is_err());
+    assert!(trusted(&KeySet::read(&theirs).unwrap(), &pins(&[name(0)])).is_err());
     // An endorsement is of one key: put at another, it is none.
     let endorsed = entries(&mine)[0].endorsements.clone();
     assert_eq!(endorsed.len(), 1);
@@ -97,20 +110,162 @@ fn a_compromised_key_endorses_nothing() {
     let read = KeySet::read(&document).unwrap();
     assert_eq!(read.untrusted().keys.len(), 2);
     assert!(
-        read.trusted(&pins(&[name(0)])).is_ok(),
+        trusted(&read, &pins(&[name(0)])).is_ok(),
         "the one before it steps in"
     );
-    assert!(read.trusted(&pins(&[name(1)])).is_err());
+    assert!(trusted(&read, &pins(&[name(1)])).is_err());
+}
+
+/// K1 leaked, and its endorsement by K0 is public for ever. Who was told so once stays told.
+#[test]
+fn a_leaked_key_does_not_come_back_with_its_old_endorsement() {
+    let honest = builder()
+        .member(member(0))
+        .member(member(1).compromised())
+        .member(member(2))
+        .sign();
+    let honest = KeySet::read(&honest).unwrap();
+    assert_eq!(honest.untrusted().compromised, BTreeSet::from([name(1)]));
+    let told = trusted(&honest, &pins(&[name(0)])).unwrap().pins;
+    assert_eq!(told.compromised, BTreeSet::from([name(1)]));
+    // The attacker's: K1 endorsed by K0 as it once was, and a key of their own that K1 endorses.
+    let evil = builder()
+        .member(member(0))
+        .member(member(1))
+        .member(member(3))
+        .sign();
+    let evil = KeySet::read(&evil).unwrap();
+    for names in [vec![name(0)], vec![name(1)], vec![name(0), name(1)]] {
+        let pins = Pins {
+            names: names.into_iter().collect(),
+            ..told.clone()
+        };
+        assert!(matches!(
+            trusted(&evil, &pins),
+            Err(KeySetError::NotPinned { .. })
+        ));
+    }
+    assert!(trusted(&evil, &told).is_err());
+    // Nor does a set name its own way as compromised and take it.
+    let own = builder()
+        .member(member(0))
+        .member(member(3))
+        .compromised(name(0))
+        .sign();
+    assert!(trusted(&KeySet::read(&own).unwrap(), &pins(&[name(0)])).is_err());
+    // What is remembered stays, and a key of that name is not sealed for, whatever a later set lists.
+    let later = builder().member(member(1)).member(member(2)).sign();
+    let later = KeySet::read(&later).unwrap();
+    let found = trusted(&later, &told).unwrap();
+    assert_eq!(found.pins.compromised, told.compromised);
+    assert_eq!(found.keys().count(), 1);
+}
+
+#[test]
+fn an_old_set_is_not_believed_again() {
+    let at = |time: &str| KeySetBuilder::new(Audience::Cluster, time.into()).member(member(0));
+    let old = KeySet::read(&at("2026-10-01T00:00:00Z").sign()).unwrap();
+    let new = KeySet::read(&at("2026-11-01T00:00:00Z").member(member(1)).sign()).unwrap();
+    let kept = trusted(&old, &pins(&[name(0)])).unwrap().pins;
+    let kept = trusted(&new, &kept).unwrap().pins;
+    assert_eq!(kept.issued_at.as_deref(), Some("2026-11-01T00:00:00Z"));
+    assert!(trusted(&new, &kept).is_ok(), "the same once more is fine");
+    let both = Pins {
+        names: [name(0), name(1)].into(),
+        ..kept.clone()
+    };
+    assert!(matches!(trusted(&old, &both), Err(KeySetError::Older { .. })));
+    assert!(
+        matches!(trusted(&old, &kept), Err(KeySetError::NotPinned { .. })),
+        "its key was followed by another"
+    );
+    let future = KeySet::read(&at("2027-11-01T00:00:00Z").sign()).unwrap();
+    assert!(matches!(
+        trusted(&future, &pins(&[name(0)])),
+        Err(KeySetError::NotYet { .. })
+    ));
+    for bad in [
+        "",
+        "2026-11-01",
+        "2026-11-01T00:00:00+00:00",
+        "2026-11-01T00:00:00.5Z",
+    ] {
+        assert_eq!(
+            KeySet::read(&at(bad).sign()).err(),
+            Some(KeySetError::NotAKeySet),
+            "{bad}"
+        );
+    }
+}
+
+#[test]
+fn a_set_is_for_whom_it_says() {
+    let project = |name: &str| Audience::Project { name: name.into() };
+    let root = || EndorsementKey::of_root(&[7; 32]).unwrap();
+    let made = KeySetBuilder::new(project("shop"), NOW.into())
+        .member(member(0))
+        .root(root());
+    let read = KeySet::read(&made.sign()).unwrap();
+    let pins = pins(&[root().name()]);
+    assert!(read.trusted(&pins, &project("shop"), NOW).is_ok());
+    for other in [Audience::Cluster, project("other")] {
+        let error = read.trusted(&pins, &other, NOW).err();
+        assert!(
+            matches!(error, Some(KeySetError::OtherAudience { .. })),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn an_expired_key_is_not_sealed_for() {
+    let until = |time: &str| Member::rsa(&other_key(0), "2026-01-01T00:00:00Z".into(), time.into()).unwrap();
+    let rsa = EndorsementKey::of_rsa(other_key(0).private_key()).unwrap().name();
+    for (time, count) in [("2026-11-30T23:59:59Z", 0), (NOW, 0), ("2026-12-01T00:00:01Z", 1)] {
+        let read = KeySet::read(&builder().member(until(time)).sign()).unwrap();
+        assert_eq!(
+            trusted(&read, &pins(&[rsa.clone()])).unwrap().keys().count(),
+            count,
+            "{time}"
+        );
+    }
+}
+
+/// The signatures of a document are not signed: anybody can add one.
+#[test]
+fn a_signature_that_was_added_is_not_pinned() {
+    let document = builder().member(member(0)).sign();
+    let payload: Value = serde_json::from_str(&document).unwrap();
+    let root = EndorsementKey::of_root(&[9; 32]).unwrap();
+    let signed = builder()
+        .member(member(0))
+        .root(EndorsementKey::of_root(&[9; 32]).unwrap())
+        .sign();
+    let signed: Value = serde_json::from_str(&signed).unwrap();
+    assert_eq!(
+        signed["payload"], payload["payload"],
+        "the same payload, one signature more"
+    );
+    let read = KeySet::read(&signed.to_string()).unwrap();
+    assert!(read.signers().contains(&root.name()));
+    let kept = trusted(&read, &pins(&[name(0)])).unwrap().pins;
+    assert_eq!(kept.names, BTreeSet::from([name(0)]));
 }
 
 #[test]
 fn both_formats_stand_in_one_set_and_either_pin_serves() {
-    let old = Member::rsa(&other_key(0), "a".into(), "b".into()).unwrap();
-    let new = Member::rsa(&other_key(1), "a".into(), "b".into()).unwrap();
+    let old = Member::rsa(&other_key(0), NOW.into(), "2027-01-01T00:00:00Z".into()).unwrap();
+    let new = Member::rsa(&other_key(1), NOW.into(), "2027-01-01T00:00:00Z".into()).unwrap();
     let read = KeySet::read(&builder().member(old).member(new).member(member(0)).sign()).unwrap();
     let rsa = EndorsementKey::of_rsa(other_key(0).private_key()).unwrap().name();
     for pin in [rsa, name(0)] {
-        let set = read.trusted(&pins(&[pin])).unwrap();
+        let found = trusted(&read, &pins(&[pin])).unwrap();
+        assert_eq!(
+            &found.pins.names,
+            read.signers(),
+            "who signs beside a pinned key is listed"
+        );
+        let set = found.set;
         assert_eq!(set.keys.iter().filter(|key| key.is_native()).count(), 1);
         assert_eq!(set.keys.iter().filter(|key| key.certificate.is_some()).count(), 2);
     }
@@ -120,7 +275,7 @@ fn both_formats_stand_in_one_set_and_either_pin_serves() {
 fn an_offline_root_signs_as_well() {
     let root = || EndorsementKey::of_root(&[7; 32]).unwrap();
     let read = KeySet::read(&builder().member(member(0)).root(root()).sign()).unwrap();
-    assert!(read.trusted(&pins(&[root().name()])).is_ok());
+    assert!(trusted(&read, &pins(&[root().name()])).is_ok());
 }
 
 #[test]
