@@ -354,7 +354,8 @@ fn values(secret: &Map<String, Value>) -> Result<BTreeMap<String, Plaintext>, Se
         for (key, value) in object(secret, field, field)?.into_iter().flatten() {
             let fail = |problem| error(&join(field, key), problem);
             if !is_data_key(key) {
-                return Err(fail(SealProblem::BadKey));
+                // Not named: where indentation is lost, a line of a value becomes a key.
+                return Err(error(field, SealProblem::BadKey));
             }
             let plaintext = match value {
                 Value::Null => Plaintext::new(Vec::new()),

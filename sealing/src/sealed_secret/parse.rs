@@ -117,7 +117,8 @@ fn items(spec: &Fields<'_>, problems: &mut Problems) -> BTreeMap<String, String>
 
 fn check_key(fields: &Fields<'_>, key: &str, problems: &mut Problems) {
     if !is_data_key(key) {
-        problems.add(fields.path(key), ParseProblem::BadKey);
+        // Not named: where indentation is lost, a line of a text becomes a key.
+        problems.add(fields.path_here(), ParseProblem::BadKey);
     }
 }
 

@@ -228,8 +228,9 @@ fn hostile_templates_take_no_time() {
         "{{{{ $x := .u }}}}{}",
         "{{ $x = ternary (list $x) $x true }}".repeat(7000)
     ));
-    let many: String = (0..5000).map(|index| format!("(dict \"k{index}\" 1) ")).collect();
-    too_much(&format!("{{{{ if coalesce {many}1 }}}}{{{{ end }}}}"));
+    let many: Vec<_> = (0..5000).map(|index| format!("(dict \"k{index}\" 1)")).collect();
+    let many = many.join(" ");
+    too_much(&format!("{{{{ if coalesce {many} 1 }}}}{{{{ end }}}}"));
 }
 
 /// One object's templates share one budget.

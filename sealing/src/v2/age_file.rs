@@ -34,6 +34,8 @@ pub enum AgeFileProblem {
 /// Stanzas that mean nothing: the Rust library adds one at random, so that readers learn to ignore them.
 const GREASE: &str = "-grease";
 const MAX_GREASE: usize = 4;
+/// Lines of 64 characters in the body of one stanza: both suites wrap a key of 32 bytes, one line; grease has up to three.
+const MAX_BODY: usize = 3;
 
 /// Checks the outer shape: `listed` recipients of one suite, and a payload of exactly this length.
 pub(super) fn check(file: &[u8], listed: usize, payload: usize) -> Result<Suite, AgeFileProblem> {
@@ -42,6 +44,7 @@ pub(super) fn check(file: &[u8], listed: usize, payload: usize) -> Result<Suite,
         .ok_or(AgeFileProblem::NotAge)?;
     let mut suites = Vec::new();
     let mut grease = 0;
+    let mut body = MAX_BODY;
     loop {
         let end = rest
             .iter()
@@ -53,8 +56,11 @@ pub(super) fn check(file: &[u8], listed: usize, payload: usize) -> Result<Suite,
             break;
         }
         let Some(stanza) = line.strip_prefix(b"-> ") else {
-            continue; // a body: `age` looks at it
+            // A body: `age` looks at it, once for each of its lines, and so it may not have many.
+            body = body.checked_sub(1).ok_or(AgeFileProblem::NotAge)?;
+            continue;
         };
+        body = MAX_BODY;
         let kind = stanza.split(|b| *b == b' ').next().unwrap_or_default();
         match std::str::from_utf8(kind).ok() {
             Some(name) if name.ends_with(GREASE) => grease += 1,

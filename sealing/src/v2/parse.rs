@@ -4,6 +4,7 @@ use super::data_key::{DataKey, DataKeyId, header};
 use super::fault::Fault;
 use super::key_id::KeyId;
 use super::place::{Place, scope_from_name};
+use super::reference::Text;
 use super::sealed_secret::{SealedDataKey, SealedSecret, SealedValue};
 use super::template::Template;
 use super::{age_file, limits, value};
@@ -15,16 +16,18 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Metadata of the SealedSecret itself: what people write, and what an API server adds.
-const METADATA: [&str; 11] = [
+const METADATA: [&str; 13] = [
     "name",
     "namespace",
     "labels",
     "annotations",
     "creationTimestamp",
+    "deletionGracePeriodSeconds",
     "deletionTimestamp",
     "finalizers",
     "generation",
     "managedFields",
+    "ownerReferences",
     "resourceVersion",
     "uid",
 ];
@@ -63,6 +66,9 @@ impl SealedSecret {
             |key| values.contains_key(key),
             &mut problems,
         );
+        if problems.0.is_empty() {
+            check_size(&spec, &values, &template, &mut problems);
+        }
         if !problems.0.is_empty() {
             return Err(problems.0);
         }
@@ -196,13 +202,13 @@ fn values(
         problems.add(spec.path("values"), Fault::TooMany(limits::VALUES).into());
         return found;
     }
-    let mut size = 0_usize;
     for (key, text) in fields.strings(problems) {
-        let path = fields.path(key);
         if !is_data_key(key) {
-            problems.add(path, ParseProblem::BadKey);
+            // Not named: where indentation is lost, a line of a value becomes a key.
+            problems.add(spec.path("values"), ParseProblem::BadKey);
             continue;
         }
+        let path = fields.path(key);
         let value = match text.map(read_value) {
             Some(Ok(value)) => value,
             Some(Err(fault)) => {
@@ -218,13 +224,44 @@ fn values(
         if !data_keys.contains_key(&value.data_key) {
             problems.add(path, Fault::UnknownDataKey.into());
         }
-        size += value::size_range(value.bytes.len()).0;
         found.insert(key.to_owned(), Some(value));
     }
-    if size > limits::SECRET {
-        problems.add(spec.path("values"), Fault::TooLong(limits::SECRET).into());
-    }
     found
+}
+
+/// Refuses what could become larger than a Secret, by the most that the padding lets each value have. Found out when the
+/// values are open it would tell the exact length of one: whoever can write to the repository can add values of their own
+/// until it no longer fits.
+fn check_size(
+    spec: &Fields<'_>,
+    values: &BTreeMap<String, Option<SealedValue>>,
+    template: &Template,
+    problems: &mut Problems,
+) {
+    let most = |key: &str| match values.get(key) {
+        Some(Some(value)) => value::most(value.bytes.len()),
+        _ => 0,
+    };
+    let kept = values.keys().filter(|key| !template.omit.contains(*key));
+    let kept = kept.fold(0_usize, |size, key| size.saturating_add(most(key)));
+    // Values that are left out have to be opened too.
+    let all = values
+        .keys()
+        .fold(0_usize, |size, key| size.saturating_add(most(key)));
+    if all > limits::SECRET {
+        problems.add(spec.path("values"), Fault::TooLong(limits::SECRET).into());
+        return;
+    }
+    let mut size = kept;
+    for (key, text) in &template.data {
+        let text = Text::parse(text, |key| values.contains_key(key));
+        size = size.saturating_add(text.map_or(0, |text| text.most(most)));
+        if size > limits::SECRET {
+            let path = format!("{}.{}", spec.path("template.data"), crate::Printable(key));
+            problems.add(path, ParseProblem::TooLarge);
+            return;
+        }
+    }
 }
 
 fn read_value(text: &str) -> Result<SealedValue, Fault> {

@@ -46,8 +46,10 @@ impl Text {
         let mut literal = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
-            let line = text[..text.len() - after.len()].matches('\n').count() + 1;
-            let fail = |problem| ReferenceError { line, problem };
+            let fail = |problem| ReferenceError {
+                line: text[..text.len() - after.len()].matches('\n').count() + 1,
+                problem,
+            };
             if let Some(before) = before.strip_suffix('$') {
                 literal.push_str(before);
                 literal.push_str("${");
@@ -72,6 +74,16 @@ impl Text {
             parts.push(Part::Literal(literal));
         }
         Ok(Self { parts })
+    }
+
+    /// The most that the result can be, by what is known of the values.
+    pub(super) fn most(&self, value: impl Fn(&str) -> usize) -> usize {
+        self.parts.iter().fold(0, |len, part| {
+            len.saturating_add(match part {
+                Part::Literal(text) => text.len(),
+                Part::Value(key) => value(key),
+            })
+        })
     }
 
     /// The size of the result.

@@ -7,7 +7,7 @@ use super::place::Place;
 use super::recipient::Recipients;
 use super::sealed_secret::{SealedDataKey, SealedSecret, SealedValue};
 use super::template::Template;
-use super::value::Binding;
+use super::value::{self, Binding};
 use crate::seal_secret::{Parts, error};
 use crate::sealed_secret::fields::{Fields, Problems};
 use crate::{CLUSTER_WIDE, NAMESPACE_WIDE, Plaintext, SealError, SealFailed, SealOptions, SealProblem};
@@ -155,12 +155,13 @@ pub(super) fn read_template(
     }
 }
 
-/// No value, and not all together, may be larger than a Secret.
+/// No value, and not all together, may be larger than a Secret; together by what a reader sees of their sizes.
 pub(super) fn check_sizes(values: &BTreeMap<String, Plaintext>) -> Result<(), EditError> {
     if let Some((key, _)) = values.iter().find(|(_, value)| value.len() > limits::SECRET) {
         return Err(EditError::TooLarge(Some(key.clone())));
     }
-    if values.len() > limits::VALUES || values.values().map(Plaintext::len).sum::<usize>() > limits::SECRET {
+    let sizes = values.values().map(|value| value::most_of(value.len()));
+    if values.len() > limits::VALUES || sizes.sum::<usize>() > limits::SECRET {
         return Err(EditError::TooLarge(None));
     }
     Ok(())

@@ -58,11 +58,18 @@ impl Template {
                 problems.add(metadata.path("annotations"), Fault::LastApplied.into());
             }
         }
+        if parsed.size() > limits::TEMPLATE {
+            problems.add(template.path_here(), Fault::TooLong(limits::TEMPLATE).into());
+            return parsed;
+        }
         for (key, text) in &parsed.data {
-            let path = format!("{}.{}", template.path("data"), crate::Printable(key));
             if !is_data_key(key) {
-                problems.add(path, ParseProblem::BadKey);
-            } else if values(key) {
+                // Not named: where indentation is lost, a line of a text becomes a key.
+                problems.add(template.path("data"), ParseProblem::BadKey);
+                continue;
+            }
+            let path = format!("{}.{}", template.path("data"), crate::Printable(key));
+            if values(key) {
                 problems.add(path, Fault::AlsoAValue.into());
             } else if let Err(err) = Text::parse(text, values) {
                 problems.add(path, Fault::Reference(err).into());
@@ -70,9 +77,6 @@ impl Template {
         }
         if parsed.omit.iter().any(|key| !values(key)) {
             problems.add(template.path("omit"), Fault::UnknownOmitted.into());
-        }
-        if parsed.size() > limits::TEMPLATE {
-            problems.add(template.path_here(), Fault::TooLong(limits::TEMPLATE).into());
         }
         parsed
     }

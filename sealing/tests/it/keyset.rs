@@ -224,7 +224,7 @@ fn an_expired_key_is_not_sealed_for() {
     for (time, count) in [("2026-11-30T23:59:59Z", 0), (NOW, 0), ("2026-12-01T00:00:01Z", 1)] {
         let read = KeySet::read(&builder().member(until(time)).sign()).unwrap();
         assert_eq!(
-            trusted(&read, &pins(&[rsa.clone()])).unwrap().keys().count(),
+            trusted(&read, &Pins::of([rsa.clone()])).unwrap().keys().count(),
             count,
             "{time}"
         );

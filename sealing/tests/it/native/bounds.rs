@@ -110,14 +110,89 @@ fn a_rendered_secret_has_a_bound() {
     .into();
     let big = unlocked.set(&changes, &recipients(&[CLUSTER])).unwrap();
     let unlocked = big.unlock(&identities(&[CLUSTER])).ok().unwrap();
-    let bomb = unlocked
-        .retemplate(&json!({"data": {"x": "${big}".repeat(40_000)}}))
+    let bomb = |count: usize| {
+        let template = json!({"data": {"x": "${big}".repeat(count)}});
+        unlocked.retemplate(&template, &recipients(&[CLUSTER]))
+    };
+    assert!(bomb(100).is_ok());
+    let error = bomb(40_000).err().unwrap().to_string();
+    assert!(error.starts_with("spec.template.data.x: "), "{error}");
+}
+
+/// Values of one's own can be added without a key. Whether they still fit may not tell how long another one is, to the byte.
+#[test]
+fn whether_it_fits_does_not_tell_a_length() {
+    let fits = |secret_len: usize, mine: usize| {
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "namespace": "team"},
+            "stringData": {"password": "x".repeat(secret_len)}});
+        let sealed = sealing::v2::seal_secret(
+            &secret,
+            &recipients(&[CLASSICAL]),
+            sealing::SealOptions::default(),
+        );
+        let mine = "y".repeat(mine);
+        let both = sealed
+            .unwrap()
+            .set(&plain(&[("mine", &mine)]), &recipients(&[CLASSICAL]));
+        match both {
+            Ok(both) => open(&both.to_value(), &[CLASSICAL], "team").is_ok(),
+            Err(_) => false,
+        }
+    };
+    // Lengths that have one padded size have one answer, wherever the limit is met.
+    for mine in ((1 << 20) - 70..(1 << 20) - 20).step_by(5) {
+        let answer = fits(5, mine);
+        assert_eq!(fits(20, mine), answer, "{mine}");
+        assert_eq!(fits(28, mine), answer, "{mine}");
+    }
+}
+
+#[test]
+fn a_large_template_is_refused_before_its_texts_are_read() {
+    let mut object = sealed();
+    // References by the hundred thousand, each on a line of its own.
+    object["spec"]["template"]["data"] = json!({"x": "${password}\n".repeat(200_000)});
+    let found = problems(&object);
+    assert!(found.contains("spec.template: longer than 262144"), "{found}");
+    assert!(!found.contains("spec.template.data.x"), "{found}");
+}
+
+#[test]
+fn a_stanza_has_a_short_body() {
+    use base64::Engine as _;
+    let engine = base64::prelude::BASE64_STANDARD;
+    let mut object = sealed_for(sealing::Scope::Strict, &[CLASSICAL]);
+    let file = engine
+        .decode(object["spec"]["dataKeys"][0]["age"].as_str().unwrap())
         .unwrap();
-    let errors = open(&bomb.to_value(), &[CLUSTER], "team").err().unwrap();
-    assert_eq!(
-        errors,
-        ["key x: the Secret would be larger than 1 MiB, the most that Kubernetes takes"]
-    );
+    let at = file.windows(5).position(|at| at == b"\n--- ").unwrap() + 1;
+    let line = format!("{}\n", "A".repeat(64));
+    let long = [&file[..at], line.repeat(1000).as_bytes(), &file[at..]].concat();
+    object["spec"]["dataKeys"][0]["age"] = engine.encode(long).into();
+    assert!(problems(&object).contains("not a whole age file"));
+}
+
+#[test]
+fn a_key_that_cannot_be_one_is_not_quoted() {
+    for (path, named) in [
+        ("/spec/values", "spec.values: a key holds only"),
+        ("/spec/template/data", "spec.template.data: a key holds only"),
+    ] {
+        let mut object = sealed();
+        object["spec"]["template"]["data"] = json!({});
+        object.pointer_mut(path).unwrap()["hunter2 swordfish"] = "x".into();
+        let found = problems(&object);
+        assert!(found.contains(named) && !found.contains("swordfish"), "{found}");
+    }
+}
+
+#[test]
+fn metadata_that_an_api_server_adds_are_read() {
+    let mut object = sealed();
+    object["metadata"]["ownerReferences"] =
+        json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "b"}]);
+    object["metadata"]["deletionGracePeriodSeconds"] = 0.into();
+    assert!(SealedSecret::parse(&object).is_ok());
 }
 
 #[test]

@@ -87,7 +87,9 @@ fn values_are_removed_unless_a_text_needs_them() {
     assert_eq!(none["spec"]["dataKeys"], json!([]));
 
     let unlocked = sealed.unlock(&identities(&[CLUSTER])).ok().unwrap();
-    let bound = unlocked.retemplate(&json!({"data": {"x": "${banner}"}})).unwrap();
+    let bound = unlocked
+        .retemplate(&json!({"data": {"x": "${banner}"}}), &recipients(&[CLUSTER]))
+        .unwrap();
     let refused = bound.unset(["banner"]).err().unwrap().to_string();
     assert!(
         refused.contains("spec.template.data.x") && refused.contains("it refers to a key"),
@@ -122,7 +124,7 @@ fn bad_changes_are_refused() {
         Some(EditError::BadPlace)
     ));
     assert!(matches!(
-        unlocked.retemplate(&json!({"stringData": {}})).err(),
+        unlocked.retemplate(&json!({"stringData": {}}), &to).err(),
         Some(EditError::Invalid(_))
     ));
     assert!(sealed.unlock(&identities(&[STRANGER])).is_err());
@@ -140,20 +142,18 @@ fn with_a_key_an_equal_value_keeps_its_line() {
     );
     assert_eq!(same.unwrap().to_value(), before);
 
+    // What was changed goes under a data key of its own: who made the one that is there is not known.
     let changed = unlocked
-        .set(&changes(&[("password", Some("new"))]), &to)
+        .set(
+            &changes(&[("password", Some("new")), ("banner", Some("welcome"))]),
+            &to,
+        )
         .unwrap()
         .to_value();
-    assert_eq!(
-        changed["spec"]["dataKeys"], before["spec"]["dataKeys"],
-        "one line changes"
-    );
+    assert_eq!(changed["spec"]["dataKeys"].as_array().unwrap().len(), 2);
     assert_eq!(line(&changed, "banner"), line(&before, "banner"));
+    assert_ne!(line(&changed, "password")[..16], line(&before, "password")[..16]);
     assert_eq!(data(&changed, &[CLUSTER], "team")["password"], "new");
-    // And back again: the same data key, binding and value have the same bytes.
-    let back = parse(&changed).unlock(&identities(&[TEAM])).ok().unwrap();
-    let back = back.set(&changes(&[("password", Some("hunter2"))]), &to).unwrap();
-    assert_eq!(back.to_value(), before);
 
     let other = unlocked
         .set(&changes(&[("password", Some("new"))]), &recipients(&[CLUSTER]))
@@ -173,8 +173,12 @@ fn the_template_changes_with_a_key_and_every_nonce_with_it() {
     let unlocked = parse(&before).unlock(&identities(&[CLUSTER])).ok().unwrap();
     let mut template = unlocked.template();
     template["type"] = "Opaque".into();
-    let after = unlocked.retemplate(&template).unwrap().to_value();
-    assert_eq!(after["spec"]["dataKeys"], before["spec"]["dataKeys"]);
+    let to = recipients(&[CLUSTER]);
+    let same = unlocked.retemplate(&unlocked.template(), &to).unwrap();
+    assert_eq!(same.to_value(), before, "the same template changes nothing");
+    let after = unlocked.retemplate(&template, &to).unwrap().to_value();
+    assert_eq!(after["spec"]["dataKeys"].as_array().unwrap().len(), 1);
+    assert_ne!(after["spec"]["dataKeys"], before["spec"]["dataKeys"]);
     for name in ["banner", "password"] {
         let nonce = |object| line(object, name)[17..33].to_owned();
         assert_ne!(
@@ -190,12 +194,25 @@ fn the_template_changes_with_a_key_and_every_nonce_with_it() {
 }
 
 #[test]
-fn an_object_that_was_renamed_by_hand_is_mended_with_a_key() {
+fn an_object_that_was_moved_is_sealed_for_elsewhere_only_on_purpose() {
     let before = sealed();
     let mut renamed = before.clone();
     renamed["metadata"]["name"] = "cache".into();
     assert!(open(&renamed, &[CLUSTER], "team").is_err());
-    let unlocked = parse(&renamed).unlock(&identities(&[CLUSTER])).ok().unwrap();
+    for (field, other) in [("name", "cache"), ("namespace", "dev")] {
+        let mut moved = before.clone();
+        moved["metadata"][field] = other.into();
+        let problems = parse(&moved).unlock(&identities(&[CLUSTER])).err();
+        let problems = problems.unwrap_or_else(|| panic!("a changed {field} opens for editing"));
+        assert!(
+            problems[0].to_string().contains("it is sealed for"),
+            "{problems:?}"
+        );
+    }
+    let unlocked = parse(&renamed)
+        .unlock_as_sealed(&identities(&[CLUSTER]))
+        .ok()
+        .unwrap();
     let mended = unlocked
         .reseal(Scope::Strict, Some("team"), "cache", &recipients(&[CLUSTER]))
         .unwrap()

@@ -117,7 +117,10 @@ fn texts_are_filled_and_ingredients_left_out() {
     let mut template = unlocked.template();
     template["data"] = json!({"url": "db://${user}:${password}@h/$${user}"});
     template["omit"] = json!(["password"]);
-    let object = unlocked.retemplate(&template).unwrap().to_value();
+    let object = unlocked
+        .retemplate(&template, &recipients(&[CLUSTER]))
+        .unwrap()
+        .to_value();
     let found = data(&object, &[CLUSTER], "team");
     assert_eq!(found.keys().collect::<Vec<_>>(), ["url", "user"]);
     // Values are put in as they are, and not looked at again.

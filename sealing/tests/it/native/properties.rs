@@ -105,6 +105,48 @@ proptest! {
         object["spec"]["dataKeys"][0]["age"] = BASE64_STANDARD.encode(head).into();
         look(&object);
     }
+
+    /// Headers that pass our own look at them, so that age's reader sees them: one recipient and the right length of payload,
+    /// anything else in the stanza, the lines beside it and the MAC.
+    #[test]
+    fn headers_of_the_right_shape_never_panic(
+        words in vec("[0-9A-Za-z+/=]{0,70}", 0..5),
+        body in vec("[0-9A-Za-z+/=]{0,70}", 0..4),
+        grease in vec("[0-9A-Za-z+/=]{0,64}", 0..4),
+        mac in "[0-9A-Za-z+/= ]{0,50}",
+        flips in vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+        whole_stanza in any::<bool>(),
+    ) {
+        let mut object = classical();
+        let text = object["spec"]["dataKeys"][0]["age"].as_str().unwrap().to_owned();
+        let file = BASE64_STANDARD.decode(text).unwrap();
+        let mac_at = file.windows(5).position(|at| at == b"\n--- ").unwrap() + 1;
+        let payload_at = mac_at + file[mac_at..].iter().position(|b| *b == b'\n').unwrap() + 1;
+        let header = std::str::from_utf8(&file[..mac_at]).unwrap();
+        let first = "age-encryption.org/v1\n";
+        let mut lines = vec![first.trim_end().to_owned()];
+        if whole_stanza {
+            lines.push(header[first.len()..].trim_end().to_owned());
+        } else {
+            lines.push(format!("-> X25519 {}", words.join(" ")));
+            lines.extend(body);
+        }
+        if !grease.is_empty() {
+            lines.push("-> x-grease".to_owned());
+            lines.extend(grease);
+        }
+        lines.push(format!("--- {mac}\n"));
+        let made = lines.join("\n");
+        let mut payload = file[payload_at..].to_vec();
+        for (at, change) in flips {
+            let at = at.index(payload.len());
+            payload[at] ^= change;
+        }
+        let age = BASE64_STANDARD.encode([made.as_bytes(), &payload].concat());
+        object["spec"]["dataKeys"][0]["age"] = age.into();
+        // It is read, so age has looked at the header, and found that its MAC is another's.
+        prop_assert!(parse(&object).open(&identities(&[CLASSICAL]), "team").is_err());
+    }
 }
 
 fn classical() -> Value {

@@ -13,6 +13,8 @@ use std::sync::OnceLock;
 
 const VECTORS: &str = include_str!("../../../vectors/sealed-v2.json");
 
+const KEY_SET: &str = include_str!("../../../vectors/keyset-v1.json");
+
 fn vectors() -> Vec<Value> {
     let file: Value = serde_json::from_str(VECTORS).unwrap();
     file["vectors"].as_array().unwrap().clone()
@@ -49,31 +51,6 @@ fn every_vector_opens() {
     }
 }
 
-/// The same data key, binding and value have the same bytes, whoever seals: our line for a value is the vector's.
-#[test]
-fn sealing_again_gives_the_vectors_bytes() {
-    for vector in vectors() {
-        let name = text(&vector["name"]);
-        let parsed = parse(&vector["object"]);
-        let ids = Identities::new([Identity::parse(text(&vector["identity"])).ok().unwrap()]);
-        let unlocked = parsed.unlock(&ids).ok().unwrap();
-        // Through another template and back: every value is sealed twice.
-        let other = unlocked.retemplate(&json!({"type": "other"})).unwrap();
-        assert_ne!(
-            other.to_value()["spec"]["values"],
-            vector["object"]["spec"]["values"],
-            "{name}"
-        );
-        let back = other
-            .unlock(&ids)
-            .ok()
-            .unwrap()
-            .retemplate(&unlocked.template())
-            .unwrap();
-        assert_eq!(back.to_value()["spec"], vector["object"]["spec"], "{name}");
-    }
-}
-
 /// The second implementation, built once; none where there is no Go.
 fn second() -> Option<&'static str> {
     static BUILT: OnceLock<Option<String>> = OnceLock::new();
@@ -101,21 +78,68 @@ fn second() -> Option<&'static str> {
         .as_deref()
 }
 
+/// A key set that the second implementation made: names, seeds and signatures are the same here.
+#[test]
+fn the_key_set_of_the_second_implementation_is_believed() {
+    use sealing::keyset::{Audience, EndorsementKey, KeySet, Pins};
+    let vector: Value = serde_json::from_str(KEY_SET).unwrap();
+    let name = |at: usize| text(&vector["names"][at]).parse().unwrap();
+    for at in [0, 1] {
+        let identity = Identity::parse(text(&vector["identities"][at])).ok().unwrap();
+        assert_eq!(EndorsementKey::of_identity(&identity).unwrap().name(), name(at));
+    }
+    let mut root = [0; 32];
+    for (at, byte) in root.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text(&vector["root"])[2 * at..2 * at + 2], 16).unwrap();
+    }
+    assert_eq!(EndorsementKey::of_root(&root).unwrap().name(), name(2));
+    let read = KeySet::read(text(&vector["document"])).unwrap();
+    assert_eq!(read.signers(), &[name(1), name(2)].into());
+    let shop = Audience::Project { name: "shop".into() };
+    for pinned in 0..3 {
+        let found = read
+            .trusted(&Pins::of([name(pinned)]), &shop, "2026-11-28T20:00:00Z")
+            .unwrap();
+        assert_eq!(found.keys().count(), 2);
+        assert_eq!(found.pins.compromised.len(), 1);
+        assert!(found.pins.names.contains(&name(1)));
+    }
+}
+
+#[test]
+fn the_second_implementation_reads_our_key_set() {
+    use sealing::keyset::{Audience, EndorsementKey, KeySetBuilder, Member};
+    let Some(program) = second() else { return };
+    let time = || "2026-11-28T20:00:00Z".to_owned();
+    let keys = [(); 3].map(|()| Identity::generate(Suite::default()).unwrap());
+    let [old, bad, new] = keys.each_ref().map(|key| Member::native(key, time()).unwrap());
+    let names = keys.map(|key| EndorsementKey::of_identity(&key).unwrap().name());
+    let builder = KeySetBuilder::new(Audience::Cluster, time());
+    let document = builder.member(old).member(bad.compromised()).member(new).sign();
+    assert_eq!(
+        asked(program, "check-keyset", &document),
+        Some(json!([
+            format!("signed by {}", names[2]),
+            format!("{} endorses {}", names[0], names[2]),
+            format!("{} is compromised", names[1]),
+        ]))
+    );
+}
+
 fn opened_by_second(program: &str, object: &Value, identity: &Identity) -> Option<Value> {
     let input = json!({"identities": [identity.to_text().as_str()], "object": object});
+    asked(program, "open", &input.to_string())
+}
+
+fn asked(program: &str, what: &str, input: &str) -> Option<Value> {
     let mut child = Command::new(program)
-        .arg("open")
+        .arg(what)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(input.to_string().as_bytes())
-        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     output
         .status
@@ -152,7 +176,10 @@ fn the_second_implementation_opens_what_we_seal() {
             // With texts, and a value changed without a key.
             let unlocked = sealed.unlock(&ids).ok().unwrap();
             let changed = unlocked
-                .retemplate(&json!({"data": {"x": "$${a} ${password}"}, "omit": ["password"]}))
+                .retemplate(
+                    &json!({"data": {"x": "$${a} ${password}"}, "omit": ["password"]}),
+                    &to,
+                )
                 .unwrap()
                 .set(&plain(&[("more", "x")]), &to)
                 .unwrap();
