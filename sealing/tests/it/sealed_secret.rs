@@ -219,9 +219,9 @@ fn every_wrong_field_is_named_and_no_content() {
         [
             "metadata.name: not a name that Kubernetes accepts (an RFC 1123 subdomain)",
             "metadata.namespace: not a name that Kubernetes accepts for a namespace (an RFC 1123 label)",
-            "spec.encryptedData: a key holds only letters, digits, `-`, `_` and `.`, at most 253 of them",
             "spec.encryptedData.list: must be a string, is a list",
             "spec.encryptedData.number: must be a string, is a number",
+            "spec.encryptedData: a key holds only letters, digits, `-`, `_` and `.`, at most 253 of them",
             "spec.template.data.n: must be a string, is a number",
             "spec.template.data.t: line 2: `fail` is not run: it can fail, and its failure would tell something about a \
              value",

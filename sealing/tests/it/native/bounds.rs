@@ -140,7 +140,7 @@ fn whether_it_fits_does_not_tell_a_length() {
         }
     };
     // Lengths that have one padded size have one answer, wherever the limit is met.
-    for mine in ((1 << 20) - 70..(1 << 20) - 20).step_by(5) {
+    for mine in [(1 << 20) - 60, (1 << 20) - 25] {
         let answer = fits(5, mine);
         assert_eq!(fits(20, mine), answer, "{mine}");
         assert_eq!(fits(28, mine), answer, "{mine}");
