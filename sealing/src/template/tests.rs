@@ -211,6 +211,7 @@ fn hostile_templates_take_no_time() {
     // Each is linear in both texts.
     for text in [
         "{{ if trimAll .s .t }}x{{ end }}",
+        "{{ if trimAll .s (replace \"a\" \"b\" .t) }}x{{ end }}",
         "{{ if contains .s .t }}x{{ end }}",
         "{{ if contains .s .t }}{{ end }}{{ if trimall .t .s }}{{ end }}{{ len (trimAll .t .t) }}",
     ] {

@@ -150,8 +150,9 @@ fn whether_it_fits_does_not_tell_a_length() {
 #[test]
 fn a_large_template_is_refused_before_its_texts_are_read() {
     let mut object = sealed();
-    // References by the hundred thousand, each on a line of its own.
-    object["spec"]["template"]["data"] = json!({"x": "${password}\n".repeat(200_000)});
+    // References by the hundred thousand, each on a line of its own, and one of them wrong.
+    let text = "${password}\n".repeat(200_000) + "${nothing}";
+    object["spec"]["template"]["data"] = json!({"x": text});
     let found = problems(&object);
     assert!(found.contains("spec.template: longer than 262144"), "{found}");
     assert!(!found.contains("spec.template.data.x"), "{found}");
