@@ -171,8 +171,16 @@ func (o *sealedSecret) open(identities []identity) (map[string][]byte, error) {
 	if _, _, _, err := o.place(); err != nil {
 		return nil, err
 	}
+	used := map[string]bool{}
+	for _, text := range o.Spec.Values {
+		id, _, _ := strings.Cut(text, ".")
+		used[id] = true
+	}
 	keys := map[string][]byte{}
 	for _, key := range o.Spec.DataKeys {
+		if !used[key.ID] {
+			continue
+		}
 		at := slices.IndexFunc(identities, func(id identity) bool { return slices.Contains(key.Recipients, keyID(id)) })
 		if at < 0 {
 			return nil, errors.New("no key for " + key.ID)

@@ -169,6 +169,18 @@ fn the_second_implementation_opens_what_we_seal() {
                     "{suite} {scope}"
                 );
             }
+            // A data key that no value uses need not be for the reader.
+            let strange = Identity::generate(suite).unwrap();
+            let strange = Recipients::new([strange.recipient().clone()]).unwrap();
+            let strange = seal_secret(&secret(), &strange, options).unwrap().to_value();
+            let mut spare = object.clone();
+            let keys = spare["spec"]["dataKeys"].as_array_mut().unwrap();
+            keys.push(strange["spec"]["dataKeys"][0].clone());
+            assert_eq!(
+                encoded(parse(&spare).open(&ids, "team").ok().unwrap().data()),
+                ours
+            );
+            assert_eq!(opened_by_second(program, &spare, &one), Some(ours.clone()));
             // It looks at what it is bound to, as we do.
             let mut other = object.clone();
             other["spec"]["template"]["type"] = "Opaque".into();
