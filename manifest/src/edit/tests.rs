@@ -294,8 +294,8 @@ fn entries_have_lines() {
     let line = |at: &str| line_of(OBJECT.as_bytes(), &path(at));
     assert_eq!(line("apiVersion"), Some(1));
     assert_eq!(line("spec/a"), Some(6));
-    assert_eq!(line("spec/d/x"), Some(11));
-    assert_eq!(line("spec/list/1"), Some(15));
+    assert_eq!(line("spec/d/x"), Some(12));
+    assert_eq!(line("spec/list/1"), Some(16));
     assert_eq!(line("spec/none"), None);
     assert_eq!(line_of(b"[", &path("a")), None);
 }

@@ -414,7 +414,7 @@ fn what_cannot_be_asked_is_said() {
     );
     let output = stage.diff(&["--revision", "gone"]);
     assert_eq!(output.code, 2);
-    stage.write("broken.yaml", &config_map("broken", "${x}"));
+    stage.write("broken.yaml", &config_map("broken", "\"${x}\""));
     stage.commit();
     stage.cluster.lock().unwrap().sync["spec"]["substitute"] = json!({});
     let output = stage.diff(&[]);

@@ -1,7 +1,7 @@
 //! Which key is trusted: the first that is seen, and another one only if a person says so.
 
 use crate::support::{
-    ApiServer, CERTIFICATE, Response, SECRET, SealedYaml, TestEnvironment, other_certificate,
+    ApiServer, CERTIFICATE, Response, SECRET, SealedYaml, TestEnvironment, behind_service, other_certificate,
 };
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +11,9 @@ const FIRST: &str = "SHA256:T2fIIetCYEwRtXNWXg8cq5J6i/dOXuzjIIgf+Z8OrtM";
 fn controller(env: &mut TestEnvironment) -> (ApiServer, Arc<Mutex<String>>) {
     let certificate = Arc::new(Mutex::new(CERTIFICATE.to_owned()));
     let served = Arc::clone(&certificate);
-    let server = ApiServer::start(move |_| Response::text(served.lock().unwrap().clone()));
+    let server = ApiServer::start(behind_service(move |_| {
+        Response::text(served.lock().unwrap().clone())
+    }));
     env.use_cluster(&server);
     (server, certificate)
 }
