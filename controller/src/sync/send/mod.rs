@@ -163,7 +163,7 @@ impl Hand {
         if one.is_first_contact() && self.names.is_made_in_the_cluster(one.key) {
             return Err(Trouble::passing(
                 "a SealedSecret object in the cluster makes this Secret, and two writers would fight",
-                "hand it over with `signet migrate sealed-secrets`, or take it out of the Sync's path",
+                "hand it over with `kubectl delete sealedsecret NAME --cascade=orphan`, or take it out of the Sync's path",
             ));
         }
         let before = self.observer.live(one.key);
