@@ -103,7 +103,9 @@ impl Object {
                     .iter()
                     .any(|known| known.type_ == "Synced" && known.status == "True"),
                 skips_owner,
-                frozen: is(annotation::RECONCILE, "disabled"),
+                // One that is going away is left alone too: `--cascade=orphan` takes the owner reference from the Secret, and
+                // put back it would have the garbage collector take the Secret.
+                frozen: is(annotation::RECONCILE, "disabled") || metadata.deletion_timestamp.is_some(),
                 instance: metadata
                     .labels
                     .as_ref()

@@ -172,7 +172,12 @@ impl Worker {
         let blind = !self.unwatched.is_empty();
         // A request makes no difference to what is settled and known to be well: it is answered.
         let well = !requested || self.is_ready(generation);
-        if self.settled.as_ref() == Some(&now) && !thawed && !blind && well {
+        // What left Git and stayed by its own word may have taken that word back: no watch tells, so a request looks.
+        let kept = requested && {
+            let mut records = self.checkpoint.records().keys();
+            records.any(|key| self.inputs.find(key).is_none())
+        };
+        if self.settled.as_ref() == Some(&now) && !thawed && !blind && well && !kept {
             if let Some(end) = self.say(next).await {
                 return end;
             }

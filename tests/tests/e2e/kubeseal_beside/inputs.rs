@@ -110,11 +110,8 @@ pub(super) const SECRETS: [Input; 24] = [
         "data.a b: a key holds only letters",
         "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: shop}\ndata: {a b: MQ==}\n",
     ),
-    refused(
-        "a repeated key leaves it to chance which value is sealed",
-        "is there already",
-        "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: shop}\nstringData: {a: one, a: two}\n",
-    ),
+    // The last one wins, as Kubernetes reads it.
+    good("apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: shop}\nstringData: {a: one, a: two}\n"),
     refused(
         "`y` is a boolean in YAML 1.1: kubeseal seals `true`",
         "stringData.a: must be a string; quote it",

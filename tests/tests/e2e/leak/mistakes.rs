@@ -120,7 +120,7 @@ fn jobs(plain: &mut dyn FnMut(&str) -> Value, cli: &mut Cli) {
         cli.seal_with(&[job], plain("not sealed, for a job").to_string())
             .refused();
     }
-    let sealed = cli.seal(&[], &plain("not recovered")).to_string();
+    let sealed = cli.seal(&[], &plain("not-recovered")).to_string();
     cli.seal_with(
         &["--recovery-unseal", "--recovery-private-key", &not_sealed],
         &sealed,
