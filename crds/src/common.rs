@@ -14,6 +14,8 @@ pub mod label {
     pub const CHECKPOINT: &str = "signet.dev/checkpoint";
     /// On a sealing key's Secret, as Bitnami's controller labels it; `active` selects it.
     pub const SEALING_KEY: &str = "sealedsecrets.bitnami.com/sealed-secrets-key";
+    /// On a sealing key of the native format; `active` selects it.
+    pub const NATIVE_SEALING_KEY: &str = "signet.dev/sealing-key";
 }
 
 /// Annotations that Signet writes or reads.

@@ -2,9 +2,9 @@
 
 use crate::command_error::CommandError;
 use crate::commands::{
-    AdoptArgs, ApproveArgs, CertArgs, CompletionsArgs, DiffArgs, EditArgs, EventsArgs, HistoryArgs, LintArgs,
-    ManArgs, PlanArgs, RenameArgs, ResumeArgs, RetemplateArgs, RollbackArgs, SealArgs, SetArgs, StatusArgs,
-    SuspendArgs, SyncArgs, TreeArgs, UnsetArgs, ViewArgs, WaitArgs,
+    AdoptArgs, ApproveArgs, CertArgs, CompletionsArgs, DiffArgs, EditArgs, EventsArgs, HistoryArgs, KeysArgs,
+    LintArgs, ManArgs, PlanArgs, RenameArgs, ResumeArgs, RetemplateArgs, RollbackArgs, SealArgs, SetArgs,
+    StatusArgs, SuspendArgs, SyncArgs, TreeArgs, UnsetArgs, ViewArgs, WaitArgs,
 };
 use crate::ui::Ui;
 use crate::{environment, kubeseal};
@@ -77,6 +77,7 @@ enum Command {
     Edit(EditArgs),
     Events(EventsArgs),
     History(HistoryArgs),
+    Keys(KeysArgs),
     Lint(LintArgs),
     Man(ManArgs),
     Plan(PlanArgs),
@@ -143,6 +144,7 @@ fn dispatch(ui: &Ui, cli: &Cli) -> Result<ExitCode, CommandError> {
         Command::Edit(args) => args.run(ui, global),
         Command::Events(args) => args.run(ui, global),
         Command::History(args) => args.run(ui, global),
+        Command::Keys(args) => args.run(ui, global),
         Command::Lint(args) => args.run(ui),
         Command::Man(args) => args.run(ui),
         Command::Plan(args) => args.run(ui, global),

@@ -221,6 +221,14 @@ impl Controller {
 }
 
 impl ControllerArgs {
+    /// The namespace of Signet's controller, in which its keys are.
+    pub(crate) fn namespace(&self) -> &str {
+        self.controller_namespace
+            .as_deref()
+            .filter(|text| !text.is_empty())
+            .unwrap_or(SIGNET.0)
+    }
+
     fn places(&self, as_kubeseal: bool) -> Result<Vec<Place>, CommandError> {
         let place = |namespace: &str, name: &str| Place {
             namespace: given(self.controller_namespace.as_ref(), namespace),

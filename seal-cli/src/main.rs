@@ -20,6 +20,7 @@ mod hidden_input;
 mod http_get;
 mod kinds;
 mod kubeseal;
+mod native;
 mod new_value;
 mod opening;
 mod output;

@@ -9,22 +9,27 @@ use std::path::{Path, PathBuf};
 /// Puts this text in the place of a file: into a new file beside it, then by renaming, so that a reader sees the old
 /// text or the new one, and a failure leaves the old one. Only what may be public goes through here.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), CommandError> {
-    replace_with(path, text, |before| {
+    replace_bytes(path, text.as_bytes())
+}
+
+/// The same for what is no text.
+pub(crate) fn replace_bytes(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
+    replace_with(path, bytes, |before| {
         before.map_or_else(new_file, fs::Metadata::permissions)
     })
 }
 
 /// The same for what is secret: only its owner may read the file.
 pub(crate) fn replace_private(path: &Path, text: &str) -> Result<(), CommandError> {
-    replace_with(path, text, |_| private_file())
+    replace_with(path, text.as_bytes(), |_| private_file())
 }
 
 fn replace_with(
     path: &Path,
-    text: &str,
+    bytes: &[u8],
     permissions: impl Fn(Option<&fs::Metadata>) -> Permissions,
 ) -> Result<(), CommandError> {
-    write(path, text, permissions).map_err(|err| {
+    write(path, bytes, permissions).map_err(|err| {
         CommandError::user(
             // The kind only: the text names the temporary file, which is not what the user asked for.
             format!("cannot write {}: {}", show(path), reason(&err.kind().into())),
@@ -48,7 +53,7 @@ pub(crate) fn show(path: &Path) -> String {
 
 fn write(
     path: &Path,
-    text: &str,
+    bytes: &[u8],
     permissions: impl Fn(Option<&fs::Metadata>) -> Permissions,
 ) -> io::Result<()> {
     // A link stays a link: what it leads to is replaced.
@@ -56,10 +61,7 @@ fn write(
     let before = fs::metadata(&target).ok();
     if before.as_ref().is_some_and(|metadata| !metadata.is_file()) {
         // A device or a pipe, such as /dev/stdout, cannot be renamed over.
-        return File::options()
-            .write(true)
-            .open(&target)?
-            .write_all(text.as_bytes());
+        return File::options().write(true).open(&target)?.write_all(bytes);
     }
     let directory = match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
@@ -69,7 +71,7 @@ fn write(
         .prefix(".signet-")
         .permissions(permissions(before.as_ref()))
         .tempfile_in(directory)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(&target)?;
     Ok(())

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use manifest::{Limits, read_stream};
+use sealing::v2::{Identities, Identity};
 use sealing::{Certificate, KeyRing, PrivateKey, SealingKey, SelfSigned};
 use serde_json::Value;
 use std::fs;
@@ -17,8 +18,8 @@ use zeroize::Zeroizing;
 #[derive(Args)]
 #[command(next_help_heading = "Private keys")]
 pub(crate) struct PrivateKeyArgs {
-    /// Open with the private keys in this file: PEM, or Secrets of a controller's keys as `kubectl get secret -o yaml` prints
-    /// them. May be given several times [env: SIGNET_KEY]
+    /// Open with the private keys in this file: PEM (format v1), an age identity file (native format), or Secrets of a
+    /// controller's keys as `kubectl get secret -o yaml` prints them. May be given several times [env: SIGNET_KEY]
     #[arg(long = "key", value_name = "FILE")]
     private_keys: Vec<PathBuf>,
 }
@@ -27,6 +28,15 @@ pub(crate) struct PrivateKeyArgs {
 pub(crate) struct PrivateKeys {
     /// For format v1.
     pub(crate) ring: KeyRing,
+    /// For the native format.
+    pub(crate) identities: Identities,
+}
+
+/// Keys of both formats, as they are read.
+#[derive(Default)]
+struct Read {
+    v1: Vec<SealingKey>,
+    native: Vec<Identity>,
 }
 
 /// More than any file of keys.
@@ -47,18 +57,19 @@ impl PrivateKeyArgs {
         if paths.is_empty() {
             return Ok(None);
         }
-        let mut keys = Vec::new();
+        let mut keys = Read::default();
         for path in &paths {
-            keys.extend(read(path)?);
+            read(path, &mut keys)?;
         }
         Ok(Some(PrivateKeys {
-            ring: KeyRing::new(keys),
+            ring: KeyRing::new(keys.v1),
+            identities: Identities::new(keys.native),
         }))
     }
 }
 
-fn read(path: &Path) -> Result<Vec<SealingKey>, CommandError> {
-    let hint = "--key takes a PEM file, or the YAML of a controller's key Secrets";
+fn read(path: &Path, keys: &mut Read) -> Result<(), CommandError> {
+    let hint = "--key takes a PEM file, an age identity file, or the YAML of a controller's key Secrets";
     let bad = |problem: &str| CommandError::user(format!("{}: {problem}", show(path)), hint);
     let size = fs::metadata(path).map_or(0, |metadata| metadata.len());
     if size > LARGEST {
@@ -69,16 +80,22 @@ fn read(path: &Path) -> Result<Vec<SealingKey>, CommandError> {
             .map_err(|err| CommandError::user(format!("cannot read {}: {err}", show(path)), hint))?,
     );
     let text = std::str::from_utf8(&bytes).map_err(|_| bad("not a text"))?;
-    let keys = if text.trim_start().starts_with("-----BEGIN ") {
-        pem_keys(text)
+    let before = keys.v1.len() + keys.native.len();
+    let identity = |line: &str| line.trim_start().starts_with("AGE-SECRET-KEY-");
+    let done = if text.trim_start().starts_with("-----BEGIN ") {
+        pem_keys(text).map(|found| keys.v1.extend(found))
+    } else if text.lines().any(identity) {
+        Identity::parse_file(text)
+            .map(|found| keys.native.extend(found))
+            .map_err(|err| err.to_string())
     } else {
-        secrets(text.as_bytes())
+        secrets(text.as_bytes(), keys)
     };
-    let keys = keys.map_err(|problem| bad(&problem))?;
-    if keys.is_empty() {
+    done.map_err(|problem| bad(&problem))?;
+    if keys.v1.len() + keys.native.len() == before {
         return Err(bad("there is no private key in it"));
     }
-    Ok(keys)
+    Ok(())
 }
 
 /// Every private key of a PEM text.
@@ -108,10 +125,9 @@ fn bare_key(pem: &str) -> Result<SealingKey, String> {
 }
 
 /// The keys of Secrets, alone, in a List or in several documents.
-fn secrets(bytes: &[u8]) -> Result<Vec<SealingKey>, String> {
+fn secrets(bytes: &[u8], keys: &mut Read) -> Result<(), String> {
     // The error names a place and no text: the file is one of keys.
     let documents = read_stream(bytes, &Limits::default()).map_err(|err| err.to_string())?;
-    let mut keys = Vec::new();
     for document in documents {
         let value = document.value.map_err(|err| err.to_string())?;
         let items = match value.get("items").and_then(Value::as_array) {
@@ -119,13 +135,13 @@ fn secrets(bytes: &[u8]) -> Result<Vec<SealingKey>, String> {
             None => vec![&value],
         };
         for secret in items {
-            keys.extend(of_secret(secret)?);
+            of_secret(secret, keys)?;
         }
     }
-    Ok(keys)
+    Ok(())
 }
 
-fn of_secret(secret: &Value) -> Result<Option<SealingKey>, String> {
+fn of_secret(secret: &Value, keys: &mut Read) -> Result<(), String> {
     let field = |name: &str| -> Option<Result<Zeroizing<String>, String>> {
         let text = secret.get("data")?.get(name)?.as_str()?;
         let bytes = STANDARD.decode(text).ok().map(String::from_utf8);
@@ -134,15 +150,20 @@ fn of_secret(secret: &Value) -> Result<Option<SealingKey>, String> {
             _ => Err(format!("data.{name} is not a text in base64")),
         })
     };
+    if let Some(identity) = field("identity").transpose()? {
+        let identity = Identity::parse(identity.trim()).map_err(|err| format!("data.identity: {err}"))?;
+        keys.native.push(identity);
+    }
     let Some(key) = field("tls.key").transpose()? else {
-        return Ok(None);
+        return Ok(());
     };
     let Some(certificate) = field("tls.crt").transpose()? else {
-        return bare_key(&key).map(Some);
+        keys.v1.push(bare_key(&key)?);
+        return Ok(());
     };
     let key = PrivateKey::from_pem(&key).map_err(|err| format!("data.tls.key: {err}"))?;
     let certificate = Certificate::from_pem(&certificate).map_err(|err| format!("data.tls.crt: {err}"))?;
-    SealingKey::new(key, certificate)
-        .map(Some)
-        .map_err(|err| err.to_string())
+    keys.v1
+        .push(SealingKey::new(key, certificate).map_err(|err| err.to_string())?);
+    Ok(())
 }

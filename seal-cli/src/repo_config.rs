@@ -41,6 +41,9 @@ pub(crate) struct Pin {
     pub(crate) project: Option<String>,
     /// `SHA256:…`
     pub(crate) fingerprint: String,
+    /// Whom the native format is sealed for besides, or instead: the cluster's age recipient, recovery keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) recipients: Vec<String>,
     /// In PEM, so that values can be sealed where there is no cluster.
     pub(crate) certificate: String,
 }

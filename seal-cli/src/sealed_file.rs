@@ -184,7 +184,7 @@ impl Format {
 }
 
 impl SealedObject {
-    fn new(document: usize, line: usize, at: &Way, format: Format, value: &Value) -> Self {
+    pub(crate) fn new(document: usize, line: usize, at: &Way, format: Format, value: &Value) -> Self {
         let metadata = |field: &str| {
             let text = value.get("metadata")?.get(field)?.as_str()?;
             Some(text.to_owned()).filter(|text| !text.is_empty())
@@ -272,4 +272,32 @@ fn text<'v>(value: &'v Value, field: &str) -> &'v str {
 pub(crate) fn within<'k>(at: &Way, keys: impl IntoIterator<Item = &'k str>) -> Way {
     keys.into_iter()
         .fold(at.clone(), |way, key| way.then(Step::Key(key.to_owned())))
+}
+
+/// Makes one object of another, entry by entry: what is the same in both keeps its text.
+pub(crate) fn apply(
+    editor: &mut Editor,
+    document: usize,
+    at: &Way,
+    old: &Value,
+    new: &Value,
+) -> Result<(), EditError> {
+    match (old, new) {
+        (Value::Object(before), Value::Object(after)) if !before.is_empty() => {
+            // What is new comes first: a mapping that loses its last entry would be written in another form.
+            for (key, value) in after {
+                let way = at.then(Step::Key(key.clone()));
+                match before.get(key) {
+                    Some(old) => apply(editor, document, &way, old, value)?,
+                    None => editor.set(document, &way, value)?,
+                }
+            }
+            before
+                .keys()
+                .filter(|key| !after.contains_key(*key))
+                .try_for_each(|key| editor.remove(document, &at.then(Step::Key(key.clone()))))
+        }
+        (old, new) if old == new => Ok(()),
+        _ => editor.set(document, at, new),
+    }
 }

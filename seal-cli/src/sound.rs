@@ -3,14 +3,14 @@
 use crate::command_error::CommandError;
 use crate::sealed_file::{Format, SealedFile, SealedObject};
 use manifest::Step;
-use sealing::SealedSecret;
+use sealing::{SealedSecret, v2};
 use serde_json::Value;
 
 /// What is wrong with an object that can be seen without a key. The texts hold no values.
 pub(crate) fn problems(format: Format, object: &Value) -> Vec<String> {
     let found = match format {
         Format::V1 => SealedSecret::parse(object).err(),
-        Format::V2 => None,
+        Format::V2 => v2::SealedSecret::parse(object).err(),
     };
     found
         .unwrap_or_default()

@@ -12,6 +12,7 @@ use crate::controller::ControllerArgs;
 use crate::repo_config::{self, Audience, FILE, Pin, RepoConfig, Whose};
 use crate::ui::Ui;
 use clap::Args;
+use sealing::v2::{Recipient, Recipients};
 use sealing::{Certificate, Printable};
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,10 @@ pub(crate) struct SealForArgs {
     /// controller's, as `signet cert` fetches it]
     #[arg(long, value_name = "FILE|URL")]
     cert: Option<String>,
+    /// Seal the native format for this age recipient (age1pq1… or age1…); may be given several times [default: the recipients in
+    /// .signet.yaml]
+    #[arg(long, value_name = "RECIPIENT")]
+    recipient: Vec<String>,
     /// Seal for the key that is pinned in .signet.yaml, and ask nobody
     #[arg(long, conflicts_with = "cert")]
     offline: bool,
@@ -47,6 +52,25 @@ pub(crate) struct PinArgs {
 }
 
 impl SealForArgs {
+    /// Whom the native format is sealed for.
+    pub(crate) fn recipients(&self, place: &Path) -> Result<Recipients, CommandError> {
+        let pins = Pins::of(place)?;
+        let pinned = pins.config.pin(self.pins.whose());
+        let texts = match pinned {
+            Some(pin) if self.recipient.is_empty() => pin.recipients.clone(),
+            _ => self.recipient.clone(),
+        };
+        if texts.is_empty() {
+            return Err(CommandError::user(
+                "whom to seal the native format for is not known",
+                format!(
+                    "give --recipient age1…, or list recipients in {FILE}; `age-keygen -y FILE` prints one"
+                ),
+            ));
+        }
+        parse_recipients(&texts)
+    }
+
     /// The certificate to seal for, for values in the repository that `place` is in.
     pub(crate) fn certificate(
         &self,
@@ -186,8 +210,22 @@ impl PinArgs {
             project: None,
             fingerprint: certificate.fingerprint().as_str().to_owned(),
             certificate: certificate.to_pem().to_owned(),
+            recipients: Vec::new(),
         }
     }
+}
+
+/// Reads age recipients.
+pub(crate) fn parse_recipients(texts: &[String]) -> Result<Recipients, CommandError> {
+    let hint = "an age recipient is what `age-keygen` prints as the public key: age1… or age1pq1…";
+    let bad =
+        |err: &dyn std::fmt::Display| CommandError::user(format!("a recipient cannot be used: {err}"), hint);
+    let keys = texts
+        .iter()
+        .map(|text| text.trim().parse::<Recipient>())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|err| bad(&err))?;
+    Recipients::new(keys).map_err(|err| bad(&err))
 }
 
 fn ask(ui: &Ui, pinned: &str, found: &str) -> Result<(), CommandError> {

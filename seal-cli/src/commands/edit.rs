@@ -1,10 +1,11 @@
 //! `signet edit`.
 
 use super::rename::open_all;
-use super::set::{ObjectArgs, names, native, public_key, seal_all};
+use super::set::{ObjectArgs, names, public_key, seal_all};
 use crate::cli::GlobalArgs;
 use crate::command_error::CommandError;
 use crate::editor;
+use crate::native;
 use crate::new_value::NewValue;
 use crate::output::show;
 use crate::private_file::PrivateFile;
@@ -70,10 +71,21 @@ impl EditArgs {
                 "give --key FILE; without one, `signet set FILE KEY` seals a new value for a key",
             )
         })?;
-        if object.format == Format::V2 {
-            return Err(native(object));
-        }
-        let before = open_all(&keys.ring, object)?;
+        let unlocked = match object.format {
+            Format::V1 => None,
+            Format::V2 => Some(native::unlock(object, Some(&keys), "their keys")?),
+        };
+        let before = match &unlocked {
+            None => open_all(&keys.ring, object)?,
+            Some(unlocked) => unlocked
+                .values()
+                .iter()
+                .map(|(key, value)| NewValue {
+                    key: key.clone(),
+                    value: Plaintext::new(value.expose().to_vec()),
+                })
+                .collect(),
+        };
         let changes = edited(ui, &before)?;
         let set: Vec<NewValue> = changes
             .set
@@ -84,31 +96,41 @@ impl EditArgs {
             ui.status("Nothing was changed.");
             return Ok(ExitCode::SUCCESS);
         }
-        let mut sealed = Vec::new();
-        if !set.is_empty() {
-            let certificate = self.seal_for.certificate(ui, global, &self.file)?;
-            let label = object.scope().label(&namespace, &object.name);
-            sealed = seal_all(public_key(&certificate)?, &label, &set)?;
-        }
-        file.change(index, |editor, document, at| {
-            for (key, text) in &sealed {
-                editor.set(
-                    document,
-                    &within(at, ["spec", "encryptedData", key]),
-                    &text.as_str().into(),
-                )?;
+        let keys: Vec<String> = set.iter().map(|new| new.key.clone()).collect();
+        if let Some(unlocked) = unlocked {
+            let recipients = self.seal_for.recipients(&self.file)?;
+            let set = set.into_iter().map(|new| (new.key, Some(new.value)));
+            let all = set
+                .chain(changes.removed.iter().map(|key| (key.clone(), None)))
+                .collect();
+            let new = unlocked
+                .set(&all, &recipients)
+                .map_err(|err| native::refused(object, &err))?;
+            native::put(&mut file, index, &new)?;
+        } else {
+            let mut sealed = Vec::new();
+            if !set.is_empty() {
+                let certificate = self.seal_for.certificate(ui, global, &self.file)?;
+                let label = object.scope().label(&namespace, &object.name);
+                sealed = seal_all(public_key(&certificate)?, &label, &set)?;
             }
-            changes
-                .removed
-                .iter()
-                .try_for_each(|key| editor.remove(document, &within(at, ["spec", "encryptedData", key])))
-        })?;
+            file.change(index, |editor, document, at| {
+                for (key, text) in &sealed {
+                    let way = within(at, ["spec", "encryptedData", key]);
+                    editor.set(document, &way, &text.as_str().into())?;
+                }
+                changes
+                    .removed
+                    .iter()
+                    .try_for_each(|key| editor.remove(document, &within(at, ["spec", "encryptedData", key])))
+            })?;
+        }
         sound::check(&file, index)?;
         let told = file.objects[index].shown();
         file.write()?;
         let mut done = Vec::new();
-        if !set.is_empty() {
-            done.push(format!("set {}", names(set.iter().map(|new| new.key.as_str()))));
+        if !keys.is_empty() {
+            done.push(format!("set {}", names(keys.iter().map(String::as_str))));
         }
         if !changes.removed.is_empty() {
             done.push(format!(

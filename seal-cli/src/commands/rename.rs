@@ -1,8 +1,9 @@
 //! `signet rename`.
 
-use super::set::{ObjectArgs, names, native, public_key, seal_all};
+use super::set::{ObjectArgs, names, public_key, seal_all};
 use crate::cli::GlobalArgs;
 use crate::command_error::CommandError;
+use crate::native;
 use crate::new_value::NewValue;
 use crate::opening::{self, Outcome};
 use crate::output::show;
@@ -13,8 +14,9 @@ use crate::trust::SealForArgs;
 use crate::ui::Ui;
 use clap::Args;
 use manifest::{EditError, Editor, Path as Way};
-use sealing::{Printable, Scope, is_data_key};
+use sealing::{Plaintext, Printable, Scope, is_data_key, v2};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -88,7 +90,10 @@ impl RenameArgs {
             ));
         }
         if object.format == Format::V2 {
-            return Err(native(object));
+            let changed = self.native(object, &pairs, &old, &new)?;
+            let told = object.shown();
+            native::put(&mut file, index, &changed)?;
+            return self.finish(ui, file, index, &told, &pairs, (&old, &new), true);
         }
         let labels = [&old, &new].map(|place| place.scope.label(&place.namespace, &place.name));
         let moved = labels[0] != labels[1];
@@ -113,6 +118,20 @@ impl RenameArgs {
             }
             put(editor, document, at, &before, &old, &new)
         })?;
+        self.finish(ui, file, index, &told, &pairs, (&old, &new), moved)
+    }
+
+    #[allow(clippy::too_many_arguments)] // what was done, to be said in one sentence
+    fn finish(
+        &self,
+        ui: &Ui,
+        file: SealedFile,
+        index: usize,
+        told: &str,
+        pairs: &[(String, String)],
+        (old, new): (&Place, &Place),
+        sealed_again: bool,
+    ) -> Result<ExitCode, CommandError> {
         sound::check(&file, index)?;
         file.write()?;
         let mut done = Vec::new();
@@ -126,13 +145,59 @@ impl RenameArgs {
                 new.namespace, new.name, new.scope
             ));
         }
-        let again = if moved {
+        let again = if sealed_again {
             ", and sealed its values again"
         } else {
             ""
         };
         ui.status(format!("{}, in {}{again}.", done.join("; "), show(&self.file)));
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The native format binds a value to its key and to its place, so both take a private key.
+    fn native(
+        &self,
+        object: &SealedObject,
+        pairs: &[(String, String)],
+        old: &Place,
+        new: &Place,
+    ) -> Result<v2::SealedSecret, CommandError> {
+        let keys = self.private.read()?;
+        let mut unlocked = native::unlock(
+            object,
+            keys.as_ref(),
+            "their keys, their name and their namespace",
+        )?;
+        let recipients = self.seal_for.recipients(&self.file)?;
+        let fail = |err: v2::EditError| native::refused(object, &err);
+        let mut changed = None;
+        if !pairs.is_empty() {
+            let mut changes = BTreeMap::new();
+            for (from, to) in pairs {
+                let value = unlocked
+                    .values()
+                    .get(from)
+                    .map(|value| Plaintext::new(value.expose().to_vec()));
+                changes.insert(to.clone(), value);
+                changes.insert(from.clone(), None);
+            }
+            changed = Some(unlocked.set(&changes, &recipients).map_err(fail)?);
+        }
+        if old == new {
+            return changed.ok_or_else(|| CommandError::internal("nothing was renamed"));
+        }
+        if let (Some(changed), Some(keys)) = (changed, &keys) {
+            unlocked = changed.unlock(&keys.identities).map_err(|_| {
+                CommandError::user(
+                    "the new recipients do not include a key that was given",
+                    "rename keys and move the object in two steps",
+                )
+            })?;
+        }
+        let namespace = Some(new.namespace.as_str()).filter(|namespace| !namespace.is_empty());
+        unlocked
+            .reseal(new.scope, namespace, &new.name, &recipients)
+            .map_err(fail)
     }
 
     fn pairs(&self, object: &SealedObject) -> Result<Vec<(String, String)>, CommandError> {
@@ -163,6 +228,15 @@ impl RenameArgs {
                 return Err(CommandError::user(
                     format!("{} has a value of {to} already", object.shown()),
                     "remove one of the two first: signet unset FILE KEY",
+                ));
+            }
+            if pairs.iter().any(|(other, new)| other == from || new == to) {
+                return Err(CommandError::user(
+                    format!(
+                        "`{}` names a key that another argument names too",
+                        Printable(argument)
+                    ),
+                    "rename each key once, and each to a name of its own",
                 ));
             }
             pairs.push((from.to_owned(), to.to_owned()));

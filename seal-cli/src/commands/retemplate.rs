@@ -1,14 +1,16 @@
 //! `signet retemplate`.
 
-use super::set::{ObjectArgs, native};
+use super::set::ObjectArgs;
 use crate::command_error::CommandError;
+use crate::native;
 use crate::output::show;
+use crate::private_keys::PrivateKeyArgs;
 use crate::sealed_file::{Format, SealedFile, within};
 use crate::sound;
 use crate::ui::Ui;
 use clap::Args;
 use sealing::{Printable, is_data_key};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,7 +19,7 @@ use std::process::ExitCode;
 ///
 /// Type, labels, annotations, and texts that sealed values are put into. The
 /// file is changed in place. In format v1 values are not bound to the template, so
-/// no private key is needed.
+/// no private key is needed. In the native format they are: it takes one (--key).
 ///
 /// `KEY=VALUE` sets a label, an annotation or a text, `KEY-` removes it.
 ///
@@ -43,17 +45,45 @@ pub(crate) struct RetemplateArgs {
     /// An annotation of the Secret
     #[arg(long, value_name = "KEY=VALUE")]
     annotation: Vec<String>,
-    /// A text of the Secret, with `{{ .key }}` for sealed values; `KEY@FILE` takes it from a file
+    /// A text of the Secret, with `{{ .key }}` for sealed values (native format: `${key}`); `KEY@FILE` takes it from a file
     #[arg(long, value_name = "KEY=TEMPLATE")]
     data: Vec<String>,
     #[command(flatten)]
     object: ObjectArgs,
+    #[command(flatten)]
+    private: PrivateKeyArgs,
 }
 
 /// One entry to set or, without a value, to remove.
 struct Change {
     way: Vec<String>,
     value: Option<Value>,
+}
+
+impl Change {
+    fn apply(&self, template: &mut Value) -> Result<(), CommandError> {
+        let Some((last, before)) = self.way.split_last() else {
+            return Ok(());
+        };
+        let mut at = template;
+        for key in before {
+            if !at.get(key).is_some_and(Value::is_object) {
+                at[key] = Value::Object(Map::new());
+            }
+            at = &mut at[key];
+        }
+        if let Some(value) = &self.value {
+            at[last] = value.clone();
+            return Ok(());
+        }
+        let gone = at.as_object_mut().and_then(|fields| fields.remove(last));
+        gone.map(drop).ok_or_else(|| {
+            CommandError::user(
+                format!("the template has no {}", Printable(&self.way.join("."))),
+                "is it the right key?",
+            )
+        })
+    }
 }
 
 impl RetemplateArgs {
@@ -63,22 +93,32 @@ impl RetemplateArgs {
         let object = file.select(self.object.object.as_deref())?;
         let index = file.index_of(object);
         if object.format == Format::V2 {
-            return Err(native(object));
+            let keys = self.private.read()?;
+            let unlocked = native::unlock(object, keys.as_ref(), "their template")?;
+            let mut template = unlocked.template();
+            for change in &changes {
+                change.apply(&mut template)?;
+            }
+            let new = unlocked
+                .retemplate(&template)
+                .map_err(|err| native::refused(object, &err))?;
+            native::put(&mut file, index, &new)?;
+        } else {
+            file.change(index, |editor, document, at| {
+                changes.iter().try_for_each(|change| {
+                    let way = within(
+                        at,
+                        ["spec", "template"]
+                            .into_iter()
+                            .chain(change.way.iter().map(String::as_str)),
+                    );
+                    match &change.value {
+                        Some(value) => editor.set(document, &way, value),
+                        None => editor.remove(document, &way),
+                    }
+                })
+            })?;
         }
-        file.change(index, |editor, document, at| {
-            changes.iter().try_for_each(|change| {
-                let way = within(
-                    at,
-                    ["spec", "template"]
-                        .into_iter()
-                        .chain(change.way.iter().map(String::as_str)),
-                );
-                match &change.value {
-                    Some(value) => editor.set(document, &way, value),
-                    None => editor.remove(document, &way),
-                }
-            })
-        })?;
         sound::check(&file, index)?;
         let done = format!(
             "Changed the template of {} in {}.",

@@ -2,6 +2,7 @@
 
 use crate::cli::GlobalArgs;
 use crate::command_error::CommandError;
+use crate::native;
 use crate::new_value::{self, NewValue};
 use crate::output::show;
 use crate::sealed_file::{Format, SealedFile, SealedObject, within};
@@ -65,31 +66,38 @@ impl SetArgs {
         let index = file.index_of(object);
         let namespace = self.object.place(object)?;
         let values = new_value::read_all(ui, &self.values)?;
-        let certificate = self.seal_for.certificate(ui, global, &self.file)?;
-        let key = public_key(&certificate)?;
-        match object.format {
+        let keys = names(values.iter().map(|value| value.key.as_str()));
+        let sealed_for = match object.format {
             Format::V1 => {
+                let certificate = self.seal_for.certificate(ui, global, &self.file)?;
                 let label = object.scope().label(&namespace, &object.name);
-                let sealed = seal_all(key, &label, &values)?;
+                let sealed = seal_all(public_key(&certificate)?, &label, &values)?;
                 file.change(index, |editor, document, at| {
                     sealed.iter().try_for_each(|(name, text)| {
-                        editor.set(
-                            document,
-                            &within(at, ["spec", "encryptedData", name]),
-                            &text.as_str().into(),
-                        )
+                        let way = within(at, ["spec", "encryptedData", name]);
+                        editor.set(document, &way, &text.as_str().into())
                     })
                 })?;
+                certificate.fingerprint().to_string()
             }
-            Format::V2 => return Err(native(object)),
-        }
+            Format::V2 => {
+                let recipients = self.seal_for.recipients(&self.file)?;
+                let plain = values.into_iter().map(|new| (new.key, new.value)).collect();
+                let new = native::parse(object)?
+                    .set(&plain, &recipients)
+                    .map_err(|err| native::refused(object, &err))?;
+                native::put(&mut file, index, &new)?;
+                let ids: Vec<String> = recipients.key_ids().iter().map(ToString::to_string).collect();
+                ids.join(", ")
+            }
+        };
         sound::check(&file, index)?;
         let done = format!(
             "Set {} of {} in {}, sealed for key {}.",
-            names(values.iter().map(|value| value.key.as_str())),
+            keys,
             file.objects[index].shown(),
             show(&self.file),
-            certificate.fingerprint()
+            sealed_for
         );
         file.write()?;
         ui.status(done);
@@ -168,15 +176,4 @@ pub(crate) fn seal_all(
 pub(crate) fn names<'n>(keys: impl Iterator<Item = &'n str>) -> String {
     let keys: Vec<String> = keys.map(|key| Printable(key).to_string()).collect();
     keys.join(", ")
-}
-
-/// What cannot be done with the native format yet.
-pub(crate) fn native(object: &SealedObject) -> CommandError {
-    CommandError::user(
-        format!(
-            "{} is of the native format, which this command does not change yet",
-            object.shown()
-        ),
-        "seal the whole Secret again",
-    )
 }

@@ -2,8 +2,9 @@
 
 use super::set::{ObjectArgs, names};
 use crate::command_error::CommandError;
+use crate::native;
 use crate::output::show;
-use crate::sealed_file::{SealedFile, within};
+use crate::sealed_file::{Format, SealedFile, within};
 use crate::sound;
 use crate::ui::Ui;
 use clap::Args;
@@ -58,12 +59,18 @@ impl UnsetArgs {
                 ),
             ));
         }
-        let values = object.format.values();
-        file.change(index, |editor, document, at| {
-            self.keys
-                .iter()
-                .try_for_each(|key| editor.remove(document, &within(at, ["spec", values, key])))
-        })?;
+        if object.format == Format::V2 {
+            let new = native::parse(object)?
+                .unset(self.keys.iter().map(String::as_str))
+                .map_err(|err| native::refused(object, &err))?;
+            native::put(&mut file, index, &new)?;
+        } else {
+            file.change(index, |editor, document, at| {
+                self.keys
+                    .iter()
+                    .try_for_each(|key| editor.remove(document, &within(at, ["spec", "encryptedData", key])))
+            })?;
+        }
         sound::check(&file, index)?;
         let done = format!(
             "Removed {} of {} from {}.",

@@ -11,7 +11,9 @@ use crate::ui::{Style, Ui};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
+use sealing::Plaintext;
 use sealing::v1::Shape;
+use sealing::v2::{self, KeyId, Unlocked};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,7 +56,7 @@ struct Row {
     sealed_for: String,
     opened_by: Option<String>,
     problem: Option<String>,
-    value: Option<sealing::Plaintext>,
+    value: Option<Plaintext>,
 }
 
 impl ViewArgs {
@@ -164,21 +166,68 @@ impl ViewArgs {
 }
 
 fn rows(object: &SealedObject, keys: Option<&PrivateKeys>) -> Vec<Row> {
+    let native = match object.format {
+        Format::V1 => Err(String::new()),
+        Format::V2 => v2::SealedSecret::parse(&object.value).map_err(|problems| first(&problems)),
+    };
+    let opened = match (&native, keys) {
+        (Ok(sealed), Some(keys)) => Some(
+            sealed
+                .unlock(&keys.identities)
+                .map_err(|problems| first(&problems)),
+        ),
+        _ => None,
+    };
     object
         .sealed()
         .into_iter()
         .map(|(key, sealed)| match object.format {
             Format::V1 => v1_row(object, key, sealed, keys),
-            Format::V2 => Row {
-                key: key.to_owned(),
-                size: None,
-                sealed_for: String::new(),
-                opened_by: None,
-                problem: None,
-                value: None,
-            },
+            Format::V2 => v2_row(&native, opened.as_ref(), key),
         })
         .collect()
+}
+
+fn first(problems: &[impl ToString]) -> String {
+    problems.first().map_or_else(String::new, ToString::to_string)
+}
+
+/// A value of the native format: the keys that open it stand in the file.
+fn v2_row(
+    native: &Result<v2::SealedSecret, String>,
+    opened: Option<&Result<Unlocked, String>>,
+    key: &str,
+) -> Row {
+    let mut row = Row {
+        key: key.to_owned(),
+        size: None,
+        sealed_for: "?".to_owned(),
+        opened_by: None,
+        problem: None,
+        value: None,
+    };
+    match native {
+        Err(problem) => row.problem = Some(problem.clone()),
+        Ok(sealed) => {
+            if let Some((_, outline)) = sealed.outline().find(|(own, _)| *own == key) {
+                row.size = Some(outline.at_most);
+                let ids: Vec<&str> = outline.recipients.iter().map(KeyId::as_str).collect();
+                row.sealed_for = ids.join(" ");
+            }
+        }
+    }
+    match opened {
+        None => {}
+        Some(Err(problem)) => row.problem = Some(problem.clone()),
+        Some(Ok(unlocked)) => {
+            row.value = unlocked
+                .values()
+                .get(key)
+                .map(|value| Plaintext::new(value.expose().to_vec()));
+            row.opened_by = row.value.as_ref().map(|_| "a key that was given".to_owned());
+        }
+    }
+    row
 }
 
 fn v1_row(object: &SealedObject, key: &str, sealed: &str, keys: Option<&PrivateKeys>) -> Row {

@@ -1,6 +1,6 @@
 //! `signet view`, `signet edit`.
 
-use crate::support::{SealedYaml, TestEnvironment, mode};
+use crate::support::{SealedYaml, TestEnvironment, editor, mode};
 use serde_json::{Value, json};
 
 const KEY: &str = "SHA256:T2fIIetCYEwRtXNWXg8cq5J6i/dOXuzjIIgf+Z8OrtM";
@@ -62,16 +62,6 @@ fn what_was_moved_is_named() {
         "{}",
         output.stdout
     );
-}
-
-/// An editor that is a script: it notes who may read the file, and where it lies.
-fn editor(env: &mut TestEnvironment, script: &str) {
-    use std::os::unix::fs::PermissionsExt as _;
-    let text = format!("#!/bin/sh\nset -e\nstat -c '%a %n' \"$1\" \"$(dirname \"$1\")\" > seen\n{script}\n");
-    env.write("editor", &text);
-    std::fs::set_permissions(env.path("editor"), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let path = env.path("editor");
-    env.set("EDITOR", path.to_str().unwrap());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::repo_config::{FILE, RepoConfig};
 use crate::sealed_file::Format;
 use crate::sound;
 use sealing::v1::Shape;
-use sealing::{Certificate, Printable, Scope};
+use sealing::{Certificate, Printable, Scope, v2};
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
 
@@ -31,7 +31,53 @@ pub(super) fn object(object: &Object<'_>, config: &RepoConfig, found: &mut Vec<F
     }
     match format {
         Format::V1 => v1(object, config, found),
-        Format::V2 => {}
+        Format::V2 => native(object, config, found),
+    }
+}
+
+/// What the native format says about itself in plain text: its place, and its keys.
+fn native(object: &Object<'_>, config: &RepoConfig, found: &mut Vec<Finding>) {
+    let Ok(sealed) = v2::SealedSecret::parse(object.value) else {
+        return;
+    };
+    if let Some(refusal) = sealed.misplaced(None) {
+        found.push(object.finding(
+            Rule::SealedMoved,
+            Level::Error,
+            ["metadata", "name"],
+            refusal.to_string(),
+            RESEAL,
+        ));
+    }
+    let pinned: Vec<v2::Recipient> = config
+        .sealing_keys
+        .iter()
+        .flat_map(|pin| &pin.recipients)
+        .filter_map(|text| text.trim().parse().ok())
+        .collect();
+    if pinned.is_empty() {
+        return;
+    }
+    for (key, outline) in sealed.outline() {
+        let unknown: Vec<&str> = outline
+            .recipients
+            .iter()
+            .filter(|id| !pinned.iter().any(|recipient| recipient.key_id() == *id))
+            .map(v2::KeyId::as_str)
+            .collect();
+        if !unknown.is_empty() {
+            found.push(object.finding(
+                Rule::UnknownKey,
+                Level::Error,
+                ["spec", "values", key],
+                format!(
+                    "the value of {} is sealed for {}, which {FILE} does not list",
+                    Printable(key),
+                    unknown.join(", ")
+                ),
+                "a retired or a foreign key? Set the value again, or list the recipient",
+            ));
+        }
     }
 }
 

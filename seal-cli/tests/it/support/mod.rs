@@ -4,6 +4,7 @@ mod api_server;
 mod discovery;
 mod keys;
 mod manifests;
+mod native_yaml;
 mod sealed_yaml;
 mod service;
 
@@ -11,6 +12,7 @@ pub(crate) use api_server::{ApiServer, Request, Response};
 pub(crate) use discovery::{discovery, metadata, metadata_list};
 pub(crate) use keys::{CERTIFICATE, expired_certificate, open};
 pub(crate) use manifests::{SECRET, plan, repository, sync};
+pub(crate) use native_yaml::NativeYaml;
 pub(crate) use sealed_yaml::{SealedYaml, other_certificate, other_private_key};
 pub(crate) use service::behind_service;
 
@@ -192,4 +194,14 @@ impl From<Output> for CommandOutput {
 pub(crate) fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt as _;
     fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// An editor that is a script: it notes who may read the file, and where it lies.
+pub(crate) fn editor(env: &mut TestEnvironment, script: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let text = format!("#!/bin/sh\nset -e\nstat -c '%a %n' \"$1\" \"$(dirname \"$1\")\" > seen\n{script}\n");
+    env.write("editor", &text);
+    std::fs::set_permissions(env.path("editor"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = env.path("editor");
+    env.set("EDITOR", path.to_str().unwrap());
 }

@@ -1,0 +1,168 @@
+//! `signet keys restore`.
+
+use super::stored;
+use crate::cli::GlobalArgs;
+use crate::cluster::{self, Cluster};
+use crate::command_error::CommandError;
+use crate::controller::ControllerArgs;
+use crate::output::show;
+use crate::syncs::MANAGER;
+use crate::ui::Ui;
+use clap::Args;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::PostParams;
+use sealing::Printable;
+use sealing::v2::{Identities, Identity};
+use serde_json::Value;
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use zeroize::Zeroizing;
+
+/// More than every key of a controller, in bytes.
+const LARGEST: usize = 16 << 20;
+
+/// Put the keys of a backup back into a cluster
+///
+/// Creates the key Secrets that are not there, and changes none that is. A running
+/// controller takes them in at once. Do it before the controller starts for
+/// the first time, or it makes a key of its own, which is then the newest.
+///
+/// With --dry-run the backup is opened and its keys are checked, and nothing is created: do
+/// that now and then.
+///
+/// Example:
+///
+///     signet keys restore keys.age --identity recovery.txt
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct RestoreArgs {
+    /// The backup
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The age identity file that opens it
+    #[arg(long, short, value_name = "FILE")]
+    identity: PathBuf,
+    /// Open and check it, and create nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    controller: ControllerArgs,
+}
+
+impl RestoreArgs {
+    pub(crate) fn run(&self, ui: &Ui, global: &GlobalArgs) -> Result<ExitCode, CommandError> {
+        let secrets = self.open()?;
+        let namespace = self.controller.namespace();
+        if self.dry_run {
+            for secret in &secrets {
+                ui.status(format!("{}: {}", name(secret), about(secret)));
+            }
+            ui.status(format!(
+                "The backup opens: {} keys. Nothing was created.",
+                secrets.len()
+            ));
+            return Ok(ExitCode::SUCCESS);
+        }
+        let failed = cluster::block_on(async {
+            let cluster = Cluster::connect(global).await?;
+            let api: Api<Secret> = Api::namespaced(cluster.client, namespace);
+            let mut failed = Vec::new();
+            for secret in &secrets {
+                let mut new = secret.clone();
+                new.metadata.creation_timestamp = None;
+                let params = PostParams {
+                    field_manager: Some(MANAGER.to_owned()),
+                    ..PostParams::default()
+                };
+                match api.create(&params, &new).await {
+                    Ok(_) => ui.status(format!(
+                        "Created {namespace}/{}: {}.",
+                        name(secret),
+                        about(secret)
+                    )),
+                    Err(kube::Error::Api(status)) if status.code == 409 => match api.get(&name(secret)).await
+                    {
+                        Ok(there) if there.data == secret.data => {
+                            ui.status(format!("{namespace}/{} is there already.", name(secret)));
+                        }
+                        _ => failed.push(format!("{}: another Secret of that name is there", name(secret))),
+                    },
+                    // The text of the API server could quote what was sent.
+                    Err(kube::Error::Api(status)) => {
+                        failed.push(format!(
+                            "{}: the API server answered with status {}",
+                            name(secret),
+                            status.code
+                        ));
+                    }
+                    Err(err) => return Err(cluster::explain(&err, "create a key Secret")),
+                }
+            }
+            Ok(failed)
+        })??;
+        if failed.is_empty() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        Err(CommandError::user(
+            "not every key was restored:",
+            "may you create Secrets there, and is it the right namespace?",
+        )
+        .details(failed))
+    }
+
+    /// Decrypts and checks the whole before anything is created.
+    fn open(&self) -> Result<Vec<Secret>, CommandError> {
+        let read = |path: &PathBuf, hint: &str| {
+            fs::read(path)
+                .map(Zeroizing::new)
+                .map_err(|err| CommandError::user(format!("cannot read {}: {err}", show(path)), hint))
+        };
+        let file = read(&self.file, "give the file that `signet keys backup` wrote")?;
+        let hint = "an identity file is what `age-keygen` writes";
+        let identity = read(&self.identity, hint)?;
+        let keys = std::str::from_utf8(&identity)
+            .map_err(|_| "not a text".to_owned())
+            .and_then(|text| Identity::parse_file(text).map_err(|err| err.to_string()))
+            .map_err(|err| CommandError::user(format!("{}: {err}", show(&self.identity)), hint))?;
+        let plain = Identities::new(keys).decrypt(&file, LARGEST).ok_or_else(|| {
+            CommandError::user(
+                format!("{} does not open with {}", show(&self.file), show(&self.identity)),
+                "is it the identity of a recipient that the backup was made for, and is the file whole?",
+            )
+        })?;
+        let bad = || {
+            CommandError::user(
+                format!("{} holds something else than sealing keys", show(&self.file)),
+                "give the file that `signet keys backup` wrote",
+            )
+        };
+        // A parser's words could quote a key.
+        let list: Value = serde_json::from_slice(plain.expose()).map_err(|_| bad())?;
+        let items = list.get("items").and_then(Value::as_array).ok_or_else(bad)?;
+        let secrets = items
+            .iter()
+            .map(|item| serde_json::from_value::<Secret>(item.clone()).map_err(|_| bad()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let sound = |secret: &Secret| {
+            sealing::is_object_name(&name(secret))
+                && (stored::certificate(secret).is_some() || stored::text(secret, "identity").is_some())
+        };
+        if secrets.is_empty() || !secrets.iter().all(sound) {
+            return Err(bad());
+        }
+        Ok(secrets)
+    }
+}
+
+fn name(secret: &Secret) -> String {
+    Printable(secret.metadata.name.as_deref().unwrap_or_default()).to_string()
+}
+
+fn about(secret: &Secret) -> String {
+    match stored::certificate(secret) {
+        Some(certificate) => format!("key {}", certificate.fingerprint()),
+        None => "a key of the native format".to_owned(),
+    }
+}
