@@ -111,7 +111,9 @@ pub(super) const SECRETS: [Input; 24] = [
         "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: shop}\ndata: {a b: MQ==}\n",
     ),
     // The last one wins, as Kubernetes reads it.
-    good("apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: shop}\nstringData: {a: one, a: two}\n"),
+    good(
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: shop}\nstringData: {a: one, a: two}\n",
+    ),
     refused(
         "`y` is a boolean in YAML 1.1: kubeseal seals `true`",
         "stringData.a: must be a string; quote it",
