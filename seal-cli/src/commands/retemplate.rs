@@ -7,6 +7,7 @@ use crate::output::show;
 use crate::private_keys::PrivateKeyArgs;
 use crate::sealed_file::{Format, SealedFile, within};
 use crate::sound;
+use crate::trust::SealForArgs;
 use crate::ui::Ui;
 use clap::Args;
 use sealing::{Printable, is_data_key};
@@ -52,6 +53,8 @@ pub(crate) struct RetemplateArgs {
     object: ObjectArgs,
     #[command(flatten)]
     private: PrivateKeyArgs,
+    #[command(flatten)]
+    seal_for: SealForArgs,
 }
 
 /// One entry to set or, without a value, to remove.
@@ -99,8 +102,10 @@ impl RetemplateArgs {
             for change in &changes {
                 change.apply(&mut template)?;
             }
+            // Every value is sealed anew: all of them are bound to the template.
+            let recipients = self.seal_for.recipients(&self.file)?;
             let new = unlocked
-                .retemplate(&template)
+                .retemplate(&template, &recipients)
                 .map_err(|err| native::refused(object, &err))?;
             native::put(&mut file, index, &new)?;
         } else {

@@ -83,7 +83,8 @@ fn a_value_is_removed_unless_a_text_needs_it() {
     assert_eq!(native.open(&env, "db.yaml"), pairs(&[("password", "hunter2")]));
 
     let template = ["retemplate", "db.yaml", "--data", "dsn=db:${password}"];
-    let output = env.signet(&[&template[..], &["--key", "key.txt"]].concat());
+    let opened = ["--key", "key.txt", "--recipient", &native.recipient()];
+    let output = env.signet(&[&template[..], &opened].concat());
     assert_eq!(
         (output.code, output.stdout.as_str()),
         (0, ""),
@@ -122,7 +123,8 @@ fn a_template_is_changed_with_a_private_key_only() {
          key with --key FILE (the age identity of a recovery or team key), or seal the Secret again from its source\n",
     );
     assert_eq!(env.read("db.yaml"), before);
-    let output = env.signet(&[&change[..], &["--key", "key.txt"]].concat());
+    let opened = ["--key", "key.txt", "--recipient", &native.recipient()];
+    let output = env.signet(&[&change[..], &opened].concat());
     assert_eq!(
         (output.code, output.stdout.as_str()),
         (0, ""),
