@@ -266,7 +266,8 @@ fn template_metadata(secret: &Map<String, Value>) -> Result<Map<String, Value>, 
     let mut metadata = object(secret, "metadata", "metadata")?
         .cloned()
         .unwrap_or_default();
-    metadata.retain(|field, value| !value.is_null() && !SERVER_SIDE.contains(&field.as_str()));
+    // Empty texts are absent ones, as Go writes them (`omitempty`).
+    metadata.retain(|field, value| !absent(Some(value)) && !SERVER_SIDE.contains(&field.as_str()));
     // `stringData` that slipped below `metadata` would leave here in plain text.
     if let Some(unknown) = metadata.keys().find(|field| !METADATA.contains(&field.as_str())) {
         return Err(unknown_field("metadata", unknown, &METADATA));

@@ -107,7 +107,7 @@ pub(super) const SECRETS: [Input; 24] = [
     ),
     refused(
         "Kubernetes would not take the key",
-        "data.a b: a key holds only letters",
+        "data: a key holds only letters",
         "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: shop}\ndata: {a b: MQ==}\n",
     ),
     // The last one wins, as Kubernetes reads it.

@@ -12,7 +12,10 @@ use super::values::Values;
 
 /// Everything that goes wrong on a laptop. Most of it has to fail, and all of it has to keep quiet.
 pub(super) fn make(namespace: &str, values: &mut Values, cli: &mut Cli, committed: &[Case]) {
-    let mut plain = |name: &str| secret(namespace, name, &values.sealed(&format!("signet seal, {name}")));
+    let mut plain = |what: &str| {
+        let name = what.replace(", ", "-").replace(' ', "-");
+        secret(namespace, &name, &values.sealed(&format!("signet seal, {what}")))
+    };
 
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}, "data": {}});
     let stream = format!("{}\n---\n{map}\n", plain("mixed"));
@@ -120,7 +123,7 @@ fn jobs(plain: &mut dyn FnMut(&str) -> Value, cli: &mut Cli) {
         cli.seal_with(&[job], plain("not sealed, for a job").to_string())
             .refused();
     }
-    let sealed = cli.seal(&[], &plain("not-recovered")).to_string();
+    let sealed = cli.seal(&[], &plain("not recovered")).to_string();
     cli.seal_with(
         &["--recovery-unseal", "--recovery-private-key", &not_sealed],
         &sealed,
