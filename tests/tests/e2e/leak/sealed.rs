@@ -129,7 +129,7 @@ fn unopened(namespace: &str, values: &mut Values, cli: &mut Cli) -> Vec<Case> {
     for (name, template) in [
         ("template-fail", "{{ fail .password }}"),
         ("template-missing", "{{ .missing }}"),
-        ("template-function", "{{ .password | b64enc | printf \"%q\" }}"),
+        ("template-function", "{{ .password | bcrypt }}"),
         ("template-broken", "{{ .password"),
         ("template-required", "{{ required .password \"\" }}"),
     ] {
