@@ -1,6 +1,6 @@
 //! Two Syncs that claim the same field: said with both names, without a war, and without harm to the one who has it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
@@ -22,7 +22,7 @@ fn two_syncs_that_claim_one_field_are_told_of_each_other_and_do_not_fight() {
             .commit("Claim what another has");
         let before: ConfigMap = case.team.api().get("keep").await.unwrap();
         let audit = case.team.stage().cluster.audit();
-        let mark = audit.mark();
+        let (mark, since) = (audit.mark(), Instant::now());
         case.team.sync("two", "two").await;
         let sync = case.team.failed("two", &commit).await;
         case.says(
@@ -52,12 +52,11 @@ fn two_syncs_that_claim_one_field_are_told_of_each_other_and_do_not_fight() {
                 .filter(|r| r.writes() && r.namespace == case.team.name() && r.name == "keep")
                 .count()
         };
-        let count = writes(audit.by_controller(mark));
-        assert!(
-            (1..=8).contains(&count),
-            "{count} writes in {} s",
-            A_WHILE.as_secs()
-        );
+        let (count, seconds) = (writes(audit.by_controller(mark)), since.elapsed().as_secs());
+        eprintln!("{count} writes in {seconds} s");
+        // Ever more slowly; new kinds, which other tests define, are a reason to look again, and a war has hundreds a second.
+        let most = usize::try_from(8 + seconds).unwrap();
+        assert!((1..=most).contains(&count), "{count} writes in {seconds} s");
 
         // The winner still looks after its object.
         let patch = r#"{"data":{"value":"theirs"}}"#;

@@ -117,8 +117,9 @@ fn hooks_run_before_and_after_and_once_for_a_revision() {
             map.data.as_ref().is_some_and(|data| data.contains_key("gate"))
         })
         .await;
-        tell(&team, "b", "good").await;
+        // Once b is good, the old Job goes.
         let last = team.api::<Job>().get("post").await.unwrap().uid();
+        tell(&team, "b", "good").await;
         next_job(&team, "post", last.as_deref().unwrap_or_default()).await;
         end(&team, "post", "Succeeded").await;
         let sync = team.applied("app", &commit).await;

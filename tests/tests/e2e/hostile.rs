@@ -263,18 +263,20 @@ fn an_object_that_the_garbage_collector_takes_is_no_endless_loop() {
     });
 }
 
-/// A Sync that is changed while 400 objects are on their way. Gives how many were written after the change as the account
-/// that it began with.
-async fn late(name: &str, spec: Value, wanted: impl Fn(&Sync) -> bool) -> usize {
+/// How many objects are on their way when a Sync is changed: the machine may be busy, and there have to be some left then.
+const ON_THEIR_WAY: usize = 800;
+
+/// A Sync that is changed while objects are on their way. Of those that were left then, at most half may still be written as
+/// the account that it began with: what is under way already cannot be taken back, and a change takes a moment to be seen.
+async fn late(name: &str, spec: Value, wanted: impl Fn(&Sync) -> bool) {
     let world = World::begin(name).await;
     world.team.kubectl(["create", "serviceaccount", "nobody"]).ok();
-    for n in 0..400 {
+    for n in 0..ON_THEIR_WAY {
         let map = objects::config_map(&format!("map-{n}"), &"x".repeat(2000));
         world.repo.write(&format!("app/{n}.yaml"), map);
     }
     world.repo.commit("Many");
     let mark = world.mark();
-    world.team.sync("app", "app").await;
     let deployer = format!("system:serviceaccount:{}:deployer", world.team.name());
     // Whose rights a request had is known once it is answered.
     let count = |mark| {
@@ -293,9 +295,15 @@ async fn late(name: &str, spec: Value, wanted: impl Fn(&Sync) -> bool) -> usize 
             .filter(|request| is_write(request))
             .count()
     };
-    while count(mark) == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    world.team.sync("app", "app").await;
+    let first = |map: &ConfigMap| map.name_any().starts_with("map-");
+    tests::wait::any(
+        &world.team.stage().cluster,
+        world.team.api(),
+        "the first object",
+        first,
+    )
+    .await;
     world.set("app", spec).await;
     let changed = world.mark();
     world
@@ -304,27 +312,22 @@ async fn late(name: &str, spec: Value, wanted: impl Fn(&Sync) -> bool) -> usize 
             sync.metadata.generation == Some(2) && status(sync).observed_generation == 2 && wanted(sync)
         })
         .await;
-    let late = count(changed);
-    eprintln!("{name}: {} writes in all, {late} after the change", count(mark));
-    late
+    let (all, late) = (count(mark), count(changed));
+    let left = ON_THEIR_WAY - (all - late);
+    eprintln!("{name}: {left} were left when it was changed, {late} of them were written after that");
+    assert!(late * 2 <= left, "{name}: {late} of {left} were written");
 }
 
 #[test]
 fn a_change_of_a_sync_takes_effect_in_the_middle_of_a_pass() {
     run(async {
-        // What is under way already cannot be taken back.
         let account = json!({"serviceAccountName": "nobody"});
-        let count = late("race-account", account, |sync| reason(sync) == "ApplyFailed").await;
-        assert!(count <= 64, "{count} writes as the old account");
+        late("race-account", account, |sync| reason(sync) == "ApplyFailed").await;
         let suspend = json!({"suspend": true});
-        let count = late("race-suspend", suspend, |sync| {
-            objects::is(sync, "Reconciling", "False")
-        })
-        .await;
-        assert!(count <= 64, "{count} writes while suspended");
+        let suspended = |sync: &Sync| objects::is(sync, "Reconciling", "False");
+        late("race-suspend", suspend, suspended).await;
         let detect = json!({"mode": "Detect"});
-        let count = late("race-detect", detect, |sync| reason(sync) == "Differs").await;
-        assert!(count <= 64, "{count} writes in mode Detect");
+        late("race-detect", detect, |sync| reason(sync) == "Differs").await;
     });
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crds::Sync;
 use kube::ResourceExt;
 use kube::api::{Api, DynamicObject, ListParams};
 use kube::discovery::{Discovery, verbs};
@@ -56,6 +57,7 @@ fn kube_prometheus_and_guestbook_apply_clean_and_again_after_a_restart() {
         rest(&stage).await;
 
         let before = self::members(&stage).await;
+        let told = statuses(&stage).await;
         assert!(stage.controller.stop().success());
         stage.controller.clear_caches();
         let mark = stage.cluster.audit().mark();
@@ -74,7 +76,15 @@ fn kube_prometheus_and_guestbook_apply_clean_and_again_after_a_restart() {
         let requests = stage.cluster.audit().by_controller(mark);
         let writes: Vec<_> = requests.iter().filter(|request| request.writes()).collect();
         eprintln!("restart: {}", summary(&requests));
-        assert!(writes.is_empty(), "{writes:#?}");
+        let now = statuses(&stage).await;
+        let only = |these: &[String], not: &[String]| -> Vec<String> {
+            these.iter().filter(|line| !not.contains(line)).cloned().collect()
+        };
+        let (gone, new) = (only(&told, &now), only(&now, &told));
+        assert!(
+            writes.is_empty(),
+            "{writes:#?}, no longer said: {gone:#?}, said: {new:#?}"
+        );
         assert_eq!(before, self::members(&stage).await, "a resourceVersion moved");
     });
 }
@@ -108,6 +118,17 @@ fn observe(stage: &Stage) {
         .cluster
         .kubectl_with(["apply", "--server-side", "-f", "-"], &role.to_string())
         .ok();
+}
+
+/// What all Syncs say.
+async fn statuses(stage: &Stage) -> Vec<String> {
+    let syncs: Api<Sync> = Api::all(stage.cluster.client());
+    let syncs = syncs.list(&ListParams::default()).await.unwrap();
+    let said = |sync: &Sync| serde_json::to_string_pretty(&sync.status).unwrap();
+    syncs
+        .iter()
+        .flat_map(|sync| said(sync).lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect()
 }
 
 /// The resource versions of all members of ApplySets, by kind and name.
