@@ -277,7 +277,10 @@ fn after_a_hook_failed_nothing_happens_until_somebody_asks() {
         let second = next_job(&team, "pre", &first).await;
         none_of(&team, &["a"]).await;
         end(&team, "pre", "Failed").await;
-        team.until("app", "it to have failed again", over).await;
+        team.until("app", "it to have failed again", |sync| {
+            over(sync) && status(sync).last_handled_request == "try again"
+        })
+        .await;
         // A new commit is another try.
         let commit_two = repo
             .write("app/a.yaml", plain("a", &[(WAVE, "1")]))

@@ -200,6 +200,13 @@ impl Objects {
                 keep_detail(&mut self.details, entry, None);
             }
             self.tell(key, at);
+        } else if entry
+            .expected
+            .as_ref()
+            .is_some_and(|known| !Arc::ptr_eq(&known.owner, owner))
+        {
+            // Somebody else asked in vain. What its owner was not told meanwhile, it is told now.
+            self.tell(key, at);
         }
         self.tidy(key);
     }

@@ -68,6 +68,21 @@ fn what_is_released_and_gone_costs_no_memory() {
 }
 
 #[test]
+fn drift_during_a_request_of_another_sync_is_told_when_that_failed() {
+    let mut bench = Bench::applied();
+    let other: Arc<Mailbox> = Arc::default();
+    bench.objects.begin(&key());
+    bench.see(live("u", 11, 9));
+    assert_eq!(bench.told_drift(), None, "the request may be what changed it");
+    bench.objects.finish(&key(), &other, None, bench.at);
+    assert_eq!(bench.told_drift(), Some(changed(None)));
+    // One's own failure is known: to be told of it would be a loop.
+    bench.objects.begin(&key());
+    bench.finish(None);
+    assert_eq!(bench.told_drift(), None);
+}
+
+#[test]
 fn what_is_frozen_is_no_drift_until_it_thaws_or_goes() {
     let frozen = |live: LiveMeta| Sight {
         frozen: true,
