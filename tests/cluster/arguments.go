@@ -77,6 +77,9 @@ func controllerManagerArguments(o *options, c *credentials) []string {
 		"--kube-api-qps=1000",
 		"--kube-api-burst=2000",
 		"--concurrent-namespace-syncs=20",
+		// kwok tells of its nodes every few minutes. With the default of 50 s they would be lost for a moment every 50 s,
+		// and their Pods with them.
+		"--node-monitor-grace-period=24h",
 	}
 	return append(append(args, featureGates(o)...), o.controllerArgs...)
 }
