@@ -83,7 +83,24 @@ pub(crate) fn served(
     parse(text, "the controller's answer")
 }
 
-fn parse(text: String, source: &str) -> Result<Source, CommandError> {
+/// The key set that the controller serves, as it serves it; none where it is of a kind that serves none.
+pub(crate) fn key_set(
+    ui: &Ui,
+    controller: &ControllerArgs,
+    as_kubeseal: bool,
+    global: &GlobalArgs,
+    connection: &ConnectionArgs,
+) -> Result<Option<String>, CommandError> {
+    let _progress = Progress::start(ui, "asking the controller for its keys");
+    cluster::block_on(async {
+        Controller::find(controller, as_kubeseal, global, connection)
+            .await?
+            .key_set()
+            .await
+    })?
+}
+
+pub(crate) fn parse(text: String, source: &str) -> Result<Source, CommandError> {
     let certificate = Certificate::from_pem(&text).map_err(|err| {
         CommandError::user(
             format!("cannot seal for {}: {err}", Printable(source)),

@@ -3,8 +3,8 @@
 use crate::command_error::CommandError;
 use crate::commands::{
     AdoptArgs, ApproveArgs, CertArgs, CompletionsArgs, DiffArgs, EditArgs, EventsArgs, HistoryArgs, KeysArgs,
-    LintArgs, ManArgs, PlanArgs, RenameArgs, ResumeArgs, RetemplateArgs, RollbackArgs, SealArgs, SetArgs,
-    StatusArgs, SuspendArgs, SyncArgs, TreeArgs, UnsetArgs, ViewArgs, WaitArgs,
+    LintArgs, ManArgs, PlanArgs, RenameArgs, ResumeArgs, RetemplateArgs, RollbackArgs, SealArgs,
+    SetArgs, StatusArgs, SuspendArgs, SyncArgs, TreeArgs, UnsetArgs, VerifyArgs, ViewArgs, WaitArgs,
 };
 use crate::ui::Ui;
 use crate::{environment, kubeseal};
@@ -21,7 +21,7 @@ use std::process::ExitCode;
 ///
 /// Exit codes: 0 success; 1 the input was refused or the command failed; 2 the command line is wrong; 3 something is
 /// not ready (`status`, `sync`) or not in time (`wait`); 4 the cluster or a server cannot be reached; 255 a bug. Of
-/// `plan` and `diff`, as of diff: 0 nothing differs; 1 something does; 2 an error.
+/// `plan` and `diff`, as of diff: 0 nothing differs; 1 something does; 2 an error. `lint` and `verify` end so too.
 #[derive(Parser)]
 #[command(
     name = "signet",
@@ -92,6 +92,7 @@ enum Command {
     Sync(SyncArgs),
     Tree(TreeArgs),
     Unset(UnsetArgs),
+    Verify(VerifyArgs),
     View(ViewArgs),
     Wait(WaitArgs),
 }
@@ -150,7 +151,7 @@ fn dispatch(ui: &Ui, cli: &Cli) -> Result<ExitCode, CommandError> {
         Command::Plan(args) => args.run(ui, global),
         Command::Rename(args) => args.run(ui, global),
         Command::Resume(args) => args.run(ui, global),
-        Command::Retemplate(args) => args.run(ui),
+        Command::Retemplate(args) => args.run(ui, global),
         Command::Rollback(args) => args.run(ui, global),
         Command::Seal(args) => args.run(ui, global),
         Command::Set(args) => args.run(ui, global),
@@ -159,6 +160,7 @@ fn dispatch(ui: &Ui, cli: &Cli) -> Result<ExitCode, CommandError> {
         Command::Sync(args) => args.run(ui, global),
         Command::Tree(args) => args.run(ui, global),
         Command::Unset(args) => args.run(ui),
+        Command::Verify(args) => args.run(ui, global),
         Command::View(args) => args.run(ui),
         Command::Wait(args) => args.run(ui, global),
     }

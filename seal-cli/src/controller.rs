@@ -3,6 +3,7 @@
 use crate::cli::GlobalArgs;
 use crate::cluster::{self, Cluster, ConnectionArgs};
 use crate::command_error::CommandError;
+use crate::key_set;
 use clap::Args;
 use http_body_util::{BodyExt as _, Limited};
 use k8s_openapi::api::core::v1::Service as ServiceObject;
@@ -138,6 +139,19 @@ impl Controller {
                 WHERE,
             )
         })
+    }
+
+    /// Its key set, as it serves it. Bitnami's controller has none.
+    pub(crate) async fn key_set(&self) -> Result<Option<String>, CommandError> {
+        let doing = "fetch the key set";
+        let answer = self
+            .send(http::Method::GET, key_set::PATH, Vec::new(), doing)
+            .await?;
+        match answer.status {
+            200 => Ok(String::from_utf8(answer.body).ok()),
+            404 => Ok(None),
+            _ => Err(self.refusal(&answer, doing)),
+        }
     }
 
     /// Posts an object, and tries again a while where the controller limits its rate.

@@ -394,6 +394,13 @@ pub(crate) fn hooks(top: &Path) -> Result<PathBuf, CommandError> {
     Ok(top.join(String::from_utf8_lossy(&output).trim_end_matches('\n')))
 }
 
+/// A file of the last commit, by its path from the top; none where the commit has none.
+pub(crate) fn at_head(top: &Path, path: &str) -> Option<Vec<u8>> {
+    let mut command = git(top);
+    command.args(["cat-file", "blob", &format!("HEAD:{path}")]);
+    run(command).ok()
+}
+
 fn git(directory: &Path) -> Command {
     let mut command = Command::new("git");
     // Pathspecs are paths, no patterns; messages are in the language that the errors below are written in.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 /// Places that are tried for a value that does not open where it stands. Each costs a private operation a key.
-const MOST_PLACES: usize = 64;
+pub(crate) const MOST_PLACES: usize = 64;
 
 /// Where a value was sealed for.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,7 +1,7 @@
 //! Private keys from files that a person names: those of a recovery, a team, or a backup. They are read, used and wiped.
 
 use crate::command_error::CommandError;
-use crate::output::show;
+use crate::output::{reason, show};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
@@ -57,28 +57,33 @@ impl PrivateKeyArgs {
         if paths.is_empty() {
             return Ok(None);
         }
-        let mut keys = Read::default();
-        for path in &paths {
-            read(path, &mut keys)?;
-        }
-        Ok(Some(PrivateKeys {
-            ring: KeyRing::new(keys.v1),
-            identities: Identities::new(keys.native),
-        }))
+        read_files(&paths).map(Some)
     }
 }
 
+/// Reads the keys of all these files.
+pub(crate) fn read_files(paths: &[PathBuf]) -> Result<PrivateKeys, CommandError> {
+    let mut keys = Read::default();
+    for path in paths {
+        read(path, &mut keys)?;
+    }
+    Ok(PrivateKeys {
+        ring: KeyRing::new(keys.v1),
+        identities: Identities::new(keys.native),
+    })
+}
+
 fn read(path: &Path, keys: &mut Read) -> Result<(), CommandError> {
-    let hint = "--key takes a PEM file, an age identity file, or the YAML of a controller's key Secrets";
+    let hint = "keys are in a PEM file, an age identity file, or what `kubectl get secret -o yaml` printed of a controller's keys";
     let bad = |problem: &str| CommandError::user(format!("{}: {problem}", show(path)), hint);
     let size = fs::metadata(path).map_or(0, |metadata| metadata.len());
     if size > LARGEST {
         return Err(bad("too large to be a file of keys"));
     }
-    let bytes = Zeroizing::new(
-        fs::read(path)
-            .map_err(|err| CommandError::user(format!("cannot read {}: {err}", show(path)), hint))?,
-    );
+    let bytes =
+        Zeroizing::new(fs::read(path).map_err(|err| {
+            CommandError::user(format!("cannot read {}: {}", show(path), reason(&err)), hint)
+        })?);
     let text = std::str::from_utf8(&bytes).map_err(|_| bad("not a text"))?;
     let before = keys.v1.len() + keys.native.len();
     let identity = |line: &str| line.trim_start().starts_with("AGE-SECRET-KEY-");
@@ -143,8 +148,15 @@ fn secrets(bytes: &[u8], keys: &mut Read) -> Result<(), String> {
 
 fn of_secret(secret: &Value, keys: &mut Read) -> Result<(), String> {
     let field = |name: &str| -> Option<Result<Zeroizing<String>, String>> {
+        // A backup may have been written by hand.
+        let plain = secret.get("stringData").and_then(|data| data.get(name)?.as_str());
+        if let Some(plain) = plain {
+            return Some(Ok(Zeroizing::new(plain.to_owned())));
+        }
         let text = secret.get("data")?.get(name)?.as_str()?;
-        let bytes = STANDARD.decode(text).ok().map(String::from_utf8);
+        let text: Zeroizing<String> =
+            Zeroizing::new(text.chars().filter(|c| !c.is_ascii_whitespace()).collect());
+        let bytes = STANDARD.decode(text.as_bytes()).ok().map(String::from_utf8);
         Some(match bytes {
             Some(Ok(text)) => Ok(Zeroizing::new(text)),
             _ => Err(format!("data.{name} is not a text in base64")),
@@ -157,13 +169,15 @@ fn of_secret(secret: &Value, keys: &mut Read) -> Result<(), String> {
     let Some(key) = field("tls.key").transpose()? else {
         return Ok(());
     };
-    let Some(certificate) = field("tls.crt").transpose()? else {
-        keys.v1.push(bare_key(&key)?);
-        return Ok(());
-    };
-    let key = PrivateKey::from_pem(&key).map_err(|err| format!("data.tls.key: {err}"))?;
-    let certificate = Certificate::from_pem(&certificate).map_err(|err| format!("data.tls.crt: {err}"))?;
-    keys.v1
-        .push(SealingKey::new(key, certificate).map_err(|err| err.to_string())?);
+    let private = PrivateKey::from_pem(&key).map_err(|err| format!("data.tls.key: {err}"))?;
+    // For opening it does not matter which certificate a key had, nor whether it is sound.
+    let certificate = field("tls.crt").and_then(Result::ok);
+    let pair = certificate
+        .and_then(|text| Certificate::from_pem(&text).ok())
+        .and_then(|certificate| SealingKey::new(private, certificate).ok());
+    keys.v1.push(match pair {
+        Some(pair) => pair,
+        None => bare_key(&key)?,
+    });
     Ok(())
 }

@@ -3,8 +3,11 @@
 use crate::command_error::CommandError;
 use crate::output;
 use manifest::{Editor, Limits, Path as Way, Step, read_document};
+use sealing::keyset::{self, EndorsementName};
+use sealing::v2::{KeyId, Recipient};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -39,13 +42,38 @@ pub(crate) struct Pin {
     /// The Project of that audience.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) project: Option<String>,
-    /// `SHA256:…`
+    /// `SHA256:…` of the certificate; empty where there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) fingerprint: String,
-    /// Whom the native format is sealed for besides, or instead: the cluster's age recipient, recovery keys.
+    /// Whom the native format is sealed for besides the cluster's own key: recovery keys, mostly.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) recipients: Vec<String>,
-    /// In PEM, so that values can be sealed where there is no cluster.
+    /// What is known of the controller's key set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key_set: Option<KeySetPin>,
+    /// In PEM, so that values can be sealed where there is no cluster; empty where only the native format is sealed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) certificate: String,
+}
+
+/// What a client of a key set keeps (docs/sealed-format.md): whom it believes, and what it was told before.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct KeySetPin {
+    /// Endorsement keys that are believed.
+    pub(crate) trusted: BTreeSet<EndorsementName>,
+    /// Those that are not, whatever comes.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) compromised: BTreeSet<EndorsementName>,
+    /// When the newest set that was believed was signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) issued_at: Option<String>,
+    /// The cluster's newest recipient of the native format, where values are sealed for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) recipient: Option<String>,
+    /// Ids of the keys that it followed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) former: BTreeSet<String>,
 }
 
 /// Whose values a sealing key is for.
@@ -130,9 +158,41 @@ impl RepoConfig {
     }
 }
 
+impl KeySetPin {
+    /// As the library takes it.
+    pub(crate) fn pins(&self) -> keyset::Pins {
+        let mut pins = keyset::Pins::of(self.trusted.iter().cloned());
+        pins.compromised.clone_from(&self.compromised);
+        pins.issued_at.clone_from(&self.issued_at);
+        pins
+    }
+}
+
 impl Pin {
+    /// Whom the native format is sealed for, as texts: the cluster's own key, and those that people have listed.
+    pub(crate) fn native(&self) -> impl Iterator<Item = &String> {
+        let own = self.key_set.as_ref().and_then(|set| set.recipient.as_ref());
+        own.into_iter().chain(&self.recipients)
+    }
+
+    /// Whether a key of the native format is one that was followed by another.
+    pub(crate) fn is_former(&self, id: &str) -> bool {
+        self.key_set.as_ref().is_some_and(|set| set.former.contains(id))
+    }
+
+    /// Whether values of the native format are sealed for this key.
+    pub(crate) fn is_recipient(&self, id: &KeyId) -> bool {
+        let keys = self
+            .native()
+            .filter_map(|text| text.trim().parse::<Recipient>().ok());
+        keys.into_iter().any(|key| key.key_id() == id)
+    }
+
     /// The certificate of it, where it is the one of the fingerprint.
     pub(crate) fn certificate(&self) -> Result<sealing::Certificate, String> {
+        if self.certificate.is_empty() {
+            return Err("no certificate is pinned, only keys of the native format".to_owned());
+        }
         let certificate = sealing::Certificate::from_pem(&self.certificate)
             .map_err(|err| format!("the pinned certificate cannot be used: {err}"))?;
         if certificate.fingerprint().as_str() == self.fingerprint {
@@ -145,6 +205,9 @@ impl Pin {
     fn check(&self) -> Result<(), String> {
         if (self.audience == Audience::Project) != self.project.is_some() {
             return Err("audience: Project goes with a project, and only that".to_owned());
+        }
+        if self.fingerprint.is_empty() && self.certificate.is_empty() && self.native().next().is_some() {
+            return Ok(());
         }
         self.certificate().map(drop)
     }
@@ -180,10 +243,14 @@ impl Pin {
             let mut editor = Editor::new(&text, Limits::default()).map_err(|err| bad(&err))?;
             let known = config.sealing_keys.iter().position(|pin| whose.is(pin));
             let done = if let Some(index) = known {
-                ["fingerprint", "certificate"].iter().try_for_each(|field| {
-                    let at = keys.then(Step::Index(index)).then(Step::Key((*field).to_owned()));
-                    editor.set(1, &at, &own[*field])
-                })
+                let fields = ["fingerprint", "certificate", "keySet"];
+                fields
+                    .iter()
+                    .filter(|field| !own[**field].is_null())
+                    .try_for_each(|field| {
+                        let at = keys.then(Step::Index(index)).then(Step::Key((*field).to_owned()));
+                        editor.set(1, &at, &own[*field])
+                    })
             } else {
                 let mut all: Vec<Value> = editor
                     .value(1)

@@ -268,6 +268,15 @@ fn text<'v>(value: &'v Value, field: &str) -> &'v str {
     value.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// What stands at the end of a way.
+pub(crate) fn at<'v>(document: &'v Value, way: &Way) -> Option<&'v Value> {
+    let mut steps = way.steps().iter();
+    steps.try_fold(document, |value, step| match step {
+        Step::Key(key) => value.get(key),
+        Step::Index(index) => value.get(index),
+    })
+}
+
 /// A way within an object, from the document's top.
 pub(crate) fn within<'k>(at: &Way, keys: impl IntoIterator<Item = &'k str>) -> Way {
     keys.into_iter()

@@ -1,8 +1,7 @@
 //! Whether a SealedSecret still stands after a change: nothing that was right may become wrong.
 
 use crate::command_error::CommandError;
-use crate::sealed_file::{Format, SealedFile, SealedObject};
-use manifest::Step;
+use crate::sealed_file::{Format, SealedFile, at};
 use sealing::{SealedSecret, v2};
 use serde_json::Value;
 
@@ -23,7 +22,7 @@ pub(crate) fn problems(format: Format, object: &Value) -> Vec<String> {
 pub(crate) fn check(file: &SealedFile, index: usize) -> Result<(), CommandError> {
     let before = &file.objects[index];
     let document = file.editor.value(before.document);
-    let Some(changed) = document.and_then(|document| at(document, before)) else {
+    let Some(changed) = document.and_then(|document| at(document, &before.at)) else {
         return Ok(());
     };
     let known = problems(before.format, &before.value);
@@ -42,12 +41,4 @@ pub(crate) fn check(file: &SealedFile, index: usize) -> Result<(), CommandError>
         "change the template or the other values first",
     )
     .details(new))
-}
-
-fn at<'v>(document: &'v Value, object: &SealedObject) -> Option<&'v Value> {
-    let steps = object.at.steps().iter();
-    steps.into_iter().try_fold(document, |value, step| match step {
-        Step::Key(key) => value.get(key),
-        Step::Index(index) => value.get(index),
-    })
 }

@@ -58,7 +58,7 @@ pub use plaintext::Plaintext;
 pub use reseal::{ResealError, reseal};
 pub use ring::{KeyMismatch, KeyRing, OpenError, SealingKey};
 pub use scope::{CLUSTER_WIDE, NAMESPACE_WIDE, Scope, UnknownScope};
-pub use seal_secret::{SealError, SealOptions, SealProblem, seal_secret};
+pub use seal_secret::{SealError, SealOptions, SealProblem, seal_secret, secret_values};
 pub use sealed_secret::{ItemError, ItemProblem, ParseError, ParseProblem, SealedSecret};
 pub use template::{TemplateError, TemplateProblem, WhyNot};
 pub use v1::SealFailed;

@@ -141,6 +141,14 @@ pub fn seal_secret(secret: &Value, key: &PublicKey, options: SealOptions) -> Res
     }))
 }
 
+/// The values of a Secret, decoded, as sealing takes them: to compare them with what was sealed before, or to add them to it.
+pub fn secret_values(secret: &Value) -> Result<BTreeMap<String, Plaintext>, SealError> {
+    let map = secret
+        .as_object()
+        .ok_or_else(|| error("the document", SealProblem::WrongType("an object")))?;
+    values(map)
+}
+
 /// A Secret that can be sealed, taken apart.
 pub(crate) struct Parts {
     pub(crate) scope: Scope,

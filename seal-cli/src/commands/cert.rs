@@ -1,13 +1,15 @@
 //! `signet cert`.
 
-use crate::certificate::{self, TrustArgs};
+use crate::certificate::TrustArgs;
 use crate::cli::GlobalArgs;
 use crate::cluster::ConnectionArgs;
 use crate::command_error::CommandError;
 use crate::controller::ControllerArgs;
+use crate::trust::{KeyArgs, KeySource, PinArgs};
 use crate::ui::Ui;
 use clap::Args;
 use jiff::Timestamp;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
@@ -17,6 +19,9 @@ use std::time::SystemTime;
 /// kubeconfig context, or from a URL. It holds the public key only: it may be
 /// committed, published and kept, and `signet seal --cert` seals with it where
 /// there is no cluster.
+///
+/// In a repository whose .signet.yaml pins a key, another one is refused unless
+/// the pinned one endorses it, or a person confirms it.
 ///
 /// Example: fetch it once, seal anywhere
 ///
@@ -29,6 +34,8 @@ pub(crate) struct CertArgs {
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     #[command(flatten)]
+    pins: PinArgs,
+    #[command(flatten)]
     trust: TrustArgs,
     #[command(flatten)]
     controller: ControllerArgs,
@@ -36,19 +43,26 @@ pub(crate) struct CertArgs {
 
 impl CertArgs {
     pub(crate) fn run(&self, ui: &Ui, global: &GlobalArgs) -> Result<ExitCode, CommandError> {
-        let certificate = match &self.url {
-            Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
-                self.trust.named(ui, url)?
-            }
-            Some(_) => {
-                return Err(CommandError::user(
-                    "--url takes an http or https URL",
-                    "signet cert --url https://signet.example.com/v1/cert.pem",
-                ));
-            }
-            None => certificate::served(ui, &self.controller, false, global, &ConnectionArgs::default())?,
+        let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
+        if self.url.as_ref().is_some_and(|url| !is_url(url)) {
+            return Err(CommandError::user(
+                "--url takes an http or https URL",
+                "signet cert --url https://signet.example.com/v1/cert.pem",
+            ));
         }
-        .certificate;
+        let source = KeySource {
+            ui,
+            global,
+            cert: self.url.as_deref(),
+            keys: &KeyArgs::default(),
+            pins: &self.pins,
+            trust: &self.trust,
+            controller: &self.controller,
+            connection: &ConnectionArgs::default(),
+            as_kubeseal: false,
+            writes: false,
+        };
+        let certificate = source.certificate(Path::new("."))?.certificate;
         ui.write(certificate.to_pem())?;
         ui.status(format!(
             "Key {} ({} bits), valid until {}.",

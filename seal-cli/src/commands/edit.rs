@@ -98,7 +98,7 @@ impl EditArgs {
         }
         let keys: Vec<String> = set.iter().map(|new| new.key.clone()).collect();
         if let Some(unlocked) = unlocked {
-            let recipients = self.seal_for.recipients(&self.file)?;
+            let recipients = self.seal_for.recipients(ui, global, &self.file)?;
             let set = set.into_iter().map(|new| (new.key, Some(new.value)));
             let all = set
                 .chain(changes.removed.iter().map(|key| (key.clone(), None)))

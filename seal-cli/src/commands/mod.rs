@@ -22,6 +22,7 @@ mod suspend;
 mod sync;
 mod tree;
 mod unset;
+mod verify;
 mod view;
 mod wait;
 
@@ -47,5 +48,6 @@ pub(crate) use suspend::{ResumeArgs, SuspendArgs};
 pub(crate) use sync::SyncArgs;
 pub(crate) use tree::TreeArgs;
 pub(crate) use unset::UnsetArgs;
+pub(crate) use verify::VerifyArgs;
 pub(crate) use view::ViewArgs;
 pub(crate) use wait::WaitArgs;

@@ -90,7 +90,7 @@ impl RenameArgs {
             ));
         }
         if object.format == Format::V2 {
-            let changed = self.native(object, &pairs, &old, &new)?;
+            let changed = self.native(ui, global, object, &pairs, &old, &new)?;
             let told = object.shown();
             native::put(&mut file, index, &changed)?;
             return self.finish(ui, file, index, &told, &pairs, (&old, &new), true);
@@ -157,6 +157,8 @@ impl RenameArgs {
     /// The native format binds a value to its key and to its place, so both take a private key.
     fn native(
         &self,
+        ui: &Ui,
+        global: &GlobalArgs,
         object: &SealedObject,
         pairs: &[(String, String)],
         old: &Place,
@@ -168,7 +170,7 @@ impl RenameArgs {
             keys.as_ref(),
             "their keys, their name and their namespace",
         )?;
-        let recipients = self.seal_for.recipients(&self.file)?;
+        let recipients = self.seal_for.recipients(ui, global, &self.file)?;
         let fail = |err: v2::EditError| native::refused(object, &err);
         let mut changed = None;
         if !pairs.is_empty() {

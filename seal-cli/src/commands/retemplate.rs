@@ -1,6 +1,7 @@
 //! `signet retemplate`.
 
 use super::set::ObjectArgs;
+use crate::cli::GlobalArgs;
 use crate::command_error::CommandError;
 use crate::native;
 use crate::output::show;
@@ -90,7 +91,7 @@ impl Change {
 }
 
 impl RetemplateArgs {
-    pub(crate) fn run(&self, ui: &Ui) -> Result<ExitCode, CommandError> {
+    pub(crate) fn run(&self, ui: &Ui, global: &GlobalArgs) -> Result<ExitCode, CommandError> {
         let changes = self.changes()?;
         let mut file = SealedFile::read(&self.file)?;
         let object = file.select(self.object.object.as_deref())?;
@@ -103,11 +104,21 @@ impl RetemplateArgs {
                 change.apply(&mut template)?;
             }
             // Every value is sealed anew: all of them are bound to the template.
-            let recipients = self.seal_for.recipients(&self.file)?;
+            let recipients = self.seal_for.recipients(ui, global, &self.file)?;
             let new = unlocked
                 .retemplate(&template, &recipients)
                 .map_err(|err| native::refused(object, &err))?;
             native::put(&mut file, index, &new)?;
+            let braces = |change: &Change| {
+                let text = change.value.as_ref().and_then(Value::as_str);
+                change.way[0] == "data" && text.is_some_and(|text| text.contains("{{"))
+            };
+            if changes.iter().any(braces) {
+                ui.warn(
+                    "`{{ … }}` means nothing in a text of the native format: it stays as it is written",
+                    "a value is named as ${key}",
+                );
+            }
         } else {
             file.change(index, |editor, document, at| {
                 changes.iter().try_for_each(|change| {

@@ -2,6 +2,7 @@
 
 mod dialect;
 mod fetch_cert;
+mod format;
 mod fresh;
 mod in_place;
 mod input;
@@ -10,10 +11,10 @@ mod merge;
 mod raw;
 mod re_encrypt;
 mod recover;
-mod recovery_keys;
 mod refused;
 mod sealer;
 mod tree;
+mod unchanged;
 mod validate;
 mod write;
 
@@ -22,6 +23,8 @@ use crate::cli::GlobalArgs;
 use crate::cluster::ConnectionArgs;
 use crate::command_error::CommandError;
 use crate::controller::ControllerArgs;
+use crate::private_keys::PrivateKeyArgs;
+use crate::trust::{KeyArgs, PinArgs};
 use crate::ui::Ui;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
@@ -42,6 +45,13 @@ use std::process::ExitCode;
 /// anywhere (cluster-wide). The scope is that of --scope, or the one that the
 /// Secret's own annotations name.
 ///
+/// Two formats: v1, Bitnami's, for the controller's certificate; and v2, the
+/// native one, for age recipients: clusters, and a recovery key that lies
+/// elsewhere. It is v2 where .signet.yaml lists recipients, or --recipient or
+/// --keys names them; --format decides. The first key that is fetched in a
+/// repository is pinned in .signet.yaml; another one is refused unless the
+/// pinned one endorses it, or a person confirms it.
+///
 /// Write with -w: the file is replaced whole, or not touched. A shell's `>`
 /// leaves an empty file behind where sealing fails.
 ///
@@ -57,6 +67,11 @@ use std::process::ExitCode;
 ///
 ///     signet seal secret.yaml -w secret.yaml
 ///
+/// Example: the native format, for a cluster and a recovery key
+///
+///     signet seal --recipient age1pq1… --recipient age1pq1… \
+///       secret.yaml -w db.yaml
+///
 /// Example: add a value to a file that is sealed already; or the value alone
 ///
 ///     kubectl create secret generic x --from-literal=token=… \
@@ -66,6 +81,10 @@ use std::process::ExitCode;
 /// Example: seal every plain Secret of a repository, each where it stands
 ///
 ///     signet seal --in-place apps/
+///
+/// Example: the same, and the lines of values that Git has already stay
+///
+///     signet seal --in-place apps/ --key team.txt
 ///
 /// Example: does the cluster open it; seal it again for the newest key
 ///
@@ -94,9 +113,10 @@ pub(crate) struct SealArgs {
     /// The namespace of Secrets that name none
     #[arg(long, short, value_name = "NAME")]
     namespace: Option<String>,
-    /// Write yaml or json [default: by the name of the output file, else as the input is]
+    /// Write yaml or json [default: by the name of the output file, else as the input is]; seal in format v1 or v2
+    /// [default: v2 where recipients are named or pinned, else v1]; may be given twice
     #[arg(long, short = 'o', visible_alias = "format", value_name = "FORMAT")]
-    output: Option<String>,
+    output: Vec<String>,
     /// Write to this file instead of standard output; it is replaced whole, or not touched
     #[arg(long, short = 'w', visible_alias = "sealed-secret-file", value_name = "FILE")]
     output_file: Option<PathBuf>,
@@ -108,6 +128,12 @@ pub(crate) struct SealArgs {
     name: Option<String>,
     #[command(flatten)]
     jobs: JobArgs,
+    #[command(flatten)]
+    keys: KeyArgs,
+    #[command(flatten)]
+    pins: PinArgs,
+    #[command(flatten)]
+    private: PrivateKeyArgs,
     #[command(flatten)]
     trust: TrustArgs,
     #[command(flatten)]
@@ -145,7 +171,8 @@ struct JobArgs {
     /// Add or replace the values of this SealedSecret, in its file; its name, namespace and scope win
     #[arg(long, value_name = "FILE")]
     merge_into: Option<PathBuf>,
-    /// Seal every plain Secret below this directory, each where it stands
+    /// Seal every plain Secret below this directory, each where it stands; with --key, values that the last commit has stay
+    /// as they were sealed
     #[arg(long, value_name = "DIR")]
     in_place: Option<PathBuf>,
     /// Open SealedSecrets with a backup of the private keys, and print the Secrets in plain text

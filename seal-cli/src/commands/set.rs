@@ -81,7 +81,7 @@ impl SetArgs {
                 certificate.fingerprint().to_string()
             }
             Format::V2 => {
-                let recipients = self.seal_for.recipients(&self.file)?;
+                let recipients = self.seal_for.recipients(ui, global, &self.file)?;
                 let plain = values.into_iter().map(|new| (new.key, new.value)).collect();
                 let new = native::parse(object)?
                     .set(&plain, &recipients)

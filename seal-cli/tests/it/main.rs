@@ -21,6 +21,7 @@ mod test_plan;
 mod test_rename;
 mod test_rollback;
 mod test_seal;
+mod test_seal_native;
 mod test_seal_output;
 mod test_seal_refusals;
 mod test_set;
@@ -29,6 +30,7 @@ mod test_suspend;
 mod test_sync;
 mod test_tree;
 mod test_trust;
+mod test_verify;
 mod test_view;
 mod test_wait;
 

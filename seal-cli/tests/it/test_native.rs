@@ -49,10 +49,14 @@ fn whom_to_set_a_value_for_has_to_be_known() {
     let env = TestEnvironment::new();
     NativeYaml::write(&env, "db.yaml");
     let before = env.read("db.yaml");
-    env.signet(&["set", "db.yaml", "password=swordfish"]).assert_failure(
-        1,
-        "error: whom to seal the native format for is not known\nhint: give --recipient age1…, or list recipients in \
-         .signet.yaml; `age-keygen -y FILE` prints one\n",
+    // The controller is asked too, where there is one.
+    let output = env.signet(&["set", "db.yaml", "password=swordfish"]);
+    let expected = "error: whom to seal the native format for is not known\nhint: give --recipient age1…, or list recipients in \
+                    .signet.yaml; `age-keygen -y FILE` prints one\nhint: the controller could not be asked: no cluster to ask: ";
+    assert!(
+        output.code == 1 && output.stderr.starts_with(expected),
+        "{}",
+        output.stderr
     );
     env.signet(&["set", "db.yaml", "password=swordfish", "--recipient", "age1x"])
         .assert_failure(
@@ -137,6 +141,18 @@ fn a_template_is_changed_with_a_private_key_only() {
         "{after}"
     );
     assert_eq!(native.open(&env, "db.yaml").get("dsn").unwrap(), "db:hunter2");
+    assert!(!output.stderr.contains("warning"), "{}", output.stderr);
+    // What is a template in format v1 is plain text here.
+    let braces = ["retemplate", "db.yaml", "--data", "dsn=db:{{ .password }}"];
+    let output = env.signet(&[&braces[..], &opened].concat());
+    assert!(
+        output.code == 0
+            && output
+                .stderr
+                .contains("warning: `{{ … }}` means nothing in a text of the native format"),
+        "{}",
+        output.stderr
+    );
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Which key is trusted: the first that is seen, and another one only if a person says so.
 
 use crate::support::{
-    ApiServer, CERTIFICATE, Response, SECRET, SealedYaml, TestEnvironment, behind_service, other_certificate,
+    ApiServer, CERTIFICATE, Response, SECRET, SealedYaml, TestEnvironment, behind_service, key_set,
+    other_certificate, rsa, serve_keys,
 };
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +12,10 @@ const FIRST: &str = "SHA256:T2fIIetCYEwRtXNWXg8cq5J6i/dOXuzjIIgf+Z8OrtM";
 fn controller(env: &mut TestEnvironment) -> (ApiServer, Arc<Mutex<String>>) {
     let certificate = Arc::new(Mutex::new(CERTIFICATE.to_owned()));
     let served = Arc::clone(&certificate);
-    let server = ApiServer::start(behind_service(move |_| {
+    let server = ApiServer::start(behind_service(move |request| {
+        if request.path.ends_with("/v1/keys") {
+            return Response::error(404, "not found");
+        }
         Response::text(served.lock().unwrap().clone())
     }));
     env.use_cluster(&server);
@@ -56,8 +60,8 @@ fn the_first_key_is_pinned_and_another_is_refused() {
     refused.assert_failure(
         1,
         &format!(
-            "error: the key that was fetched is {fingerprint}, but .signet.yaml pins {FIRST}\n\
-             hint: keys are renewed from time to time; somebody in the way looks the same. Compare with the fingerprint that \
+            "error: the key that was fetched is {fingerprint}, but .signet.yaml pins {FIRST}: \
+             the controller serves no key set that could endorse it\nhint: keys are renewed from time to time; somebody in the way looks the same. Compare with the fingerprint that \
              the controller logs at its start, then give --trust-new-key {fingerprint}\n"
         ),
     );
@@ -120,4 +124,87 @@ fn a_damaged_pin_stops_everything() {
         assert_eq!(output.code, 1);
         assert!(output.stderr.contains(problem), "{}", output.stderr);
     }
+}
+
+/// A key that the pinned one endorses is taken, also over two rotations; one that it does not is not.
+#[test]
+fn a_renewed_key_is_taken_if_the_pinned_one_endorses_it() {
+    let mut env = TestEnvironment::new();
+    env.git(&["init", "-q"]);
+    let (_server, served) = serve_keys(&mut env, Some(key_set(1, [rsa(false)])));
+    let seal = || env.signet_with(&["seal", "-w", "db.yaml"], SECRET);
+    let first = seal();
+    assert_eq!(first.code, 0, "{}", first.stderr);
+    assert!(
+        first
+            .stderr
+            .starts_with("This is the first key seen in this repository"),
+        "{}",
+        first.stderr
+    );
+    let pinned = env.read(".signet.yaml");
+    assert!(pinned.contains(FIRST) && pinned.contains("trusted:"), "{pinned}");
+
+    let (other, fingerprint) = other_certificate();
+    // The new key alone is no successor: nobody says so.
+    *served.lock().unwrap() = (other.clone(), Some(key_set(2, [rsa(true)])));
+    for command in [&["seal", "-w", "db.yaml"][..], &["cert"]] {
+        let output = env.signet_with(command, SECRET);
+        assert!(
+            output.code == 1
+                && output.stdout.is_empty()
+                && output.stderr.contains("nor endorsed by what is pinned"),
+            "{}",
+            output.stderr
+        );
+    }
+    // Nor is it where the set endorses another one than is served.
+    *served.lock().unwrap() = (other.clone(), Some(key_set(2, [rsa(false)])));
+    assert!(
+        seal()
+            .stderr
+            .contains("the controller's key set does not list it")
+    );
+    assert_eq!(env.read(".signet.yaml"), pinned);
+
+    *served.lock().unwrap() = (other, Some(key_set(2, [rsa(false), rsa(true)])));
+    // `cert` and kubeseal look, and write nothing.
+    assert_eq!(env.signet(&["cert"]).code, 0);
+    assert_eq!(env.kubeseal(&["--fetch-cert"], "").code, 0);
+    assert_eq!(env.read(".signet.yaml"), pinned);
+    let output = seal();
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert!(
+        output.stderr.starts_with(&format!(
+            "The controller has a new key, {fingerprint}, which the pinned one endorses.\n"
+        )),
+        "{}",
+        output.stderr
+    );
+    let now = env.read(".signet.yaml");
+    assert!(now.contains(&fingerprint) && !now.contains(FIRST), "{now}");
+    // A set that was seen before is an old one.
+    served.lock().unwrap().1 = Some(key_set(1, [rsa(false)]));
+    served.lock().unwrap().0 = CERTIFICATE.to_owned();
+    assert_eq!(seal().code, 1);
+}
+
+/// Under kubeseal's name a pin is respected, and none is made.
+#[test]
+fn kubeseal_respects_a_pin_and_makes_none() {
+    let mut env = TestEnvironment::new();
+    env.git(&["init", "-q"]);
+    let (_server, served) = serve_keys(&mut env, None);
+    assert_eq!(env.kubeseal(&[], SECRET).code, 0);
+    assert!(!env.path(".signet.yaml").exists());
+    assert_eq!(env.signet_with(&["seal"], SECRET).code, 0);
+    assert!(env.path(".signet.yaml").exists());
+    served.lock().unwrap().0 = other_certificate().0;
+    let output = env.kubeseal(&[], SECRET);
+    assert!(
+        output.code == 1 && output.stdout.is_empty() && output.stderr.contains(".signet.yaml pins"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(env.kubeseal(&["--cert", "cert.pem"], SECRET).code, 0);
 }

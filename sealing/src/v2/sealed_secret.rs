@@ -9,6 +9,7 @@ use super::value;
 use crate::{Scope, base64_text};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 /// `apiVersion` of format v2.
 pub const API_VERSION: &str = "signet.dev/v1alpha1";
@@ -83,6 +84,17 @@ impl SealedSecret {
     #[must_use]
     pub fn sealed_for(&self) -> &Place {
         &self.sealed_for
+    }
+
+    /// Digest of the whole template, in hexadecimal: every value is bound to it. The template is public, and so is this.
+    #[must_use]
+    pub fn template_digest(&self) -> String {
+        let mut text = String::new();
+        for byte in self.template.digest() {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        text
     }
 
     /// The keys of its values.

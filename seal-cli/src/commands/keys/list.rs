@@ -138,7 +138,7 @@ fn pinned(config: &RepoConfig) -> Vec<Row> {
         if let Ok(certificate) = pin.certificate() {
             rows.push(of_certificate(&certificate, "pinned".to_owned(), place.clone()));
         }
-        for recipient in pin.recipients.iter().filter_map(|text| text.parse().ok()) {
+        for recipient in pin.native().filter_map(|text| text.parse().ok()) {
             rows.push(of_recipient(&recipient, "pinned".to_owned(), place.clone()));
         }
     }

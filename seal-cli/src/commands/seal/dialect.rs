@@ -1,6 +1,7 @@
 //! Where the two names of the command differ: defaults, and what is taken for granted.
 
 use super::Job;
+use super::format::sealed_format;
 use super::write::Format;
 use crate::cluster;
 use crate::command_error::CommandError;
@@ -67,7 +68,13 @@ impl Job<'_> {
 
     /// The format to write. kubeseal's default is JSON, and a name that ends in `.yaml` wins over its flag.
     pub(super) fn format(&self, input_is_json: bool) -> Result<Format, CommandError> {
-        let asked = self.args.output.as_deref().map(Format::named).transpose()?;
+        let mut texts = self
+            .args
+            .output
+            .iter()
+            .rev()
+            .filter(|name| sealed_format(name).is_none());
+        let asked = texts.next().map(|name| Format::named(name)).transpose()?;
         let by_name = self.output_file().and_then(Format::of_file);
         Ok(match self.dialect {
             Dialect::Kubeseal if by_name == Some(Format::Yaml) => Format::Yaml,

@@ -2,9 +2,10 @@
 
 use super::Job;
 use super::input::Overrides;
-use super::{sealer, write};
+use super::{unchanged, write};
 use crate::command_error::CommandError;
 use crate::output;
+use std::fs;
 
 impl Job<'_> {
     /// Seals all that was given, or nothing.
@@ -22,8 +23,17 @@ impl Job<'_> {
                 "seal them one by one, or leave out --name",
             ));
         }
-        let source = self.certificate()?;
-        let sealed = self.seal_all(sealer::key(&source.certificate)?, &secrets, self.scope())?;
+        let seal_for = self.seal_for(self.sealed_format()?)?;
+        let mut sealed = self.seal_all(&seal_for, &secrets, self.scope())?;
+        if let (Some(keys), Some(file)) = (self.args.private.read()?, self.output_file()) {
+            let there = fs::read(file).map(|bytes| unchanged::objects(file, &bytes));
+            let there = there.unwrap_or_default();
+            for (secret, sealed) in secrets.iter().zip(&mut sealed) {
+                if let Some(before) = unchanged::before(&there, sealed) {
+                    *sealed = unchanged::keep(&secret.object, sealed.take(), before, &keys, &seal_for);
+                }
+            }
+        }
         let format = self.format(input.all_json)?;
         let text = write::text(&sealed, format, self.dialect)?;
         let Some(file) = self.output_file() else {
@@ -34,8 +44,11 @@ impl Job<'_> {
             1 => "1 Secret".to_owned(),
             several => format!("{several} Secrets"),
         };
-        self.ui
-            .status(format!("Sealed {count} into {}.", output::show(file)));
+        self.ui.status(format!(
+            "Sealed {count} into {}{}.",
+            output::show(file),
+            seal_for.told()
+        ));
         Ok(())
     }
 }

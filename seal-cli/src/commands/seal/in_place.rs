@@ -2,6 +2,7 @@
 
 use crate::command_error::CommandError;
 use crate::output::{self, reason, show};
+use crate::sealed_file;
 use manifest::{EditError, Editor, Limits, Manifest, Origin, Path as Way, Step, manifests, read_stream};
 use serde_json::Value;
 use std::fs;
@@ -64,6 +65,20 @@ impl OpenFile {
             .iter()
             .fold(way, |way, key| way.then(Step::Key((*key).to_owned())));
         let changed = self.editor.set(object.origin.document, &way, &text.into());
+        changed.map_err(|err| refused(&self.path, &err))
+    }
+
+    /// Makes the spec of an object that of another, entry by entry.
+    pub(super) fn put(&mut self, object: &Manifest, new: &Value) -> Result<(), CommandError> {
+        let way = self.way_to(object)?;
+        let document = object.origin.document;
+        let old = self
+            .value(document)
+            .and_then(|value| sealed_file::at(value, &way))
+            .map(|object| object["spec"].clone())
+            .unwrap_or_default();
+        let spec = way.then(Step::Key("spec".to_owned()));
+        let changed = sealed_file::apply(&mut self.editor, document, &spec, &old, &new["spec"]);
         changed.map_err(|err| refused(&self.path, &err))
     }
 

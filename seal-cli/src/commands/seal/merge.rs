@@ -2,16 +2,18 @@
 //! comments, and every line that is not changed.
 
 use super::Job;
+use super::format::SealFor;
 use super::in_place::OpenFile;
 use super::input::Overrides;
 use super::refused::Refused;
-use super::sealer;
 use super::validate::is_sealed_secret;
 use crate::command_error::CommandError;
 use crate::output::show;
+use crate::sealed_file::Format;
 use manifest::Manifest;
-use sealing::{CLUSTER_WIDE, NAMESPACE_WIDE, Scope};
+use sealing::{CLUSTER_WIDE, NAMESPACE_WIDE, Scope, secret_values, v2};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 impl Job<'_> {
@@ -41,10 +43,14 @@ impl Job<'_> {
         let mut input = self.read_input(&overrides)?;
         self.take_scopes(&mut input.manifests, &targets, &mut input.refused);
         let secrets = self.secrets(input.manifests, input.refused)?;
-        let source = self.certificate()?;
-        let sealed = self.seal_all(sealer::key(&source.certificate)?, &secrets, None)?;
-
-        let mut count = 0;
+        let mut count = self.merge_native(&mut file, &secrets, &targets)?;
+        let of_v1 = |secret: &Manifest| target(&targets, secret).is_some_and(|target| !is_native(target));
+        let secrets: Vec<Manifest> = secrets.into_iter().filter(of_v1).collect();
+        let sealed = if secrets.is_empty() {
+            Vec::new()
+        } else {
+            self.seal_all(&self.seal_for(Format::V1)?, &secrets, None)?
+        };
         for (secret, sealed) in secrets.iter().zip(&sealed) {
             let Some(target) = target(&targets, secret) else {
                 continue;
@@ -74,6 +80,60 @@ impl Job<'_> {
         Ok(())
     }
 
+    /// Adds values to objects of the native format, under a data key of their own: no private key is needed. All else is
+    /// bound to the values that are there.
+    fn merge_native(
+        &self,
+        file: &mut OpenFile,
+        secrets: &[Manifest],
+        targets: &[Manifest],
+    ) -> Result<usize, CommandError> {
+        let mut refused = Refused::default();
+        let mut count = 0;
+        let mut recipients = None;
+        let mut current: BTreeMap<String, v2::SealedSecret> = BTreeMap::new();
+        for secret in secrets {
+            let Some(target) = target(targets, secret).filter(|target| is_native(target)) else {
+                continue;
+            };
+            if recipients.is_none() {
+                recipients = match self.seal_for(Format::V2)? {
+                    SealFor::Recipients(recipients) => Some(recipients),
+                    SealFor::Certificate(_) => None,
+                };
+            }
+            let bad =
+                |problem: String| CommandError::user(format!("{}: {problem}", target.id), NOTHING_MERGED);
+            if let Some(field) = differs(&secret.object, &target.object) {
+                refused.add(
+                    secret,
+                    format!("its {field} is another than the template says, to which every value is bound"),
+                    "leave it out, or change the template first: signet retemplate FILE --key FILE",
+                );
+                continue;
+            }
+            let place = target.origin.to_string();
+            let sealed = match current.remove(&place) {
+                Some(sealed) => sealed,
+                None => v2::SealedSecret::parse(&target.object).map_err(|problems| {
+                    bad("it is damaged:".to_owned()).details(problems.iter().map(ToString::to_string))
+                })?,
+            };
+            let values = secret_values(&secret.object).map_err(|err| bad(err.to_string()))?;
+            let Some(recipients) = &recipients else {
+                return Err(CommandError::internal("no recipients"));
+            };
+            count += values.len();
+            let new = sealed
+                .set(&values, recipients)
+                .map_err(|err| bad(err.to_string()))?;
+            file.put(target, &new.to_value())?;
+            current.insert(place, new);
+        }
+        refused.into_result("nothing was merged")?;
+        Ok(count)
+    }
+
     /// Gives each Secret the scope of the SealedSecret that it goes into: a value of another scope would not open there.
     /// kubeseal seals with the Secret's own.
     fn take_scopes(&self, secrets: &mut [Manifest], targets: &[Manifest], refused: &mut Refused) {
@@ -86,15 +146,10 @@ impl Job<'_> {
                 );
                 continue;
             };
-            if target.id.gvk.group != "bitnami.com" {
-                refused.add(
-                    target,
-                    "it is of the native format",
-                    "`signet set FILE KEY` changes a value of it",
-                );
-                continue;
-            }
-            let scope_of = |object: &Value| Scope::from_annotations(object.pointer("/metadata/annotations"));
+            let scope_of = |object: &Value| match object.pointer("/spec/scope").and_then(Value::as_str) {
+                Some(name) if v2::SealedSecret::is(object) => v2::scope_from_name(name).unwrap_or_default(),
+                _ => Scope::from_annotations(object.pointer("/metadata/annotations")),
+            };
             let (scope, own) = (scope_of(&target.object), scope_of(&secret.object));
             let asked = self.scope().or((own != Scope::Strict).then_some(own));
             if let Some(asked) = asked.filter(|asked| *asked != scope) {
@@ -122,6 +177,41 @@ fn target<'t>(targets: &'t [Manifest], secret: &Manifest) -> Option<&'t Manifest
         }),
     }
 }
+
+const NOTHING_MERGED: &str = "nothing was written; restore it from Git's history, or correct the Secret";
+
+fn is_native(target: &Manifest) -> bool {
+    v2::SealedSecret::is(&target.object)
+}
+
+/// What a Secret says of itself that the template of a native object does not.
+fn differs(secret: &Value, target: &Value) -> Option<&'static str> {
+    let template = &target["spec"]["template"];
+    let missing = |field: &str| {
+        let entries = entries(secret, &format!("/metadata/{field}"));
+        let mut own = entries
+            .iter()
+            .filter(|(name, _)| !SCOPES.contains(&name.as_str()));
+        own.any(|(name, value)| template["metadata"][field].get(name) != Some(value))
+    };
+    let other = |field: &str| {
+        let own = &secret[field];
+        !own.is_null() && own != "" && template.get(field) != Some(own)
+    };
+    if missing("labels") {
+        Some("labels")
+    } else if missing("annotations") {
+        Some("annotations")
+    } else if other("type") && !(secret["type"] == "Opaque" && template.get("type").is_none()) {
+        Some("type")
+    } else if other("immutable") && !(secret["immutable"] == false && template.get("immutable").is_none()) {
+        Some("immutable")
+    } else {
+        None
+    }
+}
+
+const SCOPES: [&str; 2] = [CLUSTER_WIDE, NAMESPACE_WIDE];
 
 /// The one annotation of the scope, and no other.
 fn set_scope(secret: &mut Value, scope: Scope) {

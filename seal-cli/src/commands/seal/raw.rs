@@ -5,6 +5,7 @@ use super::input::UNREADABLE;
 use super::sealer;
 use crate::command_error::CommandError;
 use crate::output::{self, reason, show};
+use crate::sealed_file::Format;
 use sealing::{Scope, v1};
 use std::fs;
 use std::path::Path;
@@ -13,6 +14,13 @@ use zeroize::Zeroizing;
 impl Job<'_> {
     /// Seals the value and writes the sealed text, without a line end, so that `$(…)` and files have the same.
     pub(super) fn raw(&self) -> Result<(), CommandError> {
+        if self.is_asked_for(Format::V2) {
+            return Err(CommandError::user(
+                "--raw seals a value of format v1 only",
+                "a value of the native format is bound to the template and the data key of its object: `signet set FILE KEY=-` \
+                 puts it there",
+            ));
+        }
         let scope = self.scope().unwrap_or_default();
         let (namespace, name) = self.raw_place(scope)?;
         let file = self.raw_file()?;

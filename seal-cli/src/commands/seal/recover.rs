@@ -3,14 +3,17 @@
 
 use super::Job;
 use super::input::Overrides;
+use super::raw::csv;
 use super::refused::Refused;
 use super::validate::is_sealed_secret;
-use super::{recovery_keys, write};
+use super::write;
 use crate::command_error::CommandError;
 use crate::output;
+use crate::private_keys::{self, PrivateKeys};
 use manifest::Manifest;
-use sealing::{ItemError, ItemProblem, KeyRing, SealedSecret};
+use sealing::{ItemError, ItemProblem, SealedSecret, v2};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 const NOT_OPENED: &str = "nothing was opened";
@@ -18,13 +21,15 @@ const NOT_OPENED: &str = "nothing was opened";
 impl Job<'_> {
     /// Opens all that was given, or nothing.
     pub(super) fn recover(&self) -> Result<(), CommandError> {
-        let ring = recovery_keys::read(&self.args.jobs.recovery_private_key)?;
+        let files = self.args.jobs.recovery_private_key.iter();
+        let files: Vec<PathBuf> = files.flat_map(|list| csv(list)).map(PathBuf::from).collect();
+        let keys = private_keys::read_files(&files)?;
         let input = self.read_input(&Overrides::default())?;
         let mut refused = input.refused;
         let mut secrets = Vec::with_capacity(input.manifests.len());
         for found in &input.manifests {
             if is_sealed_secret(found) {
-                secrets.extend(self.open(found, &ring, &mut refused));
+                secrets.extend(self.open(found, &keys, &mut refused));
             } else {
                 refused.add(
                     found,
@@ -49,9 +54,23 @@ impl Job<'_> {
 
     /// The Secret as kubectl applies it. It has no owner: the SealedSecret that owned it may be gone with its uid. It
     /// keeps the annotation of its scope, so that sealing it again gives the same scope.
-    fn open(&self, found: &Manifest, ring: &KeyRing, refused: &mut Refused) -> Option<Value> {
-        let sealed = match SealedSecret::parse(&found.object) {
-            Ok(sealed) => sealed,
+    fn open(&self, found: &Manifest, keys: &PrivateKeys, refused: &mut Refused) -> Option<Value> {
+        // A cluster-wide one may name no namespace; what opens does not depend on it.
+        let placed = found.id.namespace.as_deref().or(self.asked_namespace());
+        let namespace = placed.unwrap_or("default");
+        let object = &found.object;
+        let opened = if v2::SealedSecret::is(object) {
+            v2::SealedSecret::parse(object)
+                .map(|sealed| (sealed.scope(), sealed.open(&keys.identities, namespace)))
+        } else {
+            SealedSecret::parse(object).map(|sealed| (sealed.scope(), sealed.open(&keys.ring, namespace)))
+        };
+        let (scope, mut opened) = match opened {
+            Ok((scope, Ok(opened))) => (scope, opened),
+            Ok((_, Err(errors))) => {
+                refuse(found, &errors, refused);
+                return None;
+            }
             Err(problems) => {
                 for problem in problems {
                     refused.add(
@@ -63,20 +82,11 @@ impl Job<'_> {
                 return None;
             }
         };
-        // A cluster-wide one may name no namespace; what opens does not depend on it.
-        let placed = sealed.namespace().or(self.asked_namespace());
-        let mut opened = match sealed.open(ring, placed.unwrap_or("default")) {
-            Ok(opened) => opened,
-            Err(errors) => {
-                refuse(found, &errors, refused);
-                return None;
-            }
-        };
         let metadata = opened.metadata_mut();
         if placed.is_none() {
             metadata.remove("namespace");
         }
-        if let Some(annotation) = sealed.scope().annotation() {
+        if let Some(annotation) = scope.annotation() {
             metadata.entry("annotations").or_insert_with(|| json!({}))[annotation] = json!("true");
         }
         serde_json::from_slice(&opened.write_json()).ok()

@@ -1,13 +1,13 @@
 //! Secrets to SealedSecrets: each is put into its place, and sealed for a certificate.
 
 use super::Job;
+use super::format::SealFor;
 use super::refused::Refused;
-use crate::certificate::{self, Source};
 use crate::command_error::CommandError;
 use jiff::Timestamp;
 use manifest::Manifest;
 use sealing::{
-    CLUSTER_WIDE, Certificate, CertificateError, NAMESPACE_WIDE, PublicKey, Scope, SealError, SealOptions,
+    CLUSTER_WIDE, Certificate, CertificateError, NAMESPACE_WIDE, PublicKey, Scope, SealError, SealOptions, v2,
 };
 use sealing::{SealProblem, seal_secret};
 use serde_json::Value;
@@ -92,25 +92,10 @@ impl Job<'_> {
         }
     }
 
-    /// The certificate to seal for: as named, else the controller's.
-    pub(super) fn certificate(&self) -> Result<Source, CommandError> {
-        let args = self.args;
-        match args.cert.as_deref().filter(|cert| !cert.is_empty()) {
-            Some(source) => args.trust.named(self.ui, source),
-            None => certificate::served(
-                self.ui,
-                &args.controller,
-                self.is_kubeseal(),
-                self.global,
-                &args.connection,
-            ),
-        }
-    }
-
     /// Seals on every core: sealing is nothing but computing.
     pub(super) fn seal_all(
         &self,
-        key: &PublicKey,
+        seal_for: &SealFor,
         secrets: &[Manifest],
         scope: Option<Scope>,
     ) -> Result<Vec<Value>, CommandError> {
@@ -120,12 +105,18 @@ impl Job<'_> {
         };
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let share = secrets.len().div_ceil(workers).max(1);
+        let one: &(dyn Fn(&Value) -> Result<Value, SealError> + Sync) = match seal_for {
+            SealFor::Certificate(certificate) => {
+                let key = key(certificate)?;
+                &move |secret| seal_secret(secret, key, options)
+            }
+            SealFor::Recipients(recipients) => {
+                &|secret| v2::seal_secret(secret, recipients, options).map(|sealed| sealed.to_value())
+            }
+        };
         let results: Vec<Result<Value, SealError>> = std::thread::scope(|scope| {
-            let seal = |part: &[Manifest]| -> Vec<_> {
-                part.iter()
-                    .map(|found| seal_secret(&found.object, key, options))
-                    .collect()
-            };
+            let seal =
+                |part: &[Manifest]| -> Vec<_> { part.iter().map(|found| one(&found.object)).collect() };
             let workers: Vec<_> = secrets
                 .chunks(share)
                 .map(|part| scope.spawn(move || seal(part)))

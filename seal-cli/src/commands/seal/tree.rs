@@ -2,12 +2,15 @@
 //! byte, so that a second run changes nothing.
 
 use super::Job;
+use super::format::SealFor;
 use super::in_place::OpenFile;
 use super::refused::Refused;
-use super::sealer::{self, NOT_SEALED};
-use super::write;
+use super::sealer::NOT_SEALED;
+use super::{unchanged, write};
 use crate::command_error::CommandError;
 use crate::output::show;
+use crate::sealed_file::SealedObject;
+use crate::{git, repo_config};
 use manifest::{Limits, Manifest, Origin, manifests, read_stream};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -38,8 +41,9 @@ impl Job<'_> {
         }
         let (paths, secrets): (Vec<_>, Vec<_>) = found.into_iter().unzip();
         let secrets = self.secrets(secrets, refused)?;
-        let source = self.certificate()?;
-        let sealed = self.seal_all(sealer::key(&source.certificate)?, &secrets, self.scope())?;
+        let seal_for = self.seal_for(self.sealed_format()?)?;
+        let mut sealed = self.seal_all(&seal_for, &secrets, self.scope())?;
+        self.keep_committed(dir, &paths, &secrets, &mut sealed, &seal_for)?;
 
         let mut open: BTreeMap<&PathBuf, OpenFile> = BTreeMap::new();
         let mut dropped = 0;
@@ -60,10 +64,52 @@ impl Job<'_> {
             );
         }
         self.ui.status(format!(
-            "Sealed {} in {}.",
+            "Sealed {} in {}{}.",
             plural(secrets.len(), "Secret"),
-            plural(count, "file")
+            plural(count, "file"),
+            seal_for.told()
         ));
+        Ok(())
+    }
+
+    /// Takes the lines of equal values from the last commit, where a private key opens them.
+    fn keep_committed(
+        &self,
+        dir: &Path,
+        paths: &[&PathBuf],
+        secrets: &[Manifest],
+        sealed: &mut [Value],
+        seal_for: &SealFor,
+    ) -> Result<(), CommandError> {
+        let Some(top) = repo_config::top_of(dir) else {
+            return Ok(());
+        };
+        let keys = self.args.private.read()?;
+        let mut files: BTreeMap<&PathBuf, Vec<SealedObject>> = BTreeMap::new();
+        let mut anew = Vec::new();
+        for ((path, secret), sealed) in paths.iter().zip(secrets).zip(sealed) {
+            let committed = files.entry(*path).or_insert_with(|| {
+                let below = git::below_top(&top, path).ok();
+                let bytes = below.and_then(|below| git::at_head(&top, &below));
+                bytes.map_or_else(Vec::new, |bytes| unchanged::objects(path, &bytes))
+            });
+            match (unchanged::before(committed, sealed), &keys) {
+                (Some(before), Some(keys)) => {
+                    *sealed = unchanged::keep(&secret.object, sealed.take(), before, keys, seal_for);
+                }
+                (Some(before), None) => anew.push(before.shown()),
+                (None, _) => {}
+            }
+        }
+        if !anew.is_empty() {
+            self.ui.warn(
+                format!(
+                    "all values of {} are sealed anew, changed or not: the last commit has them sealed",
+                    unchanged::named(&anew)
+                ),
+                "with --key FILE, a private key that opens them, the lines of unchanged values stay",
+            );
+        }
         Ok(())
     }
 }

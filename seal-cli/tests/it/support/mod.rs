@@ -2,6 +2,7 @@
 
 mod api_server;
 mod discovery;
+mod key_set;
 mod keys;
 mod manifests;
 mod native_yaml;
@@ -10,9 +11,10 @@ mod service;
 
 pub(crate) use api_server::{ApiServer, Request, Response};
 pub(crate) use discovery::{discovery, metadata, metadata_list};
+pub(crate) use key_set::{key_set, native, rsa, serve_keys};
 pub(crate) use keys::{CERTIFICATE, expired_certificate, open};
 pub(crate) use manifests::{SECRET, plan, repository, sync};
-pub(crate) use native_yaml::NativeYaml;
+pub(crate) use native_yaml::{NativeYaml, object as native_object};
 pub(crate) use sealed_yaml::{SealedYaml, other_certificate, other_private_key};
 pub(crate) use service::behind_service;
 

@@ -94,7 +94,7 @@ fn seal(ui: &mut Ui, shell: &Shell) {
     ui.step("Commit: the sealed password lies beside what needs it");
     shell.run(
         ui,
-        "git add shop && git commit --quiet -m 'Open the shop' && git push --quiet origin main",
+        "git add shop .signet.yaml && git commit --quiet -m 'Open the shop' && git push --quiet origin main",
         4,
     );
     shell.run(ui, "git log --oneline --stat", 6);

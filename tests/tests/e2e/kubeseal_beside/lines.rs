@@ -210,7 +210,7 @@ fn recovery() -> Vec<Line> {
         recover(&["--recovery-private-key", "gone"], &sealed),
         recover(&["--recovery-private-key", "cert.pem"], &sealed).departs(
             "a file without a key is a mistake",
-            Refuses("no whole PEM block with a private key"),
+            Refuses("there is no private key in it"),
         ),
         recover(&with_key, &renamed),
         recover(&with_key, PLAIN),

@@ -21,6 +21,7 @@ mod scanner_tests;
 mod sealed;
 mod sinks;
 mod substituted;
+mod tools;
 mod trouble;
 mod values;
 mod verdict;
@@ -77,6 +78,7 @@ fn no_secret_is_found_where_it_must_not_be() {
         let mut cases = sealed::cases(team.name(), &mut values, &mut cli);
         let committed = committed::cases(&mut values);
         mistakes::make(team.name(), &mut values, &mut cli, &committed);
+        tools::use_them(team.name(), &mut values, &mut cli);
         cases.extend(committed);
         cases.extend(substituted::cases(&team, &mut values));
         eprintln!("{:.1} s: {} cases", start.elapsed().as_secs_f64(), cases.len());
