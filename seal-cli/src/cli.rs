@@ -3,7 +3,7 @@
 use crate::command_error::CommandError;
 use crate::commands::{
     AdoptArgs, ApproveArgs, CertArgs, CompletionsArgs, DiffArgs, EditArgs, EventsArgs, HistoryArgs, KeysArgs,
-    LintArgs, ManArgs, PlanArgs, RenameArgs, ResumeArgs, RetemplateArgs, RollbackArgs, SealArgs,
+    LintArgs, ManArgs, MigrateArgs, PlanArgs, RenameArgs, ResumeArgs, RetemplateArgs, RollbackArgs, SealArgs,
     SetArgs, StatusArgs, SuspendArgs, SyncArgs, TreeArgs, UnsetArgs, VerifyArgs, ViewArgs, WaitArgs,
 };
 use crate::ui::Ui;
@@ -21,7 +21,7 @@ use std::process::ExitCode;
 ///
 /// Exit codes: 0 success; 1 the input was refused or the command failed; 2 the command line is wrong; 3 something is
 /// not ready (`status`, `sync`) or not in time (`wait`); 4 the cluster or a server cannot be reached; 255 a bug. Of
-/// `plan` and `diff`, as of diff: 0 nothing differs; 1 something does; 2 an error. `lint` and `verify` end so too.
+/// `plan` and `diff`, as of diff: 0 nothing differs; 1 something does; 2 an error. `lint`, `verify` and `migrate` end so too.
 #[derive(Parser)]
 #[command(
     name = "signet",
@@ -80,6 +80,7 @@ enum Command {
     Keys(KeysArgs),
     Lint(LintArgs),
     Man(ManArgs),
+    Migrate(MigrateArgs),
     Plan(PlanArgs),
     Rename(RenameArgs),
     Resume(ResumeArgs),
@@ -148,6 +149,7 @@ fn dispatch(ui: &Ui, cli: &Cli) -> Result<ExitCode, CommandError> {
         Command::Keys(args) => args.run(ui, global),
         Command::Lint(args) => args.run(ui),
         Command::Man(args) => args.run(ui),
+        Command::Migrate(args) => args.run(ui, global),
         Command::Plan(args) => args.run(ui, global),
         Command::Rename(args) => args.run(ui, global),
         Command::Resume(args) => args.run(ui, global),

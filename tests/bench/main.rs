@@ -10,7 +10,6 @@
 
 mod apiserver;
 mod args;
-mod bitnami;
 mod cases;
 mod client;
 mod fleet;

@@ -11,6 +11,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod audit;
+pub mod bitnami;
 pub mod checkpoint;
 pub mod child;
 pub mod command;

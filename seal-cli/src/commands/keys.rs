@@ -3,7 +3,7 @@
 mod backup;
 mod list;
 mod restore;
-mod stored;
+pub(super) mod stored;
 mod usage;
 
 use crate::cli::GlobalArgs;

@@ -45,6 +45,7 @@ fn every_command_has_help_with_an_example() {
         "diff",
         "events",
         "history",
+        "migrate",
         "plan",
         "resume",
         "rollback",
@@ -53,6 +54,7 @@ fn every_command_has_help_with_an_example() {
         "suspend",
         "sync",
         "tree",
+        "verify",
         "wait",
     ] {
         assert!(

@@ -8,13 +8,13 @@ use tests::Cluster;
 use tests::audit::{self, Mark};
 
 use super::sealed;
-use crate::bitnami::{Bitnami, Running, USER};
 use crate::follow::Follow;
 use crate::ground::Ground;
 use crate::numbers::count;
 use crate::objects;
 use crate::process::{self, Machine};
 use crate::report::Report;
+use tests::bitnami::{Bitnami, Running, USER};
 
 const CASE: &str = "bitnami";
 const NAMESPACE: &str = "bitnami";

@@ -47,6 +47,7 @@ mod kubeseal_beside;
 mod leak;
 mod main_job;
 mod mended;
+mod migrate;
 mod modes;
 mod moved;
 mod order_world;

@@ -9,7 +9,10 @@ use kube::{Api, Client};
 use sealing::{Certificate, KeyRing, Printable, PrivateKey, SealingKey};
 
 /// Reads all of them, of both formats. They hold the private keys: who may read them can open everything.
-pub(super) async fn secrets(client: &Client, namespace: &str) -> Result<Vec<Secret>, CommandError> {
+pub(in crate::commands) async fn secrets(
+    client: &Client,
+    namespace: &str,
+) -> Result<Vec<Secret>, CommandError> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let mut all = Vec::new();
     for selector in [label::SEALING_KEY, label::NATIVE_SEALING_KEY] {
@@ -31,17 +34,17 @@ pub(super) async fn secrets(client: &Client, namespace: &str) -> Result<Vec<Secr
 }
 
 /// A text of a Secret's data.
-pub(super) fn text<'s>(secret: &'s Secret, field: &str) -> Option<&'s str> {
+pub(in crate::commands) fn text<'s>(secret: &'s Secret, field: &str) -> Option<&'s str> {
     std::str::from_utf8(&secret.data.as_ref()?.get(field)?.0).ok()
 }
 
 /// The certificate of a key of format v1.
-pub(super) fn certificate(secret: &Secret) -> Option<Certificate> {
+pub(in crate::commands) fn certificate(secret: &Secret) -> Option<Certificate> {
     Certificate::from_pem(text(secret, "tls.crt")?).ok()
 }
 
 /// The keys of format v1.
-pub(super) fn ring(secrets: &[Secret]) -> KeyRing {
+pub(in crate::commands) fn ring(secrets: &[Secret]) -> KeyRing {
     KeyRing::new(secrets.iter().filter_map(|secret| {
         let key = PrivateKey::from_pem(text(secret, "tls.key")?).ok()?;
         SealingKey::new(key, certificate(secret)?).ok()
@@ -49,7 +52,7 @@ pub(super) fn ring(secrets: &[Secret]) -> KeyRing {
 }
 
 /// `active`, `compromised`, or what somebody wrote.
-pub(super) fn state(secret: &Secret) -> String {
+pub(in crate::commands) fn state(secret: &Secret) -> String {
     let labels = secret.metadata.labels.as_ref();
     let value = |name: &str| labels.and_then(|labels| labels.get(name));
     value(label::SEALING_KEY)

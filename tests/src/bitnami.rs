@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::child::Child;
+use crate::{Cluster, http, objects, paths};
 use serde_json::{Value, json};
-use tests::child::Child;
-use tests::{Cluster, http, objects, paths};
 
-pub(crate) const USER: &str = "system:serviceaccount:sealed-secrets:sealed-secrets";
-const PLACE: &str = "sealed-secrets";
+/// Who it is to the API server.
+pub const USER: &str = "system:serviceaccount:sealed-secrets:sealed-secrets";
+/// Its namespace, and the names of its account and its Deployment.
+pub const PLACE: &str = "sealed-secrets";
 const FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// It says ready when its watches have started, which takes well under a second.
 const READY: Duration = Duration::from_mins(1);
@@ -32,22 +34,24 @@ if [ "$(id -u)" = 0 ]; then exec unshare --mount /bin/sh "$@"; else exec unshare
 "#;
 
 /// What it needs on the cluster and on the disk; it can be started again and again.
-pub(crate) struct Bitnami {
+pub struct Bitnami {
     home: PathBuf,
     server: (String, String),
     log: PathBuf,
 }
 
-pub(crate) struct Running {
+/// A running one.
+pub struct Running {
     child: Child,
-    /// When the process was started, and when it said that it is ready.
-    pub(crate) started: Instant,
-    pub(crate) ready: Instant,
+    /// When the process was started.
+    pub started: Instant,
+    /// When it said so.
+    pub ready: Instant,
 }
 
 impl Bitnami {
     /// Installs its kind, its rights and the sealing key, whose `data` is that of a TLS Secret.
-    pub(crate) fn install(cluster: &Cluster, key: &Value) -> Self {
+    pub fn install(cluster: &Cluster, key: &Value) -> Self {
         if cluster.kubectl(["get", "crd", "sealedsecrets.bitnami.com"]).code != 0 {
             apply(cluster, &kind());
             let established = "--for=condition=Established";
@@ -100,7 +104,7 @@ impl Bitnami {
     }
 
     /// Starts it and waits until it is ready.
-    pub(crate) async fn start(&self) -> Running {
+    pub async fn start(&self) -> Running {
         let [api, metrics] = [free_port(), free_port()];
         let mut command = Command::new("/bin/sh");
         command
@@ -141,11 +145,13 @@ impl Bitnami {
 }
 
 impl Running {
-    pub(crate) fn pid(&self) -> i32 {
+    /// Its process.
+    pub fn pid(&self) -> i32 {
         self.child.id()
     }
 
-    pub(crate) fn stop(self) {
+    /// Ends it.
+    pub fn stop(self) {
         self.child.kill();
     }
 }
