@@ -19,6 +19,7 @@ mod git;
 mod hidden_input;
 mod http_get;
 mod key_set;
+mod key_source;
 mod kinds;
 mod kubeseal;
 mod native;

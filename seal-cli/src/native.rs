@@ -3,7 +3,8 @@
 use crate::command_error::CommandError;
 use crate::private_keys::PrivateKeys;
 use crate::sealed_file::{SealedFile, SealedObject, apply, within};
-use sealing::v2::{EditError, SealedSecret, Unlocked};
+use sealing::ItemError;
+use sealing::v2::{EditError, Identities, SealedSecret, Unlocked};
 
 /// Reads one.
 pub(crate) fn parse(object: &SealedObject) -> Result<SealedSecret, CommandError> {
@@ -22,6 +23,25 @@ pub(crate) fn unlock(
     keys: Option<&PrivateKeys>,
     why: &str,
 ) -> Result<Unlocked, CommandError> {
+    unlock_by(object, keys, why, SealedSecret::unlock)
+}
+
+/// Opens one for the place that it was sealed for, wherever it stands. Only for who has named the place that it is to be sealed
+/// for, and was told where it comes from.
+pub(crate) fn unlock_as_sealed(
+    object: &SealedObject,
+    keys: Option<&PrivateKeys>,
+    why: &str,
+) -> Result<Unlocked, CommandError> {
+    unlock_by(object, keys, why, SealedSecret::unlock_as_sealed)
+}
+
+fn unlock_by(
+    object: &SealedObject,
+    keys: Option<&PrivateKeys>,
+    why: &str,
+    open: impl Fn(&SealedSecret, &Identities) -> Result<Unlocked, Vec<ItemError>>,
+) -> Result<Unlocked, CommandError> {
     let sealed = parse(object)?;
     let keys = keys.ok_or_else(|| {
         CommandError::user(
@@ -30,7 +50,7 @@ pub(crate) fn unlock(
              its source",
         )
     })?;
-    sealed.unlock(&keys.identities).map_err(|problems| {
+    open(&sealed, &keys.identities).map_err(|problems| {
         CommandError::user(
             format!("{} does not open with the keys given:", object.shown()),
             "`signet view FILE` shows which keys it is sealed for",

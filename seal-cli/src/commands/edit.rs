@@ -10,7 +10,7 @@ use crate::new_value::NewValue;
 use crate::output::show;
 use crate::private_file::PrivateFile;
 use crate::private_keys::PrivateKeyArgs;
-use crate::sealed_file::{Format, SealedFile, within};
+use crate::sealed_file::{Format, within};
 use crate::sound;
 use crate::trust::SealForArgs;
 use crate::ui::Ui;
@@ -61,9 +61,8 @@ pub(crate) struct EditArgs {
 
 impl EditArgs {
     pub(crate) fn run(&self, ui: &Ui, global: &GlobalArgs) -> Result<ExitCode, CommandError> {
-        let mut file = SealedFile::read(&self.file)?;
-        let object = file.select(self.object.object.as_deref())?;
-        let index = file.index_of(object);
+        let (mut file, index) = self.object.in_file(&self.file)?;
+        let object = &file.objects[index];
         let namespace = self.object.place(object)?;
         let keys = self.private.read()?.ok_or_else(|| {
             CommandError::user(

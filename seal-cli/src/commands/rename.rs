@@ -73,9 +73,8 @@ struct Place {
 
 impl RenameArgs {
     pub(crate) fn run(&self, ui: &Ui, global: &GlobalArgs) -> Result<ExitCode, CommandError> {
-        let mut file = SealedFile::read(&self.file)?;
-        let object = file.select(self.object.object.as_deref())?;
-        let index = file.index_of(object);
+        let (mut file, index) = self.object.in_file(&self.file)?;
+        let object = &file.objects[index];
         let pairs = self.pairs(object)?;
         let old = Place {
             name: object.name.clone(),
@@ -83,14 +82,23 @@ impl RenameArgs {
             scope: object.scope(),
         };
         let new = self.target(&old)?;
-        if pairs.is_empty() && new == old {
+        let named = self.to_name.is_some() || self.to_namespace.is_some() || self.to_scope.is_some();
+        let moved = object.format == Format::V2
+            && native::parse(object).is_ok_and(|sealed| sealed.misplaced(None).is_some());
+        if moved && !named {
+            return Err(CommandError::user(
+                format!("{} stands elsewhere than it is sealed for", object.shown()),
+                "say where it is to be, which may be where it stands now: --to-name, --to-namespace",
+            ));
+        }
+        if pairs.is_empty() && new == old && !moved {
             return Err(CommandError::user(
                 "there is nothing to rename",
                 "give OLD=NEW, --to-name, --to-namespace or --to-scope",
             ));
         }
         if object.format == Format::V2 {
-            let changed = self.native(ui, global, object, &pairs, &old, &new)?;
+            let changed = self.native(ui, global, object, &pairs, (&old, &new), moved)?;
             let told = object.shown();
             native::put(&mut file, index, &changed)?;
             return self.finish(ui, file, index, &told, &pairs, (&old, &new), true);
@@ -161,15 +169,21 @@ impl RenameArgs {
         global: &GlobalArgs,
         object: &SealedObject,
         pairs: &[(String, String)],
-        old: &Place,
-        new: &Place,
+        (old, new): (&Place, &Place),
+        moved: bool,
     ) -> Result<v2::SealedSecret, CommandError> {
         let keys = self.private.read()?;
-        let mut unlocked = native::unlock(
-            object,
-            keys.as_ref(),
-            "their keys, their name and their namespace",
-        )?;
+        let why = "their keys, their name and their namespace";
+        let mut unlocked = if moved {
+            ui.note(format!(
+                "{} is sealed for {}: who moved it here by hand?",
+                object.shown(),
+                native::parse(object)?.sealed_for()
+            ));
+            native::unlock_as_sealed(object, keys.as_ref(), why)?
+        } else {
+            native::unlock(object, keys.as_ref(), why)?
+        };
         let recipients = self.seal_for.recipients(ui, global, &self.file)?;
         let fail = |err: v2::EditError| native::refused(object, &err);
         let mut changed = None;
@@ -185,11 +199,11 @@ impl RenameArgs {
             }
             changed = Some(unlocked.set(&changes, &recipients).map_err(fail)?);
         }
-        if old == new {
+        if old == new && !moved {
             return changed.ok_or_else(|| CommandError::internal("nothing was renamed"));
         }
         if let (Some(changed), Some(keys)) = (changed, &keys) {
-            unlocked = changed.unlock(&keys.identities).map_err(|_| {
+            unlocked = changed.unlock_as_sealed(&keys.identities).map_err(|_| {
                 CommandError::user(
                     "the new recipients do not include a key that was given",
                     "rename keys and move the object in two steps",

@@ -6,7 +6,7 @@ use crate::command_error::CommandError;
 use crate::native;
 use crate::output::show;
 use crate::private_keys::PrivateKeyArgs;
-use crate::sealed_file::{Format, SealedFile, within};
+use crate::sealed_file::{Format, within};
 use crate::sound;
 use crate::trust::SealForArgs;
 use crate::ui::Ui;
@@ -93,9 +93,8 @@ impl Change {
 impl RetemplateArgs {
     pub(crate) fn run(&self, ui: &Ui, global: &GlobalArgs) -> Result<ExitCode, CommandError> {
         let changes = self.changes()?;
-        let mut file = SealedFile::read(&self.file)?;
-        let object = file.select(self.object.object.as_deref())?;
-        let index = file.index_of(object);
+        let (mut file, index) = self.object.in_file(&self.file)?;
+        let object = &file.objects[index];
         if object.format == Format::V2 {
             let keys = self.private.read()?;
             let unlocked = native::unlock(object, keys.as_ref(), "their template")?;

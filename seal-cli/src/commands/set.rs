@@ -11,7 +11,7 @@ use crate::trust::SealForArgs;
 use crate::ui::Ui;
 use clap::Args;
 use sealing::{Certificate, Printable, PublicKey, Scope, v1};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
@@ -61,9 +61,8 @@ pub(crate) struct ObjectArgs {
 
 impl SetArgs {
     pub(crate) fn run(&self, ui: &Ui, global: &GlobalArgs) -> Result<ExitCode, CommandError> {
-        let mut file = SealedFile::read(&self.file)?;
-        let object = file.select(self.object.object.as_deref())?;
-        let index = file.index_of(object);
+        let (mut file, index) = self.object.in_file(&self.file)?;
+        let object = &file.objects[index];
         let namespace = self.object.place(object)?;
         let values = new_value::read_all(ui, &self.values)?;
         let keys = names(values.iter().map(|value| value.key.as_str()));
@@ -106,6 +105,13 @@ impl SetArgs {
 }
 
 impl ObjectArgs {
+    /// A file, and the number of the object in it that is meant.
+    pub(crate) fn in_file(&self, path: &Path) -> Result<(SealedFile, usize), CommandError> {
+        let file = SealedFile::read(path)?;
+        let index = file.index_of(file.select(self.object.as_deref())?);
+        Ok((file, index))
+    }
+
     /// The namespace that values of an object are sealed for.
     pub(crate) fn place(&self, object: &SealedObject) -> Result<String, CommandError> {
         let shown = object.shown();

@@ -4,7 +4,7 @@ use super::set::{ObjectArgs, names};
 use crate::command_error::CommandError;
 use crate::native;
 use crate::output::show;
-use crate::sealed_file::{Format, SealedFile, within};
+use crate::sealed_file::{Format, within};
 use crate::sound;
 use crate::ui::Ui;
 use clap::Args;
@@ -37,9 +37,8 @@ pub(crate) struct UnsetArgs {
 
 impl UnsetArgs {
     pub(crate) fn run(&self, ui: &Ui) -> Result<ExitCode, CommandError> {
-        let mut file = SealedFile::read(&self.file)?;
-        let object = file.select(self.object.object.as_deref())?;
-        let index = file.index_of(object);
+        let (mut file, index) = self.object.in_file(&self.file)?;
+        let object = &file.objects[index];
         let missing: Vec<&str> = self
             .keys
             .iter()

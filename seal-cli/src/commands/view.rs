@@ -188,6 +188,20 @@ fn rows(object: &SealedObject, keys: Option<&PrivateKeys>) -> Vec<Row> {
         .collect()
 }
 
+impl Row {
+    /// Of which only the key is known.
+    fn unknown(key: &str) -> Self {
+        Self {
+            key: key.to_owned(),
+            size: None,
+            sealed_for: "?".to_owned(),
+            opened_by: None,
+            problem: None,
+            value: None,
+        }
+    }
+}
+
 fn first(problems: &[impl ToString]) -> String {
     problems.first().map_or_else(String::new, ToString::to_string)
 }
@@ -198,14 +212,7 @@ fn v2_row(
     opened: Option<&Result<Unlocked, String>>,
     key: &str,
 ) -> Row {
-    let mut row = Row {
-        key: key.to_owned(),
-        size: None,
-        sealed_for: "?".to_owned(),
-        opened_by: None,
-        problem: None,
-        value: None,
-    };
+    let mut row = Row::unknown(key);
     match native {
         Err(problem) => row.problem = Some(problem.clone()),
         Ok(sealed) => {
@@ -231,14 +238,7 @@ fn v2_row(
 }
 
 fn v1_row(object: &SealedObject, key: &str, sealed: &str, keys: Option<&PrivateKeys>) -> Row {
-    let mut row = Row {
-        key: key.to_owned(),
-        size: None,
-        sealed_for: "?".to_owned(),
-        opened_by: None,
-        problem: None,
-        value: None,
-    };
+    let mut row = Row::unknown(key);
     match Shape::of(sealed) {
         Ok(shape) => {
             row.size = Some(shape.value_len);

@@ -308,3 +308,35 @@ fn lint_sees_another_place_and_a_key_that_is_not_listed() {
         output.stderr
     );
 }
+
+/// Renamed by hand, a file opens nowhere. Who has a key and says where it is to be mends it, and is told where it comes from.
+#[test]
+fn a_file_that_was_moved_by_hand_is_mended_by_name_only() {
+    let env = TestEnvironment::new();
+    let native = NativeYaml::write(&env, "db.yaml");
+    let text = env.read("db.yaml").replacen("  name: db\n", "  name: store\n", 1);
+    env.write("db.yaml", &text);
+    let key = ["--key", "key.txt", "--recipient", &native.recipient()];
+    let rename = |more: &[&str]| env.signet(&[&["rename", "db.yaml"][..], &key, more].concat());
+    for refused in [
+        rename(&[]),
+        rename(&["user=login"]),
+        env.signet(&["edit", "db.yaml", "--key", "key.txt"]),
+    ] {
+        assert_eq!(refused.code, 1, "{}", refused.stderr);
+        assert_eq!(env.read("db.yaml"), text);
+    }
+    let output = rename(&["--to-name", "store", "user=login"]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert!(
+        output
+            .stderr
+            .starts_with("shop/store is sealed for db in namespace shop: who moved it here by hand?\n"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(
+        native.open(&env, "db.yaml"),
+        pairs(&[("password", "hunter2"), ("login", "app")])
+    );
+}

@@ -1,0 +1,344 @@
+//! Finding keys to seal for: those that are named, those that are pinned, and those that the controller serves, if what is
+//! pinned leads to them or a person says so.
+
+use crate::certificate::{self, Source, TrustArgs};
+use crate::cli::GlobalArgs;
+use crate::cluster::ConnectionArgs;
+use crate::command_error::CommandError;
+use crate::controller::ControllerArgs;
+use crate::key_set::{self, Believed};
+use crate::repo_config::{FILE, KeySetPin, Pin};
+use crate::trust::{KeyArgs, PinArgs, Pins, parse_recipients};
+use crate::ui::Ui;
+use sealing::Printable;
+use sealing::keyset::KeySetError;
+use sealing::v2::{Recipient, Recipients};
+use std::path::Path;
+
+const COMPARE: &str = "keys are renewed from time to time; somebody in the way looks the same. Compare with the fingerprint \
+                       that the controller logs at its start";
+
+/// All that it takes to find keys to seal for.
+pub(crate) struct KeySource<'a> {
+    pub(crate) ui: &'a Ui,
+    pub(crate) global: &'a GlobalArgs,
+    pub(crate) cert: Option<&'a str>,
+    pub(crate) keys: &'a KeyArgs,
+    pub(crate) pins: &'a PinArgs,
+    pub(crate) trust: &'a TrustArgs,
+    pub(crate) controller: &'a ControllerArgs,
+    pub(crate) connection: &'a ConnectionArgs,
+    pub(crate) as_kubeseal: bool,
+    /// Whether `.signet.yaml` may be written: not where the command only looks, nor under kubeseal's name.
+    pub(crate) writes: bool,
+}
+
+impl KeySource<'_> {
+    /// The certificate to seal for.
+    pub(crate) fn certificate(&self, place: &Path) -> Result<Source, CommandError> {
+        let pins = Pins::of(place)?;
+        if self.keys.offline {
+            let certificate = self.pins.pinned(&pins)?;
+            return Ok(Source {
+                text: certificate.to_pem().to_owned(),
+                certificate,
+            });
+        }
+        if let Some(source) = self.cert {
+            let named = self.trust.named(self.ui, source)?;
+            if source.starts_with("http://") || source.starts_with("https://") {
+                return self.check(&pins, named, false);
+            }
+            // A file is a person's choice. That it is another one may still be a slip.
+            self.pins.compare(self.ui, &pins, &named.certificate)?;
+            return Ok(named);
+        }
+        if let Some(file) = &self.keys.key_set {
+            let set = self.named_set(&pins, file)?;
+            let pem = set.certificate().ok_or_else(|| {
+                CommandError::user(
+                    "the key set has no certificate that can be sealed for",
+                    "with --format v2 it is sealed for the key of the native format",
+                )
+            })?;
+            return certificate::parse(pem.to_owned(), &file.to_string_lossy());
+        }
+        let served = certificate::served(
+            self.ui,
+            self.controller,
+            self.as_kubeseal,
+            self.global,
+            self.connection,
+        )?;
+        self.check(&pins, served, true)
+    }
+
+    /// Whom the native format is sealed for.
+    pub(crate) fn recipients(&self, place: &Path) -> Result<Recipients, CommandError> {
+        let pins = Pins::of(place)?;
+        let named = &self.keys.recipient;
+        let mut texts = named.clone();
+        if let Some(file) = &self.keys.key_set {
+            let newest = self.named_set(&pins, file)?.newest();
+            texts.push(newest.ok_or_else(no_native)?.to_string());
+        }
+        if named.is_empty() {
+            let all = self.pins.all();
+            for whose in &all {
+                let pin = pins.config.pin(*whose);
+                if pin.is_none() && all.len() > 1 {
+                    return Err(CommandError::user(
+                        format!(
+                            "{FILE} pins no key of cluster {}",
+                            Printable(whose.cluster.unwrap_or_default())
+                        ),
+                        "seal once for it alone, where it can be reached; or list its recipients there",
+                    ));
+                }
+                let listed = pin.map(|pin| pin.recipients.clone()).unwrap_or_default();
+                if self.keys.key_set.is_none() {
+                    let known = pin.and_then(|pin| pin.key_set.as_ref()?.recipient.clone());
+                    // One cluster can be asked: the one of the kubeconfig.
+                    let ask = !self.keys.offline && all.len() == 1 && (known.is_some() || listed.is_empty());
+                    texts.extend(if ask {
+                        Some(self.served_recipient(&pins)?)
+                    } else {
+                        known
+                    });
+                }
+                texts.extend(listed);
+            }
+        }
+        if texts.is_empty() {
+            return Err(unknown_recipients());
+        }
+        parse_recipients(&texts)
+    }
+
+    /// The controller's newest key of the native format, if what is pinned leads to it.
+    fn served_recipient(&self, pins: &Pins) -> Result<String, CommandError> {
+        let found = certificate::key_set(
+            self.ui,
+            self.controller,
+            self.as_kubeseal,
+            self.global,
+            self.connection,
+        );
+        let pin = pins.config.pin(self.pins.whose()?);
+        let known = pin.and_then(|pin| pin.key_set.as_ref());
+        let document = match found {
+            Ok(Some(document)) => document,
+            Ok(None) if known.is_some() => return Err(no_native()),
+            Ok(None) => return Err(unknown_recipients().hint("this controller serves no key set")),
+            Err(err) if known.is_some() => {
+                return Err(err.hint("--offline seals for the key that is pinned, and asks nobody"));
+            }
+            Err(err) => {
+                let why = format!("the controller could not be asked: {}", err.message());
+                return Err(unknown_recipients().hint(why));
+            }
+        };
+        let set = match believe(pin, &document) {
+            Ok(set) => set,
+            Err(err) => {
+                let first = key_set::believe(&document, None);
+                let newest = first.as_ref().ok().and_then(Believed::newest);
+                let (Ok(set), Some(newest)) = (first, newest) else {
+                    return Err(key_set::refused("the controller's key set", &err));
+                };
+                let pinned = known.and_then(|set| key_id_of(set.recipient.as_deref()?));
+                let pinned = pinned.or_else(|| pin.map(|pin| pin.fingerprint.clone()));
+                let id = newest.key_id().as_str();
+                if self.pins.trust_new_key.as_deref() != Some(id) {
+                    ask(self.ui, &pinned.unwrap_or_default(), id, &err.to_string())?;
+                }
+                set
+            }
+        };
+        let newest = set.newest().ok_or_else(no_native)?;
+        let new = set.pin(known, true);
+        // A set that only was signed again says nothing new.
+        let same = known.is_some_and(|known| {
+            let issued_at = new.issued_at.clone();
+            KeySetPin {
+                issued_at,
+                ..known.clone()
+            } == new
+        });
+        if !same && let Some(top) = pins.top.as_ref().filter(|_| self.writes) {
+            if known.and_then(|set| set.recipient.as_ref()) != new.recipient.as_ref() {
+                self.ui.status(format!(
+                    "Pinned key {} of the native format in {FILE}; compare it with the controller's, and commit the file.",
+                    newest.key_id()
+                ));
+            }
+            let before = pin.cloned().unwrap_or_else(|| self.pins.empty());
+            let pin = Pin {
+                key_set: Some(new),
+                ..before
+            };
+            pin.write(top)?;
+        }
+        Ok(newest.to_string())
+    }
+
+    /// The key set of a file. A file is a person's choice, but what is pinned is not passed over.
+    fn named_set(&self, pins: &Pins, file: &Path) -> Result<Believed, CommandError> {
+        let document = key_set::read(file)?;
+        let pin = pins.config.pin(self.pins.whose()?);
+        believe(pin, &document).map_err(|err| key_set::refused(&file.to_string_lossy(), &err))
+    }
+
+    /// Lets a fetched certificate through if it is the pinned one, if the pinned one endorses it, or if a person confirms it,
+    /// and pins the first.
+    fn check(&self, pins: &Pins, fetched: Source, by_controller: bool) -> Result<Source, CommandError> {
+        let Some(top) = &pins.top else {
+            // Without a repository there is no place to write it down.
+            return Ok(fetched);
+        };
+        let args = self.pins;
+        let found = fetched.certificate.fingerprint().as_str();
+        let confirmed = args.trust_new_key.as_deref() == Some(found);
+        if let Some(wanted) = args.trust_new_key.as_deref().filter(|_| !confirmed) {
+            return Err(CommandError::user(
+                format!(
+                    "the key that was fetched is {found}, and not {} as --trust-new-key says",
+                    Printable(wanted)
+                ),
+                "somebody may be in the way; compare with the fingerprint that the controller logs at its start",
+            ));
+        }
+        let pin = pins.config.pin(args.whose()?);
+        if pin.is_some_and(|pin| pin.fingerprint == found) {
+            return Ok(fetched);
+        }
+        // Only now is there something to ask for.
+        let document = if by_controller {
+            self.served_document()
+        } else {
+            None
+        };
+        let set = successor(pin, document.as_deref(), found);
+        let writes = self.writes;
+        match (pin, &set) {
+            (Some(pin), Ok(_)) if !pin.fingerprint.is_empty() && pin.key_set.is_some() => {
+                self.ui.status(format!(
+                    "The controller has a new key, {found}, which the pinned one endorses."
+                ));
+            }
+            (Some(pin), _) if confirmed || pin.fingerprint.is_empty() => {}
+            (Some(pin), Err(why)) => ask(self.ui, &pin.fingerprint, found, why)?,
+            (Some(pin), Ok(_)) => ask(self.ui, &pin.fingerprint, found, NOTHING_KNOWN)?,
+            (None, _) if writes => self.ui.status(format!(
+                "This is the first key seen in this repository: {found}. It is pinned in {FILE}; compare it with the \
+                 controller's, and commit the file."
+            )),
+            (None, _) => {}
+        }
+        if writes {
+            let known = pin.and_then(|pin| pin.key_set.as_ref());
+            // After a confirmation the set is the first of a new controller.
+            let set = set.or_else(|_| {
+                let document = document.as_deref().ok_or(())?;
+                key_set::believe(document, None).map_err(drop)
+            });
+            let new = set
+                .ok()
+                .filter(|set| set.lists(found))
+                .map(|set| set.pin(known, false));
+            args.pin(&fetched.certificate, new).write(top)?;
+            if pin.is_some() {
+                self.ui
+                    .status(format!("Pinned the new key {found} in {FILE}; commit the file."));
+            }
+        }
+        Ok(fetched)
+    }
+
+    /// The controller's key set, where it serves one. That it does not is for others to judge.
+    fn served_document(&self) -> Option<String> {
+        certificate::key_set(
+            self.ui,
+            self.controller,
+            self.as_kubeseal,
+            self.global,
+            self.connection,
+        )
+        .ok()
+        .flatten()
+    }
+}
+
+const NOTHING_KNOWN: &str = "nothing is pinned of the controller's key set that could endorse it";
+
+/// Believes a set by what is pinned. One that is new to a repository has to list the certificate that is not.
+fn believe(pin: Option<&Pin>, document: &str) -> Result<Believed, KeySetError> {
+    let known = pin.and_then(|pin| pin.key_set.as_ref());
+    let set = key_set::believe(document, known)?;
+    match pin {
+        Some(pin) if known.is_none() && !pin.fingerprint.is_empty() && !set.lists(&pin.fingerprint) => {
+            Err(KeySetError::NotPinned {
+                found: "keys of another controller than that of the certificate".to_owned(),
+            })
+        }
+        _ => Ok(set),
+    }
+}
+
+/// The set that leads from what is pinned to this key, or why there is none.
+fn successor(pin: Option<&Pin>, document: Option<&str>, found: &str) -> Result<Believed, String> {
+    let document = document.ok_or("the controller serves no key set that could endorse it")?;
+    let known = pin.and_then(|pin| pin.key_set.as_ref());
+    let set = key_set::believe(document, known).map_err(|err| err.to_string())?;
+    if set.lists(found) {
+        Ok(set)
+    } else {
+        Err("the controller's key set does not list it".to_owned())
+    }
+}
+
+fn unknown_recipients() -> CommandError {
+    CommandError::user(
+        "whom to seal the native format for is not known",
+        format!("give --recipient age1…, or list recipients in {FILE}; `age-keygen -y FILE` prints one"),
+    )
+}
+
+fn no_native() -> CommandError {
+    CommandError::user(
+        "there is no key of the native format that can be sealed for",
+        "give --recipient age1…, or seal with --format v1",
+    )
+}
+
+fn key_id_of(recipient: &str) -> Option<String> {
+    Some(recipient.parse::<Recipient>().ok()?.key_id().to_string())
+}
+
+fn ask(ui: &Ui, pinned: &str, found: &str, why: &str) -> Result<(), CommandError> {
+    if !ui.can_ask() {
+        return Err(changed(pinned, found, why));
+    }
+    ui.warn(
+        format!(
+            "the controller's key is {found}, and {FILE} pins {}",
+            Printable(pinned)
+        ),
+        COMPARE,
+    );
+    if ui.confirm("Trust the new key, and pin it?")? {
+        Ok(())
+    } else {
+        Err(changed(pinned, found, why))
+    }
+}
+
+fn changed(pinned: &str, found: &str, why: &str) -> CommandError {
+    CommandError::user(
+        format!(
+            "the key that was fetched is {found}, but {FILE} pins {}: {why}",
+            Printable(pinned)
+        ),
+        format!("{COMPARE}, then give --trust-new-key {found}"),
+    )
+}
