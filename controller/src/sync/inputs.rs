@@ -58,6 +58,8 @@ pub(super) struct Inputs {
     pub(super) desired: Vec<Desired>,
     /// Refused before anything is sent.
     pub(super) failures: Vec<Failure>,
+    /// Whether a file or a document could not be read: what it holds is not known.
+    pub(super) unread: bool,
     /// Applied, but worth a word.
     pub(super) warnings: Vec<ObjectReport>,
     /// Whether a kind is missing that a definition of this very Sync brings.
@@ -126,6 +128,7 @@ pub(super) struct Frame<'a> {
 pub(super) fn resolve(rendered: &Rendered, catalog: &Catalog, frame: &Frame<'_>) -> Inputs {
     let mut inputs = Inputs {
         found: rendered.items.len(),
+        unread: !rendered.problems.is_empty(),
         ..Inputs::default()
     };
     for problem in &rendered.problems {

@@ -20,6 +20,7 @@ mod hook_run;
 mod hooks;
 mod inputs;
 mod leave;
+mod mentions;
 mod names;
 mod order;
 mod pass;
@@ -344,13 +345,14 @@ impl Workers {
     }
 
     fn start(&mut self, name: Name, sync: Arc<Sync>) {
+        let repository = (name.0.clone(), sync.spec.source_ref.name.clone());
         let (spec, spec_receiver) = channel::channel(sync);
         let (alive, alive_receiver) = channel::channel(());
         let mailbox = Arc::new(Mailbox::default());
         mailbox.wake();
         let id = SyncId::new(&name.0, &name.1);
         let manager = id.manager.clone();
-        self.rooms.names.learn(&manager, &id.full, &mailbox);
+        self.rooms.names.learn(&manager, &id.full, repository, &mailbox);
         let (rooms, letters) = (self.rooms.clone(), Arc::clone(&mailbox));
         let worker = Worker::new(rooms, id, letters, spec_receiver, alive_receiver, &self.found);
         let turn = Arc::clone(self.turns.entry(name.clone()).or_default());

@@ -25,18 +25,40 @@ struct Entry {
     name: String,
     /// What it wanted when its inputs were last read; none before that.
     wants: Option<Arc<Inputs>>,
-    /// The Repository and commit that its last pass looked at.
+    /// The Repository that it follows.
+    repository: (String, String),
+    /// What its last pass looked at.
     looked: Option<Looked>,
     /// Whether it waits for others to look.
     waits: bool,
     mailbox: Arc<Mailbox>,
 }
 
-/// Namespace and name of a Repository, and a commit of it.
+/// What a pass looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Looked {
+    /// Namespace and name.
     pub(super) repository: (String, String),
     pub(super) commit: String,
+    pub(super) path: String,
+    /// Whether all that the Sync wants of this commit is known. It is not where the Sync is suspended or pinned to another
+    /// commit, nor where a file could not be read.
+    pub(super) whole: bool,
+}
+
+impl Looked {
+    fn same_commit(&self, other: &Self) -> bool {
+        (&self.repository, &self.commit) == (&other.repository, &other.commit)
+    }
+}
+
+/// A Sync that may want objects of which it is not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unsure {
+    /// `namespace/name`.
+    pub(super) name: String,
+    /// Where its manifests stand.
+    pub(super) path: String,
 }
 
 /// Whose a field is.
@@ -64,9 +86,17 @@ impl Names {
         key.kind.is_secret() && self.1.holds(namespace, &key.name)
     }
 
-    pub(super) fn learn(&self, manager: &str, sync: &str, mailbox: &Arc<Mailbox>) {
+    /// There is this Sync. `repository`: which one it follows, namespace and name.
+    pub(super) fn learn(
+        &self,
+        manager: &str,
+        sync: &str,
+        repository: (String, String),
+        mailbox: &Arc<Mailbox>,
+    ) {
         let entry = Entry {
             name: sync.to_owned(),
+            repository,
             wants: None,
             looked: None,
             waits: false,
@@ -79,9 +109,15 @@ impl Names {
         self.known().syncs.remove(manager);
     }
 
-    /// All Syncs are known now.
+    /// All Syncs are known now. Some may have waited for that.
     pub(super) fn complete(&self) {
-        self.known().complete = true;
+        let mut known = self.known();
+        known.complete = true;
+        for entry in known.syncs.values_mut() {
+            if std::mem::take(&mut entry.waits) {
+                entry.mailbox.wake();
+            }
+        }
     }
 
     /// What a Sync wants from now on.
@@ -101,11 +137,9 @@ impl Names {
             return;
         }
         entry.looked = Some(looked.clone());
+        entry.repository.clone_from(&looked.repository);
         for (other, entry) in &mut known.syncs {
-            let same = entry
-                .looked
-                .as_ref()
-                .is_some_and(|own| own.repository == looked.repository);
+            let same = entry.repository == looked.repository;
             if other != manager && same && std::mem::take(&mut entry.waits) {
                 entry.mailbox.wake();
             }
@@ -121,23 +155,46 @@ impl Names {
             .any(|(other, entry)| other != manager && wants(entry))
     }
 
-    /// A Sync that follows the same Repository and has not looked at this commit yet: what it wants of it is not known. The
+    /// Who has not looked at this commit yet, of those that follow the same Repository: what they want of it is not known. The
     /// asking Sync is woken when somebody has looked.
     pub(super) fn behind(&self, manager: &str, looked: &Looked) -> Option<String> {
         let mut known = self.known();
         let late = |entry: &Entry| {
             let own = entry.looked.as_ref();
-            own.is_some_and(|own| own.repository == looked.repository && own.commit != looked.commit)
+            entry.repository == looked.repository && !own.is_some_and(|own| own.same_commit(looked))
         };
         let name = known
             .syncs
             .iter()
             .find(|(other, entry)| *other != manager && late(entry))
-            .map(|(_, entry)| entry.name.clone());
+            .map(|(_, entry)| format!("Sync {}", entry.name));
+        let name = name.or_else(|| (!known.complete).then(|| "every Sync".to_owned()));
         if let Some(entry) = known.syncs.get_mut(manager) {
             entry.waits = name.is_some();
         }
         name
+    }
+
+    /// Those that have looked at this commit and could not read all of it. The asking Sync is woken when one of them has
+    /// looked again.
+    pub(super) fn unsure(&self, manager: &str, looked: &Looked) -> Vec<Unsure> {
+        let mut known = self.known();
+        let unsure: Vec<_> = known
+            .syncs
+            .iter()
+            .filter(|(other, _)| *other != manager)
+            .filter_map(|(_, entry)| {
+                let own = entry.looked.as_ref()?;
+                (own.same_commit(looked) && !own.whole).then(|| Unsure {
+                    name: entry.name.clone(),
+                    path: own.path.clone(),
+                })
+            })
+            .collect();
+        if let Some(entry) = known.syncs.get_mut(manager) {
+            entry.waits |= !unsure.is_empty();
+        }
+        unsure
     }
 
     /// Whose a field of an object is that a conflict names.
@@ -148,15 +205,16 @@ impl Names {
             let set = conflict.field.ends_with(crds::label::APPLYSET_PART_OF);
             return if set { Owner::OtherSet } else { Owner::Other };
         }
-        match known.syncs.get(manager) {
-            Some(sync) => match &sync.wants {
-                Some(inputs) if !inputs.holds(key) => Owner::LostSync,
-                _ => Owner::Sync,
-            },
-            None if known.complete => Owner::LostSync,
-            // It may be one that is not known yet.
-            None => Owner::Sync,
+        if known.has_left(manager, key) {
+            Owner::LostSync
+        } else {
+            Owner::Sync
         }
+    }
+
+    /// Whether the Sync with this field manager is gone, or does not want the object any more.
+    pub(super) fn has_left(&self, manager: &str, key: &Key) -> bool {
+        self.known().has_left(manager, key)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -191,6 +249,20 @@ impl Names {
     }
 }
 
+impl Known {
+    fn has_left(&self, manager: &str, key: &Key) -> bool {
+        match self.syncs.get(manager) {
+            // What stands in a file that cannot be read is wanted as before.
+            Some(sync) => sync
+                .wants
+                .as_ref()
+                .is_some_and(|inputs| !inputs.holds(key) && !inputs.unread),
+            // It may be one that is not known yet.
+            None => self.complete,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,10 +276,73 @@ mod tests {
         }
     }
 
+    fn repository() -> (String, String) {
+        ("n".into(), "r".into())
+    }
+
+    fn looked(commit: &str) -> Looked {
+        Looked {
+            repository: repository(),
+            commit: commit.into(),
+            path: "p".into(),
+            whole: true,
+        }
+    }
+
+    #[tokio::test]
+    async fn before_all_syncs_are_known_any_may_want_it() {
+        let (names, mine) = (Names::default(), Arc::new(Mailbox::default()));
+        names.learn("signet/a", "n/a", repository(), &mine);
+        names.looked("signet/a", &looked("new"));
+        assert_eq!(
+            names.behind("signet/a", &looked("new")).as_deref(),
+            Some("every Sync")
+        );
+        names.complete();
+        assert!(mine.take(Some(std::time::Duration::ZERO)).await.is_some());
+        assert_eq!(names.behind("signet/a", &looked("new")), None);
+    }
+
+    #[tokio::test]
+    async fn one_that_could_not_read_everything_is_unsure_until_it_can() {
+        let (names, mine) = (Names::default(), Arc::new(Mailbox::default()));
+        names.learn("signet/a", "n/a", repository(), &mine);
+        names.learn("signet/b", "n/b", repository(), &Arc::default());
+        names.complete();
+        let part = Looked {
+            whole: false,
+            ..looked("new")
+        };
+        names.looked("signet/b", &part);
+        while mine.take(Some(std::time::Duration::ZERO)).await.is_some() {}
+        let unsure = names.unsure("signet/a", &looked("new"));
+        assert_eq!(unsure.len(), 1);
+        assert_eq!((&*unsure[0].name, &*unsure[0].path), ("n/b", "p"));
+        assert_eq!(names.unsure("signet/b", &looked("new")), []);
+        names.looked("signet/b", &looked("new"));
+        assert!(mine.take(Some(std::time::Duration::ZERO)).await.is_some());
+        assert_eq!(names.unsure("signet/a", &looked("new")), []);
+    }
+
+    #[test]
+    fn what_stands_in_a_file_that_cannot_be_read_is_still_wanted() {
+        let names = Names::default();
+        names.learn("signet/a", "shop/web", repository(), &Arc::default());
+        names.complete();
+        let mut inputs = Inputs::default();
+        inputs.unread = true;
+        names.wants("signet/a", &Arc::new(inputs));
+        let conflict = FieldConflict {
+            manager: "signet/a".into(),
+            field: ".data.x".into(),
+        };
+        assert_eq!(names.owner(&conflict, &key()), Owner::Sync);
+    }
+
     #[test]
     fn what_a_sync_does_not_want_any_more_is_nobodys() {
         let names = Names::default();
-        names.learn("signet/a", "shop/web", &Arc::default());
+        names.learn("signet/a", "shop/web", repository(), &Arc::default());
         names.complete();
         let conflict = FieldConflict {
             manager: "signet/a".into(),
@@ -222,15 +357,22 @@ mod tests {
     #[tokio::test]
     async fn one_that_has_not_looked_is_named_and_its_look_wakes_who_asked() {
         let names = Names::default();
-        let (mine, looked) = (Arc::new(Mailbox::default()), |commit: &str| Looked {
-            repository: ("n".into(), "r".into()),
-            commit: commit.into(),
-        });
-        names.learn("signet/a", "n/a", &mine);
-        names.learn("signet/b", "n/b", &Arc::default());
-        names.looked("signet/b", &looked("old"));
+        let mine = Arc::new(Mailbox::default());
+        names.learn("signet/a", "n/a", repository(), &mine);
+        names.learn("signet/b", "n/b", repository(), &Arc::default());
+        names.complete();
         names.looked("signet/a", &looked("new"));
-        assert_eq!(names.behind("signet/a", &looked("new")).as_deref(), Some("n/b"));
+        // After a start it has not looked at anything.
+        assert_eq!(
+            names.behind("signet/a", &looked("new")).as_deref(),
+            Some("Sync n/b")
+        );
+        names.looked("signet/b", &looked("old"));
+        while mine.take(Some(std::time::Duration::ZERO)).await.is_some() {}
+        assert_eq!(
+            names.behind("signet/a", &looked("new")).as_deref(),
+            Some("Sync n/b")
+        );
         assert!(mine.take(Some(std::time::Duration::ZERO)).await.is_none());
         names.looked("signet/b", &looked("new"));
         assert!(mine.take(Some(std::time::Duration::ZERO)).await.is_some());
@@ -240,7 +382,7 @@ mod tests {
     #[test]
     fn the_other_sync_is_named() {
         let names = Names::default();
-        names.learn("signet/a", "shop/web", &Arc::default());
+        names.learn("signet/a", "shop/web", repository(), &Arc::default());
         let conflict = |manager: &str, field: &str| FieldConflict {
             manager: manager.into(),
             field: field.into(),
@@ -264,7 +406,7 @@ mod tests {
     #[test]
     fn a_sync_that_is_gone_claims_nothing_and_another_tools_set_is_its_own() {
         let names = Names::default();
-        names.learn("signet/a", "shop/web", &Arc::default());
+        names.learn("signet/a", "shop/web", repository(), &Arc::default());
         let conflict = |manager: &str, field: &str| {
             [FieldConflict {
                 manager: manager.into(),

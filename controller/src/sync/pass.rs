@@ -2,6 +2,7 @@
 
 use super::gate::{Gate, Question};
 use super::inputs::{self, Frame, Inputs};
+use super::mentions;
 use super::names::Looked;
 use super::order::Group;
 use super::pin::Source;
@@ -12,6 +13,7 @@ use super::walk::Errand;
 use super::worker::{End, Settled, Worker};
 use crate::events::Severity;
 use crate::repository::{Head, SourceState};
+use apply::Key;
 use apply::checkpoint::InputDigest;
 use apply::plan::{self, Reason};
 use crds::{Mode, Sync, SyncStatus, annotation};
@@ -43,6 +45,10 @@ impl Worker {
         Looked {
             repository: (self.id.namespace.to_string(), sync.spec.source_ref.name.clone()),
             commit: head.revision.commit.clone(),
+            path: sync.spec.path.clone(),
+            // One that goes wants nothing any more.
+            whole: sync.metadata.deletion_timestamp.is_some()
+                || self.known_at.as_ref() == Some(&head.revision.commit),
         }
     }
 
@@ -178,6 +184,7 @@ impl Worker {
             records.any(|key| self.inputs.find(key).is_none())
         };
         if self.settled.as_ref() == Some(&now) && !thawed && !blind && well && !kept {
+            self.known_at = Some(head.revision.commit);
             if let Some(end) = self.say(next).await {
                 return end;
             }
@@ -291,12 +298,13 @@ impl Worker {
         inputs.variables = variables;
         let inputs = Arc::new(inputs);
         self.rooms.names.wants(&self.id.manager, &inputs);
+        self.known_at = (!inputs.unread).then(|| head.revision.commit.clone());
         let kinds = inputs::kinds(&inputs, self.checkpoint.records().keys(), &catalog);
         self.rooms.observer.keep_only(&self.mailbox, &kinds);
         if !self.watches_ready(&kinds) {
             return End::Wait;
         }
-        self.expect_recorded();
+        self.expect_recorded(&inputs);
         let observer = self.rooms.observer.clone();
         let mut plan = plan::plan(
             inputs.ordinary(),
@@ -406,12 +414,16 @@ impl Worker {
         self.rooms.names.looked(&self.id.manager, &looked);
         let mut left = plan.prune.clone();
         if walk.is_complete() && !left.is_empty() {
-            // What left this path may have come to another's: who has not looked yet may want it.
-            if let Some(other) = self.rooms.names.behind(&self.id.manager, &looked) {
-                let message = format!(
-                    "{} waits until Sync {other} has looked at it: what left here may be wanted there.",
+            // What left this path may have come to another's: who has not looked yet, or could not read it, may want it.
+            let names = &self.rooms.names;
+            let waits = match names.behind(&self.id.manager, &looked) {
+                Some(other) => Some(format!(
+                    "{} waits until {other} has looked at it: what left here may be wanted there.",
                     head.revision.short()
-                );
+                )),
+                None => self.wanted_perhaps(&head, &looked, &left).await,
+            };
+            if let Some(message) = waits {
                 status::conclude(&mut next, generation, Verdict::Progressing { message });
                 self.settled = None;
                 self.wake_in(Duration::from_secs(30));
@@ -451,6 +463,33 @@ impl Worker {
         }
         self.save_soon();
         self.conclude(&errand, now, walk, refusal, next).await
+    }
+
+    /// Why these objects, which have left the path, are not deleted yet: a Sync that could not be read names them.
+    async fn wanted_perhaps(&self, head: &Head, looked: &Looked, left: &[Key]) -> Option<String> {
+        let unsure = self.rooms.names.unsure(&self.id.manager, looked);
+        if unsure.is_empty() {
+            return None;
+        }
+        let (head, left) = (self.looked_at.as_ref().unwrap_or(head).clone(), left.to_vec());
+        let snapshot = head.snapshot.clone();
+        let found = tokio::task::spawn_blocking(move || mentions::find(&snapshot, &unsure, &left)).await;
+        let Ok(found) = found else {
+            return Some(format!(
+                "{}: whether what left here has moved to another Sync cannot be told: nothing is deleted.",
+                head.revision.short()
+            ));
+        };
+        let (key, other) = found.first()?;
+        let more = match found.len() {
+            1 => String::new(),
+            count => format!(" and {} more", count - 1),
+        };
+        Some(format!(
+            "{}: {key}{more} left here and may have moved to Sync {other}, which cannot read its files, is suspended or is \
+             pinned; nothing is deleted until it has read them, or does not name it any more.",
+            head.revision.short()
+        ))
     }
 
     /// From now on these inputs count, applied as this Sync says.

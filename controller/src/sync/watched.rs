@@ -1,5 +1,6 @@
 //! What a pass asks of the watches: whether they are listed, and what to expect of each object.
 
+use super::inputs::Inputs;
 use super::report::report;
 use super::worker::Worker;
 use crate::observe::WatchState;
@@ -51,9 +52,13 @@ impl Worker {
     }
 
     /// Tells the watches what the checkpoint knows, as far as they do not know it better: after a restart, for a kind whose
-    /// watch is new, for an object whose delete failed.
-    pub(super) fn expect_recorded(&mut self) {
+    /// watch is new, for an object whose delete failed. What has left Git and another Sync wants is that one's to look after.
+    pub(super) fn expect_recorded(&mut self, inputs: &Inputs) {
         for (key, record) in self.checkpoint.records() {
+            let names = &self.rooms.names;
+            if inputs.find(key).is_none() && names.wanted_by_another(&self.id.manager, key) {
+                continue;
+            }
             if let (Some(uid), Some(owned)) = (&record.uid, record.owned) {
                 let live = LiveMeta {
                     uid: uid.clone(),

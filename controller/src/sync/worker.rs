@@ -94,6 +94,8 @@ pub(super) struct Worker {
     pub(super) head: Option<Head>,
     /// The Repository's newest commit as the last pass saw it; `head` is the one that `inputs` are of.
     pub(super) looked_at: Option<Head>,
+    /// The commit of which everything that the Sync wants is known.
+    pub(super) known_at: Option<String>,
     /// The Repository that was asked for a commit that the Sync is pinned to.
     pub(super) pinned_in: Option<(String, String)>,
     /// The status as it was last read or written.
@@ -174,6 +176,7 @@ impl Worker {
             inputs: Arc::default(),
             head: None,
             looked_at: None,
+            known_at: None,
             pinned_in: None,
             status,
             settled: None,

@@ -8,7 +8,7 @@ use serde_json::json;
 use tests::{objects, run, wait};
 
 use crate::order_world::{begin, gated, gates, plain};
-use crate::world::{A_WHILE, World};
+use crate::world::{A_WHILE, World, status};
 
 #[test]
 fn what_a_sync_never_sent_it_never_deletes() {
@@ -71,7 +71,10 @@ fn foreign_fields_are_not_removed_past_the_gate_nor_a_freeze_taken_away() {
         let map: ConfigMap = world.team.api().get("a").await.unwrap();
         assert!(map.annotations().contains_key("signet.dev/reconcile"), "{map:?}");
 
+        // One watch shows the Sync, another the object: which is first is not said.
+        let seen = |sync: &Sync| sync.metadata.generation == Some(status(sync).observed_generation);
         world.set("app", json!({"mode": Mode::Detect})).await;
+        world.team.until("app", "the mode to be seen", seen).await;
         world
             .edit(
                 "acme",
@@ -90,6 +93,7 @@ fn foreign_fields_are_not_removed_past_the_gate_nor_a_freeze_taken_away() {
         world
             .set("app", json!({"mode": Mode::Automatic, "windows": [always]}))
             .await;
+        world.team.until("app", "the window to be seen", seen).await;
         stays().await;
         world.set("app", json!({"windows": []})).await;
         world

@@ -29,5 +29,5 @@ pub use pointer::{Pointer, PointerError};
 pub use set::{FieldTree, TooLarge};
 pub use step::Step;
 pub use strip::{get, remove, set};
-pub use takeover::{Takeover, Tool, legacy, merged, patch, tool};
+pub use takeover::{Heir, Takeover, Tool, legacy, merged, patch, tool};
 pub use trusted::{TRUSTED, is_trusted};

@@ -48,12 +48,24 @@ impl Takeover {
     }
 }
 
-/// Which other managers' entries are to become ours: those of tools that apply manifests, and our own name's updates.
-/// Never those of a subresource, of another Sync, or of a restart that somebody asked for.
+/// Who takes fields over, and whose.
+#[derive(Clone, Copy)]
+pub struct Heir<'a> {
+    /// Our field manager.
+    pub manager: &'a str,
+    /// Whether fields of tools that apply manifests are taken: at first contact.
+    pub of_tools: bool,
+    /// Whether a Sync's field manager is nobody's any more.
+    pub is_left: &'a (dyn Fn(&str) -> bool + Sync),
+}
+
+/// Which other managers' entries are to become ours: those of Syncs that have left the object; and, where that is asked for,
+/// those of tools that apply manifests, and our own name's updates. Never those of a subresource, of a Sync that wants the
+/// object, or of a restart that somebody asked for.
 #[must_use]
-pub fn legacy(entries: &[ManagedFieldsEntry], ours: &str) -> Takeover {
+pub fn legacy(entries: &[ManagedFieldsEntry], ours: &Heir<'_>) -> Takeover {
     let version = version(entries, ours);
-    let is_apart = own_is_too_large(entries, ours);
+    let is_apart = own_is_too_large(entries, ours.manager);
     let (mut managers, mut apart) = (BTreeSet::new(), BTreeSet::new());
     for entry in entries.iter().filter(|entry| is_legacy(entry, ours)) {
         let joins = !is_apart && joins(entry, version).is_some();
@@ -69,15 +81,15 @@ pub fn legacy(entries: &[ManagedFieldsEntry], ours: &str) -> Takeover {
 /// `managedFields` after it: legacy entries are gone, their fields are in one Apply entry of ours. The same entries where
 /// there is nothing to take over.
 #[must_use]
-pub fn merged(entries: &[ManagedFieldsEntry], ours: &str, now: &Time) -> Vec<ManagedFieldsEntry> {
+pub fn merged(entries: &[ManagedFieldsEntry], ours: &Heir<'_>, now: &Time) -> Vec<ManagedFieldsEntry> {
     if legacy(entries, ours).is_empty() {
         return entries.to_vec();
     }
     let version = version(entries, ours);
-    let mut fields = owner::tree_of(entries, ours);
+    let mut fields = owner::tree_of(entries, ours.manager);
     let mut kept = Vec::with_capacity(entries.len());
     for entry in entries {
-        if is_own(entry, ours) {
+        if is_own(entry, ours.manager) {
             continue;
         }
         match joins(entry, version).filter(|_| is_legacy(entry, ours)) {
@@ -86,7 +98,7 @@ pub fn merged(entries: &[ManagedFieldsEntry], ours: &str, now: &Time) -> Vec<Man
         }
     }
     let own = ManagedFieldsEntry {
-        manager: Some(ours.to_owned()),
+        manager: Some(ours.manager.to_owned()),
         operation: Some("Apply".to_owned()),
         api_version: version.map(str::to_owned),
         fields_type: Some("FieldsV1".to_owned()),
@@ -149,10 +161,15 @@ impl fmt::Display for Tool {
     }
 }
 
-fn is_legacy(entry: &ManagedFieldsEntry, ours: &str) -> bool {
+fn is_legacy(entry: &ManagedFieldsEntry, ours: &Heir<'_>) -> bool {
     let manager = entry.manager.as_deref().unwrap_or_default();
-    let is_other_sync = manager.starts_with(MANAGER_PREFIX) && manager != ours;
-    if subresource(entry).is_some() || is_own(entry, ours) || is_other_sync {
+    if subresource(entry).is_some() || is_own(entry, ours.manager) {
+        return false;
+    }
+    if manager.starts_with(MANAGER_PREFIX) && manager != ours.manager {
+        return (ours.is_left)(manager);
+    }
+    if !ours.of_tools {
         return false;
     }
     match manager {
@@ -161,13 +178,13 @@ fn is_legacy(entry: &ManagedFieldsEntry, ours: &str) -> bool {
         // The API server's own name for what was there before anybody applied, and ours for a Secret that a SealedSecret
         // object made, and that was handed over to a Sync.
         "before-first-apply" | SEALED_MANAGER => true,
-        _ => manager == ours || Tool::of(manager).is_some(),
+        _ => manager == ours.manager || Tool::of(manager).is_some(),
     }
 }
 
 /// The apiVersion that our entry has, or will have: that of the newest entry that is taken over.
-fn version<'a>(entries: &'a [ManagedFieldsEntry], ours: &str) -> Option<&'a str> {
-    let own = entries.iter().find(|entry| is_own(entry, ours));
+fn version<'a>(entries: &'a [ManagedFieldsEntry], ours: &Heir<'_>) -> Option<&'a str> {
+    let own = entries.iter().find(|entry| is_own(entry, ours.manager));
     let newest = || {
         let legacy = entries.iter().filter(|entry| is_legacy(entry, ours));
         legacy.max_by_key(|entry| entry.time.as_ref().map(|time| time.0))

@@ -49,7 +49,12 @@ mod tests {
 
     fn names() -> Names {
         let names = Names::default();
-        names.learn("signet/a", "shop/web", &std::sync::Arc::default());
+        names.learn(
+            "signet/a",
+            "shop/web",
+            Default::default(),
+            &std::sync::Arc::default(),
+        );
         names.complete();
         names
     }

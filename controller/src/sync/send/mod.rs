@@ -188,9 +188,7 @@ impl Hand {
             notes.replaced = true;
         }
         let mut settled = settled?;
-        if one.is_first_contact() && !settled.reply.created {
-            notes.took_over = self.take_over(one, &body, &mut settled).await?;
-        }
+        notes.took_over = self.take_over(one, &body, &mut settled).await?;
         notes.yielded = settled.yielded;
         let applied = Applied {
             live: settled.reply.meta.live(&self.manager)?,

@@ -3,7 +3,7 @@
 use super::settle::Settled;
 use super::{One, Trouble};
 use crate::sync::execute::Hand;
-use apply::fields::{self, Tool};
+use apply::fields::{self, Heir, Takeover, Tool};
 use apply::{ErrorKind, Meta};
 use crds::Conflicts;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 const TRIES: u32 = 3;
 
 impl Hand {
-    /// Where the answer to the first apply of an object names tools that applied it before us, makes their fields ours and
-    /// applies once more. What they left that Git does not have, kubectl's last-applied configuration for one, is gone
+    /// Where the answer to an apply names Syncs that have left the object, or, at first contact, tools that applied it before
+    /// us, makes their fields ours and applies once more. What they left that Git does not have, kubectl's last-applied configuration for one, is gone
     /// then. Gives the tool, as far as it has a name.
     pub(super) async fn take_over(
         &self,
@@ -26,17 +26,25 @@ impl Hand {
         if one.wanted.item.options().takeover_disabled || one.policy.conflicts == Conflicts::Yield {
             return Ok(None);
         }
+        let heir = Heir {
+            manager: &self.manager,
+            of_tools: one.is_first_contact() && !settled.reply.created,
+            is_left: &|manager| self.names.has_left(manager, one.key),
+        };
+        if legacy_of(&settled.reply.meta, &heir).is_empty() {
+            return Ok(None);
+        }
         let mut meta = settled.reply.meta.clone();
         for _ in 0..TRIES {
             let entries = meta.0.managed_fields.as_deref().unwrap_or_default();
-            let legacy = fields::legacy(entries, &self.manager);
+            let legacy = legacy_of(&meta, &heir);
             if legacy.is_empty() {
                 return Ok(None);
             }
             let tool = legacy.managers.iter().filter_map(|name| Tool::of(name)).max();
             let version = meta.0.resource_version.as_deref().unwrap_or_default();
             let now = Time(jiff::Timestamp::now());
-            let merged = fields::merged(entries, &self.manager, &now);
+            let merged = fields::merged(entries, &heir, &now);
             let patch = fields::patch(&merged, version);
             let edited = self
                 .server
@@ -69,4 +77,8 @@ impl Hand {
             )
         })
     }
+}
+
+fn legacy_of(meta: &Meta, heir: &Heir<'_>) -> Takeover {
+    fields::legacy(meta.0.managed_fields.as_deref().unwrap_or_default(), heir)
 }

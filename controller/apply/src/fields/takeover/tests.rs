@@ -23,6 +23,45 @@ fn service() -> Value {
         "f:port":{},"f:protocol":{},"f:targetPort":{}}},"f:selector":{},"f:sessionAffinity":{},"f:type":{}}})
 }
 
+/// Us at first contact with an object that no Sync has left.
+fn heir() -> Heir<'static> {
+    Heir {
+        manager: OURS,
+        of_tools: true,
+        is_left: &|_| false,
+    }
+}
+
+#[test]
+fn what_a_sync_left_is_taken_over_whenever_that_is_seen() {
+    let all = entries(&json!([
+        entry(OURS, "Apply", "v1", &json!({"f:data": {"f:a": {}}})),
+        entry(
+            "signet/gone",
+            "Apply",
+            "v1",
+            &json!({"f:data": {"f:a": {}, "f:b": {}}})
+        ),
+        entry("signet/there", "Apply", "v1", &json!({"f:data": {"f:c": {}}})),
+        entry("kubectl-edit", "Update", "v1", &json!({"f:data": {"f:d": {}}})),
+    ]));
+    let later = Heir {
+        manager: OURS,
+        of_tools: false,
+        is_left: &|manager| manager == "signet/gone",
+    };
+    assert_eq!(legacy(&all, &later).managers, ["signet/gone"]);
+    let after = merged(&all, &later, &now());
+    let managers: Vec<_> = after
+        .iter()
+        .filter_map(|entry| entry.manager.as_deref())
+        .collect();
+    assert_eq!(managers, [OURS, "signet/there", "kubectl-edit"]);
+    let own = after[0].fields_v1.as_ref().unwrap();
+    assert_eq!(own.0, json!({"f:data": {"f:a": {}, "f:b": {}}}));
+    assert!(legacy(&after, &later).is_empty());
+}
+
 #[test]
 fn whose_entries_are_taken_over() {
     for (manager, operation, subresource, taken, tool) in [
@@ -64,7 +103,7 @@ fn whose_entries_are_taken_over() {
         let mut one = entry(manager, operation, "v1", &json!({"f:a": {}}));
         one["subresource"] = json!(subresource);
         let all = entries(&json!([one]));
-        let takeover = legacy(&all, OURS);
+        let takeover = legacy(&all, &heir());
         assert_eq!(
             takeover.managers == [manager],
             taken,
@@ -72,7 +111,7 @@ fn whose_entries_are_taken_over() {
         );
         assert_eq!(takeover.apart, Vec::<String>::new());
         assert_eq!(super::tool(&all), tool, "{manager} {operation} {subresource}");
-        let merged = merged(&all, OURS, &now());
+        let merged = merged(&all, &heir(), &now());
         if taken {
             assert!(is_own(&merged[0], OURS) && merged.len() == 1, "{manager}");
         } else {
@@ -106,10 +145,10 @@ fn fields_become_ours_and_others_stay() {
         ),
     ]));
     assert_eq!(
-        legacy(&all, OURS).managers,
+        legacy(&all, &heir()).managers,
         ["kubectl-client-side-apply", "kubectl-edit"]
     );
-    let after = merged(&all, OURS, &now());
+    let after = merged(&all, &heir(), &now());
     assert_eq!(after.len(), 2);
     assert_eq!(after[1], all[1]);
     assert!(is_own(&after[0], OURS));
@@ -122,11 +161,11 @@ fn fields_become_ours_and_others_stay() {
     expected["f:spec"]["f:sessionAffinityConfig"] = json!({});
     assert_eq!(after[0].fields_v1.as_ref().unwrap().0, expected);
     assert_eq!(
-        merged(&after, OURS, &now()),
+        merged(&after, &heir(), &now()),
         after,
         "a second time there is nothing to do"
     );
-    assert!(legacy(&after, OURS).is_empty());
+    assert!(legacy(&after, &heir()).is_empty());
 }
 
 #[test]
@@ -145,12 +184,12 @@ fn other_versions_and_what_is_too_large_stay_apart() {
     );
     new["time"] = json!("2026-02-01T00:00:00Z");
     let all = entries(&json!([old, new]));
-    let takeover = legacy(&all, OURS);
+    let takeover = legacy(&all, &heir());
     assert_eq!(
         (takeover.managers, takeover.apart),
         (vec!["kubectl-edit".to_owned()], vec!["kubectl-create".to_owned()])
     );
-    let after = merged(&all, OURS, &now());
+    let after = merged(&all, &heir(), &now());
     assert_eq!(
         after[0].api_version.as_deref(),
         Some("autoscaling/v2"),
@@ -160,19 +199,19 @@ fn other_versions_and_what_is_too_large_stay_apart() {
 
     let own = entry(OURS, "Apply", "autoscaling/v1", &json!({"f:spec": {}}));
     let all = entries(&json!([own, old, new]));
-    assert_eq!(legacy(&all, OURS).apart, ["kubectl-edit"], "our own decides");
+    assert_eq!(legacy(&all, &heir()).apart, ["kubectl-edit"], "our own decides");
 
     let wide: Value = Value::Object((0..=10_000).map(|i| (format!("f:{i}"), json!({}))).collect());
     let large = entries(&json!([entry("kubectl", "Apply", "v1", &wide)]));
-    assert_eq!(legacy(&large, OURS).apart, ["kubectl"]);
-    assert_eq!(merged(&large, OURS, &now()), large);
+    assert_eq!(legacy(&large, &heir()).apart, ["kubectl"]);
+    assert_eq!(merged(&large, &heir(), &now()), large);
     let large = entries(&json!([
         entry(OURS, "Apply", "v1", &wide),
         entry("kubectl", "Apply", "v1", &json!({"f:a": {}}))
     ]));
-    assert_eq!(legacy(&large, OURS).apart, ["kubectl"]);
+    assert_eq!(legacy(&large, &heir()).apart, ["kubectl"]);
     assert_eq!(
-        merged(&large, OURS, &now()),
+        merged(&large, &heir(), &now()),
         large,
         "our own fields are never dropped"
     );
