@@ -14,7 +14,7 @@ pub mod label {
     pub const CHECKPOINT: &str = "signet.dev/checkpoint";
     /// On a sealing key's Secret, as Bitnami's controller labels it; `active` selects it.
     pub const SEALING_KEY: &str = "sealedsecrets.bitnami.com/sealed-secrets-key";
-    /// On a sealing key of the native format; `active` selects it.
+    /// On the Secret of a sealing key of format v2; `active` selects it.
     pub const NATIVE_SEALING_KEY: &str = "signet.dev/sealing-key";
 }
 
@@ -40,6 +40,8 @@ pub mod annotation {
     pub const PRUNE: &str = "signet.dev/prune";
     /// On a Sync that is being deleted: `skip` lets it go without its hooks for a deletion.
     pub const DELETION_HOOKS: &str = "signet.dev/deletion-hooks";
+    /// On the Secret of a sealing key of format v2: for whom it is. `Cluster`, or `Project/NAME`.
+    pub const AUDIENCE: &str = "signet.dev/audience";
     /// On an Approval: the user name of who made it. The install's admission policy holds it to the truth.
     pub const APPROVED_BY: &str = "signet.dev/approved-by";
     /// On a Secret that a SealedSecret object of the cluster made: how, and a keyed digest of what was put into it.

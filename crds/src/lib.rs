@@ -13,23 +13,30 @@
 
 mod approval;
 mod common;
+mod native_secret;
 mod repository;
 mod sealedsecret;
 mod sync;
 
 pub use approval::ApprovalSpec;
 pub use common::{Condition, ConditionStatus, LocalReference, Revision, annotation, condition, label};
+pub use native_secret::{
+    DataKey, NativeSealedSecretSpec, NativeTemplate, NativeTemplateMetadata, SealedFor, SealedScope,
+};
 pub use repository::{GitReference, RepositorySpec, RepositoryStatus};
 pub use sealedsecret::{SealedSecretCondition, SealedSecretSpec, SealedSecretStatus, SealedSecretTemplate};
 pub use sync::{
     ClusterKind, ClusterReference, Conflicts, Counts, DeletionPolicy, Dependency, DriftReport, ForeignFields,
     ForeignReport, HealthCheck, HealthCounts, HealthReport, HookReport, IgnoreRule, Immutable, Mode,
-    ObjectReport, Pin, PlaintextSecrets, PlanReport, Prune, PrunePolicy, SourceKind, SourceReference,
-    Substitute, SyncSpec, SyncStatus, Target, VariableKind, VariableSource, Window, WindowKind,
+    ObjectReport, Pin, PlaintextSecrets, PlanReport, Prune, PrunePolicy, SealedFormat, SealedPolicy,
+    SourceKind, SourceReference, Substitute, SyncSpec, SyncStatus, Target, VariableKind, VariableSource,
+    Window, WindowKind,
 };
 
 #[cfg(feature = "kube")]
 pub use approval::Approval;
+#[cfg(feature = "kube")]
+pub use native_secret::NativeSealedSecret;
 #[cfg(feature = "kube")]
 pub use repository::Repository;
 #[cfg(feature = "kube")]
@@ -63,5 +70,6 @@ pub fn all() -> Vec<(
         ("syncs.signet.dev.yaml", sync),
         ("approvals.signet.dev.yaml", Approval::crd()),
         ("sealedsecrets.bitnami.com.yaml", SealedSecret::crd()),
+        ("sealedsecrets.signet.dev.yaml", NativeSealedSecret::crd()),
     ]
 }

@@ -3,6 +3,7 @@
 use crate::Plaintext;
 use crate::key::{Certificate, Fingerprint, PrivateKey};
 use crate::v1::Envelope;
+use crate::v2::{Identities, Identity};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::SystemTime;
@@ -104,6 +105,8 @@ pub struct KeyRing {
     /// The key that opened last. Objects of one repository are mostly sealed for one key.
     last: AtomicUsize,
     private_operations: AtomicU64,
+    native: Identities,
+    document: Option<String>,
 }
 
 impl KeyRing {
@@ -120,7 +123,35 @@ impl KeyRing {
             keys,
             last: AtomicUsize::new(0),
             private_operations: AtomicU64::new(0),
+            native: Identities::default(),
+            document: None,
         }
+    }
+
+    /// The same ring, with keys of format v2 beside.
+    #[must_use]
+    pub fn with_native(mut self, keys: impl IntoIterator<Item = Identity>) -> Self {
+        self.native = Identities::new(keys);
+        self
+    }
+
+    /// The same ring, with the key set document in which its keys are published.
+    #[must_use]
+    pub fn with_document(mut self, document: String) -> Self {
+        self.document = Some(document);
+        self
+    }
+
+    /// The keys of format v2.
+    #[must_use]
+    pub fn native(&self) -> &Identities {
+        &self.native
+    }
+
+    /// The key set document in which the keys are published.
+    #[must_use]
+    pub fn document(&self) -> Option<&str> {
+        self.document.as_deref()
     }
 
     /// The keys, newest first.
@@ -147,10 +178,11 @@ impl KeyRing {
         self.open_envelope(&Envelope::parse(sealed)?, label)
     }
 
-    /// How many private RSA operations this ring has done. They are the cost of opening, so tests count them.
+    /// How many private operations this ring has done: RSA decryptions of format v1, data keys unwrapped of format v2. They
+    /// are the cost of opening, so tests count them.
     #[must_use]
     pub fn private_operations(&self) -> u64 {
-        self.private_operations.load(Ordering::Relaxed)
+        self.private_operations.load(Ordering::Relaxed) + self.native.private_operations()
     }
 
     /// Opens with whichever key does, the last successful one first, and tells which it was.

@@ -73,7 +73,8 @@ pub enum SealProblem {
     WrongType(&'static str),
 }
 
-const FIELDS: [&str; 7] = [
+/// The fields of a Secret.
+pub(crate) const FIELDS: [&str; 7] = [
     "apiVersion",
     "kind",
     "metadata",

@@ -159,6 +159,11 @@ impl Controller {
         format!("{}/v1/cert.pem", self.url())
     }
 
+    /// Where the key set document is.
+    pub fn key_set_url(&self) -> String {
+        format!("{}/v1/keys", self.url())
+    }
+
     /// Makes the Service `signet` lead here, so that the API server proxies to the controller as it does to a Pod.
     pub fn expose(&self, cluster: &Cluster) {
         let mut expose = Command::new(paths::signet_cluster());

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use manifest::{Document, Manifest, ManifestErrorKind, Origin};
 use source::BlobId;
 
+use crate::sealed;
 use crate::substitute::{self, Object};
-use crate::{Described, Facts, Item, Limits, Locator, Options, Problem, RenderError, Variables};
+use crate::{Described, Facts, Item, Limits, Locator, Options, Problem, RenderError, SealedAs, Variables};
 
 /// What has been found so far, within the limit on objects.
 pub(crate) struct Found<'v> {
@@ -126,7 +127,7 @@ fn item(object: Object, locator: Locator, variables: Option<&Variables>) -> Resu
         ));
     }
     let facts = Facts::of(&object).map_err(|message| problem(message, "shorten or remove it"))?;
-    let options = Options::of(&facts).map_err(|error| {
+    let mut options = Options::of(&facts).map_err(|error| {
         let message = format!("the annotation {} is not understood", error.annotation);
         problem(message, &error.message)
     })?;
@@ -135,6 +136,8 @@ fn item(object: Object, locator: Locator, variables: Option<&Variables>) -> Resu
         let kind = ManifestErrorKind::GenerateName;
         return Err(problem(kind.to_string(), kind.hint().unwrap_or_default()));
     }
+    options.ignored_fields = sealed::ignored(&object);
+    let sealed = SealedAs::of(&object);
     let digest = substitute::digest(&object, secret, variables);
     let described = Described {
         id,
@@ -146,6 +149,7 @@ fn item(object: Object, locator: Locator, variables: Option<&Variables>) -> Resu
         generate_name,
         secret,
         filled: filled && secret,
+        sealed,
     };
     Ok(described.into())
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use manifest::{ObjectRef, Origin};
 use source::BlobId;
 
-use crate::{Facts, Options, Problem};
+use crate::{Facts, Options, Problem, SealedAs};
 
 /// What the files below a path declare.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +66,8 @@ pub struct Described {
     pub secret: bool,
     /// It is a Secret of which Git holds no value: each is a variable, and a secret one is among them.
     pub filled: bool,
+    /// What it says of itself, where it is sealed.
+    pub sealed: Option<SealedAs>,
 }
 
 impl Described {

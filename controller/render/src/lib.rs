@@ -24,6 +24,7 @@ mod limits;
 mod loader;
 mod options;
 mod problem;
+mod sealed;
 mod substitute;
 
 pub use directory::{directory, directory_with};
@@ -34,4 +35,5 @@ pub use limits::Limits;
 pub use loader::{Loader, load};
 pub use options::{DeletePolicy, Dependency, Hook, HookPhase, OptionError, Options, PruneOption};
 pub use problem::Problem;
+pub use sealed::{SealedAs, SealedFormat};
 pub use substitute::{VariableError, Variables};

@@ -42,6 +42,9 @@ pub struct Options {
     pub substitute_disabled: bool,
     /// Fields that another manager owns are not taken over.
     pub takeover_disabled: bool,
+    /// No annotation, and kept here because few objects have it: paths of fields of a sealed object that mean nothing in format
+    /// v1, which leaves them out. Mostly slips. Format v2 refuses them.
+    pub ignored_fields: Vec<String>,
 }
 
 /// What happens to an object that has left the repository. The order is that of care: the last deletes least.
@@ -92,6 +95,7 @@ impl Options {
         ignore_health: false,
         substitute_disabled: false,
         takeover_disabled: false,
+        ignored_fields: Vec::new(),
     };
 
     /// Reads the annotations. Fails on the first that is not understood.

@@ -26,7 +26,7 @@ struct Public {
     readiness: Readiness,
 }
 
-/// `/v1/cert.pem`, `/healthz`, `/readyz`, and `/v1/verify` and `/v1/rotate` where they are switched on.
+/// `/v1/cert.pem`, `/v1/keys`, `/healthz`, `/readyz`, and `/v1/verify` and `/v1/rotate` where they are switched on.
 pub fn public(
     keys: watch::Receiver<Arc<KeyRing>>,
     readiness: Readiness,
@@ -36,6 +36,7 @@ pub fn public(
     let sealed = sealed::routes(keys.clone(), config);
     Router::new()
         .route("/v1/cert.pem", get(certificate))
+        .route("/v1/keys", get(key_set))
         .route(
             "/healthz",
             get(|| async { answer(StatusCode::OK, TEXT, "ok\n".into()) }),
@@ -49,7 +50,14 @@ pub fn public(
 
 /// Counts what is answered, by the paths that there are.
 async fn count(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
-    const PATHS: [&str; 5] = ["/v1/cert.pem", "/v1/verify", "/v1/rotate", "/healthz", "/readyz"];
+    const PATHS: [&str; 6] = [
+        "/v1/cert.pem",
+        "/v1/keys",
+        "/v1/verify",
+        "/v1/rotate",
+        "/healthz",
+        "/readyz",
+    ];
     let path = PATHS.into_iter().find(|path| *path == request.uri().path());
     let method = match *request.method() {
         Method::GET => "GET",
@@ -81,6 +89,18 @@ async fn certificate(State(public): State<Public>) -> Response {
             "application/x-pem-file",
             key.certificate().to_pem().to_owned(),
         ),
+        None => answer(
+            StatusCode::SERVICE_UNAVAILABLE,
+            TEXT,
+            "There is no sealing key yet: the controller is starting. Try again in a few seconds.\n".into(),
+        ),
+    }
+}
+
+async fn key_set(State(public): State<Public>) -> Response {
+    let ring = Arc::clone(&public.keys.borrow());
+    match ring.document() {
+        Some(document) => answer(StatusCode::OK, "application/json", document.to_owned()),
         None => answer(
             StatusCode::SERVICE_UNAVAILABLE,
             TEXT,

@@ -16,7 +16,8 @@ use kube::api::PostParams;
 use sealing::{PrivateKey, SelfSigned};
 use tracing::info;
 
-use super::stored::Stored;
+use super::labelled::is_in_use;
+use super::stored::RsaKey;
 use crate::request::{RequestError, bounded};
 
 /// How many names are tried.
@@ -57,14 +58,26 @@ pub(crate) async fn create(
         bits = recipe.bits,
         "making a sealing key; this can take a few seconds"
     );
-    let mut secret = {
+    let secret = {
         let recipe = recipe.clone();
         tokio::task::spawn_blocking(move || make(&recipe))
             .await
             .map_err(|_| CreateError::Make("the maker stopped".into()))??
     };
+    store(api, &recipe.prefix, secret, known, is_in_use::<RsaKey>).await
+}
+
+/// Stores a key under the first name that is free, unless a key is found there that is in use and not among the `known`:
+/// another controller's.
+pub(super) async fn store(
+    api: &Api<Secret>,
+    prefix: &str,
+    mut secret: Secret,
+    known: impl Fn(&str) -> bool,
+    is_in_use: impl Fn(&Secret) -> bool,
+) -> Result<(), CreateError> {
     for number in 1..=NAMES {
-        let name = format!("{}{number:05}", recipe.prefix);
+        let name = format!("{prefix}{number:05}");
         if known(&name) {
             continue;
         }
@@ -76,7 +89,7 @@ pub(crate) async fn create(
             }
             Err(error) if error.is_conflict() => {
                 let there = bounded(api.get_opt(&name)).await?;
-                if there.as_ref().is_some_and(is_in_use) {
+                if there.as_ref().is_some_and(&is_in_use) {
                     info!(
                         secret = name,
                         "another controller stored a sealing key first; it is used"
@@ -89,11 +102,6 @@ pub(crate) async fn create(
         }
     }
     Err(CreateError::NoName)
-}
-
-/// Selects the Secrets that hold a sealing key.
-pub(crate) fn selector() -> String {
-    format!("{}=active", label::SEALING_KEY)
 }
 
 fn make(recipe: &Recipe) -> Result<Secret, CreateError> {
@@ -124,21 +132,9 @@ fn make(recipe: &Recipe) -> Result<Secret, CreateError> {
     })
 }
 
-/// Whether a Secret is a key that every controller loads.
-fn is_in_use(secret: &Secret) -> bool {
-    let label = secret
-        .metadata
-        .labels
-        .as_ref()
-        .and_then(|labels| labels.get(label::SEALING_KEY));
-    label.is_some_and(|value| value == "active")
-        && secret.metadata.deletion_timestamp.is_none()
-        && Stored::read(secret).is_ok()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Recipe, is_in_use, make};
+    use super::{Recipe, RsaKey, is_in_use, make};
     use std::time::Duration;
 
     #[test]
@@ -162,18 +158,18 @@ mod tests {
         assert_eq!(labels["team"], "a");
         let key = &secret.data.as_ref().unwrap()["tls.key"].0;
         assert!(key.starts_with(b"-----BEGIN RSA PRIVATE KEY-----"));
-        assert!(is_in_use(&secret));
+        assert!(is_in_use::<RsaKey>(&secret));
 
         // A key under the name that was retired, or damaged, is not given way to.
         let mut damaged = secret.clone();
         damaged.data.as_mut().unwrap().remove("tls.crt");
-        assert!(!is_in_use(&damaged));
+        assert!(!is_in_use::<RsaKey>(&damaged));
         secret
             .metadata
             .labels
             .as_mut()
             .unwrap()
             .insert(crds::label::SEALING_KEY.into(), "compromised".into());
-        assert!(!is_in_use(&secret));
+        assert!(!is_in_use::<RsaKey>(&secret));
     }
 }

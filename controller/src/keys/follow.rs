@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::{ObjectReference, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use kube::runtime::watcher::{Config as WatchConfig, Event};
 use kube::{Api, Client};
 use sealing::KeyRing;
@@ -12,11 +12,14 @@ use tokio::sync::watch as channel;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::create::{Recipe, create, selector};
+use super::create::{Recipe, create};
+use super::document::document;
+use super::labelled::{Home, Stored, selector};
+use super::native::{self, NativeKey, NativeKeys};
 use super::renew::{Due, KeyOrder, Renewal};
-use super::stored::KeySet;
+use super::stored::{KeySet, RsaKey};
 use crate::config::Config;
-use crate::events::{Events, Severity};
+use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::ready::Gate;
 use crate::request::bounded;
@@ -28,20 +31,27 @@ const RETRY: Duration = Duration::from_secs(2);
 const REST: Duration = Duration::from_mins(1);
 /// How often it is looked whether a key is due.
 const LOOK: Duration = Duration::from_hours(1);
+/// How long keys of format v1 wait, at the start, for those of format v2 to be listed: so that the first pass can open
+/// both. No longer: what is known has to be published whatever becomes of the rest.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Keeps the ring current.
 pub struct Follower {
     api: Api<Secret>,
-    namespace: String,
+    home: Home,
     recipe: Recipe,
     order: KeyOrder,
     renewal: Renewal,
     /// After a key was made, none is made for a while: the watch has to show the new one first.
     rests_until: Option<Instant>,
-    events: Events,
     metrics: Arc<Metrics>,
     publish: channel::Sender<Arc<KeyRing>>,
     gate: Gate,
+    /// The keys of format v2, once they are known.
+    natives: channel::Receiver<Option<NativeKeys>>,
+    found: channel::Sender<Option<NativeKeys>>,
+    /// Whether those of format v1 still wait for them.
+    waits: bool,
     /// Bitnami's first versions used one Secret with this very name and no label. Read at the start of every list.
     legacy: Option<Secret>,
 }
@@ -56,9 +66,13 @@ pub fn first_load(
     gate: Gate,
 ) -> (Follower, channel::Receiver<Arc<KeyRing>>) {
     let (publish, receiver) = channel::channel(Arc::new(KeyRing::new([])));
+    let (found, natives) = channel::channel(None);
     let follower = Follower {
         api: Api::namespaced(client, &config.namespace),
-        namespace: config.namespace.clone(),
+        home: Home {
+            namespace: config.namespace.clone(),
+            events,
+        },
         recipe: Recipe {
             prefix: config.key_prefix.clone(),
             bits: config.key_size,
@@ -73,10 +87,12 @@ pub fn first_load(
             cutoff: config.key_cutoff_time,
         },
         rests_until: None,
-        events,
         metrics,
         publish,
         gate,
+        natives,
+        found,
+        waits: true,
         legacy: None,
     };
     (follower, receiver)
@@ -85,14 +101,24 @@ pub fn first_load(
 impl Follower {
     /// Follows the key Secrets, for ever. A key is made only when the first whole list holds none that can be used:
     /// keys that are removed later were removed by somebody who may be about to restore others.
-    pub async fn run(mut self) {
+    pub async fn run(self) {
+        let natives = native::follow(self.api.clone(), self.home.clone(), self.found.clone());
+        tokio::select! {
+            () = natives => {}
+            () = self.follow() => {}
+        }
+    }
+
+    async fn follow(mut self) {
         let mut stream = Box::pin(watch(
             self.api.clone(),
-            WatchConfig::default().labels(&selector()),
+            WatchConfig::default().labels(&selector(RsaKey::LABEL)),
         ));
         let mut current = KeySet::default();
         let mut listing = KeySet::default();
         let mut first = true;
+        let grace = tokio::time::sleep(GRACE);
+        tokio::pin!(grace);
         loop {
             let due = if first { None } else { self.due() };
             let event = tokio::select! {
@@ -104,6 +130,18 @@ impl Follower {
                     self.renew(&current).await;
                     continue;
                 }
+                // Its sender lives as long as we do.
+                _ = self.natives.changed() => {
+                    self.offer(&current, &mut first);
+                    continue;
+                }
+                () = &mut grace, if self.waits => {
+                    self.waits = false;
+                    if first {
+                        self.offer(&current, &mut first);
+                    }
+                    continue;
+                }
             };
             let changed = match event {
                 Err(_) => false, // the watch has logged it and tries again
@@ -113,15 +151,15 @@ impl Follower {
                     false
                 }
                 Ok(Event::InitApply(secret)) => {
-                    self.take(&mut listing, &secret);
+                    listing.take(&secret, &self.home);
                     false
                 }
                 Ok(Event::InitDone) => {
                     let mut listed = std::mem::take(&mut listing);
                     if let Some(secret) = &self.legacy {
-                        self.take(&mut listed, secret);
+                        listed.take(secret, &self.home);
                     }
-                    let changed = first || !listed.same_as(&current);
+                    let changed = first || listed != current;
                     current = listed;
                     if first && current.ring(self.order).newest().is_none() {
                         self.make().await;
@@ -130,63 +168,53 @@ impl Follower {
                     }
                     changed
                 }
-                Ok(Event::Apply(secret)) => self.take(&mut current, &secret),
-                Ok(Event::Delete(secret)) => {
-                    let name = secret.metadata.name.unwrap_or_default();
-                    let removed = current.remove(&name);
-                    if removed == Some(true) {
-                        warn!(
-                            secret = name,
-                            "a sealing key was removed; what is sealed for it alone cannot be opened"
-                        );
-                    }
-                    removed.is_some()
-                }
+                Ok(Event::Apply(secret)) => current.take(&secret, &self.home),
+                Ok(Event::Delete(secret)) => current.remove(&secret.metadata.name.unwrap_or_default()),
             };
             if changed {
-                let ring = Arc::new(current.ring(self.order));
-                if first && ring.newest().is_none() {
-                    continue;
-                }
-                first = false;
-                self.publish(ring, current.unusable());
+                self.offer(&current, &mut first);
             }
         }
+    }
+
+    /// Publishes a ring of what is known, once that is a key of format v1.
+    fn offer(&self, current: &KeySet, first: &mut bool) {
+        let natives = match self.natives.borrow().clone() {
+            Some(natives) => natives,
+            None if self.waits => return,
+            None => NativeKeys::default(),
+        };
+        let native = natives.oldest_first();
+        let identities = native.iter().filter_map(|key| key.identity());
+        let ring = current.ring(self.order).with_native(identities);
+        if *first && ring.newest().is_none() {
+            return;
+        }
+        *first = false;
+        let of_v1 = current.compromised().filter_map(RsaKey::endorsement);
+        let compromised = of_v1.chain(natives.compromised().filter_map(NativeKey::endorsement));
+        let unusable = current.unusable() + natives.unusable();
+        // Without a key nobody signs.
+        let ring = if ring.newest().is_some() || !native.is_empty() {
+            let document = document(&ring, &native, compromised);
+            ring.with_document(document)
+        } else {
+            ring
+        };
+        self.publish(Arc::new(ring), unusable);
     }
 
     fn publish(&self, ring: Arc<KeyRing>, unusable: usize) {
         info!(
             keys = ring.keys().len(),
             unusable,
+            native = ring.native().iter().count(),
             newest = ring.newest().map_or("none", |key| key.fingerprint().as_str()),
             "sealing keys are loaded"
         );
         self.metrics.keys.replaced(Arc::clone(&ring), unusable);
         self.publish.send_replace(ring);
         self.gate.open();
-    }
-
-    fn take(&self, set: &mut KeySet, secret: &Secret) -> bool {
-        let name = secret.metadata.name.clone().unwrap_or_default();
-        let (changed, unusable) = set.insert(name.clone(), secret);
-        if let (true, Some(why)) = (changed, unusable) {
-            warn!(secret = name, %why, "a Secret is labelled as a sealing key and cannot be used; it is left out");
-            let about = ObjectReference {
-                api_version: Some("v1".into()),
-                kind: Some("Secret".into()),
-                name: Some(name),
-                namespace: Some(self.namespace.clone()),
-                uid: secret.metadata.uid.clone(),
-                ..ObjectReference::default()
-            };
-            self.events.publish(
-                &about,
-                Severity::Warning,
-                "UnusableSealingKey",
-                format!("This Secret is labelled as a sealing key, but {why}. It is left out."),
-            );
-        }
-        changed
     }
 
     async fn read_legacy(&mut self) {

@@ -3,7 +3,10 @@
 
 mod create;
 mod digest;
+mod document;
 mod follow;
+mod labelled;
+mod native;
 mod renew;
 mod stored;
 

@@ -1,44 +1,33 @@
-//! A sealing key as its Secret holds it, and the set of those that are there.
+//! A sealing key of format v1 as its Secret holds it, and a ring of those that are there.
 
-use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use crds::label;
 use k8s_openapi::api::core::v1::Secret;
+use sealing::keyset::{EndorsementKey, EndorsementName};
 use sealing::{Certificate, CertificateError, KeyMismatch, KeyRing, PrivateKey, PrivateKeyError, SealingKey};
 use zeroize::Zeroizing;
 
+use super::labelled::{Labelled, Stored, Unusable, field};
 use super::renew::KeyOrder;
-
-/// Certificates and keys are a few kilobytes; a Secret can hold a megabyte.
-const LARGEST: usize = 64 << 10;
-
-/// Why a Secret is not a sealing key. Says nothing about what is in it.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unusable {
-    #[error("it has no {0}")]
-    Missing(&'static str),
-    #[error("its {0} is not PEM text")]
-    NotText(&'static str),
-    #[error("its tls.key cannot be used: {0}")]
-    Key(String),
-    #[error("its tls.crt cannot be used: {0}")]
-    Certificate(String),
-    #[error("its tls.key and tls.crt are of two different pairs")]
-    Mismatch,
-}
 
 /// The PEM texts of one key. A ring takes its keys by value, so every new ring is made from these.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Stored {
+pub(crate) struct RsaKey {
     key: Zeroizing<String>,
     certificate: String,
     /// When its Secret was made.
     created: Option<SystemTime>,
 }
 
-impl Stored {
+/// What is known of the key Secrets, by name.
+pub(crate) type KeySet = Labelled<RsaKey>;
+
+impl Stored for RsaKey {
+    const LABEL: &'static str = label::SEALING_KEY;
+
     /// Takes the texts out of a Secret, and checks that they are a key pair.
-    pub(crate) fn read(secret: &Secret) -> Result<Self, Unusable> {
+    fn read(secret: &Secret) -> Result<Self, Unusable> {
         let stored = Self {
             key: Zeroizing::new(field(secret, "tls.key")?.to_owned()),
             certificate: field(secret, "tls.crt")?.to_owned(),
@@ -51,64 +40,28 @@ impl Stored {
         stored.parse()?;
         Ok(stored)
     }
+}
 
+impl RsaKey {
     fn parse(&self) -> Result<SealingKey, Unusable> {
         let key =
             PrivateKey::from_pem(&self.key).map_err(|e: PrivateKeyError| Unusable::Key(e.to_string()))?;
         let certificate = Certificate::from_pem(&self.certificate)
             .map_err(|e: CertificateError| Unusable::Certificate(e.to_string()))?;
-        SealingKey::new(key, certificate).map_err(|_: KeyMismatch| Unusable::Mismatch)
+        SealingKey::new(key, certificate).map_err(|_: KeyMismatch| Unusable::Mismatch("tls.key", "tls.crt"))
+    }
+
+    /// The name of the key that endorses others for it.
+    pub(super) fn endorsement(&self) -> Option<EndorsementName> {
+        let key = self.parse().ok()?;
+        Some(EndorsementKey::of_rsa(key.private_key())?.name())
     }
 }
-
-fn field<'a>(secret: &'a Secret, name: &'static str) -> Result<&'a str, Unusable> {
-    let bytes = secret
-        .data
-        .as_ref()
-        .and_then(|data| data.get(name))
-        .ok_or(Unusable::Missing(name))?;
-    if bytes.0.len() > LARGEST {
-        return Err(Unusable::NotText(name));
-    }
-    std::str::from_utf8(&bytes.0).map_err(|_| Unusable::NotText(name))
-}
-
-/// What is known of the key Secrets, by name.
-#[derive(Default)]
-pub(crate) struct KeySet(BTreeMap<String, Result<Stored, Unusable>>);
 
 impl KeySet {
-    /// Takes a Secret in; whether that changed anything, and if it is unusable, why.
-    pub(crate) fn insert(&mut self, name: String, secret: &Secret) -> (bool, Option<&Unusable>) {
-        let new = Stored::read(secret);
-        let changed = self.0.get(&name).is_none_or(|old| *old != new);
-        let entry = self.0.entry(name).insert_entry(new).into_mut();
-        (changed, entry.as_ref().err())
-    }
-
-    /// Takes a Secret out. If it was in, says whether it was a usable key.
-    pub(crate) fn remove(&mut self, name: &str) -> Option<bool> {
-        self.0.remove(name).map(|entry| entry.is_ok())
-    }
-
-    /// How many Secrets are labelled as keys and are none.
-    pub(crate) fn unusable(&self) -> usize {
-        self.0.values().filter(|entry| entry.is_err()).count()
-    }
-
-    /// Whether both hold the same keys.
-    pub(crate) fn same_as(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-
-    /// Whether a Secret of this name is in, usable or not.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
-    }
-
-    /// A ring of the usable ones.
+    /// A ring of those that open.
     pub(crate) fn ring(&self, order: KeyOrder) -> KeyRing {
-        KeyRing::new(self.0.values().flatten().filter_map(|stored| {
+        KeyRing::new(self.active().filter_map(|(_, stored)| {
             let key = stored.parse().ok()?;
             Some(match (order, stored.created) {
                 (KeyOrder::SecretCreationTimestamp, Some(created)) => key.ordered_at(created),
@@ -120,7 +73,7 @@ impl KeySet {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::{KeyOrder, KeySet, Stored, Unusable};
+    use super::{KeyOrder, KeySet, RsaKey, Stored, Unusable};
     use k8s_openapi::ByteString;
     use k8s_openapi::api::core::v1::Secret;
     use sealing::{PrivateKey, SelfSigned};
@@ -157,9 +110,23 @@ pub(crate) mod tests {
         assert!(matches!(set.insert("a".into(), &secret), (true, None)));
         assert!(matches!(set.insert("a".into(), &secret), (false, None)));
         assert_eq!(set.ring(KeyOrder::default()).keys().len(), 1);
-        assert_eq!(set.remove("a"), Some(true));
-        assert_eq!(set.remove("a"), None);
+        assert!(set.remove("a"));
+        assert!(!set.remove("a"));
         assert!(set.ring(KeyOrder::default()).newest().is_none());
+    }
+
+    #[test]
+    fn a_compromised_key_is_known_and_opens_nothing() {
+        let (key, certificate) = pair();
+        let mut secret = secret(&[("tls.key", &key), ("tls.crt", &certificate)]);
+        let mut set = KeySet::default();
+        set.insert("a".into(), &secret);
+        let labels = [(RsaKey::LABEL.to_owned(), "compromised".to_owned())];
+        secret.metadata.labels = Some(labels.into());
+        assert!(matches!(set.insert("a".into(), &secret), (true, None)));
+        assert!(set.ring(KeyOrder::default()).newest().is_none());
+        assert!(set.compromised().next().unwrap().endorsement().is_some());
+        assert_eq!(set.unusable(), 0);
     }
 
     #[test]
@@ -185,7 +152,7 @@ pub(crate) mod tests {
     fn what_is_wrong_is_said_without_quoting() {
         let (key, certificate) = pair();
         let (other, _) = pair();
-        let why = |fields: &[(&str, &str)]| Stored::read(&secret(fields)).err().unwrap().to_string();
+        let why = |fields: &[(&str, &str)]| RsaKey::read(&secret(fields)).err().unwrap().to_string();
         assert_eq!(why(&[]), "it has no tls.key");
         assert_eq!(why(&[("tls.key", &key)]), "it has no tls.crt");
         assert_eq!(
@@ -204,7 +171,7 @@ pub(crate) mod tests {
         );
         assert_eq!(
             why(&[("tls.key", &key), ("tls.crt", &"x".repeat(70_000))]),
-            "its tls.crt is not PEM text"
+            "its tls.crt is not a text of the size of a key"
         );
     }
 

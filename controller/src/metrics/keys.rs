@@ -35,7 +35,7 @@ impl KeyMetrics {
         state.unusable = i64::try_from(unusable).unwrap_or(i64::MAX);
     }
 
-    /// Private RSA operations of all rings so far.
+    /// Private operations of all rings so far.
     #[must_use]
     pub fn private_operations(&self) -> u64 {
         self.0
@@ -64,7 +64,7 @@ impl Collector for KeyMetrics {
         let operations = ConstCounter::new(state.private_operations());
         let metric = encoder.encode_descriptor(
             "private_key_operations",
-            "Private RSA operations, each an attempt to open one sealed value",
+            "Private operations: of format v1 each an attempt to open one sealed value, of format v2 a data key",
             None,
             operations.metric_type(),
         )?;
@@ -93,6 +93,13 @@ impl Collector for KeyMetrics {
             let labels = [
                 ("fingerprint", key.fingerprint().as_str()),
                 ("not_before", not_before.as_str()),
+            ];
+            one.encode(metric.encode_family(&labels)?)?;
+        }
+        for key in state.ring.iter().flat_map(|ring| ring.native().iter()) {
+            let labels = [
+                ("fingerprint", key.key_id().as_str()),
+                ("suite", key.suite().as_str()),
             ];
             one.encode(metric.encode_family(&labels)?)?;
         }

@@ -3,7 +3,7 @@
 use super::Claims;
 use super::decide::{Decision, decide};
 use super::live::Live;
-use super::object::{Brief, Name, Object};
+use super::object::{Brief, Format, Id, Name, Object};
 use super::work::{Done, Next};
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -14,10 +14,10 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
 pub(super) struct Board {
-    sealed: HashMap<Name, Entry>,
+    sealed: HashMap<Id, Entry>,
     secrets: HashMap<Name, Live>,
-    due: VecDeque<Name>,
-    retries: BTreeSet<(Instant, Name)>,
+    due: VecDeque<Id>,
+    retries: BTreeSet<(Instant, Id)>,
     digest_key: [u8; 32],
     claims: Claims,
 }
@@ -29,7 +29,7 @@ struct Entry {
     /// Whether it waits for its turn.
     queued: bool,
     running: bool,
-    /// Whether something happened during its turn.
+    /// Whether something happened during its turn, or its turn came during the other kind's.
     dirty: bool,
     /// Whether other keys may help.
     wants_keys: bool,
@@ -39,9 +39,11 @@ struct Entry {
 
 /// A turn to be taken.
 pub(super) struct Turn {
-    pub(super) name: Name,
+    pub(super) id: Id,
     pub(super) object: Option<Object>,
     pub(super) live: Option<Live>,
+    /// Whether there is a SealedSecret of the other kind and the same name.
+    pub(super) twin: bool,
 }
 
 impl Board {
@@ -56,9 +58,14 @@ impl Board {
         }
     }
 
+    /// Whether such a SealedSecret is there.
+    pub(super) fn has(&self, id: &Id) -> bool {
+        self.sealed.contains_key(id)
+    }
+
     /// A SealedSecret is there, like this.
-    pub(super) fn sealed(&mut self, name: &Name, object: Object) {
-        match self.sealed.get_mut(name) {
+    pub(super) fn sealed(&mut self, id: &Id, object: Object) {
+        match self.sealed.get_mut(id) {
             // Our own status, come back; or nothing at all.
             Some(entry) if entry.brief == object.brief && !entry.running => return,
             Some(entry) => {
@@ -79,19 +86,20 @@ impl Board {
                     failures: 0,
                     retry: None,
                 };
-                self.sealed.insert(name.clone(), entry);
+                self.sealed.insert(id.clone(), entry);
             }
         }
-        self.queue(name);
+        self.queue(id);
     }
 
-    /// A SealedSecret is gone. Kubernetes deletes what it owned.
-    pub(super) fn sealed_gone(&mut self, name: &Name) -> bool {
-        self.claims.release(name);
-        let gone = self.sealed.remove(name);
+    /// A SealedSecret is gone. Kubernetes deletes what it owned, and one of the other kind may make it then.
+    pub(super) fn sealed_gone(&mut self, id: &Id) -> bool {
+        self.claims.release(id);
+        let gone = self.sealed.remove(id);
         if let Some(at) = gone.as_ref().and_then(|entry| entry.retry) {
-            self.retries.remove(&(at, name.clone()));
+            self.retries.remove(&(at, id.clone()));
         }
+        self.queue(&id.twin());
         gone.is_some()
     }
 
@@ -102,7 +110,7 @@ impl Board {
             return;
         }
         self.secrets.insert(name.clone(), live);
-        self.queue(name);
+        self.queue_both(name);
     }
 
     /// A Secret is gone, at this resource version.
@@ -113,20 +121,21 @@ impl Board {
             .is_some_and(|known| known.version <= version)
         {
             self.secrets.remove(name);
-            self.queue(name);
+            self.queue_both(name);
         }
     }
 
     /// What a complete list has not shown is gone. Gives the SealedSecrets among it.
     pub(super) fn sealed_listed(
         &mut self,
+        format: Format,
         seen: &HashSet<Name>,
         within: impl Fn(&Name) -> bool,
-    ) -> Vec<Name> {
-        let gone = |name: &&Name| within(name) && !seen.contains(*name);
-        let gone: Vec<Name> = self.sealed.keys().filter(gone).cloned().collect();
-        for name in &gone {
-            self.sealed_gone(name);
+    ) -> Vec<Id> {
+        let gone = |id: &&Id| id.format == format && within(&id.name) && !seen.contains(&id.name);
+        let gone: Vec<Id> = self.sealed.keys().filter(gone).cloned().collect();
+        for id in &gone {
+            self.sealed_gone(id);
         }
         gone
     }
@@ -142,64 +151,90 @@ impl Board {
 
     /// There are other keys: what did not open may do so now.
     pub(super) fn keys_changed(&mut self) {
-        let waiting = |(name, entry): (&Name, &Entry)| entry.wants_keys.then(|| name.clone());
-        let waiting: Vec<Name> = self.sealed.iter().filter_map(waiting).collect();
-        for name in waiting {
-            self.queue(&name);
+        let waiting = |(id, entry): (&Id, &Entry)| entry.wants_keys.then(|| id.clone());
+        let waiting: Vec<Id> = self.sealed.iter().filter_map(waiting).collect();
+        for id in waiting {
+            self.queue(&id);
         }
     }
 
-    /// The next turn. What is as it was left takes none.
-    pub(super) fn next(&mut self, now: Instant) -> Option<Turn> {
-        while let Some((at, name)) = self.retries.first().filter(|(at, _)| *at <= now).cloned() {
-            self.retries.remove(&(at, name.clone()));
-            if let Some(entry) = self.sealed.get_mut(&name) {
+    /// The next turn, of a kind of which all is known. What is as it was left takes none.
+    pub(super) fn next(&mut self, now: Instant, known: impl Fn(Format) -> bool) -> Option<Turn> {
+        while let Some((at, id)) = self.retries.first().filter(|(at, _)| *at <= now).cloned() {
+            self.retries.remove(&(at, id.clone()));
+            if let Some(entry) = self.sealed.get_mut(&id) {
                 entry.retry = None;
             }
-            self.queue(&name);
+            self.queue(&id);
         }
-        while let Some(name) = self.due.pop_front() {
-            let Some(entry) = self.sealed.get_mut(&name).filter(|entry| entry.queued) else {
-                continue;
+        let mut later = Vec::new();
+        let turn = loop {
+            let Some(id) = self.due.pop_front() else {
+                break None;
             };
-            entry.queued = false;
-            let live = self.secrets.get(&name);
-            match decide(&entry.brief, live, &self.digest_key) {
-                Decision::Frozen => {
-                    entry.object = None;
-                    self.claims.release(&name);
+            if known(id.format) {
+                if let Some(turn) = self.turn(id) {
+                    break Some(turn);
                 }
-                Decision::Unchanged => {
-                    entry.object = None;
-                    self.claims.hold(&name);
-                }
-                Decision::Write(_) | Decision::Refuse(_) => {
-                    (entry.running, entry.dirty) = (true, false);
-                    return Some(Turn {
-                        object: entry.object.take(),
-                        live: live.cloned(),
-                        name,
-                    });
-                }
+            } else {
+                later.push(id);
+            }
+        };
+        self.due.extend(later);
+        turn
+    }
+
+    fn turn(&mut self, id: Id) -> Option<Turn> {
+        // One at a time writes a Secret; its end queues the other.
+        let twin = self.sealed.get(&id.twin()).map(|twin| twin.running);
+        let entry = self.sealed.get_mut(&id).filter(|entry| entry.queued)?;
+        entry.queued = false;
+        if twin == Some(true) {
+            entry.dirty = true;
+            return None;
+        }
+        let live = self.secrets.get(&id.name);
+        match decide(&entry.brief, live, twin.is_some(), &self.digest_key) {
+            Decision::Frozen => {
+                entry.object = None;
+                self.claims.release(&id);
+                None
+            }
+            Decision::Unchanged => {
+                entry.object = None;
+                self.claims.hold(&id);
+                None
+            }
+            Decision::Write(_) | Decision::Refuse(_) => {
+                (entry.running, entry.dirty) = (true, false);
+                Some(Turn {
+                    object: entry.object.take(),
+                    live: live.cloned(),
+                    twin: twin.is_some(),
+                    id,
+                })
             }
         }
-        None
     }
 
     /// A turn is over; without an outcome it broke off.
-    pub(super) fn finished(&mut self, name: &Name, done: Option<Done>, now: Instant) {
+    pub(super) fn finished(&mut self, id: &Id, done: Option<Done>, now: Instant) {
         let done = done.unwrap_or(Done {
             live: None,
             brief: None,
             next: Next::Retry(None),
         });
         if let Some(live) = done.live {
-            let known = self.secrets.get(name);
+            let known = self.secrets.get(&id.name);
             if known.is_none_or(|known| known.version < live.version) {
-                self.secrets.insert(name.clone(), live);
+                self.secrets.insert(id.name.clone(), live);
+                self.queue(&id.twin());
             }
         }
-        let Some(entry) = self.sealed.get_mut(name) else {
+        if self.sealed.get(&id.twin()).is_some_and(|twin| twin.dirty) {
+            self.queue(&id.twin());
+        }
+        let Some(entry) = self.sealed.get_mut(id) else {
             return;
         };
         entry.running = false;
@@ -207,9 +242,9 @@ impl Board {
             && (!entry.dirty || entry.brief.asks_the_same(&brief))
         {
             if brief.synced {
-                self.claims.hold(name);
+                self.claims.hold(id);
             } else {
-                self.claims.release(name);
+                self.claims.release(id);
             }
             entry.brief = brief;
         }
@@ -221,13 +256,13 @@ impl Board {
                 let doubled = FIRST_PAUSE.saturating_mul(1 << (entry.failures - 1).min(16));
                 let at = now + after.unwrap_or(doubled).min(LONGEST_PAUSE);
                 if let Some(before) = entry.retry.replace(at) {
-                    self.retries.remove(&(before, name.clone()));
+                    self.retries.remove(&(before, id.clone()));
                 }
-                self.retries.insert((at, name.clone()));
+                self.retries.insert((at, id.clone()));
             }
         }
         if entry.dirty {
-            self.queue(name);
+            self.queue(id);
         }
     }
 
@@ -236,15 +271,24 @@ impl Board {
         self.retries.first().map(|(at, _)| *at)
     }
 
-    fn queue(&mut self, name: &Name) {
-        let Some(entry) = self.sealed.get_mut(name) else {
+    fn queue_both(&mut self, name: &Name) {
+        for format in Format::ALL {
+            self.queue(&Id {
+                format,
+                name: name.clone(),
+            });
+        }
+    }
+
+    fn queue(&mut self, id: &Id) {
+        let Some(entry) = self.sealed.get_mut(id) else {
             return;
         };
         if entry.running {
             entry.dirty = true;
         } else if !entry.queued {
             entry.queued = true;
-            self.due.push_back(name.clone());
+            self.due.push_back(id.clone());
         }
     }
 }
@@ -258,6 +302,13 @@ mod tests {
 
     fn name() -> Name {
         ("shop".into(), "db".into())
+    }
+
+    fn id() -> Id {
+        Id {
+            format: Format::V1,
+            name: name(),
+        }
     }
 
     fn board() -> Board {
@@ -279,14 +330,14 @@ mod tests {
     #[test]
     fn one_turn_for_a_new_object_and_none_for_its_echo() {
         let (mut board, now) = (board(), Instant::now());
-        board.sealed(&name(), object(|_| {}));
-        let turn = board.next(now).unwrap();
+        board.sealed(&id(), object(|_| {}));
+        let turn = board.next(now, |_| true).unwrap();
         assert!(turn.object.is_some() && turn.live.is_none());
-        assert!(board.next(now).is_none());
+        assert!(board.next(now, |_| true).is_none());
         // The Secret is seen before the turn's end is.
         board.secret(&name(), live(|_| {}));
-        board.finished(&name(), Some(good(&live(|_| {}))), now);
-        assert!(board.next(now).is_none() && board.next_retry().is_none());
+        board.finished(&id(), Some(good(&live(|_| {}))), now);
+        assert!(board.next(now, |_| true).is_none() && board.next_retry().is_none());
         assert!(board.claims.holds("shop", "db"));
     }
 
@@ -297,27 +348,27 @@ mod tests {
         board.secret(&name(), left.clone());
         let record = good(&left).brief.unwrap().record.unwrap().to_string();
         board.sealed(
-            &name(),
+            &id(),
             object(|value| {
                 value["status"] = serde_json::json!({"observedGeneration": 1, "inputs": record,
                     "conditions": [{"type": "Synced", "status": "True"}]});
             }),
         );
-        assert!(board.next(now).is_none());
+        assert!(board.next(now, |_| true).is_none());
         assert!(board.claims.holds("shop", "db"));
         // And the Secret's end wakes it, with nothing in hand: the object is read again.
         board.secret_gone(&name(), 9);
-        assert!(board.next(now).unwrap().object.is_none());
+        assert!(board.next(now, |_| true).unwrap().object.is_none());
     }
 
     #[test]
     fn retries_slow_down_and_never_end() {
         let (mut board, mut now) = (board(), Instant::now());
-        board.sealed(&name(), object(|_| {}));
+        board.sealed(&id(), object(|_| {}));
         let mut pauses = Vec::new();
         for _ in 0..40 {
-            assert!(board.next(now).is_some());
-            board.finished(&name(), None, now);
+            assert!(board.next(now, |_| true).is_some());
+            board.finished(&id(), None, now);
             let at = board.next_retry().unwrap();
             pauses.push((at - now).as_secs());
             now = at;
@@ -325,27 +376,24 @@ mod tests {
         assert_eq!(&pauses[..10], [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
         assert_eq!(pauses[39], 300);
         // A changed object is tried at once.
-        assert!(board.next(now).is_some());
-        board.finished(&name(), None, now);
-        board.sealed(
-            &name(),
-            object(|value| value["metadata"]["generation"] = 2.into()),
-        );
-        assert!(board.next(now).is_some());
-        board.finished(&name(), None, now);
+        assert!(board.next(now, |_| true).is_some());
+        board.finished(&id(), None, now);
+        board.sealed(&id(), object(|value| value["metadata"]["generation"] = 2.into()));
+        assert!(board.next(now, |_| true).is_some());
+        board.finished(&id(), None, now);
         assert_eq!((board.next_retry().unwrap() - now).as_secs(), 1);
-        board.sealed_gone(&name());
+        board.sealed_gone(&id());
         assert!(board.next_retry().is_none());
     }
 
     #[test]
     fn what_did_not_open_waits_for_keys() {
         let (mut board, now) = (board(), Instant::now());
-        board.sealed(&name(), object(|_| {}));
-        board.next(now).unwrap();
+        board.sealed(&id(), object(|_| {}));
+        board.next(now, |_| true).unwrap();
         let brief = object(|_| {}).brief;
         board.finished(
-            &name(),
+            &id(),
             Some(Done {
                 live: None,
                 brief: Some(brief),
@@ -353,40 +401,82 @@ mod tests {
             }),
             now,
         );
-        assert!(board.next(now).is_none());
+        assert!(board.next(now, |_| true).is_none());
         board.keys_changed();
-        assert!(board.next(now).is_some());
+        assert!(board.next(now, |_| true).is_some());
     }
 
     #[test]
     fn what_happens_during_a_turn_is_looked_at_after_it() {
         let (mut board, now) = (board(), Instant::now());
-        board.sealed(&name(), object(|_| {}));
-        board.next(now).unwrap();
-        board.sealed(
-            &name(),
-            object(|value| value["metadata"]["generation"] = 2.into()),
-        );
-        assert!(board.next(now).is_none(), "one turn at a time");
-        board.finished(&name(), Some(good(&live(|_| {}))), now);
-        assert!(board.next(now).unwrap().object.is_some());
+        board.sealed(&id(), object(|_| {}));
+        board.next(now, |_| true).unwrap();
+        board.sealed(&id(), object(|value| value["metadata"]["generation"] = 2.into()));
+        assert!(board.next(now, |_| true).is_none(), "one turn at a time");
+        board.finished(&id(), Some(good(&live(|_| {}))), now);
+        assert!(board.next(now, |_| true).unwrap().object.is_some());
     }
 
     #[test]
     fn a_list_tells_what_is_gone_and_old_sights_do_not_count() {
         let (mut board, now) = (board(), Instant::now());
-        board.sealed(&name(), object(|_| {}));
+        board.sealed(&id(), object(|_| {}));
         board.secret(&name(), live(|_| {}));
         board.secret(&name(), live(|meta| meta["resourceVersion"] = "3".into()));
-        assert_eq!(board.next(now).unwrap().live.unwrap().version, 7);
-        board.finished(&name(), None, now);
+        assert_eq!(board.next(now, |_| true).unwrap().live.unwrap().version, 7);
+        board.finished(&id(), None, now);
         assert_eq!(
-            board.sealed_listed(&HashSet::new(), |name| &*name.0 == "other"),
+            board.sealed_listed(Format::V1, &HashSet::new(), |name| &*name.0 == "other"),
             []
         );
-        assert_eq!(board.sealed_listed(&HashSet::from([name()]), |_| true), []);
-        assert_eq!(board.sealed_listed(&HashSet::new(), |_| true), [name()]);
+        assert_eq!(
+            board.sealed_listed(Format::V1, &HashSet::from([name()]), |_| true),
+            []
+        );
+        assert_eq!(board.sealed_listed(Format::V1, &HashSet::new(), |_| true), [id()]);
         board.secrets_listed(&HashSet::new(), |_| true);
         assert!(board.secrets.is_empty());
+    }
+
+    #[test]
+    fn two_kinds_of_one_name_take_turns_and_one_follows_the_other() {
+        let (mut board, now) = (board(), Instant::now());
+        board.sealed(&id(), object(|_| {}));
+        let mut other = object(|value| value["metadata"]["uid"] = "u2".into());
+        other.brief.format = Format::V2;
+        board.sealed(&id().twin(), other);
+        let turn = board.next(now, |_| true).unwrap();
+        assert!(turn.twin && turn.id == id());
+        assert!(
+            board.next(now, |_| true).is_none(),
+            "one at a time writes the Secret"
+        );
+        board.finished(&id(), Some(good(&live(|_| {}))), now);
+        let turn = board.next(now, |_| true).unwrap();
+        assert_eq!(turn.id, id().twin());
+        // It is refused, which takes nothing from the first.
+        let mut brief = object(|_| {}).brief;
+        brief.format = Format::V2;
+        let refused = Done {
+            live: None,
+            brief: Some(brief),
+            next: Next::Settled,
+        };
+        board.finished(&id().twin(), Some(refused), now);
+        assert!(board.next(now, |_| true).is_none());
+        assert!(board.claims.holds("shop", "db"));
+        // The first goes, and the second has its turn.
+        board.sealed_gone(&id());
+        let turn = board.next(now, |_| true).unwrap();
+        assert!(!turn.twin && turn.id == id().twin());
+        assert!(!board.claims.holds("shop", "db"));
+    }
+
+    #[test]
+    fn a_kind_of_which_not_all_is_known_waits() {
+        let (mut board, now) = (board(), Instant::now());
+        board.sealed(&id(), object(|_| {}));
+        assert!(board.next(now, |format| format == Format::V2).is_none());
+        assert!(board.next(now, |_| true).is_some());
     }
 }

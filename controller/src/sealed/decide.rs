@@ -2,7 +2,7 @@
 //! Secret, and what proves that nothing has to be written.
 
 use super::live::Live;
-use super::object::Brief;
+use super::object::{Brief, Format};
 use super::record::{Mode, Record};
 
 /// What is to be done.
@@ -45,6 +45,8 @@ pub(super) enum Obstacle {
     Unmanaged,
     /// Something else controls it: kind and name.
     Controlled(Box<str>),
+    /// The SealedSecret of the other kind and the same name makes it.
+    Twin(Format),
     /// A Sync writes it: `namespace/name`.
     Sync(Box<str>),
     /// It would be in the controller's own namespace.
@@ -55,8 +57,8 @@ pub(super) enum Obstacle {
     PatchedIsGone,
 }
 
-/// Decides.
-pub(super) fn decide(brief: &Brief, live: Option<&Live>, digest_key: &[u8; 32]) -> Decision {
+/// Decides. `twin`: there is a SealedSecret of the other kind and the same name.
+pub(super) fn decide(brief: &Brief, live: Option<&Live>, twin: bool, digest_key: &[u8; 32]) -> Decision {
     if brief.frozen {
         return Decision::Frozen;
     }
@@ -77,11 +79,25 @@ pub(super) fn decide(brief: &Brief, live: Option<&Live>, digest_key: &[u8; 32]) 
     if let Some(sync) = &live.sync {
         return Decision::Refuse(Obstacle::Sync(sync.clone()));
     }
+    let maker = maker(live).filter(|maker| twin && *maker != brief.format);
+    if let Some(maker) = maker {
+        return Decision::Refuse(Obstacle::Twin(maker));
+    }
     match plan(brief, live) {
         Err(obstacle) => Decision::Refuse(obstacle),
         Ok(plan) if is_as_left(brief, live, plan, digest_key) => Decision::Unchanged,
         Ok(plan) => Decision::Write(plan),
     }
+}
+
+/// Of what kind of SealedSecret a Secret was made. Without our mark it was Bitnami's controller, which knows one kind.
+fn maker(live: &Live) -> Option<Format> {
+    let mark = live.mark.as_ref().filter(|_| live.own.is_some());
+    let by_bitnami = || {
+        let controller = live.controller.as_ref()?;
+        (&*controller.kind == "SealedSecret").then_some(Format::V1)
+    };
+    mark.map(|mark| mark.format).or_else(by_bitnami)
 }
 
 /// Who may write what, by Bitnami's rules, with one addition: a Secret that was written whole by this room stays a
@@ -138,6 +154,10 @@ mod tests {
     use crate::sealed::live::tests::live;
     use crate::sealed::object::tests::{KEY, object};
     use serde_json::{Value, json};
+
+    fn decide(brief: &Brief, live: Option<&Live>, digest_key: &[u8; 32]) -> Decision {
+        super::decide(brief, live, false, digest_key)
+    }
 
     fn brief() -> Brief {
         object(|_| {}).brief
@@ -302,5 +322,38 @@ mod tests {
         let mut frozen = brief();
         frozen.frozen = true;
         assert_eq!(decide(&frozen, None, KEY), Decision::Frozen);
+    }
+
+    #[test]
+    fn two_kinds_do_not_make_one_secret() {
+        let of_v1 = live(|_| {});
+        let of_v2 = live(|meta| meta["annotations"]["signet.dev/unsealed"] = "v2-whole.aa".into());
+        let by_bitnami = live(|meta| {
+            meta["annotations"] = json!({});
+            meta["managedFields"] = json!([]);
+        });
+        let as_v1 = brief();
+        let mut as_v2 = brief();
+        (as_v2.format, as_v2.uid) = (Format::V2, "u2".into());
+        let refused = |maker| Decision::Refuse(Obstacle::Twin(maker));
+        let twins = |brief: &Brief, live: &Live| super::decide(brief, Some(live), true, KEY);
+        for live in [&of_v1, &by_bitnami] {
+            assert_eq!(twins(&as_v2, live), refused(Format::V1));
+            assert!(matches!(twins(&as_v1, live), Decision::Write(_)));
+        }
+        assert_eq!(twins(&as_v1, &of_v2), refused(Format::V2));
+        assert!(matches!(twins(&as_v2, &of_v2), Decision::Write(_)));
+        // Permission to replace or to add does not reach over the other one.
+        let managed = live(|meta| {
+            meta["annotations"]["sealedsecrets.bitnami.com/managed"] = "true".into();
+            meta["annotations"]["sealedsecrets.bitnami.com/patch"] = "true".into();
+        });
+        assert_eq!(twins(&as_v2, &managed), refused(Format::V1));
+        // Once the other one is gone, what it left is gone on with.
+        assert_eq!(decide(&as_v2, Some(&of_v1), KEY), whole(true, Takeover::Nothing));
+        assert_eq!(
+            twins(&as_v2, &live(|meta| meta["annotations"] = json!({}))),
+            refused(Format::V1)
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! SealedSecret objects of `bitnami.com/v1alpha1` that live in the cluster, as Bitnami's controller opens them: applied by
-//! kubectl, Argo CD or Flux, and made into Secrets with the controller's own rights. Off unless it is asked for.
+//! SealedSecret objects that live in the cluster, of both kinds, as Bitnami's controller opens its own: applied by kubectl,
+//! Argo CD or Flux, and made into Secrets with the controller's own rights. Off unless it is asked for.
 //!
 //! One task holds the [`board`] and listens to the [`watches`]; what is due takes a turn in [`work`]. What is to be done is
 //! [decided](decide) from metadata alone, and a [`record`] in the status proves that nothing is: so a restart opens and
@@ -27,16 +27,17 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::Event;
-use object::{Name, Object, name_of};
+use object::{Format, Id, Name, Object, name_of};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use tokio::task::{Id, JoinSet};
+use std::time::Duration;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
-use watches::Seen;
+use watches::{List, Seen};
 use work::{Done, Tools};
 
-/// The list that a watch is about to complete.
-type Listing = HashMap<Option<Arc<str>>, HashSet<Name>>;
+/// How long one kind waits, at the start, for the list of the other: where a definition or a right is missing, it never comes.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Follows SealedSecrets until shutdown.
 pub async fn run(context: Context) {
@@ -51,19 +52,17 @@ pub async fn run(context: Context) {
     keys.mark_unchanged();
     let at_once = usize::from(context.config.concurrency);
     loop {
-        while room.running.len() < at_once && room.lists_to_come.is_empty() {
-            let Some(turn) = room.board.next(Instant::now()) else {
+        while room.running.len() < at_once {
+            let Some(turn) = room.next() else {
                 break;
             };
             let tools = Arc::clone(&room.tools);
             let ring = Arc::clone(&keys.borrow());
-            let name = turn.name.clone();
-            let task = room
-                .running
-                .spawn(async move { tools.turn(&turn.name, turn.object, turn.live, ring).await });
-            room.names.insert(task.id(), name);
+            let id = turn.id.clone();
+            let task = room.running.spawn(async move { tools.turn(turn, ring).await });
+            room.turns.insert(task.id(), id);
         }
-        let retry = room.board.next_retry();
+        let retry = room.next_look();
         tokio::select! {
             () = context.shutdown.requested() => return,
             Some(seen) = events.next() => room.see(seen),
@@ -82,12 +81,13 @@ struct Room {
     tools: Arc<Tools>,
     running: JoinSet<Done>,
     /// Whose turns are running.
-    names: HashMap<Id, Name>,
-    sealed: Listing,
-    secrets: Listing,
+    turns: HashMap<tokio::task::Id, Id>,
+    /// What the lists that watches are about to complete have shown.
+    listing: HashMap<List, HashSet<Name>>,
     /// First lists that are not complete. Nothing is decided before: what is not there may only not have been shown.
-    /// Each is told by whether it is of SealedSecrets, and its namespace.
-    lists_to_come: HashSet<(bool, Option<Arc<str>>)>,
+    lists_to_come: HashSet<List>,
+    /// Until when one kind waits for the other.
+    grace: Instant,
 }
 
 impl Room {
@@ -103,67 +103,93 @@ impl Room {
                 Arc::clone(&context.metrics),
             )),
             running: JoinSet::new(),
-            names: HashMap::new(),
-            sealed: HashMap::new(),
-            secrets: HashMap::new(),
+            turns: HashMap::new(),
+            listing: HashMap::new(),
             lists_to_come: watches::lists(&context.config.sealed_secrets),
+            grace: Instant::now() + GRACE,
         }
+    }
+
+    /// The next turn, of a kind of which all is known: its own list, that of Secrets, and in good time that of the other kind.
+    fn next(&mut self) -> Option<board::Turn> {
+        let now = Instant::now();
+        let to_come = &self.lists_to_come;
+        let waits = !to_come.is_empty() && now < self.grace;
+        let known = |format| {
+            let concerns = |(kind, _): &List| kind.is_none() || *kind == Some(format);
+            !waits && !to_come.iter().any(concerns)
+        };
+        if Format::ALL.into_iter().any(known) {
+            self.board.next(now, known)
+        } else {
+            None
+        }
+    }
+
+    /// When something is due by itself.
+    fn next_look(&self) -> Option<Instant> {
+        let waits = !self.lists_to_come.is_empty() && Instant::now() < self.grace;
+        let grace = waits.then_some(self.grace);
+        self.board.next_retry().into_iter().chain(grace).min()
     }
 
     fn see(&mut self, seen: Seen) {
         match seen {
-            Seen::Sealed(scope, event) => self.see_sealed(scope, event),
+            Seen::Sealed(format, scope, event) => self.see_sealed(format, scope, event),
             Seen::Secret(scope, event) => self.see_secret(scope, event),
         }
     }
 
-    fn see_sealed(&mut self, scope: Option<Arc<str>>, event: Event<DynamicObject>) {
+    fn see_sealed(&mut self, format: Format, scope: Option<Arc<str>>, event: Event<DynamicObject>) {
+        let list = (Some(format), scope);
         match event {
             Event::Init => {
-                self.sealed.insert(scope, HashSet::new());
+                self.listing.insert(list, HashSet::new());
             }
             Event::InitApply(object) => {
                 if let Some(name) = name_of(&object.metadata) {
-                    self.sealed.entry(scope).or_default().insert(name);
+                    self.listing.entry(list).or_default().insert(name);
                 }
-                self.put(object);
+                self.put(format, object);
             }
             Event::InitDone => {
-                let seen = self.sealed.remove(&scope).unwrap_or_default();
+                let seen = self.listing.remove(&list).unwrap_or_default();
                 let gone = self
                     .board
-                    .sealed_listed(&seen, |name| is_within(scope.as_ref(), name));
-                for name in gone {
-                    self.forget(&name);
+                    .sealed_listed(format, &seen, |name| is_within(list.1.as_ref(), name));
+                for id in gone {
+                    self.forget(&id);
                 }
-                self.lists_to_come.remove(&(true, scope));
+                self.lists_to_come.remove(&list);
             }
-            Event::Apply(object) => self.put(object),
+            Event::Apply(object) => self.put(format, object),
             Event::Delete(object) => {
                 if let Some(name) = name_of(&object.metadata) {
-                    self.board.sealed_gone(&name);
-                    self.forget(&name);
+                    let id = Id { format, name };
+                    self.board.sealed_gone(&id);
+                    self.forget(&id);
                 }
             }
         }
     }
 
     fn see_secret(&mut self, scope: Option<Arc<str>>, event: Event<PartialObjectMeta<Secret>>) {
+        let list = (None, scope);
         match event {
             Event::Init => {
-                self.secrets.insert(scope, HashSet::new());
+                self.listing.insert(list, HashSet::new());
             }
             Event::InitApply(secret) => {
                 if let Some(name) = name_of(&secret.metadata) {
-                    self.secrets.entry(scope).or_default().insert(name.clone());
+                    self.listing.entry(list).or_default().insert(name.clone());
                     self.look(&name, &secret.metadata);
                 }
             }
             Event::InitDone => {
-                let seen = self.secrets.remove(&scope).unwrap_or_default();
+                let seen = self.listing.remove(&list).unwrap_or_default();
                 self.board
-                    .secrets_listed(&seen, |name| is_within(scope.as_ref(), name));
-                self.lists_to_come.remove(&(false, scope));
+                    .secrets_listed(&seen, |name| is_within(list.1.as_ref(), name));
+                self.lists_to_come.remove(&list);
             }
             Event::Apply(secret) => {
                 if let Some(name) = name_of(&secret.metadata) {
@@ -182,19 +208,27 @@ impl Room {
         }
     }
 
-    fn put(&mut self, object: DynamicObject) {
+    fn put(&mut self, format: Format, object: DynamicObject) {
         let Some(name) = name_of(&object.metadata) else {
             return;
         };
-        if let Some(object) = Object::read(object, self.tools.digest_key.expose()) {
-            let synced = object.brief.observed.map(|_| object.brief.synced);
-            let instance = object.brief.instance.clone();
-            self.tools
-                .metrics
-                .sealed
-                .condition(&name, instance.as_deref(), synced);
-            self.board.sealed(&name, object);
+        if let Some(object) = Object::read(format, object, self.tools.digest_key.expose()) {
+            let id = Id { format, name };
+            if self.is_counted(&id) {
+                let synced = object.brief.observed.map(|_| object.brief.synced);
+                let instance = object.brief.instance.clone();
+                self.tools
+                    .metrics
+                    .sealed
+                    .condition(&id.name, instance.as_deref(), synced);
+            }
+            self.board.sealed(&id, object);
         }
+    }
+
+    /// Whether the metrics of its name are this one's: where there are two, they are those of Bitnami's kind.
+    fn is_counted(&self, id: &Id) -> bool {
+        id.format == Format::V1 || !self.board.has(&id.twin())
     }
 
     fn look(&mut self, name: &Name, metadata: &ObjectMeta) {
@@ -203,13 +237,15 @@ impl Room {
         }
     }
 
-    fn forget(&self, name: &Name) {
-        self.tools.metrics.sealed.forget(name);
+    fn forget(&self, id: &Id) {
+        if self.is_counted(id) {
+            self.tools.metrics.sealed.forget(&id.name);
+        }
     }
 
-    fn ended(&mut self, id: Id, done: Option<Done>) {
-        if let Some(name) = self.names.remove(&id) {
-            self.board.finished(&name, done, Instant::now());
+    fn ended(&mut self, task: tokio::task::Id, done: Option<Done>) {
+        if let Some(id) = self.turns.remove(&task) {
+            self.board.finished(&id, done, Instant::now());
         }
     }
 }

@@ -12,6 +12,62 @@ use std::sync::Arc;
 /// Namespace and name: of a SealedSecret, and so of its Secret.
 pub(crate) type Name = (Arc<str>, Arc<str>);
 
+/// Which of the two kinds a SealedSecret is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Format {
+    /// `bitnami.com`.
+    V1,
+    /// `signet.dev`.
+    V2,
+}
+
+/// A SealedSecret.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Id {
+    pub(super) format: Format,
+    pub(super) name: Name,
+}
+
+impl Format {
+    pub(super) const ALL: [Self; 2] = [Self::V1, Self::V2];
+
+    /// The other one.
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::V1 => Self::V2,
+            Self::V2 => Self::V1,
+        }
+    }
+
+    pub(super) fn group(self) -> &'static str {
+        match self {
+            Self::V1 => "bitnami.com",
+            Self::V2 => "signet.dev",
+        }
+    }
+
+    /// The kind, for watches.
+    pub(super) fn resource(self) -> ApiResource {
+        ApiResource {
+            group: self.group().into(),
+            version: "v1alpha1".into(),
+            api_version: format!("{}/v1alpha1", self.group()),
+            kind: "SealedSecret".into(),
+            plural: "sealedsecrets".into(),
+        }
+    }
+}
+
+impl Id {
+    /// The SealedSecret of the other kind that would make the same Secret.
+    pub(super) fn twin(&self) -> Self {
+        Self {
+            format: self.format.other(),
+            name: self.name.clone(),
+        }
+    }
+}
+
 /// A SealedSecret, whole.
 #[derive(Clone)]
 pub(super) struct Object {
@@ -19,11 +75,14 @@ pub(super) struct Object {
     /// As a manifest in Git would be: no status, no server-side metadata.
     pub(super) manifest: Arc<Value>,
     pub(super) status: SealedSecretStatus,
+    /// Whether there is a SealedSecret of the other kind and the same name, where that is known.
+    pub(super) twin: bool,
 }
 
 /// What decides whether there is anything to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Brief {
+    pub(super) format: Format,
     pub(super) uid: Box<str>,
     pub(super) generation: i64,
     /// Of all that the Secret is made from.
@@ -42,17 +101,6 @@ pub(super) struct Brief {
     pub(super) instance: Option<Box<str>>,
 }
 
-/// The kind, for watches.
-pub(super) fn resource() -> ApiResource {
-    ApiResource {
-        group: "bitnami.com".into(),
-        version: "v1alpha1".into(),
-        api_version: "bitnami.com/v1alpha1".into(),
-        kind: "SealedSecret".into(),
-        plural: "sealedsecrets".into(),
-    }
-}
-
 /// Namespace and name of an object that lives in a namespace.
 pub(super) fn name_of(metadata: &ObjectMeta) -> Option<Name> {
     let name = metadata.name.as_deref()?.into();
@@ -61,7 +109,7 @@ pub(super) fn name_of(metadata: &ObjectMeta) -> Option<Name> {
 
 impl Object {
     /// Reads an object. None where it lacks what the API server always sets.
-    pub(super) fn read(object: DynamicObject, digest_key: &[u8; 32]) -> Option<Self> {
+    pub(super) fn read(format: Format, object: DynamicObject, digest_key: &[u8; 32]) -> Option<Self> {
         let DynamicObject { metadata, data, .. } = object;
         let (namespace, name) = name_of(&metadata)?;
         let uid: Box<str> = metadata.uid.as_deref()?.into();
@@ -85,7 +133,7 @@ impl Object {
                 &sealing::sealed_digest(&spec),
             ],
         );
-        let resource = resource();
+        let resource = format.resource();
         let manifest = json!({
             "apiVersion": resource.api_version, "kind": resource.kind,
             "metadata": {"name": &*name, "namespace": &*namespace, "annotations": annotations},
@@ -94,6 +142,7 @@ impl Object {
         let conditions = status.conditions.as_deref().unwrap_or_default();
         Some(Self {
             brief: Brief {
+                format,
                 uid,
                 generation: metadata.generation.unwrap_or_default(),
                 digest,
@@ -114,6 +163,7 @@ impl Object {
             },
             manifest: Arc::new(manifest),
             status,
+            twin: false,
         })
     }
 }
@@ -139,7 +189,7 @@ pub(super) mod tests {
             "spec": {"encryptedData": {"password": "AgA="}},
         });
         change(&mut value);
-        Object::read(serde_json::from_value(value).unwrap(), KEY).unwrap()
+        Object::read(Format::V1, serde_json::from_value(value).unwrap(), KEY).unwrap()
     }
 
     #[test]

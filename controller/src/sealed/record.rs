@@ -2,6 +2,7 @@
 //! API server then said of that Secret. Keyed, so that nobody can make one up, and no hash of a value.
 
 use super::live::Live;
+use super::object::Format;
 use apply::checkpoint::InputDigest;
 use std::fmt::{self, Write};
 
@@ -85,16 +86,26 @@ impl fmt::Display for Record {
 /// What our annotation on a Secret says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
+    /// What kind of SealedSecret it was made of.
+    pub(super) format: Format,
     pub(super) mode: Mode,
     /// A keyed digest of what was put into it.
     pub(super) content: Box<str>,
 }
 
+/// What the mark of format v2 begins with.
+const V2: &str = "v2-";
+
 impl Mark {
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let (mode, content) = text.split_once('.')?;
+        let (format, rest) = match text.strip_prefix(V2) {
+            Some(rest) => (Format::V2, rest),
+            None => (Format::V1, text),
+        };
+        let (mode, content) = rest.split_once('.')?;
         let mode = Mode::parse(mode)?;
         (content.len() <= 64).then(|| Self {
+            format,
             mode,
             content: content.into(),
         })
@@ -103,7 +114,11 @@ impl Mark {
 
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.mode.as_str(), self.content)
+        let format = match self.format {
+            Format::V1 => "",
+            Format::V2 => V2,
+        };
+        write!(f, "{format}{}.{}", self.mode.as_str(), self.content)
     }
 }
 
@@ -147,6 +162,15 @@ mod tests {
         ] {
             assert_eq!(Record::parse(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_mark_says_of_what_the_secret_was_made() {
+        for (text, format) in [("whole.aa", Format::V1), ("v2-patch.aa", Format::V2)] {
+            let mark = Mark::parse(text).unwrap();
+            assert_eq!((mark.format, mark.to_string().as_str()), (format, text));
+        }
+        assert_eq!(Mark::parse("v3-whole.aa"), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is watched: SealedSecrets, and the metadata of Secrets, everywhere or in some namespaces.
 
-use super::object::resource;
+use super::object::Format;
 use crate::config::SealedScope;
 use crate::watch;
 use futures::stream::{BoxStream, SelectAll, StreamExt, select_all};
@@ -14,14 +14,20 @@ use std::sync::Arc;
 
 /// One event of one watch. The namespace is that of the watch; none: all.
 pub(super) enum Seen {
-    Sealed(Option<Arc<str>>, Event<DynamicObject>),
+    Sealed(Format, Option<Arc<str>>, Event<DynamicObject>),
     Secret(Option<Arc<str>>, Event<PartialObjectMeta<Secret>>),
 }
 
-/// The lists that have to be complete before anything is decided: whether of SealedSecrets, and the namespace.
-pub(super) fn lists(scope: &SealedScope) -> HashSet<(bool, Option<Arc<str>>)> {
-    let both = |namespace: Option<Arc<str>>| [(true, namespace.clone()), (false, namespace)];
-    namespaces(scope).into_iter().flat_map(both).collect()
+/// A list that a watch begins with: of SealedSecrets of one kind, or of Secrets; and the namespace.
+pub(super) type List = (Option<Format>, Option<Arc<str>>);
+
+/// The lists that have to be complete before anything is decided.
+pub(super) fn lists(scope: &SealedScope) -> HashSet<List> {
+    let all = |namespace: Option<Arc<str>>| {
+        let kinds = [Some(Format::V1), Some(Format::V2), None];
+        kinds.map(|kind| (kind, namespace.clone()))
+    };
+    namespaces(scope).into_iter().flat_map(all).collect()
 }
 
 /// All watches as one stream. Errors are said and waited for by the watches themselves.
@@ -35,22 +41,26 @@ pub(super) fn start(
         sealed = sealed.labels(selector);
     }
     let streams = namespaces(scope).into_iter().flat_map(|namespace| {
-        let objects: Api<DynamicObject> = match &namespace {
-            Some(name) => Api::namespaced_with(client.clone(), name, &resource()),
-            None => Api::all_with(client.clone(), &resource()),
-        };
+        let objects = Format::ALL.map(|format| {
+            let objects: Api<DynamicObject> = match &namespace {
+                Some(name) => Api::namespaced_with(client.clone(), name, &format.resource()),
+                None => Api::all_with(client.clone(), &format.resource()),
+            };
+            let here = namespace.clone();
+            watch::watch(objects, sealed.clone())
+                .filter_map(move |event| {
+                    std::future::ready(event.ok().map(|event| Seen::Sealed(format, here.clone(), event)))
+                })
+                .boxed()
+        });
         let secrets: Api<PartialObjectMeta<Secret>> = match &namespace {
             Some(name) => Api::namespaced(client.clone(), name),
             None => Api::all(client.clone()),
         };
-        let here = namespace.clone();
-        let objects = watch::watch(objects, sealed.clone()).filter_map(move |event| {
-            std::future::ready(event.ok().map(|event| Seen::Sealed(here.clone(), event)))
-        });
         let secrets = watch::watch(secrets, watcher::Config::default()).filter_map(move |event| {
             std::future::ready(event.ok().map(|event| Seen::Secret(namespace.clone(), event)))
         });
-        [objects.boxed(), secrets.boxed()]
+        objects.into_iter().chain([secrets.boxed()])
     });
     select_all(streams)
 }

@@ -1,8 +1,9 @@
 //! One SealedSecret's turn: decide, open, write the Secret, say so. Every step can be repeated.
 
+use super::board::Turn;
 use super::decide::{Decision, Obstacle, Plan, Takeover, decide};
 use super::live::{Live, MANAGER};
-use super::object::{Brief, Name, Object, resource};
+use super::object::{Brief, Format, Id, Name, Object};
 use super::record::{Mark, Record, hex};
 use super::status::{self, Verdict};
 use super::takeover::taken;
@@ -92,17 +93,18 @@ impl Tools {
         }
     }
 
-    /// One turn. Without `object`, it is read first.
-    pub(super) async fn turn(
-        &self,
-        name: &Name,
-        object: Option<Object>,
-        live: Option<Live>,
-        ring: Arc<KeyRing>,
-    ) -> Done {
+    /// One turn. Without an object, it is read first.
+    pub(super) async fn turn(&self, turn: Turn, ring: Arc<KeyRing>) -> Done {
+        let Turn {
+            id,
+            object,
+            live,
+            twin,
+        } = turn;
+        let name = &id.name;
         let object = match object {
             Some(object) => object,
-            None => match self.read(name).await {
+            None => match self.read(&id).await {
                 Ok(Some(object)) => object,
                 Ok(None) => {
                     return Done {
@@ -114,18 +116,19 @@ impl Tools {
                 Err(before) => return before,
             },
         };
+        let object = Object { twin, ..object };
         if *name.0 == *self.home && !object.brief.frozen {
             let trouble = Obstacle::Home.trouble(name);
             return self.fail(name, object, trouble).await;
         }
         let mut seen = live.clone();
-        let mut decision = decide(&object.brief, live.as_ref(), self.digest_key.expose());
+        let mut decision = decide(&object.brief, live.as_ref(), twin, self.digest_key.expose());
         if let Decision::Refuse(Obstacle::Sync(sync)) = &decision
             && !self.exists(sync).await
         {
             // It left the Secret behind, and writes no more.
             seen = live.map(|live| Live { sync: None, ..live });
-            decision = decide(&object.brief, seen.as_ref(), self.digest_key.expose());
+            decision = decide(&object.brief, seen.as_ref(), twin, self.digest_key.expose());
         }
         let settled = |brief| Done {
             live: None,
@@ -148,10 +151,13 @@ impl Tools {
         }
     }
 
-    async fn read(&self, name: &Name) -> Result<Option<Object>, Done> {
-        let read = bounded(self.objects(name).get_opt(&name.1)).await;
+    async fn read(&self, id: &Id) -> Result<Option<Object>, Done> {
+        let name = &id.name;
+        let read = bounded(self.objects(id.format, name).get_opt(&name.1)).await;
         match read {
-            Ok(found) => Ok(found.and_then(|object| Object::read(object, self.digest_key.expose()))),
+            Ok(found) => {
+                Ok(found.and_then(|object| Object::read(id.format, object, self.digest_key.expose())))
+            }
             Err(error) => {
                 tracing::debug!(namespace = %name.0, name = %name.1, %error, "a SealedSecret could not be read");
                 self.metrics.sealed.failed(UnsealError::Fetch, &name.0);
@@ -187,7 +193,7 @@ impl Tools {
             })
             .map_err(|refusal| unopened(&refusal))?;
         let owner = plan.owns.then_some(&object.brief);
-        let mark = self.mark(&opened, plan, owner);
+        let mark = self.mark(object.brief.format, &opened, plan, owner);
         if let Some(live) = live
             && holds(&object.brief, live, plan, &mark, self.digest_key.expose())
         {
@@ -225,7 +231,7 @@ impl Tools {
     }
 
     /// A keyed digest of all that is put into the Secret, whoever puts it there.
-    fn mark(&self, opened: &Opened, plan: Plan, owner: Option<&Brief>) -> Mark {
+    fn mark(&self, format: Format, opened: &Opened, plan: Plan, owner: Option<&Brief>) -> Mark {
         let key = self.digest_key.expose();
         let content = InputDigest::keyed(
             key,
@@ -238,6 +244,7 @@ impl Tools {
             ],
         );
         Mark {
+            format,
             mode: plan.mode,
             content: hex(&content.0).into(),
         }
@@ -353,20 +360,26 @@ impl Tools {
         next: Next,
     ) -> (Brief, Next) {
         let Object {
-            mut brief, status, ..
+            mut brief,
+            status,
+            twin,
+            ..
         } = object;
         let now = condition::now();
         let wanted = status::next(&status, verdict, brief.generation, record, &now);
-        self.metrics
-            .sealed
-            .condition(name, brief.instance.as_deref(), Some(verdict.synced));
+        // Where there are two, the metrics of the name are those of Bitnami's kind.
+        if brief.format == Format::V1 || !twin {
+            self.metrics
+                .sealed
+                .condition(name, brief.instance.as_deref(), Some(verdict.synced));
+        }
         if wanted != status {
             let patch = json!({"metadata": {"uid": &*brief.uid}, "status": {
                 "observedGeneration": wanted.observed_generation,
                 "conditions": wanted.conditions,
                 "inputs": wanted.inputs,
             }});
-            let api = self.objects(name);
+            let api = self.objects(brief.format, name);
             let sent =
                 bounded(api.patch_status(&name.1, &PatchParams::default(), &Patch::Merge(patch))).await;
             match sent {
@@ -386,8 +399,8 @@ impl Tools {
         (brief, next)
     }
 
-    fn objects(&self, name: &Name) -> Api<DynamicObject> {
-        Api::namespaced_with(self.server.client().clone(), &name.0, &resource())
+    fn objects(&self, format: Format, name: &Name) -> Api<DynamicObject> {
+        Api::namespaced_with(self.server.client().clone(), &name.0, &format.resource())
     }
 
     fn key(&self, name: &Name) -> Key {
@@ -411,7 +424,7 @@ fn holds(brief: &Brief, live: &Live, plan: Plan, mark: &Mark, digest_key: &[u8; 
 /// What the Secret carries beside what its template says.
 fn dress(metadata: &mut Map<String, Value>, name: &Name, owner: Option<&Brief>, mark: &Mark) {
     if let Some(owner) = owner {
-        let resource = resource();
+        let resource = owner.format.resource();
         metadata.insert(
             "ownerReferences".into(),
             json!([{"apiVersion": resource.api_version, "kind": resource.kind, "name": &*name.1, "uid": &*owner.uid,
@@ -441,6 +454,13 @@ impl Obstacle {
                 true,
             ),
             Self::Controlled(by) => (format!("{exists}: {by} controls that Secret"), true),
+            Self::Twin(maker) => (
+                format!(
+                    "{exists}: a SealedSecret of {} has the same name and makes that Secret; delete one of the two",
+                    maker.group()
+                ),
+                true,
+            ),
             Self::Sync(sync) => (
                 format!(
                     "{exists}: Sync {sync} writes it from Git, and two writers would fight; delete this SealedSecret \
@@ -549,7 +569,7 @@ fn retry(message: &str) -> Trouble {
 }
 
 fn reference(name: &Name, brief: &Brief) -> ObjectReference {
-    let resource = resource();
+    let resource = brief.format.resource();
     ObjectReference {
         api_version: Some(resource.api_version),
         kind: Some(resource.kind),

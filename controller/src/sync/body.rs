@@ -3,7 +3,7 @@
 use super::inputs::{Form, Wanted, source_annotation};
 use crds::{annotation, label};
 use manifest::Manifest;
-use sealing::{ItemProblem, KeyRing, ParseProblem, SealedSecret};
+use sealing::{ItemProblem, KeyRing, ParseProblem, SealedSecret, v2};
 use serde_json::{Map, Value};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -100,8 +100,20 @@ impl Drop for Wiped {
     }
 }
 
-/// Opens a sealed object, or says in words for people why it does not open.
+/// What to do where there is no key at all.
+const RESTORE: &str = "restore the keys from a backup with `signet keys restore`; they are taken in at once";
+
+/// Opens a sealed object of either format, or says in words for people why it does not open.
 pub(crate) fn open(object: &Value, namespace: &str, ring: &KeyRing) -> Result<sealing::Opened, Refusal> {
+    let api_version = object.get("apiVersion").and_then(Value::as_str);
+    if api_version.is_some_and(|text| text.starts_with("signet.dev/")) {
+        open_native(object, namespace, ring)
+    } else {
+        open_bitnamis(object, namespace, ring)
+    }
+}
+
+fn open_bitnamis(object: &Value, namespace: &str, ring: &KeyRing) -> Result<sealing::Opened, Refusal> {
     let sealed = SealedSecret::parse(object).map_err(|problems| {
         let template = problems
             .iter()
@@ -117,10 +129,13 @@ pub(crate) fn open(object: &Value, namespace: &str, ring: &KeyRing) -> Result<se
         }
     })?;
     sealed.open(ring, namespace).map_err(|problems| {
-        let scope = problems.iter().all(|found| matches!(found.problem, ItemProblem::OtherScope { .. }));
+        let all = |of: fn(&ItemProblem) -> bool| problems.iter().all(|found| of(&found.problem));
+        let scope = all(|problem| matches!(problem, ItemProblem::OtherScope { .. }));
         Refusal {
             message: joined(&problems),
-            hint: if scope {
+            hint: if all(|problem| *problem == ItemProblem::NoKeys) {
+                RESTORE
+            } else if scope {
                 "correct the annotation; nothing has to be sealed again"
             } else {
                 "seal the value again for this namespace and name with `signet seal`, with this cluster's certificate \
@@ -149,6 +164,35 @@ fn unopened(problems: &[sealing::ItemError]) -> Vec<String> {
         .collect()
 }
 
+fn open_native(object: &Value, namespace: &str, ring: &KeyRing) -> Result<sealing::Opened, Refusal> {
+    let sealed = v2::SealedSecret::parse(object).map_err(|problems| Refusal {
+        message: joined(&problems),
+        hint: "restore the field from Git's history, or seal the Secret again with `signet seal`",
+        unopened: Vec::new(),
+    })?;
+    sealed.open(ring.native(), namespace).map_err(|problems| {
+        let is = |wanted: fn(&v2::Refusal) -> bool| {
+            problems
+                .iter()
+                .any(|found| matches!(&found.problem, ItemProblem::Native(refusal) if wanted(refusal)))
+        };
+        let hint = if problems.iter().any(|found| found.problem == ItemProblem::NoKeys) {
+            RESTORE
+        } else if is(|refusal| matches!(refusal, v2::Refusal::OtherPlace { .. })) {
+            "move it back; or seal it again for where it is now: without a private key its values cannot be moved"
+        } else if is(|refusal| matches!(refusal, v2::Refusal::NoRecipient { .. })) {
+            "seal it again for this cluster's keys, or restore the key from a backup with `signet keys restore`"
+        } else {
+            "restore the object from Git's history, or seal it again with `signet seal`"
+        };
+        Refusal {
+            message: joined(&problems),
+            hint,
+            unopened: Vec::new(),
+        }
+    })
+}
+
 fn joined(problems: &[impl ToString]) -> String {
     let shown: Vec<_> = problems.iter().take(5).map(ToString::to_string).collect();
     let more = problems.len().saturating_sub(5);
@@ -172,7 +216,7 @@ fn spare_our_own(
     }
     let name = metadata.get("name").and_then(Value::as_str).unwrap_or_default();
     let labels = metadata.get("labels").and_then(Value::as_object);
-    let labelled = [label::SEALING_KEY, label::CHECKPOINT]
+    let labelled = [label::SEALING_KEY, label::NATIVE_SEALING_KEY, label::CHECKPOINT]
         .iter()
         .any(|label| labels.is_some_and(|labels| labels.contains_key(*label)));
     let named = OWN_SECRETS.iter().any(|prefix| name.starts_with(prefix));
@@ -189,8 +233,9 @@ fn spare_our_own(
 }
 
 /// What the names of the controller's own Secrets begin with.
-const OWN_SECRETS: [&str; 4] = [
+const OWN_SECRETS: [&str; 5] = [
     "sealed-secrets-key",
+    "signet-sealing-key",
     "signet-checkpoint-",
     "signet-journal-",
     "signet-digest-key",
@@ -329,7 +374,7 @@ mod tests {
                 "{name} elsewhere is anybody's"
             );
         }
-        for label in [label::SEALING_KEY, label::CHECKPOINT] {
+        for label in [label::SEALING_KEY, label::NATIVE_SEALING_KEY, label::CHECKPOINT] {
             assert!(
                 refused("signet-system", json!({"name": "x", "labels": {label: "active"}})),
                 "{label}"

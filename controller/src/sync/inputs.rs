@@ -1,11 +1,12 @@
 //! From what a directory renders to what a Sync wants: kinds resolved, namespaces filled in, duplicates refused. Pure.
 
 use super::order::{self, Group, Needs, Node};
-use super::report::{Failure, report};
+use super::report::{Failure, Warning, report};
+use super::sealed;
 use apply::checkpoint::{InputDigest, Record, Wave};
 use apply::plan::Desired;
 use apply::{Catalog, GroupKind, Key, KindInfo};
-use crds::{ObjectReport, PlaintextSecrets, SyncSpec};
+use crds::{PlaintextSecrets, SyncSpec};
 use manifest::Phase;
 use render::{Item, Rendered, Variables};
 use std::collections::{HashMap, HashSet};
@@ -18,7 +19,7 @@ pub(super) enum Form {
     Plain,
     /// A Secret that stands in Git in plain text.
     PlainSecret,
-    /// A SealedSecret of bitnami.com, to be opened.
+    /// A SealedSecret of either format, to be opened.
     Sealed,
 }
 
@@ -61,7 +62,7 @@ pub(super) struct Inputs {
     /// Whether a file or a document could not be read: what it holds is not known.
     pub(super) unread: bool,
     /// Applied, but worth a word.
-    pub(super) warnings: Vec<ObjectReport>,
+    pub(super) warnings: Vec<Warning>,
     /// Whether a kind is missing that a definition of this very Sync brings.
     pub(super) awaits_definitions: bool,
     /// The first group in which an object has no kind yet: what comes after it waits.
@@ -177,6 +178,7 @@ pub(super) fn resolve(rendered: &Rendered, catalog: &Catalog, frame: &Frame<'_>)
     let mut ordinary = Vec::with_capacity(single.len());
     for (key, wanted) in single {
         let options = wanted.item.options();
+        inputs.warnings.extend(sealed::ignored(&key, &wanted.item));
         if options.skip || options.reconcile_disabled {
             inputs.kept.insert(key);
         } else if wanted.form == Form::PlainSecret
@@ -184,6 +186,8 @@ pub(super) fn resolve(rendered: &Rendered, catalog: &Catalog, frame: &Frame<'_>)
             && !admit_plaintext(&key, &wanted, frame, &mut inputs)
         {
             // Refused, and said to be.
+        } else if let Some(failure) = sealed::refuse(&key, &wanted.item, frame.spec) {
+            inputs.failures.push(failure);
         } else if let Some(hook) = options.hook.clone() {
             hooks.push((key, wanted, hook));
         } else {
@@ -255,7 +259,10 @@ fn admit_plaintext(key: &Key, wanted: &Wanted, frame: &Frame<'_>, inputs: &mut I
     match frame.spec.plaintext_secrets {
         PlaintextSecrets::Allow => true,
         PlaintextSecrets::Warn => {
-            inputs.warnings.push(said);
+            inputs.warnings.push(Warning {
+                reason: "PlaintextSecret",
+                report: said,
+            });
             true
         }
         PlaintextSecrets::Refuse => {
@@ -315,7 +322,7 @@ fn look_up(
 ) -> Result<(Key, Wanted), Missing> {
     let gvk = &item.id.gvk;
     let (group, version, kind, form) = match (&*gvk.group, &*gvk.kind) {
-        ("bitnami.com", "SealedSecret") => ("", "v1", "Secret", Form::Sealed),
+        ("bitnami.com" | "signet.dev", "SealedSecret") => ("", "v1", "Secret", Form::Sealed),
         ("", "Secret") => ("", &*gvk.version, "Secret", Form::PlainSecret),
         (group, kind) => (group, &*gvk.version, kind, Form::Plain),
     };

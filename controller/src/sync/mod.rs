@@ -30,6 +30,7 @@ mod pruning;
 mod repair;
 mod report;
 mod say;
+mod sealed;
 mod send;
 mod status;
 mod store;

@@ -264,7 +264,7 @@ impl Worker {
             // An unknown kind may have come since the catalog was read.
             let missing = |item: &render::Item| {
                 let gvk = &item.id.gvk;
-                &*gvk.group != "bitnami.com" && known.resolve(&gvk.group, &gvk.version, &gvk.kind).is_none()
+                item.sealed.is_none() && known.resolve(&gvk.group, &gvk.version, &gvk.kind).is_none()
             };
             if known.resolve("", "v1", "Namespace").is_none() || rendered.items.iter().any(missing) {
                 match self.rooms.kinds.refresh().await {

@@ -33,6 +33,14 @@ impl Failure {
     }
 }
 
+/// Applied, but worth a word.
+#[derive(Clone, Debug)]
+pub(super) struct Warning {
+    /// One word, for events.
+    pub(super) reason: &'static str,
+    pub(super) report: ObjectReport,
+}
+
 /// Puts the pieces together, bounded and without control characters.
 pub(super) fn report(key: Option<&Key>, origin: Option<&Origin>, message: &str, hint: &str) -> ObjectReport {
     ObjectReport {

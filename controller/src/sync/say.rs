@@ -119,7 +119,8 @@ impl Worker {
 
     /// What succeeded and should be looked at.
     pub(super) fn warnings(&self, inputs: &Inputs) -> Vec<ObjectReport> {
-        inputs.warnings.iter().chain(&self.unwatched).cloned().collect()
+        let of_inputs = inputs.warnings.iter().map(|warning| &warning.report);
+        of_inputs.chain(&self.unwatched).cloned().collect()
     }
 
     /// Whether the status is the verdict over a walk in which nothing failed to apply.
@@ -183,7 +184,7 @@ impl Worker {
         self.settled = Some(now);
         self.unready_since = None;
         for warning in errand.inputs.warnings.iter().take(5) {
-            self.event(Severity::Warning, "PlaintextSecret", &line(warning));
+            self.event(Severity::Warning, warning.reason, &line(&warning.report));
         }
         self.say(next).await.unwrap_or(End::Done)
     }

@@ -2,6 +2,7 @@
 
 mod policy;
 mod rules;
+mod sealed;
 mod status;
 
 pub use policy::{
@@ -11,6 +12,7 @@ pub use rules::{
     Dependency, HealthCheck, IgnoreRule, Pin, Substitute, Target, VariableKind, VariableSource, Window,
     WindowKind,
 };
+pub use sealed::{SealedFormat, SealedPolicy};
 pub use status::{
     Counts, DriftReport, ForeignReport, HealthCounts, HealthReport, HookReport, ObjectReport, PlanReport,
     SyncStatus,
@@ -111,6 +113,9 @@ pub struct SyncSpec {
     /// What to do about a Secret that stands in Git in plain text.
     #[serde(default)]
     pub plaintext_secrets: PlaintextSecrets,
+    /// What sealed values are accepted; anything else is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<SealedPolicy>,
     /// What to do about a field that Git sets and somebody else owns. Another Sync's field is never taken.
     #[serde(default)]
     pub conflicts: Conflicts,
@@ -173,6 +178,7 @@ impl SyncSpec {
             prune: Prune::default(),
             deletion_policy: DeletionPolicy::default(),
             plaintext_secrets: PlaintextSecrets::default(),
+            sealed: None,
             conflicts: Conflicts::default(),
             foreign_fields: ForeignFields::default(),
             trusted_managers: Vec::new(),

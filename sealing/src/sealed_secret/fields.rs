@@ -4,7 +4,7 @@
 
 use super::{ParseError, ParseProblem};
 use crate::path::join;
-use crate::seal_secret::is_slip;
+use crate::seal_secret::{FIELDS, is_slip};
 use crate::v2::Fault;
 use serde_json::{Map, Value};
 
@@ -152,12 +152,18 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Paths of the fields that are not among the known ones.
+    /// Paths of the fields that are not among the known ones, each once. Only what looks like a slip is named, or is a field
+    /// of a Secret: see [`Fields::only`].
     pub(crate) fn others(&self, known: &[&str]) -> Vec<String> {
         let keys = self.map.into_iter().flat_map(Map::keys);
-        keys.filter(|key| !known.contains(&key.as_str()))
-            .map(|key| self.path(key))
-            .collect()
+        let named = |key: &str| known.iter().chain(&FIELDS).any(|name| is_slip(key, name));
+        let mut paths: Vec<_> = keys
+            .filter(|key| !known.contains(&key.as_str()))
+            .map(|key| self.path(if named(key) { key } else { "(a field)" }))
+            .collect();
+        paths.sort();
+        paths.dedup();
+        paths
     }
 }
 

@@ -63,7 +63,8 @@ impl SealedSecret {
     }
 
     /// Paths of fields that mean nothing and are left out, as Bitnami's CRD prunes them. Most are slips, such as
-    /// `spec.template.stringData`, so they are worth a warning.
+    /// `spec.template.stringData`, so they are worth a warning. What looks like no field at all is not named: a line of a
+    /// value can become one.
     #[must_use]
     pub fn ignored_fields(&self) -> &[String] {
         &self.ignored

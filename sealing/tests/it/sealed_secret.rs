@@ -249,10 +249,11 @@ fn meaningless_fields_are_named() {
     let mut object = object(&[("k", "v")]);
     object["spec"]["template"] = json!({"stringData": {"a": "b"}});
     object["spec"]["Template"] = json!({});
+    object["spec"]["hunter2"] = json!("a line that lost its indentation");
     object["status"] = json!({});
     assert_eq!(
         parse(&object).ignored_fields(),
-        ["spec.Template", "spec.template.stringData"]
+        ["spec.(a field)", "spec.Template", "spec.template.stringData"]
     );
     assert_eq!(errors(&object, &ring(), "team"), [""; 0]);
 }

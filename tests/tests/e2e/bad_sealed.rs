@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use sealing::{PrivateKey, SelfSigned};
+use serde_json::json;
 use tests::{objects, run};
 
 use crate::bad_support::{Case, parse};
@@ -155,6 +156,51 @@ fn a_value_sealed_for_another_controller_is_refused() {
         })
         .await;
         case.holds("db", "password", "hunter2").await;
+    });
+}
+
+#[test]
+fn a_field_that_means_nothing_is_a_warning() {
+    run(async {
+        let case = Case::begin("sealed-slip").await;
+        let sealed = case.team.stage().seal(&objects::secret(
+            case.team.name(),
+            "db",
+            &[("password", "hunter2")],
+        ));
+        let slip = |field: &str| {
+            let mut object = parse(&sealed);
+            object["spec"]["template"][field] = json!({"note": "x"});
+            object.to_string()
+        };
+        let commit = case
+            .repo
+            .write("app/db.yaml", slip("stringData"))
+            .commit("A slip");
+        let sync = case.team.applied("app", &commit).await;
+        case.holds("db", "password", "hunter2").await;
+        let warning = case.warning(&sync, "Secret NS/db").expect("a warning");
+        assert_eq!(warning.source, "app/db.yaml document 1");
+        assert!(
+            warning.message.contains("spec.template.stringData means nothing")
+                && warning.hint.contains("spec.encryptedData"),
+            "{warning:#?}"
+        );
+        let note = case.team.event("Sync", "app", "IgnoredField").await;
+        assert!(note.contains("app/db.yaml document 1"), "{note}");
+
+        // What may be a line of a value is not repeated.
+        let commit = case
+            .repo
+            .write("app/db.yaml", slip("hunter2"))
+            .commit("A lost indentation");
+        let sync = case.team.applied("app", &commit).await;
+        let warning = case.warning(&sync, "Secret NS/db").expect("a warning");
+        assert!(!format!("{sync:?}").contains("hunter2"), "{warning:#?}");
+
+        let commit = case.repo.write("app/db.yaml", &sealed).commit("Mend it");
+        let sync = case.team.applied("app", &commit).await;
+        assert!(sync.status.unwrap().warnings.is_empty());
     });
 }
 

@@ -15,7 +15,7 @@ pub(super) enum Form {
     Plain,
     /// A Secret in plain text.
     Secret,
-    /// A SealedSecret of bitnami.com.
+    /// A SealedSecret of either format.
     Sealed,
 }
 
@@ -67,7 +67,7 @@ pub(super) fn resolve(
 fn look_up(item: &Item, catalog: &Catalog, default: &str) -> Wanted {
     let gvk = &item.id.gvk;
     let (group, version, kind, form) = match (gvk.group.as_str(), gvk.kind.as_str()) {
-        ("bitnami.com", "SealedSecret") => ("", "v1", "Secret", Form::Sealed),
+        ("bitnami.com" | "signet.dev", "SealedSecret") => ("", "v1", "Secret", Form::Sealed),
         ("", "Secret") => ("", gvk.version.as_str(), "Secret", Form::Secret),
         (group, kind) => (group, gvk.version.as_str(), kind, Form::Plain),
     };

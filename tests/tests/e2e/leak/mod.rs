@@ -14,6 +14,7 @@ mod encodings;
 mod md5;
 pub(crate) mod memory;
 mod mistakes;
+mod native;
 mod policies;
 mod scanner;
 
@@ -43,7 +44,7 @@ fn no_secret_is_found_where_it_must_not_be() {
         let cluster = Cluster::own().await;
         let proxy = Proxy::start(address(cluster.server())).await;
         let home = cluster.home().join("leak");
-        let mut options = ControllerOptions::for_tests(&cluster);
+        let mut options = ControllerOptions::drop_in(&cluster);
         options.server = Some(format!("https://{}", proxy.address()));
         for (name, dir) in [("TMPDIR", "controller/tmp"), ("HOME", "controller/home")] {
             std::fs::create_dir_all(home.join(dir)).unwrap();
@@ -80,10 +81,13 @@ fn no_secret_is_found_where_it_must_not_be() {
         mistakes::make(team.name(), &mut values, &mut cli, &committed);
         tools::use_them(team.name(), &mut values, &mut cli);
         cases.extend(committed);
+        let recipients = crate::native::published(&stage).await;
+        cases.extend(native::cases(team.name(), &recipients, &mut values));
         cases.extend(substituted::cases(&team, &mut values));
         eprintln!("{:.1} s: {} cases", start.elapsed().as_secs_f64(), cases.len());
 
         drive::begin(&team, &repo, cases).await;
+        native::objects(&team, &recipients, &mut values).await;
         eprintln!("{:.1} s: all came to their end", start.elapsed().as_secs_f64());
         captures.extend(sinks::objects(&stage.cluster, &[team.name()]).await);
         drive::change(&team, &repo, &mut values, &mut cli).await;

@@ -158,6 +158,7 @@ pub(super) async fn replies(controller: &Controller) -> Vec<Capture> {
     let mut captures = Vec::new();
     for path in [
         "/v1/cert.pem",
+        "/v1/keys",
         "/healthz",
         "/readyz",
         "/",

@@ -11,7 +11,7 @@ use super::sinks::{Capture, SINKS, Sink};
 use super::values::{Class, Value};
 
 /// Values that are applied at the end, among them every shape.
-const APPLIED: [&str; 12] = [
+const APPLIED: [&str; 15] = [
     "short",
     "long",
     "awkward",
@@ -24,6 +24,9 @@ const APPLIED: [&str; 12] = [
     "tls, mended",
     "many, killed",
     "substituted",
+    "native-strict",
+    "native-text",
+    "native-object",
 ];
 
 /// Fails unless every trap was there to be stepped into: the API server did quote values at us, and the values that were

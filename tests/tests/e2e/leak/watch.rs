@@ -86,6 +86,13 @@ impl Objects {
                 "Repository",
                 "repositories",
             ),
+            (
+                Sink::Object,
+                "signet.dev",
+                "v1alpha1",
+                "SealedSecret",
+                "sealedsecrets",
+            ),
             (Sink::Event, "events.k8s.io", "v1", "Event", "events"),
             (Sink::Event, "", "v1", "Event", "events"),
         ];

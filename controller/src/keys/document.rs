@@ -1,0 +1,43 @@
+//! The key set document that `/v1/keys` serves: made when the keys change, signed by the newest.
+
+use jiff::Timestamp;
+use sealing::KeyRing;
+use sealing::keyset::{Audience, EndorsementName, KeySetBuilder, Member};
+
+use super::native::NativeKey;
+
+/// The document of the keys of a ring, and of those of format v2, oldest first. Keys that are compromised are named by what
+/// they endorse with.
+pub(super) fn document(
+    ring: &KeyRing,
+    natives: &[&NativeKey],
+    compromised: impl IntoIterator<Item = EndorsementName>,
+) -> String {
+    let mut builder = KeySetBuilder::new(Audience::Cluster, seconds(Timestamp::now()));
+    // A ring has the newest first; a chain of endorsements begins with the oldest.
+    for key in ring.keys().iter().rev() {
+        let certificate = key.certificate();
+        let time = |at| Timestamp::try_from(at).map(seconds).unwrap_or_default();
+        let (from, until) = (time(certificate.not_before()), time(certificate.not_after()));
+        if let Some(member) = Member::rsa(key, from, until) {
+            builder = builder.member(member);
+        }
+    }
+    for key in natives {
+        let member = key
+            .identity()
+            .and_then(|identity| Member::native(&identity, seconds(key.created)));
+        if let Some(member) = member {
+            builder = builder.member(member);
+        }
+    }
+    compromised
+        .into_iter()
+        .fold(builder, KeySetBuilder::compromised)
+        .sign()
+}
+
+/// In UTC, with whole seconds: the form in which texts sort as times do.
+fn seconds(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

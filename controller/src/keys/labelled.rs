@@ -1,0 +1,196 @@
+//! The Secrets that are labelled as sealing keys of one format: keys that open, keys that are compromised, and what cannot be
+//! used as a key.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{ObjectReference, Secret};
+use sealing::v2::IdentityError;
+use tracing::warn;
+
+use crate::events::{Events, Severity};
+
+/// Certificates and keys are a few kilobytes; a Secret can hold a megabyte.
+const LARGEST: usize = 64 << 10;
+/// The label's value on a key that opens.
+const ACTIVE: &str = "active";
+/// The label's value on a key that leaked: it opens nothing and vouches for nothing, and is named so in the key set.
+const COMPROMISED: &str = "compromised";
+
+/// Selects the Secrets with a label that says whether a key opens or is compromised. Any other value is nobody's business.
+pub(super) fn selector(label: &str) -> String {
+    format!("{label} in ({ACTIVE},{COMPROMISED})")
+}
+
+/// Whether a Secret is a key that every controller loads.
+pub(super) fn is_in_use<K: Stored>(secret: &Secret) -> bool {
+    state(secret, K::LABEL) == Some(ACTIVE)
+        && secret.metadata.deletion_timestamp.is_none()
+        && K::read(secret).is_ok()
+}
+
+fn state<'a>(secret: &'a Secret, label: &str) -> Option<&'a str> {
+    secret.metadata.labels.as_ref()?.get(label).map(String::as_str)
+}
+
+/// A key as a Secret holds it.
+pub(crate) trait Stored: Sized + PartialEq {
+    /// The label that makes a Secret a key.
+    const LABEL: &'static str;
+
+    /// Takes it out of a Secret, and checks it.
+    fn read(secret: &Secret) -> Result<Self, Unusable>;
+}
+
+/// Why a Secret is not a sealing key. Says nothing about what is in it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unusable {
+    #[error("its type is not {0}")]
+    Type(&'static str),
+    #[error("it has no {0}")]
+    Missing(&'static str),
+    #[error("its {0} is not a text of the size of a key")]
+    NotText(&'static str),
+    #[error("its tls.key cannot be used: {0}")]
+    Key(String),
+    #[error("its tls.crt cannot be used: {0}")]
+    Certificate(String),
+    #[error("its identity cannot be used: {0}")]
+    Identity(IdentityError),
+    #[error("its {0} and {1} are of two different pairs")]
+    Mismatch(&'static str, &'static str),
+    #[error(
+        "its audience is not the cluster, and keys of Projects are not supported yet; remove the annotation {0} or set it to \
+         Cluster"
+    )]
+    Audience(&'static str),
+}
+
+/// A text of a Secret's data.
+pub(super) fn field<'a>(secret: &'a Secret, name: &'static str) -> Result<&'a str, Unusable> {
+    let bytes = secret
+        .data
+        .as_ref()
+        .and_then(|data| data.get(name))
+        .ok_or(Unusable::Missing(name))?;
+    if bytes.0.len() > LARGEST {
+        return Err(Unusable::NotText(name));
+    }
+    std::str::from_utf8(&bytes.0).map_err(|_| Unusable::NotText(name))
+}
+
+/// What is known of the key Secrets, by name.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Labelled<K>(BTreeMap<String, Result<Entry<K>, Unusable>>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Entry<K> {
+    key: K,
+    compromised: bool,
+}
+
+impl<K> Default for Labelled<K> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<K: Stored> Labelled<K> {
+    /// Takes a Secret in; whether that changed anything, and if it is unusable, why.
+    pub(super) fn insert(&mut self, name: String, secret: &Secret) -> (bool, Option<&Unusable>) {
+        let new = K::read(secret).map(|key| Entry {
+            key,
+            compromised: state(secret, K::LABEL) == Some(COMPROMISED),
+        });
+        let changed = self.0.get(&name).is_none_or(|old| *old != new);
+        let entry = self.0.entry(name).insert_entry(new).into_mut();
+        (changed, entry.as_ref().err())
+    }
+
+    /// The same, and says what cannot be used, in the log and as an event. Whether anything changed.
+    pub(super) fn take(&mut self, secret: &Secret, home: &Home) -> bool {
+        let name = secret.metadata.name.clone().unwrap_or_default();
+        let opened = self.opens(&name);
+        let (changed, unusable) = self.insert(name.clone(), secret);
+        if let (true, Some(why)) = (changed, unusable) {
+            home.say_unusable(&name, secret, why);
+        }
+        if opened && !self.opens(&name) {
+            warn_gone(&name);
+        }
+        changed
+    }
+
+    /// Takes a Secret out. Whether it was in.
+    pub(super) fn remove(&mut self, name: &str) -> bool {
+        if self.opens(name) {
+            warn_gone(name);
+        }
+        self.0.remove(name).is_some()
+    }
+
+    fn opens(&self, name: &str) -> bool {
+        let entry = self.0.get(name);
+        entry.is_some_and(|entry| entry.as_ref().is_ok_and(|entry| !entry.compromised))
+    }
+
+    /// How many Secrets are labelled as keys and are none.
+    pub(super) fn unusable(&self) -> usize {
+        self.0.values().filter(|entry| entry.is_err()).count()
+    }
+
+    /// Whether a Secret of this name is in, usable or not.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// The keys that open, by name.
+    pub(super) fn active(&self) -> impl Iterator<Item = (&str, &K)> {
+        let usable = self
+            .0
+            .iter()
+            .filter_map(|(name, entry)| Some((name.as_str(), entry.as_ref().ok()?)));
+        usable
+            .filter(|(_, entry)| !entry.compromised)
+            .map(|(name, entry)| (name, &entry.key))
+    }
+
+    /// The keys that are compromised.
+    pub(super) fn compromised(&self) -> impl Iterator<Item = &K> {
+        let usable = self.0.values().flatten();
+        usable.filter(|entry| entry.compromised).map(|entry| &entry.key)
+    }
+}
+
+fn warn_gone(name: &str) {
+    warn!(
+        secret = name,
+        "a sealing key was removed or is not to be used any more; what is sealed for it alone cannot be opened"
+    );
+}
+
+/// Where the key Secrets are, and who is told of them.
+#[derive(Clone)]
+pub(super) struct Home {
+    pub(super) namespace: String,
+    pub(super) events: Events,
+}
+
+impl Home {
+    fn say_unusable(&self, name: &str, secret: &Secret, why: &Unusable) {
+        warn!(secret = name, %why, "a Secret is labelled as a sealing key and cannot be used; it is left out");
+        let about = ObjectReference {
+            api_version: Some("v1".into()),
+            kind: Some("Secret".into()),
+            name: Some(name.to_owned()),
+            namespace: Some(self.namespace.clone()),
+            uid: secret.metadata.uid.clone(),
+            ..ObjectReference::default()
+        };
+        self.events.publish(
+            &about,
+            Severity::Warning,
+            "UnusableSealingKey",
+            format!("This Secret is labelled as a sealing key, but {why}. It is left out."),
+        );
+    }
+}

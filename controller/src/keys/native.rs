@@ -1,0 +1,244 @@
+//! Sealing keys of format v2: Secrets of a type of their own, made at first start, followed by a watch.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crds::{annotation, label};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Api;
+use kube::runtime::watcher::{Config as WatchConfig, Event};
+use sealing::keyset::{EndorsementKey, EndorsementName};
+use sealing::v2::{Identity, Suite};
+use tokio::sync::watch as channel;
+use tracing::warn;
+use zeroize::Zeroizing;
+
+use super::create::{CreateError, store};
+use super::labelled::{Home, Labelled, Stored, Unusable, field, is_in_use, selector};
+use crate::watch::watch;
+
+/// The type of the Secrets.
+const TYPE: &str = "signet.dev/sealing-key";
+/// First part of the names of keys that are made here.
+const PREFIX: &str = "signet-sealing-key";
+/// What the annotation says of a key that is everybody's.
+const CLUSTER: &str = "Cluster";
+const RETRY: Duration = Duration::from_secs(2);
+
+/// A key as its Secret holds it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct NativeKey {
+    text: Zeroizing<String>,
+    /// When its Secret was made: from then on it is used.
+    pub(super) created: jiff::Timestamp,
+}
+
+/// What is known of the key Secrets.
+pub(crate) type NativeKeys = Arc<Labelled<NativeKey>>;
+
+impl Stored for NativeKey {
+    const LABEL: &'static str = label::NATIVE_SEALING_KEY;
+
+    fn read(secret: &Secret) -> Result<Self, Unusable> {
+        if secret.type_.as_deref() != Some(TYPE) {
+            return Err(Unusable::Type(TYPE));
+        }
+        let annotations = secret.metadata.annotations.as_ref();
+        let audience = annotations.and_then(|all| all.get(annotation::AUDIENCE));
+        if audience.is_some_and(|audience| audience != CLUSTER) {
+            return Err(Unusable::Audience(annotation::AUDIENCE));
+        }
+        // A file of age-keygen, comments and all: its first key.
+        let mut keys = Identity::parse_file(field(secret, "identity")?).map_err(Unusable::Identity)?;
+        let identity = keys.swap_remove(0);
+        // For people to read, so it has to be right.
+        let recipient = field(secret, "recipient").ok();
+        if recipient.is_some_and(|text| text.trim() != identity.recipient().to_string()) {
+            return Err(Unusable::Mismatch("identity", "recipient"));
+        }
+        let created = secret.metadata.creation_timestamp.as_ref();
+        Ok(Self {
+            text: identity.to_text(),
+            created: created.map_or(jiff::Timestamp::UNIX_EPOCH, |time| time.0),
+        })
+    }
+}
+
+impl NativeKey {
+    /// The key itself.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        Identity::parse(&self.text).ok()
+    }
+
+    /// The name of the key that endorses others for it.
+    pub(super) fn endorsement(&self) -> Option<EndorsementName> {
+        Some(EndorsementKey::of_identity(&self.identity()?)?.name())
+    }
+}
+
+impl Labelled<NativeKey> {
+    /// Those that open, oldest first.
+    pub(super) fn oldest_first(&self) -> Vec<&NativeKey> {
+        let mut keys: Vec<_> = self.active().collect();
+        keys.sort_by_key(|(name, key)| (key.created, *name));
+        keys.into_iter().map(|(_, key)| key).collect()
+    }
+}
+
+/// Follows the key Secrets, for ever. What the first whole list holds is published at once, even if that is nothing: keys of
+/// the other format never wait for one that is made. One is made only where that list holds none.
+pub(super) async fn follow(api: Api<Secret>, home: Home, publish: channel::Sender<Option<NativeKeys>>) {
+    let selected = WatchConfig::default().labels(&selector(NativeKey::LABEL));
+    let mut stream = Box::pin(watch(api.clone(), selected));
+    let mut known = Labelled::<NativeKey>::default();
+    let mut listing = Labelled::default();
+    let mut first = true;
+    let mut making = None;
+    loop {
+        let event = tokio::select! {
+            event = stream.next() => event,
+            // The watch brings it.
+            () = until_done(&mut making) => {
+                making = None;
+                continue;
+            }
+        };
+        match event {
+            None => return,
+            Some(Err(_)) => continue, // the watch has logged it and tries again
+            Some(Ok(Event::Init)) => {
+                listing = Labelled::default();
+                continue;
+            }
+            Some(Ok(Event::InitApply(secret))) => {
+                listing.take(&secret, &home);
+                continue;
+            }
+            Some(Ok(Event::InitDone)) => {
+                known = std::mem::take(&mut listing);
+                if first && known.active().next().is_none() {
+                    making = Some(make(api.clone()).boxed());
+                }
+                first = false;
+            }
+            Some(Ok(Event::Apply(secret))) => {
+                known.take(&secret, &home);
+            }
+            Some(Ok(Event::Delete(secret))) => {
+                known.remove(&secret.metadata.name.unwrap_or_default());
+            }
+        }
+        if known.active().next().is_some() {
+            // Somebody brought one.
+            making = None;
+        }
+        publish.send_if_modified(|published| {
+            let changed = published.as_deref() != Some(&known);
+            if changed {
+                *published = Some(Arc::new(known.clone()));
+            }
+            changed
+        });
+    }
+}
+
+async fn until_done(work: &mut Option<BoxFuture<'static, ()>>) {
+    match work {
+        Some(work) => work.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Makes a key; where that fails, again and again.
+async fn make(api: Api<Secret>) {
+    loop {
+        let made = match fresh() {
+            Ok(secret) => store(&api, PREFIX, secret, |_| false, is_in_use::<NativeKey>).await,
+            Err(error) => Err(error),
+        };
+        match made {
+            Ok(()) => return,
+            Err(error) => warn!(%error, "there is no sealing key of format v2 yet; it is tried again"),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+fn fresh() -> Result<Secret, CreateError> {
+    let identity = Identity::generate(Suite::default()).map_err(|e| CreateError::Make(e.to_string()))?;
+    let data = [
+        ("identity", identity.to_text().as_bytes().to_vec()),
+        ("recipient", identity.recipient().to_string().into_bytes()),
+    ];
+    Ok(Secret {
+        metadata: ObjectMeta {
+            labels: Some(BTreeMap::from([(
+                label::NATIVE_SEALING_KEY.to_owned(),
+                "active".to_owned(),
+            )])),
+            annotations: Some(BTreeMap::from([(
+                annotation::AUDIENCE.to_owned(),
+                CLUSTER.to_owned(),
+            )])),
+            ..ObjectMeta::default()
+        },
+        type_: Some(TYPE.into()),
+        data: Some(
+            data.map(|(name, bytes)| (name.to_owned(), ByteString(bytes)))
+                .into(),
+        ),
+        ..Secret::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_made_can_be_read_and_what_is_wrong_is_said_without_quoting() {
+        let secret = fresh().unwrap();
+        let key = NativeKey::read(&secret).ok().unwrap();
+        assert_eq!(key.identity().unwrap().suite(), Suite::MlKem768X25519);
+
+        let why = |change: fn(&mut Secret)| {
+            let mut secret = fresh().unwrap();
+            change(&mut secret);
+            NativeKey::read(&secret).err().unwrap().to_string()
+        };
+        assert!(why(|s| s.type_ = Some("Opaque".into())).contains("type"));
+        assert!(why(|s| drop(s.data.as_mut().unwrap().remove("identity"))).contains("no identity"));
+        let broken = why(|s| {
+            s.data
+                .as_mut()
+                .unwrap()
+                .insert("identity".into(), ByteString(b"hunter2".to_vec()));
+        });
+        assert!(
+            broken.contains("cannot be used") && !broken.contains("hunter2"),
+            "{broken}"
+        );
+        assert!(
+            why(|s| {
+                let other = fresh().unwrap().data.unwrap()["recipient"].clone();
+                s.data.as_mut().unwrap().insert("recipient".into(), other);
+            })
+            .contains("two different pairs")
+        );
+        assert!(
+            why(|s| {
+                s.metadata
+                    .annotations
+                    .as_mut()
+                    .unwrap()
+                    .insert(annotation::AUDIENCE.into(), "Project/web".into());
+            })
+            .contains("Projects are not supported yet")
+        );
+    }
+}
