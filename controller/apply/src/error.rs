@@ -140,6 +140,15 @@ impl ApiError {
         own_word(self.kind, self.cause)
     }
 
+    /// The same failure, said so.
+    #[must_use]
+    pub fn unquoted(self) -> Self {
+        Self {
+            message: self.in_own_words().to_owned(),
+            ..self
+        }
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn hint(&self) -> &'static str {

@@ -139,8 +139,9 @@ fn judge(item: &Desired, record: Option<&Record>, seen: impl FnOnce() -> Seen) -
 /// Whether a recorded object may be deleted: it is the one that we applied, as far as can be seen.
 fn still_ours(record: &Record, seen: &Seen) -> bool {
     match (seen, &record.uid) {
-        (Seen::Absent, _) | (Seen::Unwatched, None) => false,
-        (Seen::Unwatched, Some(_)) => true,
+        (Seen::Absent, _) => false,
+        // Whoever deletes it looks first.
+        (Seen::Unwatched, _) => true,
         (Seen::Present { uid, .. }, Some(recorded)) => uid == recorded,
         // We were about to create it and did not live to see the answer: ours if our manager applied it.
         (Seen::Present { owned, .. }, None) => owned.is_some(),
@@ -243,6 +244,13 @@ mod tests {
         assert_eq!(plan.unchanged, 1);
         assert_eq!(plan.prune, [key("left"), key("unanswered")]);
         assert_eq!(plan.forget, [key("gone"), key("replaced")]);
+    }
+
+    #[test]
+    fn what_may_have_been_made_unseen_is_not_forgotten() {
+        let records = HashMap::from([(key("unanswered"), record(None, 1))]);
+        let plan = super::plan(&[], &HashSet::new(), &records, |_| Seen::Unwatched, true);
+        assert_eq!((plan.prune, plan.forget.len()), (vec![key("unanswered")], 0));
     }
 
     #[test]

@@ -131,6 +131,7 @@ impl Worker {
             operation,
             lost: Mutex::default(),
             broken: Mutex::default(),
+            half: Mutex::default(),
             policy: Policy::of(&sync.spec),
             namespaces: tokio::sync::Mutex::default(),
             silent: AtomicU32::new(0),
@@ -183,6 +184,9 @@ impl Worker {
                 let fields = Self::lost_fields(hand, at);
                 self.note_drift(key, &drift, fields, &why);
             }
+        }
+        if done.anew {
+            self.save_now().await;
         }
         drop(finished);
         if progress.await.unwrap_or(true) {
@@ -290,7 +294,7 @@ impl Worker {
         waiting
     }
 
-    /// What may be said of an error about an object that has left Git.
+    /// What may be said of an error about an object that has left Git, or about a hook: of that nothing is recorded.
     pub(super) fn said_of(&self, key: &Key, error: &ApiError) -> String {
         let secret = self
             .checkpoint
@@ -349,6 +353,8 @@ pub(super) struct Done {
     pub(super) counts: Counts,
     pub(super) failures: Vec<Failure>,
     pub(super) answered: usize,
+    /// Whether an object was made anew, so that the uid that is written down is not its own any more.
+    pub(super) anew: bool,
 }
 
 pub(super) fn attempt_done(done: &mut Done, checkpoint: &mut Checkpoint, inputs: &Inputs, sent: Sent) {
@@ -361,6 +367,7 @@ pub(super) fn attempt_done(done: &mut Done, checkpoint: &mut Checkpoint, inputs:
                 Effect::Unchanged => done.counts.unchanged += 1,
             }
             let desired = &inputs.desired[sent.step.desired];
+            done.anew |= is_anew(checkpoint.records().get(&desired.key), &applied.live.uid);
             let record = Record {
                 uid: Some(applied.live.uid),
                 owned: applied.live.owned,
@@ -369,16 +376,63 @@ pub(super) fn attempt_done(done: &mut Done, checkpoint: &mut Checkpoint, inputs:
             checkpoint.set(desired.key.clone(), record);
         }
         Err(failure) => {
-            // What was refused for good was not made: nothing of that name is ours to delete later.
+            // What was refused for good was not made: nothing of that name is ours to delete later. An earlier try that was
+            // never answered may have made it, though.
             let key = &inputs.desired[sent.step.desired].key;
             let unanswered = checkpoint
                 .records()
                 .get(key)
                 .is_some_and(|record| record.uid.is_none());
-            if unanswered && !failure.transient {
+            if unanswered && is_nothing(sent.step.reason, failure.transient, sent.half) {
                 checkpoint.remove(key);
             }
             done.failures.push(failure);
         }
+    }
+}
+
+/// Whether a step that failed leaves nothing in the cluster that may be ours: nothing was recorded before it, and it was
+/// refused for good before anything was written.
+fn is_nothing(reason: Reason, transient: bool, half: bool) -> bool {
+    reason == Reason::New && !transient && !half
+}
+
+/// Whether an answer tells of another object than the one that is written down: it was made anew. What was written down as
+/// about to be made is found without its uid.
+fn is_anew(known: Option<&Record>, uid: &str) -> bool {
+    known.is_none_or(|record| record.uid.as_deref().is_some_and(|known| known != uid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apply::checkpoint::{InputDigest, Wave};
+
+    #[test]
+    fn only_what_was_refused_at_once_is_forgotten() {
+        assert!(is_nothing(Reason::New, false, false));
+        assert!(!is_nothing(Reason::New, true, false), "it may be made yet");
+        assert!(!is_nothing(Reason::New, false, true), "it carries our fields");
+        for reason in [Reason::Changed, Reason::Drifted, Reason::Unverified] {
+            assert!(
+                !is_nothing(reason, false, false),
+                "{reason:?}: an earlier try was not answered"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_made_anew_is_known_by_its_uid() {
+        let record = |uid: Option<&str>| Record {
+            uid: uid.map(Into::into),
+            owned: None,
+            digest: InputDigest([0; 16]),
+            wave: Wave(0),
+            secret: false,
+        };
+        assert!(!is_anew(Some(&record(Some("a"))), "a"));
+        assert!(is_anew(Some(&record(Some("a"))), "b"));
+        assert!(is_anew(None, "b"));
+        assert!(!is_anew(Some(&record(None)), "b"), "its intent is written down");
     }
 }

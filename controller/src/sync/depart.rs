@@ -38,14 +38,12 @@ impl Worker {
             .server
             .service_account_exists(&namespace, &account)
             .await;
-        let going = leave::namespace_is_going(&self.rooms.server, &namespace)
-            .await
-            .unwrap_or(false);
+        let going = leave::namespace_is_going(&self.rooms.server, &namespace).await;
         let suspended = sync.spec.suspend;
         match leave::departure(
             &sync.spec,
             exists.as_ref().map(|exists| *exists),
-            going,
+            going.as_ref().map(|going| *going),
             suspended,
         ) {
             Departure::LetGo { why } => {
@@ -111,7 +109,8 @@ impl Worker {
                 return end;
             }
             if let Err(error) = self.clear_farewell(sync).await {
-                let message = format!("A hook's object cannot be deleted: {error}.");
+                // What is gone from Git may have held a secret.
+                let message = format!("A hook's object cannot be deleted: {}.", error.in_own_words());
                 let reason = "DeletionFailed";
                 let (verdict, end) = (
                     Verdict::Failed { reason, message },

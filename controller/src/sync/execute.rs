@@ -44,6 +44,8 @@ pub(super) struct Hand {
     pub(super) lost: Mutex<HashMap<usize, Vec<String>>>,
     /// Namespaces that could not be made: their members are not sent.
     pub(super) broken: Mutex<HashSet<Arc<str>>>,
+    /// Objects that were applied, and whose step failed all the same.
+    pub(super) half: Mutex<HashSet<Key>>,
     /// What the Sync says of applying one object; nothing is applied by a spec that cannot be followed.
     pub(super) policy: Result<Policy, PolicyError>,
     /// Namespaces that were made, or could not be, since this hand was asked.
@@ -59,6 +61,8 @@ pub(super) struct Sent {
     /// What is worth a word about an object that was applied.
     #[allow(dead_code)] // said by the status
     pub(super) notes: Notes,
+    /// Whether the object was applied although the step failed: what came after that was refused.
+    pub(super) half: bool,
 }
 
 /// What an apply did to the object.
@@ -91,6 +95,10 @@ impl Hand {
         let paths = fields::lost(object, Some(own));
         let shown = paths.iter().take(LOST_SHOWN).map(ToString::to_string).collect();
         self.lost().insert(step.desired, shown);
+    }
+
+    pub(super) fn half(&self) -> MutexGuard<'_, HashSet<Key>> {
+        self.half.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn broken(&self) -> MutexGuard<'_, HashSet<Arc<str>>> {
@@ -136,6 +144,7 @@ impl Hand {
                     step,
                     result: Err(failure),
                     notes: Notes::default(),
+                    half: false,
                 });
             }
             let mut answers = self.phase(inputs, &ready, snapshot, ring, &cut);
@@ -152,7 +161,13 @@ impl Hand {
                 if result.is_err() && &*key.kind.kind == "Namespace" && key.kind.group.is_empty() {
                     self.broken().insert(Arc::clone(&key.name));
                 }
-                done(Sent { step, result, notes });
+                let half = result.is_err() && self.half().contains(key);
+                done(Sent {
+                    step,
+                    result,
+                    notes,
+                    half,
+                });
                 if halt() {
                     cut.store(true, Ordering::Relaxed);
                 }

@@ -5,14 +5,16 @@ use super::hooks::{DELETION, Standing};
 use super::inputs::{self, Frame, Inputs};
 use super::order::Group;
 use super::status::Verdict;
+use super::store::JournalKnown;
 use super::walk::Errand;
 use super::worker::{End, Worker};
 use crate::events::Severity;
-use crate::repository::Head;
+use crate::repository::{Head, SourceState};
 use apply::Catalog;
 use apply::plan::Plan;
 use crds::{Sync, SyncStatus, annotation};
 use kube::ResourceExt;
+use source::PathError;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -44,13 +46,28 @@ impl Worker {
         moment: Moment,
         next: &mut SyncStatus,
     ) -> Option<End> {
-        if !self.checkpoint.journal.at_deletion || skips(sync) {
+        let known = self.checkpoint.journal_known;
+        let may_have_hooks = match known {
+            JournalKnown::Yes => self.checkpoint.journal.at_deletion,
+            // Only Git tells.
+            JournalKnown::Absent | JournalKnown::Lost => !self.checkpoint.records().is_empty(),
+        };
+        if !may_have_hooks || skips(sync) {
             return None;
         }
         let generation = sync.metadata.generation.unwrap_or_default();
         let (inputs, head) = match self.last_inputs(sync, catalog).await {
+            Ok((inputs, _))
+                if known != JournalKnown::Yes
+                    && !inputs
+                        .has_hooks(|group| matches!(group, Group::PreDelete(_) | Group::PostDelete(_))) =>
+            {
+                return None;
+            }
             Ok(found) => found,
-            Err(why) => {
+            // Nothing tells of hooks, neither here nor there.
+            Err(Unread::Gone(_)) if known == JournalKnown::Absent => return None,
+            Err(Unread::Gone(why) | Unread::Trouble(why)) => {
                 let message = format!(
                     "The hooks for the Sync's deletion cannot be read: {why} Nothing is deleted; {WAY_OUT}."
                 );
@@ -149,26 +166,38 @@ impl Worker {
     }
 
     /// What the Sync had last: as it was applied, or, after a restart, as its Repository has it now.
-    async fn last_inputs(&mut self, sync: &Sync, catalog: &Catalog) -> Result<(Arc<Inputs>, Head), String> {
+    async fn last_inputs(&mut self, sync: &Sync, catalog: &Catalog) -> Result<(Arc<Inputs>, Head), Unread> {
         if let Some(head) = &self.head {
             return Ok((Arc::clone(&self.inputs), head.clone()));
         }
         let repository = (self.id.namespace.to_string(), sync.spec.source_ref.name.clone());
-        let head = self.rooms.context.heads.get(&repository).head().cloned();
-        let head = head.ok_or_else(|| format!("Repository {} has no commit to read.", repository.1))?;
+        let source = self.rooms.context.heads.get(&repository);
+        let head = source.head().cloned().ok_or_else(|| {
+            let why = format!("Repository {} has no commit to read.", repository.1);
+            match source {
+                SourceState::Missing => Unread::Gone(why),
+                _ => Unread::Trouble(why),
+            }
+        })?;
         let (snapshot, path) = (head.snapshot.clone(), sync.spec.path.clone());
         let tree = tokio::task::spawn_blocking(move || snapshot.tree_id(&path)).await;
         let tree = tree
-            .map_err(|_| "reading the path ended abnormally.".to_owned())?
-            .map_err(|error| format!("path {}: {error}.", sync.spec.path))?;
+            .map_err(|_| Unread::Trouble("reading the path ended abnormally.".to_owned()))?
+            .map_err(|error| {
+                let why = format!("path {}: {error}.", sync.spec.path);
+                match error {
+                    PathError::NotFound => Unread::Gone(why),
+                    _ => Unread::Trouble(why),
+                }
+            })?;
         let variables = self
             .variables(sync, false)
             .await
-            .map_err(|unknown| unknown.message)?;
+            .map_err(|unknown| Unread::Trouble(unknown.message))?;
         let rendered = self
             .render(&head, &sync.spec.path, tree, variables.as_ref())
             .await
-            .map_err(|(message, _)| format!("path {}: {message}.", sync.spec.path))?;
+            .map_err(|(message, _)| Unread::Trouble(format!("path {}: {message}.", sync.spec.path)))?;
         let digest = self.inputs_digest(&rendered);
         let frame = Frame {
             spec: &sync.spec,
@@ -183,6 +212,13 @@ impl Worker {
         self.take_over(sync, &inputs, head.clone());
         Ok((inputs, head))
     }
+}
+
+/// Why what the Sync had last cannot be read.
+enum Unread {
+    /// It is no more, and nobody will ever read it.
+    Gone(String),
+    Trouble(String),
 }
 
 fn skips(sync: &Sync) -> bool {

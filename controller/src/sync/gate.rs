@@ -6,8 +6,8 @@ use super::pruning;
 use super::windows::{Standing, Windows};
 use super::worker::Worker;
 use crate::repository::Head;
-use apply::Key;
 use apply::plan::{Plan, Reason};
+use apply::{ApiError, Key};
 use crds::condition::READY;
 use crds::{ConditionStatus, Mode, PlanReport, Sync, WindowKind};
 use jiff::Timestamp;
@@ -33,8 +33,24 @@ pub(super) struct Question<'a> {
     pub(super) head: &'a Head,
     /// The plan's digest.
     pub(super) digest: &'a str,
-    /// Whether hooks would run.
-    pub(super) begins: bool,
+    /// Whether hooks are still to run, those of an operation that has begun among them.
+    pub(super) hooks: bool,
+    /// Whether the spec is another one than that which was approved.
+    pub(super) respecified: bool,
+}
+
+impl Question<'_> {
+    /// Whether it takes a person's word in mode Approval. Drift from what was approved needs no approval of its own.
+    fn asks(&self) -> bool {
+        let new = |step: &apply::plan::Step| step.reason != Reason::Drifted;
+        self.hooks || self.respecified || self.plan.apply.iter().any(new) || !self.plan.prune.is_empty()
+    }
+
+    /// Whether nothing is left to be written: only how it stands is said.
+    pub(super) fn is_idle(&self) -> bool {
+        let plan = self.plan.apply.is_empty() && self.plan.prune.is_empty();
+        plan && self.inputs.failures.is_empty() && !self.hooks && !self.respecified
+    }
 }
 
 impl Worker {
@@ -56,10 +72,7 @@ impl Worker {
         if let Some(expires) = approval.as_ref().and_then(|approval| approval.expires) {
             self.wake_at(Some(expires));
         }
-        // Drift from what was approved needs no approval of its own.
-        let new = |step: &apply::plan::Step| step.reason != Reason::Drifted;
-        let asks = question.begins || question.plan.apply.iter().any(new) || !question.plan.prune.is_empty();
-        if spec.mode == Mode::Approval && asks && approval.is_none() {
+        if spec.mode == Mode::Approval && question.asks() && approval.is_none() {
             let message = format!(
                 "{} waits for an approval of plan {}: signet approve {} -n {}.",
                 question.head.revision.short(),
@@ -187,6 +200,35 @@ impl Worker {
             })
             .collect();
         pruning::plan_digest(self.rooms.context.digest_key.expose(), &sync.spec, inputs, &uids)
+    }
+
+    /// Whether the Sync's spec, in mode Approval, is another one than that which was let in last. Where none is written down,
+    /// it was let in by another mode: to change that takes the right to approve as well.
+    pub(super) fn is_respecified(&self, sync: &Sync) -> bool {
+        let approved = &self.checkpoint.journal.approved;
+        sync.spec.mode == Mode::Approval && !approved.is_empty() && *approved != self.spec_digest(sync)
+    }
+
+    /// Writes down which spec was let in, before anything is done as it says.
+    pub(super) async fn let_in(&mut self, sync: &Sync) -> Result<(), ApiError> {
+        let digest = match sync.spec.mode {
+            Mode::Approval => self.spec_digest(sync),
+            Mode::Automatic | Mode::Detect => String::new(),
+        };
+        if self.checkpoint.journal.approved == digest {
+            return Ok(());
+        }
+        let before = std::mem::replace(&mut self.checkpoint.journal.approved, digest);
+        let saved = self.checkpoint.save_journal().await;
+        if saved.is_err() {
+            self.checkpoint.journal.approved = before;
+        }
+        saved
+    }
+
+    /// The digest of a spec alone: of a plan that holds nothing.
+    fn spec_digest(&self, sync: &Sync) -> String {
+        pruning::plan_digest(self.rooms.context.digest_key.expose(), &sync.spec, "", &[])
     }
 
     /// What would be deleted once it is approved, after everything else was done: `held`.

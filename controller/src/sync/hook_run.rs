@@ -3,6 +3,7 @@
 use super::attempt::Attempt;
 use super::execute::Hand;
 use super::hooks::{self, DELETION, Run, Standing, State};
+use super::inputs::Inputs;
 use super::order::Group;
 use super::pruning::OwnWord;
 use super::report::{Failure, report};
@@ -20,6 +21,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 impl Worker {
+    /// Whether hooks of the walk over these inputs are still to run, or to end. `again`: as in [`Worker::begin_operation`].
+    pub(super) fn hooks_to_run(&self, inputs: &Inputs, operation: &str, again: bool) -> bool {
+        let journal = &self.checkpoint.journal;
+        inputs.has_hooks(|group| group.is_step() || matches!(group, Group::Fail(_)))
+            && (!journal.over || journal.operation != operation || (again && journal.failed()))
+    }
+
     /// Sees to it that the journal speaks of this operation. A running hook of an earlier one is cancelled: the newer
     /// revision goes before it. `again`: a failed operation is tried anew.
     pub(super) async fn begin_operation(
@@ -47,11 +55,12 @@ impl Worker {
             };
             // A newer revision does not wait for a right that is missing.
             match hand.prune(&info, &key, Some(&run.uid)).await {
-                Err(error) if error.is_transient() => return Err(error),
+                Err(error) if error.is_transient() => return Err(error.unquoted()),
                 Err(error) => {
                     let sentence = format!(
-                        "Hook {} cannot be cancelled, and is left to itself: {error}.",
-                        run.object
+                        "Hook {} cannot be cancelled, and is left to itself: {}.",
+                        run.object,
+                        self.said_of(&key, &error)
                     );
                     self.event(Severity::Warning, "HookLeft", &sentence);
                 }
@@ -79,7 +88,8 @@ impl Worker {
             };
             let mark = self.checkpoint.journal.mark(&run.group);
             let other = |meta: &Meta| (run_of(&meta.0) != Some(&mark)).then_some(OwnWord::Keep);
-            hand.prune_unless(&info, &key, None, other).await?;
+            let pruned = hand.prune_unless(&info, &key, None, other).await;
+            pruned.map_err(ApiError::unquoted)?;
             self.rooms.observer.release(&key, &self.mailbox);
         }
         let mut journal = self.checkpoint.journal.begin(operation, milliseconds_now());
@@ -201,7 +211,7 @@ impl Worker {
                 self.hook_ended(&object, group, State::Failed, why);
             } else if found.deletion_timestamp.is_none()
                 // Its disappearance wakes this worker.
-                && hand.prune(info, key, Some(&uid)).await? == DeleteOutcome::NotOurs
+                && hand.prune(info, key, Some(&uid)).await.map_err(ApiError::unquoted)? == DeleteOutcome::NotOurs
             {
                 self.hook_ended(&object, group, State::Failed, stranger);
             }
@@ -345,7 +355,7 @@ impl Worker {
             match hand.prune(&info, &key, Some(&run.uid)).await {
                 Ok(_) => self.checkpoint.journal.cleared(&run),
                 Err(error) => {
-                    let message = format!("the hook cannot be deleted: {error}");
+                    let message = format!("the hook cannot be deleted: {}", self.said_of(&key, &error));
                     let transient = error.is_transient();
                     attempt.fails(Failure::of(&key, None, &message, error.hint(), transient));
                 }

@@ -39,7 +39,7 @@ pub(super) fn wants_finalizer(spec: &SyncSpec) -> bool {
 pub(super) fn departure(
     spec: &SyncSpec,
     account_exists: Result<bool, &ApiError>,
-    namespace_terminating: bool,
+    namespace_terminating: Result<bool, &ApiError>,
     suspended: bool,
 ) -> Departure {
     let let_go = |why: &str| Departure::LetGo { why: why.to_owned() };
@@ -49,7 +49,7 @@ pub(super) fn departure(
     if spec.mode == Mode::Detect {
         return let_go("The Sync is deleted; its objects stay, since nothing is written in mode Detect.");
     }
-    if namespace_terminating {
+    if namespace_terminating.as_ref().is_ok_and(|going| *going) {
         // The account and its rights go as well, and nobody could delete anything outside of the namespace.
         return let_go(
             "The Sync's namespace is being deleted, and its service account with it; objects elsewhere stay.",
@@ -59,6 +59,12 @@ pub(super) fn departure(
         let why = "The Sync is suspended: nothing is deleted before it is resumed. Set spec.deletionPolicy to Orphan to \
                    let it go without its objects.";
         return Departure::Wait { why: why.to_owned() };
+    }
+    if let Err(error) = namespace_terminating {
+        // With the namespace, the Sync has to let go: whoever deletes what could be let go cannot take it back.
+        return Departure::Wait {
+            why: format!("It cannot be found out whether the Sync's namespace is being deleted: {error}."),
+        };
     }
     match account_exists {
         Ok(true) => Departure::DeleteObjects,
@@ -287,7 +293,7 @@ mod tests {
             ("suspended, no account", delete(), Ok(false), false, true, "wait"),
         ];
         for (what, spec, account, going, suspended, expected) in cases {
-            let found = match departure(&spec, account, going, suspended) {
+            let found = match departure(&spec, account, Ok(going), suspended) {
                 Departure::LetGo { why } => ("go", why),
                 Departure::DeleteObjects => ("delete", "Yes.".into()),
                 Departure::Wait { why } => ("wait", why),
@@ -295,6 +301,13 @@ mod tests {
             assert_eq!(found.0, expected, "{what}");
             assert!(found.1.ends_with('.'), "{}", found.1);
         }
+        // A namespace that cannot be read may be going, and the account with it.
+        for account in [Ok(true), Ok(false), Err(&error)] {
+            let found = departure(&delete(), account, Err(&error), false);
+            assert!(matches!(found, Departure::Wait { .. }), "{account:?}: {found:?}");
+        }
+        let orphan = departure(&spec(DeletionPolicy::Orphan), Ok(true), Err(&error), false);
+        assert!(matches!(orphan, Departure::LetGo { .. }), "{orphan:?}");
     }
 
     #[test]

@@ -4,10 +4,10 @@ use super::gate::{Gate, Question};
 use super::inputs::{self, Frame, Inputs};
 use super::mentions;
 use super::names::Looked;
-use super::order::Group;
 use super::pin::Source;
 use super::pruning;
 use super::status::{self, Verdict};
+use super::store::JournalKnown;
 use super::variables::{Known, Sources};
 use super::walk::Errand;
 use super::worker::{End, Settled, Worker};
@@ -339,6 +339,24 @@ impl Worker {
         }
         if nothing && sync.spec.mode != Mode::Detect {
             // A restart, or a commit that changed none of the inputs: nothing differs, so nothing is said.
+            if self.checkpoint.journal_known != JournalKnown::Yes && !inputs.hooks.is_empty() {
+                // It was lost. Its hooks have run, and those for the deletion are to be known of.
+                let errand = Errand {
+                    sync,
+                    inputs: &inputs,
+                    plan: &plan,
+                    head: &head,
+                    generation,
+                    hand: self.hand(sync),
+                };
+                if let Err(error) = self.begin_operation(&errand, &digest, false).await {
+                    let message = format!("The journal of hooks could not be written anew: {error}.");
+                    let end = End::Retry { transient: true };
+                    return self
+                        .fail(next, generation, "CheckpointFailed", message, end)
+                        .await;
+                }
+            }
             self.take_over(sync, &inputs, head);
             self.settled = Some(now);
             self.forget(&plan);
@@ -354,17 +372,24 @@ impl Worker {
             plan: &plan,
             head: &head,
             digest: &named,
-            begins: inputs.has_hooks(|group| group.is_step() || matches!(group, Group::Fail(_)))
-                && (self.checkpoint.journal.operation != digest
-                    || (requested && self.checkpoint.journal.failed())),
+            hooks: self.hooks_to_run(&inputs, &digest, requested),
+            respecified: self.is_respecified(sync),
         };
         if sync.spec.mode == Mode::Detect {
             return self.detect(&question, &digest, now, next, requested).await;
         }
         let approved = match self.gate(&question) {
-            Gate::Open { approved } => approved,
-            // Nothing is left to be written: only how it stands is said.
-            Gate::Held { .. } if idle && !question.begins && self.checkpoint.journal.is_done() => false,
+            Gate::Open { approved } => {
+                if let Err(error) = self.let_in(sync).await {
+                    let message = format!("What was approved could not be written down: {error}.");
+                    let end = End::Retry { transient: true };
+                    return self
+                        .fail(next, generation, "CheckpointFailed", message, end)
+                        .await;
+                }
+                approved
+            }
+            Gate::Held { .. } if question.is_idle() && self.checkpoint.journal.is_done() => false,
             Gate::Held { reason, message } => return self.held(&question, reason, message, next).await,
         };
         if let Err(error) = self.hold(sync).await {
@@ -402,7 +427,7 @@ impl Worker {
                 .await;
         }
         let mut walk = self.walk(&errand, &digest).await;
-        if walk.attempt.cut && self.is_superseded(sync, &head) {
+        if walk.attempt.cut && self.is_outdated(sync, &head) {
             // What is newer has woken this worker already, and has the last word.
             self.save_soon();
             return End::Retry { transient: true };
@@ -424,6 +449,10 @@ impl Worker {
                 None => self.wanted_perhaps(&head, &looked, &left).await,
             };
             if let Some(message) = waits {
+                // What was done until here was done.
+                next.counts = self.total(&head.revision.commit, walk.attempt.counts, inputs.found);
+                self.measure(&walk.attempt);
+                self.save_soon();
                 status::conclude(&mut next, generation, Verdict::Progressing { message });
                 self.settled = None;
                 self.wake_in(Duration::from_secs(30));
@@ -440,15 +469,16 @@ impl Worker {
             });
         }
         if walk.is_complete() {
-            let recorded = self.checkpoint.records().len();
-            let pruning = pruning::decide(left, recorded, &sync.spec.prune, approved);
+            let records = self.checkpoint.records();
+            let emptied = !records.keys().any(|key| inputs.holds(key));
+            let pruning = pruning::decide(left, records.len(), emptied, &sync.spec.prune, approved);
             for key in &pruning.orphan {
                 self.let_object_go(key);
             }
             let waiting = self
                 .prune(&errand, &pruning.now, approved, &catalog, &mut walk.attempt)
                 .await;
-            if walk.attempt.cut && self.is_superseded(sync, &head) {
+            if walk.attempt.cut && self.is_outdated(sync, &head) {
                 self.save_soon();
                 return End::Retry { transient: true };
             }
@@ -514,8 +544,9 @@ impl Worker {
                 self.note_drift(key, &drift, Vec::new(), &message);
             }
         }
-        if self.head.is_none() && reason != "WindowClosed" {
-            // After a restart: what is as it was applied is still put back; what is newer is not, see `repair`.
+        if self.head.is_none() && reason != "WindowClosed" && !question.respecified {
+            // After a restart: what is as it was applied is still put back; what is newer is not, see `repair`. By another
+            // spec than the approved one nothing is, and the approved one is not known any more.
             self.take_over(question.sync, question.inputs, question.head.clone());
             for (key, open) in &self.drifts {
                 self.mailbox.drifted(key.clone(), open.drift.clone());

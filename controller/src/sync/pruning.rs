@@ -23,9 +23,16 @@ pub(super) struct Pruning {
 /// object ([`own_word`]) comes after this, when it is looked at.
 ///
 /// Without an approval no more than `prune.limit` are deleted, and never all, unless `prune.allowEmpty` says that all may
-/// go. A share is rounded down, but is at least one object unless it is 0%: a Sync of two objects can lose one. A limit
+/// go. `emptied`: Git holds nothing of what is recorded. Then what left is all of it, however much of that is to be deleted
+/// now: some may be frozen, or of a kind that is not served. A share is rounded down, but is at least one object unless it is 0%: a Sync of two objects can lose one. A limit
 /// that cannot be read is 0.
-pub(super) fn decide(left: Vec<Key>, recorded: usize, prune: &Prune, approved: bool) -> Pruning {
+pub(super) fn decide(
+    left: Vec<Key>,
+    recorded: usize,
+    emptied: bool,
+    prune: &Prune,
+    approved: bool,
+) -> Pruning {
     let mut pruning = Pruning::default();
     if !prune.enabled || left.is_empty() {
         return pruning;
@@ -42,16 +49,17 @@ pub(super) fn decide(left: Vec<Key>, recorded: usize, prune: &Prune, approved: b
             objects(count),
             if count == 1 { "is" } else { "are" },
         )),
-        PrunePolicy::Delete if count >= recorded => (!prune.allow_empty).then(|| {
-            let all = match recorded {
-                0 | 1 => "The only object".to_owned(),
-                _ => format!("All {recorded} objects"),
-            };
-            format!(
-                "{all} left Git, and nothing is deleted. Restore the path, approve the plan, or set \
+        PrunePolicy::Delete if (emptied && !prune.allow_empty) || count >= recorded => (!prune.allow_empty)
+            .then(|| {
+                let all = match recorded {
+                    0 | 1 => "The only object".to_owned(),
+                    _ => format!("All {recorded} objects"),
+                };
+                format!(
+                    "{all} left Git, and nothing is deleted. Restore the path, approve the plan, or set \
                  spec.prune.allowEmpty if that is what you want."
-            )
-        }),
+                )
+            }),
         PrunePolicy::Delete => (count > most).then(|| {
             format!(
                 "{count} of {} left Git, and without an approval at most {most} may be deleted at once \
@@ -276,11 +284,11 @@ mod tests {
         for (limit, left, recorded, deleted) in cases {
             let what = format!("{limit}: {left} of {recorded}");
             let prune = prune(limit, PrunePolicy::Delete);
-            let found = decide(keys(left), recorded, &prune, false);
+            let found = decide(keys(left), recorded, left >= recorded, &prune, false);
             let (now, held) = if deleted { (left, 0) } else { (0, left) };
             assert_eq!((found.now.len(), found.held.len()), (now, held), "{what}");
             assert_eq!(found.refusal.is_some(), !deleted, "{what}");
-            let approved = decide(keys(left), recorded, &prune, true);
+            let approved = decide(keys(left), recorded, left >= recorded, &prune, true);
             assert_eq!((approved.now.len(), approved.refusal), (left, None), "{what}");
         }
     }
@@ -291,12 +299,34 @@ mod tests {
             allow_empty: true,
             ..Prune::default()
         };
-        assert_eq!(decide(keys(9), 9, &prune, false).now.len(), 9);
+        assert_eq!(decide(keys(9), 9, true, &prune, false).now.len(), 9);
         assert_eq!(
-            decide(keys(8), 9, &prune, false).held.len(),
+            decide(keys(8), 9, false, &prune, false).held.len(),
             8,
             "most of them is another matter"
         );
+    }
+
+    #[test]
+    fn what_is_emptied_stays_however_little_would_go() {
+        // One of two is frozen, and no part of what would be deleted.
+        let careful = prune("50%", PrunePolicy::Delete);
+        let refused = decide(keys(1), 2, true, &careful, false);
+        assert_eq!((refused.now.len(), refused.held.len()), (0, 1));
+        assert!(refused.refusal.unwrap().starts_with("All 2 objects left Git"));
+        assert_eq!(decide(keys(1), 2, true, &careful, true).now.len(), 1);
+        let allowed = Prune {
+            allow_empty: true,
+            ..Prune::default()
+        };
+        assert_eq!(decide(keys(1), 2, true, &allowed, false).now.len(), 1);
+        assert_eq!(
+            decide(keys(3), 4, true, &allowed, false).held.len(),
+            3,
+            "its limit holds"
+        );
+        let confirm = decide(keys(1), 2, true, &prune("50%", PrunePolicy::Confirm), false);
+        assert!(confirm.refusal.unwrap().contains("Confirm"));
     }
 
     #[test]
@@ -306,9 +336,9 @@ mod tests {
             enabled: false,
             ..Prune::default()
         };
-        assert_eq!(decide(keys(3), 9, &off, true), none);
-        assert_eq!(decide(Vec::new(), 0, &Prune::default(), false), none);
-        let orphan = decide(keys(9), 9, &prune("50%", PrunePolicy::Orphan), false);
+        assert_eq!(decide(keys(3), 9, false, &off, true), none);
+        assert_eq!(decide(Vec::new(), 0, true, &Prune::default(), false), none);
+        let orphan = decide(keys(9), 9, true, &prune("50%", PrunePolicy::Orphan), false);
         assert_eq!(
             orphan,
             Pruning {
@@ -317,20 +347,22 @@ mod tests {
             }
         );
         let confirm = prune("50%", PrunePolicy::Confirm);
-        let held = decide(keys(1), 9, &confirm, false);
+        let held = decide(keys(1), 9, false, &confirm, false);
         assert_eq!((held.now.len(), held.held.len()), (0, 1));
         assert_eq!(
             held.refusal.unwrap(),
             "1 object left Git and is deleted once the plan is approved (spec.prune.policy: Confirm)."
         );
-        assert_eq!(decide(keys(9), 9, &confirm, true).now.len(), 9);
+        assert_eq!(decide(keys(9), 9, true, &confirm, true).now.len(), 9);
     }
 
     #[test]
     fn a_refusal_says_what_to_do() {
         let refusal = |left, recorded| {
             let prune = prune("50%", PrunePolicy::Delete);
-            decide(keys(left), recorded, &prune, false).refusal.unwrap()
+            decide(keys(left), recorded, left >= recorded, &prune, false)
+                .refusal
+                .unwrap()
         };
         assert_eq!(
             refusal(12, 20),

@@ -103,7 +103,8 @@ impl Worker {
         let lost = hand
             .apply(&inputs, &steps, &head.snapshot, &ring, halt, |sent| {
                 // A suspicion may turn out to be none, and a field may be yielded to who took it: then nothing was put back.
-                let suspect = matches!(why[&sent.step.desired], Drift::Suspect { .. });
+                // So it is where what the watch does not see is there: somebody else's, without our label.
+                let suspect = matches!(why[&sent.step.desired], Drift::Suspect { .. } | Drift::Deleted);
                 let idle = |effect: Effect| {
                     effect == Effect::Unchanged && (suspect || !sent.notes.yielded.is_empty())
                 };
@@ -113,6 +114,9 @@ impl Worker {
                 attempt_done(&mut done, checkpoint, &inputs, sent);
             })
             .await;
+        if done.anew {
+            self.save_now().await;
+        }
         self.rooms
             .context
             .metrics

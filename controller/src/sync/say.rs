@@ -254,7 +254,7 @@ impl Worker {
     }
 
     /// This pass's numbers with those of the passes before it over the same commit.
-    fn total(&mut self, commit: &str, pass: Counts, objects: usize) -> Counts {
+    pub(super) fn total(&mut self, commit: &str, pass: Counts, objects: usize) -> Counts {
         if self.so_far.0 != commit || self.settled.is_some() {
             self.so_far = (commit.to_owned(), Counts::default());
         }

@@ -111,14 +111,17 @@ impl Checkpoint {
         format!("signet-journal-{}", self.owner)
     }
 
-    /// A journal that does not verify is lost: hooks of inputs that the status calls applied are not run again.
+    /// A journal that does not verify is lost: hooks of inputs that the status calls applied are not run again, and those of
+    /// a deletion are looked for in Git.
     fn read_journal(&mut self, stored: Stored) {
         self.journal_version = Some(stored.resource_version);
+        self.journal_known = JournalKnown::Yes;
         let place = self.place(&self.journal_name());
         let content = checkpoint::unseal(self.key.expose(), &place, &stored.bytes);
         if let Some(journal) = content.and_then(|bytes| serde_json::from_slice(bytes).ok()) {
             self.journal = journal;
         } else {
+            self.journal_known = JournalKnown::Lost;
             tracing::warn!(
                 sync = self.sync,
                 "the journal of hooks cannot be verified and is ignored"
@@ -135,6 +138,7 @@ impl Checkpoint {
         match self.put(&name, self.journal_version.as_ref(), bytes).await {
             Ok(body) => {
                 self.journal_version = Some(version_of(&body));
+                self.journal_known = JournalKnown::Yes;
                 Ok(())
             }
             Err(error) => {
@@ -182,6 +186,18 @@ pub(super) struct Checkpoint {
     /// The journal, and the resource version of its Secret.
     pub(super) journal: Journal,
     pub(super) journal_version: Option<String>,
+    pub(super) journal_known: JournalKnown,
+}
+
+/// What is known of a Sync's hooks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum JournalKnown {
+    /// What the journal says.
+    Yes,
+    /// There is none: the Sync had no hooks, or somebody removed it.
+    Absent,
+    /// There was one, and it cannot be read.
+    Lost,
 }
 
 impl Checkpoint {
@@ -208,6 +224,7 @@ impl Checkpoint {
             stored: HashMap::new(),
             journal: Journal::default(),
             journal_version: None,
+            journal_known: JournalKnown::Absent,
             owner,
         };
         let mut shards = found.take(&checkpoint.owner);

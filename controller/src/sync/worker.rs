@@ -330,8 +330,13 @@ impl Worker {
         }
     }
 
+    /// Whether somebody else has the last word over `head`: what is newer, or, where the controller stops, its next start.
+    pub(super) fn is_outdated(&self, began: &Sync, head: &Head) -> bool {
+        self.rooms.context.shutdown.is_requested() || self.is_superseded(began, head)
+    }
+
     /// Whether a newer commit than `head`, or another spec than that of `began`, has come.
-    pub(super) fn is_superseded(&self, began: &Sync, head: &Head) -> bool {
+    fn is_superseded(&self, began: &Sync, head: &Head) -> bool {
         if self.spec.borrow().metadata.generation != began.metadata.generation {
             return true;
         }
@@ -408,6 +413,13 @@ impl Worker {
             let at = if spent { next_minute } else { now + SAVE_DELAY };
             (self.save_at, self.save_by) = (Some(at), at + SAVE_PATIENCE);
         }
+    }
+
+    /// Writes changed records before anything else is done: killed now, this Sync would not know an object that it made.
+    pub(super) async fn save_now(&mut self) {
+        self.save_at = None;
+        let saved = self.checkpoint.save().await;
+        self.note_saved(saved);
     }
 
     /// Begins to write changed records beside this worker, unless others are at work: then a little later.

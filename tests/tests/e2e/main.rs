@@ -69,3 +69,4 @@ mod sealed_support;
 mod substitute;
 mod waves;
 mod world;
+mod written_down;

@@ -4,9 +4,10 @@ use crds::{Mode, Sync};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use serde_json::json;
-use tests::{Stage, command, objects, run};
+use tests::{Stage, command, objects, run, wait};
 
-use crate::world::{World, plan, reason, status, value_of};
+use crate::order_world;
+use crate::world::{A_WHILE, World, plan, reason, status, value_of};
 
 #[test]
 fn detect_writes_nothing_and_says_what_would_be_done() {
@@ -170,6 +171,104 @@ fn a_plan_is_carried_out_when_it_is_approved_and_not_before() {
         let third = repo.revert();
         team.applied("app", &third).await;
         world.value("a", "one").await;
+    });
+}
+
+#[test]
+fn a_hook_that_is_still_to_come_waits_for_the_approval_that_was_taken_back() {
+    run(async {
+        let (team, repo) = order_world::begin("approval-hook").await;
+        let start = team.stage().cluster.audit().mark();
+        repo.write("app/a.yaml", order_world::gated("a", &[])).write(
+            "app/post.yaml",
+            order_world::job("post", true, &[("signet.dev/hook", "Post")]),
+        );
+        let commit = repo.commit("Begin");
+        let world = World { team, repo };
+        let team = &world.team;
+        team.sync_with("app", "app", |spec| {
+            order_world::gates(spec);
+            spec.mode = Mode::Approval;
+        })
+        .await;
+        let sync = world.says("app", "AwaitingApproval").await;
+        let digest = plan(&sync).digest.clone();
+        world.approve("yes", "app", &digest).await;
+        world.says("app", "Progressing").await;
+        team.kubectl(["delete", "approval", "yes"]).ok();
+        let sync = world.says("app", "AwaitingApproval").await;
+        assert_eq!(plan(&sync).digest, digest, "nothing else is asked for");
+        order_world::tell(team, "a", "good").await;
+        wait::throughout(A_WHILE, || async {
+            let made = order_world::jobs_made(team, start);
+            if made.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{made:?}"))
+            }
+        })
+        .await;
+        world.approve("again", "app", &digest).await;
+        order_world::end(team, "post", "Succeeded").await;
+        team.applied("app", &commit).await;
+        // What is over needs no word any more.
+        team.kubectl(["delete", "approval", "again"]).ok();
+        team.request("app", "now").await;
+        team.until("app", "the request to be answered", |sync: &Sync| {
+            status(sync).last_handled_request == "now"
+        })
+        .await;
+        world.says("app", "Applied").await;
+    });
+}
+
+#[test]
+fn another_spec_takes_an_approval_even_where_nothing_is_to_be_applied() {
+    run(async {
+        let world = World::begin("approval-spec").await;
+        let team = &world.team;
+        let commit = world.maps(&[("a", "one")]);
+        team.sync_with("app", "app", |spec| spec.mode = Mode::Approval)
+            .await;
+        let sync = world.says("app", "AwaitingApproval").await;
+        let first = plan(&sync).digest.clone();
+        world.approve("first", "app", &first).await;
+        team.applied("app", &commit).await;
+
+        // It may do nothing: whatever is put back now is put back by the account that was approved.
+        team.kubectl(["create", "serviceaccount", "powerless"]).ok();
+        world.set("app", json!({"serviceAccountName": "powerless"})).await;
+        let sync = world.says("app", "AwaitingApproval").await;
+        let report = plan(&sync);
+        assert_ne!(report.digest, first);
+        assert_eq!(
+            (report.create, report.update, report.delete),
+            (0, 0, 0),
+            "{report:#?}"
+        );
+        world
+            .edit("acme", "a", json!({"data": {"value": "edited"}}))
+            .await;
+        world.value("a", "one").await;
+
+        // Back to what was approved, and on to what is approved now. When, and not what, takes no word.
+        world
+            .set("app", json!({"serviceAccountName": objects::DEPLOYER}))
+            .await;
+        world.says("app", "Applied").await;
+        world.set("app", json!({"timeout": "7m"})).await;
+        world.says("app", "Applied").await;
+        world.set("app", json!({"prune": {"limit": "10%"}})).await;
+        let sync = world.says("app", "AwaitingApproval").await;
+        world.approve("second", "app", &plan(&sync).digest).await;
+        world.says("app", "Applied").await;
+        team.kubectl(["delete", "approval", "second"]).ok();
+        team.request("app", "now").await;
+        team.until("app", "the request to be answered", |sync: &Sync| {
+            status(sync).last_handled_request == "now"
+        })
+        .await;
+        world.says("app", "Applied").await;
     });
 }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::ConfigMap;
 use tests::{Space, Stage, objects, run, wait};
 
+use crate::world::World;
+
 /// Long enough for a Repository that is asked every second to be read and acted upon more than once.
 const A_WHILE: Duration = Duration::from_secs(4);
 
@@ -50,6 +52,32 @@ fn an_emptied_path_is_pruned_only_where_that_is_allowed() {
         .ok();
         team.gone::<ConfigMap>("careful").await;
         team.applied("careful", &second).await;
+    });
+}
+
+/// What is frozen is no part of what would be deleted: the rest is not "half of the Sync" for that.
+#[test]
+fn an_emptied_path_keeps_everything_while_something_is_frozen() {
+    run(async {
+        let world = World::begin("emptied-frozen").await;
+        world.applied(&[("a", "one"), ("b", "one")], |_| {}).await;
+        world
+            .team
+            .kubectl(["annotate", "configmap", "b", "signet.dev/reconcile=disabled"])
+            .ok();
+        world
+            .team
+            .until("app", "the frozen one to be seen", |sync: &crds::Sync| {
+                sync.status
+                    .as_ref()
+                    .is_some_and(|status| status.frozen.len() == 1)
+            })
+            .await;
+        world.drop_maps(&["a", "b"]);
+        let sync = world.says("app", "PruneRefused").await;
+        let message = objects::message(&sync, "Ready");
+        assert!(message.contains("All 2 objects left Git"), "{message}");
+        world.stays(&[("a", Some("one")), ("b", Some("one"))]).await;
     });
 }
 

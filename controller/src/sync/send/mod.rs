@@ -128,6 +128,8 @@ impl Hand {
         self.observer.begin(one.key);
         let result = self.apply_one(&one, body).await;
         let live = result.as_ref().ok().map(|(applied, ..)| applied.live.clone());
+        // What is only created and is somebody else's has no label of ours: the watch would call it deleted.
+        let live = live.filter(|live| live.owned.is_some() || !one.wanted.item.options().create_only);
         self.observer.finish(one.key, &self.mailbox, live.as_ref());
         match result {
             Ok(done) => {
@@ -188,7 +190,10 @@ impl Hand {
             notes.replaced = true;
         }
         let mut settled = settled?;
-        notes.took_over = self.take_over(one, &body, &mut settled).await?;
+        let taken = self.take_over(one, &body, &mut settled).await;
+        notes.took_over = taken.inspect_err(|_| {
+            self.half().insert(one.key.clone());
+        })?;
         notes.yielded = settled.yielded;
         let applied = Applied {
             live: settled.reply.meta.live(&self.manager)?,

@@ -66,7 +66,13 @@ impl Hand {
             Ok(DeleteOutcome::NotOurs) => Err(changed()),
             Err(error) if error.kind == ErrorKind::Precondition => Err(changed()),
             Err(error) => {
-                let message = format!("it cannot be deleted to be made anew: {error}");
+                // The answer may hold what the live object does, in the words of whoever refuses.
+                let said = if one.quote() {
+                    error.to_string()
+                } else {
+                    error.in_own_words().to_owned()
+                };
+                let message = format!("it cannot be deleted to be made anew: {said}");
                 Err(told(message, error))
             }
         }

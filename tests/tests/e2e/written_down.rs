@@ -1,0 +1,155 @@
+//! What is written down of a Sync, where it counts: objects that were made anew, a journal that is lost, and a stop in the
+//! middle of an apply.
+
+use std::time::{Duration, Instant};
+
+use crds::{DeletionPolicy, Sync};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use serde_json::json;
+use tests::{Stage, checkpoint, objects, run, wait};
+
+use crate::order_world;
+use crate::world::{World, reason};
+
+/// More than are written down in a minute where nothing hurries.
+const ANEW: usize = 7;
+
+#[test]
+fn an_object_that_is_made_anew_is_written_down_at_once() {
+    run(async {
+        let world = World::begin("anew").await;
+        let names: Vec<String> = (0..ANEW).map(|n| format!("m{n}")).collect();
+        let maps: Vec<_> = names.iter().map(|name| (name.as_str(), "one")).collect();
+        world.applied(&maps, |_| {}).await;
+        let maps: Api<ConfigMap> = world.team.api();
+        let sync = format!("{}/app", world.team.name());
+        for name in &names {
+            let before = maps.get(name).await.unwrap().uid();
+            maps.delete(name, &DeleteParams::default()).await.unwrap();
+            let is_new = |map: &ConfigMap| map.metadata.deletion_timestamp.is_none() && map.uid() != before;
+            let after = world.team.until(name, "it to be made anew", is_new).await.uid();
+            wait::poll("its uid to be written down", || async {
+                let records = checkpoint::of(&world.team.stage().cluster, &sync).await;
+                let of = records.iter().find(|(key, _)| *key.name == **name);
+                let uid = of.and_then(|(_, record)| record.uid.as_deref().map(ToOwned::to_owned));
+                if uid == after {
+                    Ok(())
+                } else {
+                    Err(format!("{name}: {uid:?} is written down, and it is {after:?}"))
+                }
+            })
+            .await;
+        }
+    });
+}
+
+/// Without its journal, a Sync that has hooks for its deletion looks for them in Git, at once after a restart or later.
+#[test]
+fn hooks_of_a_deletion_outlive_their_journal() {
+    run(async {
+        let mut stage = Stage::own().await;
+        let mut spaces = Vec::new();
+        for (name, hook) in [("gone", "PreDelete"), ("spoilt", "PreDelete"), ("plain", "")] {
+            let team = stage.space(name);
+            let repo = stage.git.repository(team.name());
+            repo.write("app/a.yaml", order_world::plain("a", &[]));
+            if !hook.is_empty() {
+                let backup = order_world::job("backup", true, &[("signet.dev/hook", hook)]);
+                repo.write("app/backup.yaml", backup);
+            }
+            let commit = repo.commit("Begin");
+            team.repository("app", &repo).await;
+            team.sync_with("app", "app", |spec| spec.deletion_policy = DeletionPolicy::Delete)
+                .await;
+            team.applied("app", &commit).await;
+            spaces.push(team.keep());
+        }
+        assert!(stage.controller.stop().success());
+        let secrets: Api<Secret> = Api::namespaced(stage.cluster.client(), "signet-system");
+        let mut journals = 0;
+        let ours = ListParams::default().labels(crds::label::CHECKPOINT);
+        for secret in secrets.list(&ours).await.unwrap() {
+            let (name, of) = (secret.name_any(), secret.annotations()["signet.dev/sync"].clone());
+            if !name.starts_with("signet-journal-") {
+                continue;
+            }
+            journals += 1;
+            if of == format!("{}/app", spaces[0]) {
+                secrets.delete(&name, &DeleteParams::default()).await.unwrap();
+            } else {
+                let spoilt = Patch::Merge(json!({"data": {"records": "AAAA"}}));
+                secrets
+                    .patch(&name, &PatchParams::default(), &spoilt)
+                    .await
+                    .unwrap();
+            }
+        }
+        assert_eq!(journals, 2, "only who has hooks has a journal");
+        let syncs = |space: &str| Api::<Sync>::namespaced(stage.cluster.client(), space);
+        for space in &spaces {
+            syncs(space)
+                .delete("app", &DeleteParams::default())
+                .await
+                .unwrap();
+        }
+        stage.controller.start_again().await;
+        wait::gone(&stage.cluster, syncs(&spaces[2]), "app").await;
+        for space in &spaces[..2] {
+            let waits = |sync: &Sync| order_world::hook_is(sync, &format!("Job {space}/backup"), "Running");
+            wait::until(&stage.cluster, syncs(space), "app", "the hook to run", waits).await;
+            let maps: Api<ConfigMap> = Api::namespaced(stage.cluster.client(), space);
+            assert!(maps.get_opt("a").await.unwrap().is_some(), "the hook needs it");
+        }
+    });
+}
+
+/// How many objects are applied while the controller is told to stop.
+const MANY: usize = 400;
+
+#[test]
+fn a_stop_in_the_middle_of_an_apply_is_no_failure() {
+    run(async {
+        let mut stage = Stage::own().await;
+        let team = stage.space("stopped");
+        let repo = stage.git.repository(team.name());
+        for n in 0..MANY {
+            repo.write(
+                &format!("app/{n}.yaml"),
+                objects::config_map(&format!("m{n}"), "one"),
+            );
+        }
+        let commit = repo.commit("Begin");
+        team.repository("app", &repo).await;
+        let mark = stage.cluster.audit().mark();
+        team.sync("app", "app").await;
+        let space = team.keep();
+        let mut tail = stage.cluster.audit().tail(mark);
+        let (mut made, begun) = (0, Instant::now());
+        while made < 20 {
+            assert!(begun.elapsed() < Duration::from_secs(60), "nothing is applied");
+            let requests = tail.by_controller();
+            made += requests
+                .iter()
+                .filter(|request| request.resource == "configmaps" && request.writes())
+                .count();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(stage.controller.stop().success());
+        let syncs: Api<Sync> = Api::namespaced(stage.cluster.client(), &space);
+        let sync = syncs.get("app").await.unwrap();
+        let maps: Api<ConfigMap> = Api::namespaced(stage.cluster.client(), &space);
+        let there = maps
+            .list_metadata(&ListParams::default())
+            .await
+            .unwrap()
+            .items
+            .len();
+        assert!(there < MANY, "it was not in the middle any more");
+        assert_ne!(reason(&sync), "ApplyFailed", "{sync:#?}");
+        stage.controller.start_again().await;
+        let applied = |sync: &Sync| objects::applied(sync) == commit && objects::is(sync, "Ready", "True");
+        wait::until(&stage.cluster, syncs, "app", "it to be applied", applied).await;
+    });
+}
