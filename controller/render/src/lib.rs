@@ -36,4 +36,4 @@ pub use loader::{Loader, load};
 pub use options::{DeletePolicy, Dependency, Hook, HookPhase, OptionError, Options, PruneOption};
 pub use problem::Problem;
 pub use sealed::{SealedAs, SealedFormat};
-pub use substitute::{VariableError, Variables};
+pub use substitute::{VariableError, Variables, gather};

@@ -6,6 +6,7 @@
 
 mod eval;
 mod fault;
+pub mod gather;
 mod glob;
 mod parse;
 mod variables;

@@ -2,22 +2,24 @@
 //! watch says that something changed.
 
 mod follow;
-mod gather;
 
 use super::worker::Worker;
 use crate::client;
 use crate::events::Severity;
-use apply::{Identity, ValuesOf};
+use apply::{ApiError, Identity, Values, ValuesOf};
 use crds::{Sync, VariableKind};
 use follow::{Followed, Follower};
 use futures::stream::{self, StreamExt};
-use gather::{Read, kind};
 use render::Variables;
+use render::gather::{self, GatherError, kind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Sources that are read at once.
 const AT_ONCE: usize = 8;
+
+/// What reading one source came to.
+type Read = Result<Option<Values>, ApiError>;
 
 /// What a worker keeps of its Sync's variables. Values are wiped when they are dropped.
 #[derive(Default)]
@@ -73,7 +75,8 @@ impl Worker {
             transient,
             told,
         };
-        gather::check(substitute).map_err(|error| failed(format!("Variables: {error}."), false, true))?;
+        gather::check(substitute)
+            .map_err(|error: GatherError<ApiError>| failed(format!("Variables: {error}."), false, true))?;
         if !substitute.from.is_empty() {
             let admitted = self.admit(sync).await;
             admitted.map_err(|(reason, message)| Unknown {
@@ -89,7 +92,11 @@ impl Worker {
             .iter()
             .any(|read| read.as_ref().is_err_and(apply::ApiError::is_transient));
         let key = self.rooms.context.digest_key.expose();
-        match gather::gather(substitute, reads, (&self.id.namespace, account), key) {
+        let reads = reads
+            .into_iter()
+            .map(|read| read.map(|found| found.map(|values| values.data)));
+        let reader = format!("service account {account}");
+        match gather::gather(substitute, reads, (&self.id.namespace, &reader), key) {
             Ok(variables) => {
                 let known = Known {
                     digest: variables.digest(),

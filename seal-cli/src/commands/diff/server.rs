@@ -75,6 +75,19 @@ impl Server {
         })
     }
 
+    /// The Sync's namespace.
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Who asks.
+    pub(super) fn reader(&self) -> String {
+        match &self.user {
+            Some(account) => account.clone(),
+            None => "your own user".to_owned(),
+        }
+    }
+
     /// What is there, if anything.
     pub(super) async fn live(
         &self,

@@ -4,9 +4,9 @@ use super::server::Server;
 use crate::command_error::CommandError;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use crds::{Sync, VariableKind, VariableSource};
+use crds::{Sync, VariableKind};
 use render::Variables;
-use sealing::Printable;
+use render::gather::{self, Data, GatherError};
 use serde_json::Value;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -16,64 +16,43 @@ pub(super) async fn read(server: &Server, sync: &Sync) -> Result<Option<Arc<Vari
     let Some(substitute) = &sync.spec.substitute else {
         return Ok(None);
     };
-    // Digests are only compared with one another, here.
-    let mut variables = Variables::new([0; 32]);
-    variables.allow_unset(substitute.allow_unset);
-    let wrong = |what: String| CommandError::user(what, "correct the Sync's spec.substitute, or its sources");
+    gather::check(substitute).map_err(said)?;
+    let mut reads = Vec::with_capacity(substitute.from.len());
     for source in &substitute.from {
-        let (kind, name) = (kind(source), Printable(&source.name).to_string());
-        let found = server.source(source).await.map_err(|refusal| {
-            CommandError::user(
-                format!(
-                    "cannot read {kind} {name}, whose keys are variables: {}",
-                    refusal.message
-                ),
-                "ask for `get` on it, or for `impersonate` on the Sync's service account",
-            )
-        })?;
-        let Some(found) = found else {
-            if source.optional {
-                continue;
-            }
-            return Err(wrong(format!(
-                "there is no {kind} {name}, whose keys are variables"
-            )));
-        };
-        for (key, value) in found["data"].as_object().into_iter().flatten() {
-            let text = text(source, value).ok_or_else(|| {
-                wrong(format!(
-                    "the value of {:?} in {kind} {name} is not UTF-8",
-                    Printable(key).to_string()
-                ))
-            })?;
-            let secret = source.kind == VariableKind::Secret;
-            variables
-                .set(key, &text, secret)
-                .map_err(|error| wrong(format!("{kind} {name}: {error}")))?;
+        let found = server.source(source).await.map_err(|refusal| refusal.message);
+        reads.push(found.map(|object| object.map(|object| data(source.kind, &object))));
+    }
+    // Digests are only compared with one another, here.
+    let variables = gather::gather(
+        substitute,
+        reads,
+        (server.namespace(), &server.reader()),
+        &[0; 32],
+    );
+    variables.map(|known| Some(Arc::new(known))).map_err(said)
+}
+
+fn said(error: GatherError<String>) -> CommandError {
+    let hint = match error {
+        GatherError::Unread { .. } => {
+            "ask for `get` on it, or for `impersonate` on the Sync's service account"
         }
-    }
-    for (name, value) in &substitute.variables {
-        variables
-            .set(name, value, false)
-            .map_err(|error| wrong(format!("spec.substitute.variables: {error}")))?;
-    }
-    Ok(Some(Arc::new(variables)))
+        _ => "correct the Sync's spec.substitute, or its sources",
+    };
+    CommandError::user(format!("variables: {error}"), hint)
 }
 
-fn kind(source: &VariableSource) -> &'static str {
-    match source.kind {
-        VariableKind::ConfigMap => "ConfigMap",
-        VariableKind::Secret => "Secret",
-    }
-}
-
-fn text(source: &VariableSource, value: &Value) -> Option<Zeroizing<String>> {
-    let value = value.as_str()?;
-    if source.kind == VariableKind::ConfigMap {
-        return Some(Zeroizing::new(value.to_owned()));
-    }
-    let bytes = Zeroizing::new(BASE64_STANDARD.decode(value).ok()?);
-    std::str::from_utf8(&bytes)
-        .ok()
-        .map(|text| Zeroizing::new(text.to_owned()))
+fn data(kind: VariableKind, object: &Value) -> Data {
+    let values = object["data"].as_object().into_iter().flatten();
+    let bytes = |value: &Value| {
+        let text = value.as_str().unwrap_or_default();
+        match kind {
+            VariableKind::ConfigMap => text.as_bytes().to_vec(),
+            // The API server has no other values than these.
+            VariableKind::Secret => BASE64_STANDARD.decode(text).unwrap_or_default(),
+        }
+    };
+    values
+        .map(|(key, value)| (key.clone(), Zeroizing::new(bytes(value))))
+        .collect()
 }

@@ -1,58 +1,94 @@
-//! From a Sync's `spec.substitute` and what its ConfigMaps and Secrets hold to variables. Pure.
+//! From a Sync's `spec.substitute` and what its ConfigMaps and Secrets hold to variables. Pure: the controller and `signet
+//! diff` each read them in their own way.
 
-use apply::{ApiError, Values};
-use crds::{Substitute, VariableKind, VariableSource};
-use render::{VariableError, Variables};
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use crds::{Substitute, VariableKind};
+use manifest::Printable;
+use zeroize::Zeroizing;
+
+use super::variables::{VariableError, Variables};
 
 /// ConfigMaps and Secrets of one Sync, and bytes of all their keys and values. The schema has the first as well.
 const SOURCES: usize = 32;
 const BYTES: usize = 1 << 20;
 
-/// Why variables are not known. Names objects and keys, never a value.
+/// The keys and values of one ConfigMap or Secret, wiped when they are dropped.
+pub type Data = BTreeMap<String, Zeroizing<Vec<u8>>>;
+
+/// Why variables are not known. Names objects and keys, never a value. `E`: why one could not be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum GatherError {
+#[non_exhaustive]
+pub enum GatherError<E> {
+    /// More than the schema lets in.
     #[error("spec.substitute.from has more than {SOURCES} entries")]
     TooManySources,
-    #[error("spec.substitute.from: {0:?} is no name of a {kind}", kind = .1)]
-    Name(String, &'static str),
+    /// An object has no such name.
+    #[error("spec.substitute.from: `{}` is no name of a {kind}", Printable(.name))]
+    Name {
+        /// The name.
+        name: String,
+        /// The kind.
+        kind: &'static str,
+    },
+    /// It is not there, and is not optional.
     #[error(
         "there is no {kind} {name} in namespace {namespace}: create it, or set `optional: true` in spec.substitute.from"
     )]
     Missing {
+        /// The kind.
         kind: &'static str,
+        /// The object.
         name: String,
+        /// Where it should be.
         namespace: String,
     },
-    #[error("{kind} {name} cannot be read as service account {account}: {error}")]
+    /// It could not be read.
+    #[error("{kind} {name} cannot be read as {reader}: {error}")]
     Unread {
+        /// The kind.
         kind: &'static str,
+        /// The object.
         name: String,
-        account: String,
-        error: Box<ApiError>,
+        /// Who asked.
+        reader: String,
+        /// Why.
+        error: E,
     },
-    #[error("the value of {key:?} in {kind} {name} is not UTF-8 and cannot be a variable")]
+    /// A value is not text.
+    #[error("the value of `{}` in {kind} {name} is not UTF-8 and cannot be a variable", Printable(.key))]
     NotText {
+        /// The kind.
         kind: &'static str,
+        /// The object.
         name: String,
+        /// Which of its values.
         key: String,
     },
+    /// A key or value of one of them cannot be a variable.
     #[error("{kind} {name}: {error}")]
     Value {
+        /// The kind.
         kind: &'static str,
+        /// The object.
         name: String,
+        /// Why.
         error: VariableError,
     },
+    /// One of the Sync's own cannot be a variable.
     #[error("spec.substitute.variables: {0}")]
     Own(VariableError),
+    /// They are too large together.
     #[error("the ConfigMaps and Secrets of spec.substitute.from hold more than 1 MiB")]
     TooLarge,
 }
 
-/// What reading one source came to.
-pub(super) type Read = Result<Option<Values>, ApiError>;
-
 /// Whether the sources can be asked for at all.
-pub(super) fn check(substitute: &Substitute) -> Result<(), GatherError> {
+///
+/// # Errors
+/// [`GatherError::TooManySources`] and [`GatherError::Name`].
+pub fn check<E>(substitute: &Substitute) -> Result<(), GatherError<E>> {
     if substitute.from.len() > SOURCES {
         return Err(GatherError::TooManySources);
     }
@@ -61,29 +97,33 @@ pub(super) fn check(substitute: &Substitute) -> Result<(), GatherError> {
         !name.is_empty() && name.chars().all(allowed) && !name.starts_with('.')
     };
     match substitute.from.iter().find(|source| !is_name(&source.name)) {
-        Some(source) => Err(GatherError::Name(
-            crate::text::bounded(&source.name, 63),
-            kind(source.kind),
-        )),
+        Some(source) => Err(GatherError::Name {
+            name: source.name.clone(),
+            kind: kind(source.kind),
+        }),
         None => Ok(()),
     }
 }
 
-/// Puts together what was read of each of `from`, in their order: a later source goes before an earlier one, and the
-/// Sync's own variables before all of them. As with Flux, a key that is no name of a variable is an error.
-pub(super) fn gather(
+/// Puts together what `reader` read of each of `from`, in their order: a later source goes before an earlier one, and the
+/// Sync's own variables before all of them. As with Flux, a key that is no name of a variable is an error. Digests of the
+/// variables are made with `key`.
+///
+/// # Errors
+/// The first that stands in the way.
+pub fn gather<E: Display>(
     substitute: &Substitute,
-    reads: Vec<Read>,
-    (namespace, account): (&str, &str),
+    reads: impl IntoIterator<Item = Result<Option<Data>, E>>,
+    (namespace, reader): (&str, &str),
     key: &[u8; 32],
-) -> Result<Variables, GatherError> {
+) -> Result<Variables, GatherError<E>> {
     let mut variables = Variables::new(*key);
     variables.allow_unset(substitute.allow_unset);
     let mut bytes = 0_usize;
     for (source, read) in substitute.from.iter().zip(reads) {
         let (kind, name) = (kind(source.kind), || source.name.clone());
-        let values = match read {
-            Ok(Some(values)) => values,
+        let data = match read {
+            Ok(Some(data)) => data,
             Ok(None) if source.optional => continue,
             Ok(None) => {
                 return Err(GatherError::Missing {
@@ -96,12 +136,12 @@ pub(super) fn gather(
                 return Err(GatherError::Unread {
                     kind,
                     name: name(),
-                    account: account.into(),
-                    error: Box::new(error),
+                    reader: reader.into(),
+                    error,
                 });
             }
         };
-        for (key, value) in &values.data {
+        for (key, value) in &data {
             bytes = bytes.saturating_add(key.len()).saturating_add(value.len());
             if bytes > BYTES {
                 return Err(GatherError::TooLarge);
@@ -109,10 +149,11 @@ pub(super) fn gather(
             let text = std::str::from_utf8(value).map_err(|_| GatherError::NotText {
                 kind,
                 name: name(),
-                key: crate::text::bounded(key, 253),
+                key: key.clone(),
             })?;
+            let secret = source.kind == VariableKind::Secret;
             variables
-                .set(key, text, is_secret(source))
+                .set(key, text, secret)
                 .map_err(|error| GatherError::Value {
                     kind,
                     name: name(),
@@ -126,11 +167,9 @@ pub(super) fn gather(
     Ok(variables)
 }
 
-fn is_secret(source: &VariableSource) -> bool {
-    source.kind == VariableKind::Secret
-}
-
-pub(super) fn kind(kind: VariableKind) -> &'static str {
+/// The kind's name.
+#[must_use]
+pub fn kind(kind: VariableKind) -> &'static str {
     match kind {
         VariableKind::ConfigMap => "ConfigMap",
         VariableKind::Secret => "Secret",
@@ -140,9 +179,11 @@ pub(super) fn kind(kind: VariableKind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use zeroize::Zeroizing;
+    use crds::VariableSource;
 
-    const WHERE: (&str, &str) = ("shop", "deployer");
+    const WHERE: (&str, &str) = ("shop", "service account deployer");
+
+    type Read = Result<Option<Data>, &'static str>;
 
     fn source(kind: VariableKind, name: &str, optional: bool) -> VariableSource {
         VariableSource {
@@ -157,10 +198,7 @@ mod tests {
         let data = data
             .iter()
             .map(|(key, value)| ((*key).to_owned(), Zeroizing::new(value.to_vec())));
-        Ok(Some(Values {
-            version: "1".into(),
-            data: data.collect(),
-        }))
+        Ok(Some(data.collect()))
     }
 
     fn substitute(own: &[(&str, &str)], from: Vec<VariableSource>) -> Substitute {
@@ -215,14 +253,18 @@ mod tests {
     fn what_is_missing_is_named_unless_it_may_be() {
         let map = VariableKind::ConfigMap;
         let spec = substitute(&[], vec![source(map, "m", true)]);
-        assert!(gather(&spec, vec![Ok(None)], WHERE, &[1; 32]).unwrap().is_empty());
+        assert!(
+            gather(&spec, vec![Read::Ok(None)], WHERE, &[1; 32])
+                .unwrap()
+                .is_empty()
+        );
         let spec = substitute(&[], vec![source(map, "m", false)]);
         let said = error(&spec, vec![Ok(None)]);
         assert!(
             said.starts_with("there is no ConfigMap m in namespace shop"),
             "{said}"
         );
-        let said = error(&spec, vec![Err(ApiError::unavailable("no answer"))]);
+        let said = error(&spec, vec![Err("no answer")]);
         assert_eq!(
             said,
             "ConfigMap m cannot be read as service account deployer: no answer"
@@ -236,7 +278,7 @@ mod tests {
             (
                 "tls",
                 &b"hunter2\xff"[..],
-                "the value of \"tls\" in Secret s is not UTF-8",
+                "the value of `tls` in Secret s is not UTF-8",
             ),
             (
                 "tls.crt",
@@ -265,6 +307,7 @@ mod tests {
         more[1] = found(&[("b", &half)]);
         assert!(error(&two, more).contains("more than 1 MiB"));
         let many = |count| substitute(&[], vec![source(map, "a", false); count]);
+        let check = check::<&str>;
         assert!(check(&many(SOURCES)).is_ok());
         assert!(check(&many(SOURCES + 1)).is_err());
         for bad in ["", "a,b=c", "../a", "A", "a/b", "."] {
