@@ -109,12 +109,11 @@ impl Change {
         };
         let drift = status.drift.iter().find(|drift| drift.object == object);
         let plan = status.plan.as_ref();
-        let named = plan.is_some_and(|plan| {
-            let mut actions = plan.actions.iter();
-            actions.any(|action| action.split_once(' ').is_some_and(|(_, named)| named == object))
-        });
-        if named || drift.is_some() {
-            return Self::Changes(drift.map(|drift| drift.fields.clone()).unwrap_or_default());
+        let taken = plan.and_then(|plan| plan.actions.iter().find_map(|action| taken(action, object)));
+        if taken.is_some() || drift.is_some() {
+            let lost = drift.map(|drift| drift.fields.clone());
+            let known = lost.filter(|fields| !fields.is_empty());
+            return Self::Changes(known.or(taken).unwrap_or_default());
         }
         if is_complete(status) {
             Self::None
@@ -130,6 +129,17 @@ impl Change {
             Self::Unknown => "unknown",
         }
     }
+}
+
+/// The fields that an action takes from others, where it is about this object: `update KIND NAME (takes FIELD from WHOM, …)`.
+fn taken(action: &str, object: &str) -> Option<Vec<String>> {
+    let rest = action.split_once(' ')?.1.strip_prefix(object)?;
+    if rest.is_empty() {
+        return Some(Vec::new());
+    }
+    let taken = rest.strip_prefix(" (takes ")?.strip_suffix(')')?;
+    let fields = taken.split(", ").filter_map(|field| field.split_once(" from "));
+    Some(fields.map(|(field, _)| field.to_owned()).collect())
 }
 
 /// Whether the Sync has looked, and names all that differs: no list holds more than fifty.
