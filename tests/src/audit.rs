@@ -25,7 +25,8 @@ pub struct Mark(u64);
 pub struct Request {
     /// Who asked: the name that was authenticated, before any impersonation.
     pub user: String,
-    /// Whose rights the request asked to have, if it asked.
+    /// Whose rights the request asked to have, if it asked. Only of requests that were answered ([`Audit::answered`]): where
+    /// one is noted as it is received, the API server has not looked yet.
     pub impersonated: Option<String>,
     /// `get`, `list`, `watch`, `patch` and so on.
     pub verb: String,

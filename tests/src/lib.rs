@@ -26,6 +26,7 @@ pub mod random;
 pub mod tls;
 pub mod ui;
 pub mod wait;
+pub mod webhook;
 
 mod cluster;
 mod controller;

@@ -214,8 +214,8 @@ impl Worker {
         attempt
     }
 
-    /// Deletes what left Git, in the reverse of apply order: what needs others goes before what it needs. Gives those that
-    /// wait for an approval by a word of their own.
+    /// Deletes what left Git, in the reverse of apply order: what needs others goes before what it needs, and what cannot be
+    /// deleted stops what would go after its wave. Gives those that wait for an approval by a word of their own.
     pub(super) async fn prune(
         &mut self,
         errand: &Errand<'_>,
@@ -234,7 +234,21 @@ impl Worker {
         order.sort_by_cached_key(|key| std::cmp::Reverse(place(key)));
         // A newer commit may want again what this one would delete.
         let halt = self.halt(errand.sync, Some(errand.head));
-        for key in order {
+        let mut failed_in = None;
+        for (at, key) in order.iter().copied().enumerate() {
+            let wave = self.checkpoint.records().get(key).map(|record| record.wave);
+            if failed_in.is_some_and(|failed| failed != wave) {
+                let left = order.len() - at;
+                let noun = if left == 1 { "object" } else { "objects" };
+                let message =
+                    format!("{left} more {noun} that left Git: not deleted before what comes first is");
+                let said = report(None, None, &message, "mend the failed deletion first");
+                attempt.failures.push(Failure {
+                    report: said,
+                    transient: true,
+                });
+                break;
+            }
             if halt() {
                 attempt.cut = true;
                 let said = report(
@@ -275,6 +289,7 @@ impl Worker {
                 Ok(Pruned::Spared(OwnWord::Keep)) => {}
                 Ok(Pruned::Spared(OwnWord::Confirm)) => waiting.push(key.clone()),
                 Err(error) => {
+                    failed_in = Some(wave);
                     let message = format!("left Git and cannot be deleted: {}", self.said_of(key, &error));
                     attempt.failures.push(Failure::of(
                         key,

@@ -84,6 +84,60 @@ fn a_diff_says_what_the_next_commit_would_do_and_no_more() {
     });
 }
 
+/// A definition, and an object of the kind that it will bring.
+#[test]
+fn a_diff_shows_objects_whose_definition_is_not_there_yet() {
+    run(async {
+        let stage = Stage::shared().await;
+        let team = stage.space("diff-kind");
+        let kubeconfig = team.kubeconfig().await;
+        let repo = stage.git.repository(team.name());
+        let commit = repo
+            .write("app/a.yaml", objects::config_map("a", "one"))
+            .commit("Begin");
+        team.repository("app", &repo).await;
+        team.sync("app", "app").await;
+        team.applied("app", &commit).await;
+        let group = format!("{}.example.com", team.name());
+        let definition = json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": format!("lamps.{group}")},
+            "spec": {"group": group, "scope": "Namespaced",
+                "names": {"kind": "Lamp", "plural": "lamps", "singular": "lamp"},
+                "versions": [{"name": "v1", "served": true, "storage": true,
+                    "schema": {"openAPIV3Schema": {"type": "object"}}}]}});
+        let lamp = json!({"apiVersion": format!("{group}/v1"), "kind": "Lamp", "metadata": {"name": "lamp"}});
+        repo.write("app/lamp.yaml", lamp.to_string());
+        let answer = signet(&kubeconfig, repo.work(), &["diff", "--sync=app", "--worktree"]);
+        assert_eq!(answer.code, 1, "{answer}");
+        assert!(
+            answer
+                .stdout
+                .contains(&format!("create Lamp.{group} lamp: new kind"))
+                && answer
+                    .stdout
+                    .contains("1 to create, 0 to change, 0 to delete, 1 unchanged"),
+            "{answer}"
+        );
+        // With its definition beside it, which this team may not make: that is what would be refused.
+        repo.write("app/definition.yaml", definition.to_string());
+        let all = ["diff", "--sync=app", "--worktree", "-o=json"];
+        let answer = signet(&kubeconfig, repo.work(), &all);
+        assert_eq!(answer.code, 2, "{answer}");
+        let said: Value = serde_json::from_str(&answer.stdout).unwrap();
+        let of = |kind: &str| {
+            let all = said["objects"].as_array().unwrap().iter();
+            let mut actions = all.filter(|one| one["object"].as_str().unwrap().starts_with(kind));
+            actions.next().map(|one| one["action"].clone())
+        };
+        assert_eq!(
+            (of("CustomResourceDefinition"), of("Lamp")),
+            (Some(json!("refused")), Some(json!("create"))),
+            "{answer}"
+        );
+    });
+}
+
 const HELD: &str = r#"apiVersion: v1
 kind: ConfigMap
 metadata: {name: holder}

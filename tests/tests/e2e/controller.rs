@@ -87,7 +87,7 @@ fn a_restart_writes_nothing_and_forgets_nothing() {
                 ready.as_millis(),
                 summary(&stage.cluster.audit().by_controller(mark))
             );
-            let writes = writes_to_members(&stage, mark);
+            let writes = writes_to_members(&stage, &name, mark);
             assert!(
                 writes.is_empty(),
                 "{how}: {writes:#?}\n{}",
@@ -155,10 +155,13 @@ async fn versions(stage: &Stage, namespace: &str) -> Vec<(String, Option<String>
     maps.chain(secrets).collect()
 }
 
-/// What was written as somebody else, which is how members of Syncs are written.
-fn writes_to_members(stage: &Stage, mark: Mark) -> Vec<Request> {
+/// What was written to objects of the team's kinds in its namespace, as whomever.
+fn writes_to_members(stage: &Stage, namespace: &str, mark: Mark) -> Vec<Request> {
     let mut requests = stage.cluster.audit().by_controller(mark);
-    requests.retain(|request| request.writes() && request.impersonated.is_some());
+    requests.retain(|request| {
+        let member = ["configmaps", "secrets"].contains(&request.resource.as_str());
+        request.writes() && request.namespace == namespace && member
+    });
     requests
 }
 

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use crds::{ForeignFields, Sync};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::events::v1::Event;
 use kube::ResourceExt;
+use kube::api::ListParams;
 use serde_json::json;
 use tests::{objects, run, wait};
 
@@ -101,6 +103,31 @@ fn who_changed_what_is_said_and_put_back() {
             .await;
         team.repaired("map", &["delete", "configmap", "map"], whole).await;
         world.told("Restored", &["/map, which somebody deleted."]).await;
+    });
+}
+
+#[test]
+fn a_storm_of_repairs_is_told_of_in_a_few_names_and_one_number() {
+    run(async {
+        let world = World::begin("storm").await;
+        let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+        world.applied(&names.map(|name| (name, "one")), |_| {}).await;
+        let mut delete = vec!["delete", "configmap", "--wait=false"];
+        delete.extend(names);
+        world.team.kubectl(delete).ok();
+        for name in names {
+            world.value(name, "one").await;
+        }
+        world.told("Restored", &["Restored 4 more objects."]).await;
+        let events = world.team.api::<Event>().list(&ListParams::default()).await;
+        let told: Vec<String> = events
+            .unwrap()
+            .into_iter()
+            .filter(|event| event.reason.as_deref() == Some("Restored"))
+            .filter_map(|event| event.note)
+            .collect();
+        let named = told.iter().filter(|note| note.contains("which somebody deleted"));
+        assert_eq!((named.count(), told.len()), (5, 6), "{told:#?}");
     });
 }
 

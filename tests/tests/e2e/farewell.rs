@@ -5,7 +5,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::DeleteParams;
 use serde_json::json;
-use tests::{Repo, Space, objects, run};
+use tests::{Repo, Space, objects, run, wait};
 
 use crate::order_world::{begin, end, has, hook_is, job, jobs_made, none_of, plain, reason, status};
 use crate::world::World;
@@ -171,6 +171,79 @@ fn what_came_last_goes_first() {
             .await;
         team.gone::<ConfigMap>("c").await;
         none_of(team, &["c", "d"]).await;
+    });
+}
+
+#[test]
+fn what_cannot_be_deleted_stops_what_goes_after_its_wave() {
+    run(async {
+        let world = World::begin("undeletable").await;
+        let team = &world.team;
+        for (name, wave) in [("a", "-1"), ("b", "0"), ("c", "0"), ("d", "1")] {
+            let file = format!("app/{name}.yaml");
+            world.repo.write(&file, plain(name, &[(WAVE, wave)]));
+        }
+        for name in ["k1", "k2", "k3", "k4", "k5"] {
+            world.repo.write(&format!("app/{name}.yaml"), plain(name, &[]));
+        }
+        let commit = world.repo.commit("Begin");
+        team.sync("app", "app").await;
+        team.applied("app", &commit).await;
+
+        // One of them the account may not delete any more.
+        let account = format!("--serviceaccount={}:{}", team.name(), objects::DEPLOYER);
+        let maps = "--resource=configmaps";
+        team.kubectl([
+            "create",
+            "role",
+            "write",
+            maps,
+            "--verb=get,list,watch,create,patch,update",
+        ])
+        .ok();
+        let mut delete = vec!["create", "role", "delete", maps, "--verb=delete"];
+        delete.extend(["--resource-name=a", "--resource-name=c", "--resource-name=d"]);
+        team.kubectl(delete).ok();
+        for role in ["write", "delete"] {
+            let of = format!("--role={role}");
+            team.kubectl(["create", "rolebinding", role, &of, &account]).ok();
+        }
+        team.kubectl(["delete", "rolebinding", objects::DEPLOYER]).ok();
+        let who = format!("system:serviceaccount:{}:{}", team.name(), objects::DEPLOYER);
+        wait::poll("the right to be gone", || async {
+            let answer = team.kubectl(["auth", "can-i", "delete", "configmap/b", "--as", &who]);
+            if answer.code == 0 {
+                Err(answer.to_string())
+            } else {
+                Ok(())
+            }
+        })
+        .await;
+        let commit = world.drop_maps(&["a", "b", "c", "d"]);
+        let sync = team.failed("app", &commit).await;
+        let failures = status(&sync).failures;
+        let said = |object: &str, start: &str| {
+            let mut failures = failures.iter();
+            failures.any(|failure| failure.object == object && failure.message.starts_with(start))
+        };
+        let b = format!("ConfigMap {}/b", team.name());
+        assert!(
+            failures.len() == 2
+                && said(&b, "left Git and cannot be deleted")
+                && said("", "1 more object that left Git"),
+            "{failures:#?}"
+        );
+        // Its neighbour and what came later are gone; what it may need is not.
+        team.gone::<ConfigMap>("c").await;
+        team.gone::<ConfigMap>("d").await;
+        none_gone(team, &["a", "b"]).await;
+
+        team.kubectl(["create", "rolebinding", "again", "--clusterrole=admin", &account])
+            .ok();
+        team.request("app", "again").await;
+        team.gone::<ConfigMap>("a").await;
+        team.gone::<ConfigMap>("b").await;
+        team.applied("app", &commit).await;
     });
 }
 

@@ -1,5 +1,6 @@
 //! What went wrong beside the objects and is made up for later: a kind that cannot be listed, a status that cannot be
-//! written, a Sync that is deleted and made again while its worker is busy.
+//! written, a watch on service accounts that breaks, a Sync that is deleted and made again while its
+//! worker is busy.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
-use tests::audit::CONTROLLER;
+use tests::audit::{CONTROLLER, Mark};
 use tests::fault_proxy::Fault;
 use tests::{Space, Stage, checkpoint, objects, run, wait};
 
@@ -177,6 +178,78 @@ fn a_status_that_could_not_be_written_is_written_later() {
             );
             assert!(sync.status.unwrap().failures.is_empty());
         }
+        team.keep();
+    });
+}
+
+#[test]
+fn a_broken_watch_on_service_accounts_is_not_believed_and_heals() {
+    run(async {
+        let (stage, faults) = behind_faults().await;
+        let team = stage.space("accounts");
+        let repo = stage.git.repository(team.name());
+        let write = |value: &str| {
+            repo.write("app/map.yaml", objects::config_map("map", value))
+                .commit(value)
+        };
+        let commit = write("0");
+        team.repository("app", &repo).await;
+        team.sync("app", "app").await;
+        team.applied("app", &commit).await;
+        // How often the controller asked for the account since then.
+        let asked = |mark: Mark| {
+            let requests = stage.cluster.audit().by_controller(mark).into_iter();
+            requests
+                .filter(|request| request.verb == "get" && request.resource == "serviceaccounts")
+                .count()
+        };
+
+        // Neither listed nor watched: the account goes, and nobody tells.
+        let before = faults.faults();
+        faults.set(|asked| {
+            let refused = Fault::Refuse {
+                code: 503,
+                retry_after: None,
+            };
+            (asked.path == "/api/v1/serviceaccounts").then_some(refused)
+        });
+        faults.cut_watches();
+        wait::poll("the watch to be seen broken", || async {
+            if faults.faults() > before {
+                Ok(())
+            } else {
+                Err("it is not".to_owned())
+            }
+        })
+        .await;
+        team.kubectl(["delete", "serviceaccount", objects::DEPLOYER]).ok();
+        let commit = write("1");
+        team.until("app", "the account to be missed", |sync: &Sync| {
+            objects::message(sync, "Ready").starts_with("There is no service account")
+        })
+        .await;
+        let map: ConfigMap = team.api().get("map").await.unwrap();
+        assert!(holds(&map, "0"), "nothing is applied as nobody: {map:?}");
+        // It comes back, and still nobody tells.
+        team.kubectl(["create", "serviceaccount", objects::DEPLOYER]).ok();
+        team.applied("app", &commit).await;
+
+        // Once the watch is back, nobody has to ask.
+        faults.clear();
+        let mut value = 1;
+        wait::poll("a pass that does not ask for the account", || {
+            value += 1;
+            let (mark, commit) = (stage.cluster.audit().mark(), write(&value.to_string()));
+            let (team, asked) = (&team, &asked);
+            async move {
+                team.applied("app", &commit).await;
+                match asked(mark) {
+                    0 => Ok(()),
+                    count => Err(format!("it was asked for {count} times")),
+                }
+            }
+        })
+        .await;
         team.keep();
     });
 }

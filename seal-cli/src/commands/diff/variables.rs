@@ -16,7 +16,7 @@ pub(super) async fn read(server: &Server, sync: &Sync) -> Result<Option<Arc<Vari
     let Some(substitute) = &sync.spec.substitute else {
         return Ok(None);
     };
-    gather::check(substitute).map_err(said)?;
+    gather::check(substitute).map_err(|error| said(&error))?;
     let mut reads = Vec::with_capacity(substitute.from.len());
     for source in &substitute.from {
         let found = server.source(source).await.map_err(|refusal| refusal.message);
@@ -29,10 +29,12 @@ pub(super) async fn read(server: &Server, sync: &Sync) -> Result<Option<Arc<Vari
         (server.namespace(), &server.reader()),
         &[0; 32],
     );
-    variables.map(|known| Some(Arc::new(known))).map_err(said)
+    variables
+        .map(|known| Some(Arc::new(known)))
+        .map_err(|error| said(&error))
 }
 
-fn said(error: GatherError<String>) -> CommandError {
+fn said(error: &GatherError<String>) -> CommandError {
     let hint = match error {
         GatherError::Unread { .. } => {
             "ask for `get` on it, or for `impersonate` on the Sync's service account"

@@ -43,3 +43,10 @@ fn an_event_of_others_is_cheap() {
         assert_eq!(bench.objects.foreign(&key()).is_some(), what == "a stranger's");
     }
 }
+
+/// Bytes for every object for as long as it is watched: more is a decision, and not an accident.
+#[test]
+fn what_is_kept_of_an_object_is_small() {
+    assert_eq!((size_of::<Key>(), size_of::<Entry>()), (40, 168));
+    assert_eq!(size_of::<apply::checkpoint::Record>(), 56);
+}
