@@ -14,7 +14,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use axum::routing::any;
 use manifest::Limits;
-use sealing::{KeyRing, ResealError, SealedSecret, reseal};
+use sealing::{KeyRing, ResealError, SealedSecret, reseal, v2};
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
@@ -64,6 +64,11 @@ async fn verify(State(sealed): State<Sealed>, request: Request) -> Response {
     };
     let opens = sealed
         .work(object, |object, ring| {
+            if v2::SealedSecret::is(&object) {
+                let parsed = v2::SealedSecret::parse(&object).ok()?;
+                let namespace = parsed.namespace().unwrap_or("default").to_owned();
+                return parsed.open(ring.native(), &namespace).ok().map(|_| ());
+            }
             let parsed = SealedSecret::parse(&object).ok()?;
             // What is sealed cluster-wide opens everywhere, and may name no namespace.
             let namespace = parsed.namespace().unwrap_or("default").to_owned();
@@ -173,14 +178,15 @@ impl Sealed {
     }
 }
 
-/// One document, JSON or YAML, of the right kind.
+/// One document, JSON or YAML, of one of the two kinds. Of the native one there is nothing to rotate: that is refused later.
 fn read(bytes: &[u8]) -> Option<Value> {
     let limits = Limits::default();
     let mut documents = manifest::read_stream(bytes, &limits).ok()?;
     let only = documents.pop().filter(|_| documents.is_empty())?;
     let object = only.value.ok()?;
     let is = |field: &str, text: &str| object.get(field).and_then(Value::as_str) == Some(text);
-    (is("apiVersion", "bitnami.com/v1alpha1") && is("kind", "SealedSecret")).then_some(object)
+    let bitnamis = is("apiVersion", "bitnami.com/v1alpha1") && is("kind", "SealedSecret");
+    (bitnamis || v2::SealedSecret::is(&object)).then_some(object)
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response {

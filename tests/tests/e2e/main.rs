@@ -25,6 +25,7 @@ mod bad_yaml;
 mod cli;
 mod cli_adopt;
 mod cli_diff;
+mod cli_native;
 mod cli_sync;
 mod controller;
 mod crash;
