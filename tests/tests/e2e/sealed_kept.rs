@@ -1,14 +1,16 @@
 //! SealedSecret objects in the cluster, where this controller does better than Bitnami's: drift is repaired, what is
 //! unchanged is left alone, and two writers are told.
 
-use crds::SealedSecret;
+use crds::{NativeSealedSecret, SealedSecret};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams};
+use sealing::Scope;
 use serde_json::json;
 use tests::audit::{Mark, Request, summary};
 use tests::{Stage, http, objects, run, wait};
 
+use crate::native::{published, seal};
 use crate::sealed_support::{Sealed, data, said};
 
 #[test]
@@ -212,6 +214,8 @@ fn two_writers_of_one_secret_are_refused_with_words() {
 
 /// Enough to be told from one by one, and few enough to be quick.
 const MANY: usize = 40;
+/// The same, of format v2.
+const NATIVE: usize = 3;
 
 #[test]
 fn a_restart_with_nothing_changed_opens_and_writes_nothing() {
@@ -228,6 +232,17 @@ fn a_restart_with_nothing_changed_opens_and_writes_nothing() {
             }
             // Each value was opened once, and no more.
             assert_eq!(operations(&stage).await - before, 2 * MANY as u64);
+            // Of format v2, each data key is opened once.
+            let (before, to) = (operations(&stage).await, published(&stage).await);
+            for n in 0..NATIVE {
+                let plain = on.secret(&format!("n{n}"), &[("a", "one"), ("b", "two")]);
+                on.create(&seal(&plain, &to, Scope::Strict));
+            }
+            for n in 0..NATIVE {
+                on.holds(&format!("n{n}"), &[("a", "one"), ("b", "two")]).await;
+                on.event(&format!("n{n}"), "Unsealed").await;
+            }
+            assert_eq!(operations(&stage).await - before, NATIVE as u64);
             // One that does not open is tried again, and says what it said.
             let mut bad = on.seal(&on.secret("bad", &[("a", "one")]));
             bad["metadata"]["name"] = "worse".into();
@@ -312,6 +327,12 @@ pub(crate) async fn operations(stage: &Stage) -> u64 {
 async fn versions(stage: &Stage, namespace: &str) -> Vec<(String, Option<String>, String)> {
     let secrets: Api<Secret> = Api::namespaced(stage.cluster.client(), namespace);
     let sealed: Api<SealedSecret> = Api::namespaced(stage.cluster.client(), namespace);
+    let native: Api<NativeSealedSecret> = Api::namespaced(stage.cluster.client(), namespace);
+    let native = native.list(&ListParams::default()).await.unwrap().items;
+    assert_eq!(native.len(), NATIVE);
+    let native = native
+        .iter()
+        .map(|sealed| (sealed.name_any(), sealed.resource_version(), String::new()));
     let secrets = secrets.list(&ListParams::default()).await.unwrap().items;
     let sealed = sealed.list(&ListParams::default()).await.unwrap().items;
     let secrets = secrets
@@ -320,7 +341,7 @@ async fn versions(stage: &Stage, namespace: &str) -> Vec<(String, Option<String>
     let sealed = sealed
         .iter()
         .map(|sealed| (sealed.name_any(), sealed.resource_version(), said(sealed)));
-    secrets.chain(sealed).collect()
+    secrets.chain(sealed).chain(native).collect()
 }
 
 fn about(stage: &Stage, mark: Mark, namespace: &str) -> Vec<Request> {

@@ -22,12 +22,15 @@ use zeroize::Zeroizing;
 
 /// More than every key of a controller, in bytes.
 const LARGEST: usize = 16 << 20;
+/// How many other names are tried for a key whose own is taken.
+const MOST_NAMES: u32 = 9;
 
 /// Put the keys of a backup back into a cluster
 ///
-/// Creates the key Secrets that are not there, and changes none that is. A running
-/// controller takes them in at once. Do it before the controller starts for
-/// the first time, or it makes a key of its own, which is then the newest.
+/// Creates the key Secrets that are not there, and changes none that is: where another
+/// key has the name, NAME-restored is made. A running controller takes them in at once.
+/// Do it before the controller starts for the first time, or it makes a key of its own,
+/// which is then the newest.
 ///
 /// With --dry-run the backup is opened and its keys are checked, and nothing is created: do
 /// that now and then.
@@ -70,37 +73,25 @@ impl RestoreArgs {
             let api: Api<Secret> = Api::namespaced(cluster.client, namespace);
             let mut failed = Vec::new();
             for secret in &secrets {
-                let mut new = secret.clone();
-                new.metadata.creation_timestamp = None;
-                let params = PostParams {
-                    field_manager: Some(MANAGER.to_owned()),
-                    ..PostParams::default()
-                };
-                match api.create(&params, &new).await {
-                    Ok(_) => ui.status(format!(
-                        "Created {namespace}/{}: {}.",
-                        name(secret),
-                        about(secret)
-                    )),
-                    Err(kube::Error::Api(status)) if status.code == 409 => match api.get(&name(secret)).await
-                    {
-                        Ok(there) if there.data == secret.data => {
-                            ui.status(format!("{namespace}/{} is there already.", name(secret)));
-                        }
-                        _ => failed.push(format!("{}: another Secret of that name is there", name(secret))),
-                    },
-                    // The text of the API server could quote what was sent.
-                    Err(kube::Error::Api(status)) => {
-                        failed.push(format!(
-                            "{}: the API server answered with status {}",
-                            name(secret),
-                            status.code
+                match put(&api, secret).await? {
+                    Put::Created(as_name) => {
+                        let taken = if as_name == name(secret) {
+                            String::new()
+                        } else {
+                            format!(" (the name {} is another key's)", name(secret))
+                        };
+                        ui.status(format!(
+                            "Created {namespace}/{as_name}: {}{taken}.",
+                            about(secret)
                         ));
                     }
-                    Err(err) => return Err(cluster::explain(&err, "create a key Secret")),
+                    Put::There(as_name) => {
+                        ui.status(format!("{namespace}/{as_name} is there already."));
+                    }
+                    Put::Failed(why) => failed.push(format!("{}: {why}", name(secret))),
                 }
             }
-            Ok(failed)
+            Ok::<_, CommandError>(failed)
         })??;
         if failed.is_empty() {
             return Ok(ExitCode::SUCCESS);
@@ -154,6 +145,55 @@ impl RestoreArgs {
         }
         Ok(secrets)
     }
+}
+
+/// What became of a key.
+enum Put {
+    /// Created, under this name.
+    Created(String),
+    /// It is there, under this name.
+    There(String),
+    Failed(String),
+}
+
+/// Creates a key Secret; under another name where its own is another key's. A controller that was started without its keys has
+/// made new ones, under the names that they had.
+async fn put(api: &Api<Secret>, secret: &Secret) -> Result<Put, CommandError> {
+    let own = name(secret);
+    let others = (1..=MOST_NAMES).map(|number| match number {
+        1 => format!("{own}-restored"),
+        number => format!("{own}-restored-{number}"),
+    });
+    let params = PostParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PostParams::default()
+    };
+    for as_name in std::iter::once(own.clone()).chain(others) {
+        let mut new = secret.clone();
+        new.metadata.creation_timestamp = None;
+        new.metadata.name = Some(as_name.clone());
+        match api.create(&params, &new).await {
+            Ok(_) => return Ok(Put::Created(as_name)),
+            Err(kube::Error::Api(status)) if status.code == 409 => match api.get(&as_name).await {
+                Ok(there) if there.data == secret.data => return Ok(Put::There(as_name)),
+                Ok(_) => {}
+                Err(_) => {
+                    return Ok(Put::Failed(
+                        "a Secret of that name is there, and cannot be read".into(),
+                    ));
+                }
+            },
+            // The text of the API server could quote what was sent.
+            Err(kube::Error::Api(status)) => {
+                return Ok(Put::Failed(format!(
+                    "the API server answered with status {}",
+                    status.code
+                )));
+            }
+            Err(err) => return Err(cluster::explain(&err, "create a key Secret")),
+        }
+    }
+    Ok(Put::Failed("other Secrets of that name are there".into()))
 }
 
 fn name(secret: &Secret) -> String {
