@@ -10,7 +10,10 @@ use super::values::{Class, Values};
 pub(super) fn use_them(namespace: &str, values: &mut Values, cli: &mut Cli) {
     let identity = Identity::generate(Suite::default()).expect("a key");
     let recipient = identity.recipient().to_string();
-    let private = values.text("age identity", Class::Sealed, identity.to_text().to_string());
+    let private = identity.to_text().to_string();
+    // What comes before is the same in every identity, and stands in the controller's own key Secret.
+    let (_, secret_part) = private.rsplit_once('1').expect("Bech32 has a separator");
+    values.text("age identity", Class::Sealed, secret_part.to_owned());
     let key = cli.input("identity.txt", &private);
     let plain = |name: &str, values: &mut Values| {
         let value = values.sealed(&format!("native, {name}"));
