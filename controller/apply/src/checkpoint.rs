@@ -14,8 +14,10 @@ use std::sync::Arc;
 const RECORDS_PER_SHARD: usize = 1000;
 /// The most shards that are ever written or read.
 const MAX_SHARDS: usize = 1024;
-const MAGIC: &[u8; 8] = b"signet\x00\x02";
-/// The form before it: without wave and mark.
+const MAGIC: &[u8; 8] = b"signet\x00\x03";
+/// The form before it: without rounds.
+const MAGIC_2: &[u8; 8] = b"signet\x00\x02";
+/// The first form: without wave and mark.
 const MAGIC_1: &[u8; 8] = b"signet\x00\x01";
 const MAC_LENGTH: usize = 32;
 
@@ -57,11 +59,23 @@ pub struct Record {
 
 /// A place in the walk; greater is later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Wave(pub i32);
+pub struct Wave {
+    /// The wave's number.
+    pub number: i32,
+    /// How many others of the wave had to be there before, each because the next one depends on it. What depends on
+    /// nothing has 0.
+    pub round: u16,
+}
 
 impl Wave {
     /// Before all waves: definitions, namespaces and classes that name none.
-    pub const EARLY: Self = Self(i32::MIN);
+    pub const EARLY: Self = Self::of(i32::MIN);
+
+    /// The first round of a wave.
+    #[must_use]
+    pub const fn of(number: i32) -> Self {
+        Self { number, round: 0 }
+    }
 }
 
 /// How many shards hold `records` records.
@@ -113,7 +127,8 @@ pub fn encode<'a>(
         put(&mut out, record.uid.as_deref().unwrap_or_default().as_bytes());
         put(&mut out, record.owned.as_ref().map_or(&[][..], |owned| &owned.0));
         out.extend_from_slice(&record.digest.0);
-        out.extend_from_slice(&record.wave.0.to_be_bytes());
+        out.extend_from_slice(&record.wave.number.to_be_bytes());
+        out.extend_from_slice(&record.wave.round.to_be_bytes());
         out.push(u8::from(record.secret));
     }
     seal(mac_key, place, out)
@@ -141,10 +156,10 @@ pub fn unseal<'a>(mac_key: &[u8; 32], place: &str, bytes: &'a [u8]) -> Option<&'
 #[must_use]
 pub fn decode(mac_key: &[u8; 32], place: &str, bytes: &[u8]) -> Option<HashMap<Key, Record>> {
     let content = unseal(mac_key, place, bytes)?;
-    let (mut rest, first_form) = match content.strip_prefix(MAGIC) {
-        Some(rest) => (rest, false),
-        None => (content.strip_prefix(MAGIC_1)?, true),
-    };
+    let (magic, mut rest) = content.split_first_chunk::<8>()?;
+    let form = [MAGIC_1, MAGIC_2, MAGIC]
+        .iter()
+        .position(|known| *known == magic)?;
     let mut kinds: HashMap<GroupKind, Arc<GroupKind>> = HashMap::new();
     let mut namespaces: HashMap<String, Arc<str>> = HashMap::new();
     let mut records = HashMap::new();
@@ -154,15 +169,18 @@ pub fn decode(mac_key: &[u8; 32], place: &str, bytes: &[u8]) -> Option<HashMap<K
         let owned = take(&mut rest)?;
         let (digest, after) = rest.split_first_chunk::<16>()?;
         rest = after;
-        let (wave, secret) = if first_form {
-            // Not written down then: what could hold a secret is taken to.
-            (0, true)
-        } else {
-            let (wave, after) = rest.split_first_chunk::<4>()?;
-            let (secret, after) = after.split_first()?;
-            rest = after;
-            (i32::from_be_bytes(*wave), *secret != 0)
-        };
+        let (mut wave, mut secret) = (Wave::of(0), true);
+        // Not written down in the first form: what could hold a secret is taken to.
+        if form > 0 {
+            let (number, after) = rest.split_first_chunk::<4>()?;
+            (wave.number, rest) = (i32::from_be_bytes(*number), after);
+            if form > 1 {
+                let (round, after) = rest.split_first_chunk::<2>()?;
+                (wave.round, rest) = (u16::from_be_bytes(*round), after);
+            }
+            let (mark, after) = rest.split_first()?;
+            (secret, rest) = (*mark != 0, after);
+        }
         let kind = GroupKind::new(group, kind);
         let key = Key {
             kind: Arc::clone(kinds.entry(kind.clone()).or_insert_with(|| Arc::new(kind))),
@@ -179,7 +197,7 @@ pub fn decode(mac_key: &[u8; 32], place: &str, bytes: &[u8]) -> Option<HashMap<K
             uid: (!uid.is_empty()).then(|| uid.into()),
             owned: owned.try_into().ok().map(FieldSet),
             digest: InputDigest(*digest),
-            wave: Wave(wave),
+            wave,
             secret,
         };
         records.insert(key, record);
@@ -236,7 +254,10 @@ mod tests {
                     uid: applied.then(|| format!("uid-{i}").into()),
                     owned: applied.then_some(FieldSet([3; 16])),
                     digest: InputDigest([u8::try_from(i % 256).unwrap(); 16]),
-                    wave: Wave(i32::try_from(i).unwrap() - 10),
+                    wave: Wave {
+                        number: i32::try_from(i).unwrap() - 10,
+                        round: u16::try_from(i % 3).unwrap(),
+                    },
                     secret: i % 5 == 0,
                 };
                 (key, record)
@@ -257,18 +278,28 @@ mod tests {
     }
 
     #[test]
-    fn the_form_before_is_read() {
-        let mut content = MAGIC_1.to_vec();
-        for text in ["", "ConfigMap", "shop", "a", "uid", ""] {
-            put(&mut content, text.as_bytes());
-        }
-        content.extend_from_slice(&[7; 16]);
-        let records = decode(&[1; 32], "p", &seal(&[1; 32], "p", content)).unwrap();
-        let record = records.values().next().unwrap();
-        assert_eq!(
-            (record.uid.as_deref(), record.wave, record.secret),
-            (Some("uid"), Wave(0), true)
-        );
+    fn the_forms_before_are_read() {
+        let form = |magic: &[u8], more: &[u8]| {
+            let mut content = magic.to_vec();
+            for _ in 0..2 {
+                for text in ["", "ConfigMap", "shop", "a", "uid", ""] {
+                    put(&mut content, text.as_bytes());
+                }
+                content.extend_from_slice(&[7; 16]);
+                content.extend_from_slice(more);
+            }
+            let records = decode(&[1; 32], "p", &seal(&[1; 32], "p", content)).unwrap();
+            let record = records.into_values().next().unwrap();
+            assert_eq!((record.uid.as_deref(), record.digest.0), (Some("uid"), [7; 16]));
+            (record.wave, record.secret)
+        };
+        assert_eq!(form(MAGIC_1, &[]), (Wave::of(0), true));
+        assert_eq!(form(MAGIC_2, &[0, 0, 0, 5, 0]), (Wave::of(5), false));
+        let wave = Wave {
+            number: 5,
+            round: 258,
+        };
+        assert_eq!(form(MAGIC, &[0, 0, 0, 5, 1, 2, 1]), (wave, true));
     }
 
     #[test]

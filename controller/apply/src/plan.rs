@@ -175,7 +175,7 @@ mod tests {
 
     fn record(uid: Option<&str>, byte: u8) -> Record {
         Record {
-            wave: crate::checkpoint::Wave(0),
+            wave: crate::checkpoint::Wave::of(0),
             secret: false,
             uid: uid.map(Into::into),
             owned: uid.map(|_| FieldSet([7; 16])),

@@ -28,6 +28,16 @@ impl Snapshot {
         &self.0.commit
     }
 
+    /// Whether both are the same commit in the same repository on disk: one that was built anew is another.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0.commit.id == other.0.commit.id && Arc::ptr_eq(&self.0.generation, &other.0.generation)
+    }
+
+    /// Whether something in its repository could not be read: the next fetch builds another one.
+    pub fn is_damaged(&self) -> bool {
+        self.0.generation.is_damaged()
+    }
+
     /// The directory at `path`: the same id at two commits means that nothing below has changed.
     pub fn tree_id(&self, path: &str) -> Result<TreeId, PathError> {
         let path = RepoPath::parse(path)?;

@@ -196,9 +196,11 @@ impl Follower {
 
     pub(super) fn publish_ready(&self) {
         let Some(head) = &self.head else { return };
-        // Nothing new, nobody to wake.
+        // Nothing new, nobody to wake. The same commit in another store is new: what was read from the one before may be
+        // damaged.
         if let SourceState::Ready(known) = self.room.heads.get(&self.key)
             && known.revision == head.revision
+            && known.snapshot.is_same(&head.snapshot)
         {
             return;
         }

@@ -442,7 +442,7 @@ mod tests {
             uid: uid.map(Into::into),
             owned: None,
             digest: InputDigest([0; 16]),
-            wave: Wave(0),
+            wave: Wave::of(0),
             secret: false,
         };
         assert!(!is_anew(Some(&record(Some("a"))), "a"));

@@ -6,7 +6,6 @@ use super::inputs::{self, Frame, Inputs};
 use super::order::Group;
 use super::status::Verdict;
 use super::store::JournalKnown;
-use super::walk::Errand;
 use super::worker::{End, Worker};
 use crate::events::Severity;
 use crate::repository::{Head, SourceState};
@@ -85,14 +84,7 @@ impl Worker {
             return Some(End::Wait);
         }
         let (plan, mut attempt) = (Plan::default(), Attempt::default());
-        let errand = Errand {
-            sync,
-            inputs: &inputs,
-            plan: &plan,
-            head: &head,
-            generation,
-            hand: self.hand(sync),
-        };
+        let errand = self.errand(sync, &inputs, &plan, &head);
         let again = next.last_handled_request != self.status.last_handled_request;
         if let Err(error) = self.begin_operation(&errand, DELETION, again).await {
             let message = format!("The hooks for the Sync's deletion cannot be begun: {error}.");

@@ -50,6 +50,8 @@ pub(super) struct Inputs {
     pub(super) groups: Vec<Group>,
     /// Ordinary objects that depend on others.
     pub(super) needs: Needs,
+    /// In which round of its group an object comes that depends on others.
+    pub(super) rounds: HashMap<usize, u16>,
     /// Ordinary objects whose dependencies can never be met.
     pub(super) blocked: HashSet<usize>,
     pub(super) hooks: Vec<HookInput>,
@@ -104,9 +106,22 @@ impl Inputs {
             uid: None,
             owned: None,
             digest: self.desired[at].digest,
-            wave: self.groups.get(at).map_or(Wave(0), |group| group.wave()),
+            wave: self.wave(at),
             secret: self.wanted[at].item.holds_secret(),
         }
+    }
+
+    /// Where the object at a place stands in the walk.
+    fn wave(&self, at: usize) -> Wave {
+        let wave = self.groups.get(at).map_or(Wave::of(0), |group| group.wave());
+        let round = self.rounds.get(&at).copied().unwrap_or_default();
+        Wave { round, ..wave }
+    }
+
+    /// Objects that depend on others, each with its place in the walk: that may change with another object.
+    pub(super) fn dependants(&self) -> impl Iterator<Item = (&Key, Wave)> {
+        let places = self.rounds.keys();
+        places.map(|at| (&self.desired[*at].key, self.wave(*at)))
     }
 
     /// The options of the object at a place.
@@ -206,6 +221,7 @@ pub(super) fn resolve(rendered: &Rendered, catalog: &Catalog, frame: &Frame<'_>)
         inputs.groups.push(group);
         inputs.add(key, wanted, frame);
     }
+    inputs.rounds = order::rounds(&inputs.needs, &inputs.groups);
     let mut by_key: Vec<u32> = (0..).take(inputs.desired.len()).collect();
     by_key.sort_by(|a, b| {
         let key = |at: u32| &inputs.desired[at as usize].key;

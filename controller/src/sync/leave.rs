@@ -86,8 +86,9 @@ pub(super) fn departure(
 /// Which recorded objects to delete now: those of the first step in which any is still there. When it is empty, all are
 /// gone. `home` and `account` are the Sync's namespace and service account.
 ///
-/// The steps are the waves backwards, and in each the phases, so that Namespaces and then definitions come last; but after them what may give
-/// the account its rights, since it is needed until then, and the Sync's own namespace at the very end.
+/// The steps are the waves backwards; in each what depends on others before those, and then the phases, so that Namespaces and
+/// definitions come last; but after them what may give the account its rights, since it is needed until then, and the Sync's
+/// own namespace at the very end.
 pub(super) fn next_batch(
     records: &HashMap<Key, Record>,
     home: &str,
@@ -122,7 +123,7 @@ pub(super) fn only_rights_left(records: &HashMap<Key, Record>, home: &str, accou
 /// A step of leaving, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
-    /// By wave and then by phase, backwards.
+    /// By wave and round, and then by phase, backwards.
     Objects(Reverse<Wave>, usize),
     Rights,
     Home,
@@ -345,6 +346,7 @@ mod tests {
             key("", "Service", Some("shop"), "web"),
             key("", "ConfigMap", Some("shop"), "web"),
             key("", "ConfigMap", Some("shop"), "late"),
+            key("", "ConfigMap", Some("shop"), "needy"),
             key("", "ServiceAccount", Some("shop"), "deployer"),
             key("", "Namespace", None, "shop"),
             key(
@@ -364,7 +366,11 @@ mod tests {
                     uid: None,
                     owned: None,
                     digest: InputDigest([0; 16]),
-                    wave: if &*key.name == "late" { Wave(3) } else { Wave(0) },
+                    wave: match &*key.name {
+                        "late" => Wave::of(3),
+                        "needy" => Wave { number: 0, round: 1 },
+                        _ => Wave::of(0),
+                    },
                     secret: false,
                 };
                 (key.clone(), record)
@@ -396,6 +402,7 @@ mod tests {
             batches,
             [
                 "ConfigMap shop/late",
+                "ConfigMap shop/needy",
                 "ValidatingWebhookConfiguration hook",
                 "Deployment shop/api, Deployment shop/web",
                 "Widget.example.com shop/w",

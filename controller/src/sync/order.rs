@@ -44,8 +44,8 @@ impl Group {
     pub(super) fn wave(self) -> Wave {
         match self {
             Self::Early => Wave::EARLY,
-            Self::Wave(wave) => Wave(wave),
-            _ => Wave(0),
+            Self::Wave(wave) => Wave::of(wave),
+            _ => Wave::of(0),
         }
     }
 }
@@ -160,6 +160,27 @@ pub(super) fn needs(nodes: &[Node<'_>]) -> (Needs, Vec<(usize, String)>) {
     }
     refused.sort();
     (needs, refused)
+}
+
+/// In which round of its group each object comes that depends on others; all others come in the first, 0. `needs` has no
+/// circles.
+pub(super) fn rounds(needs: &Needs, groups: &[Group]) -> HashMap<usize, u16> {
+    let mut rounds: HashMap<usize, u16> = HashMap::new();
+    let mut left: Vec<usize> = needs.keys().copied().collect();
+    while let Some(&at) = left.last() {
+        let of = needs.get(&at).map_or(&[][..], Vec::as_slice);
+        let open = |other: &&usize| needs.contains_key(other) && !rounds.contains_key(other);
+        let open: Vec<usize> = of.iter().filter(open).copied().collect();
+        if !open.is_empty() && !rounds.contains_key(&at) {
+            left.extend(open);
+            continue;
+        }
+        left.pop();
+        let same = of.iter().filter(|other| groups[**other] == groups[at]);
+        let round = same.map(|other| rounds.get(other).map_or(1, |round| round.saturating_add(1)));
+        rounds.insert(at, round.max().unwrap_or_default());
+    }
+    rounds
 }
 
 fn shown(dependency: &Dependency) -> String {
@@ -357,6 +378,27 @@ mod tests {
                 said(5, "depends on itself"),
             ]
         );
+    }
+
+    #[test]
+    fn rounds_count_what_has_to_be_there_before_in_the_same_group() {
+        let groups = [0, 0, 0, 1, 1, 0].map(Group::Wave);
+        let needs = Needs::from([
+            (1, vec![0]),
+            (2, vec![0, 1]),
+            // Of an earlier group, which has gone before anyway.
+            (3, vec![2]),
+            (4, vec![3, 0]),
+        ]);
+        let wanted = HashMap::from([(1, 1), (2, 2), (3, 0), (4, 1)]);
+        assert_eq!(rounds(&needs, &groups), wanted);
+        // As long as a set may be.
+        let many = 20_000;
+        let chain: Needs = (1..many).map(|at| (at, vec![at - 1])).collect();
+        let found = rounds(&chain, &vec![Group::Wave(0); many]);
+        assert!(found.iter().all(|(at, round)| usize::from(*round) == *at));
+        let fan = Needs::from_iter([(0, (1..many).collect()), (1, vec![2])]);
+        assert_eq!(rounds(&fan, &vec![Group::Wave(0); many])[&0], 2);
     }
 
     #[test]

@@ -9,12 +9,11 @@ use super::pruning;
 use super::status::{self, Verdict};
 use super::store::JournalKnown;
 use super::variables::{Known, Sources};
-use super::walk::Errand;
 use super::worker::{End, Settled, Worker};
 use crate::events::Severity;
 use crate::repository::{Head, SourceState};
 use apply::Key;
-use apply::checkpoint::InputDigest;
+use apply::checkpoint::{InputDigest, Record};
 use apply::plan::{self, Reason};
 use crds::{Mode, Sync, SyncStatus, annotation};
 use kube::ResourceExt;
@@ -37,6 +36,12 @@ impl Worker {
         if let Some(head) = self.rooms.context.heads.get(&repository).head() {
             let looked = self.looked(&sync, head);
             self.rooms.names.looked(&self.id.manager, &looked);
+            // Whatever could not be read, a look builds a fresh store. If that fails, the next poll tries again.
+            let damaged = head.snapshot.is_damaged();
+            if damaged && !self.unreadable {
+                self.rooms.context.heads.mend(&repository);
+            }
+            self.unreadable = damaged;
         }
         end
     }
@@ -126,20 +131,10 @@ impl Worker {
         };
         self.looked_at = newest.or_else(|| Some(head.clone()));
         let tree = match self.tree_of(&head, &sync.spec.path).await {
-            Ok(Ok(tree)) => {
-                self.unreadable = false;
-                tree
-            }
+            Ok(Ok(tree)) => tree,
             Ok(Err(error)) => {
                 self.settled = None;
                 next.last_attempted_revision = Some(head.revision.clone());
-                if error == PathError::Unreadable && !std::mem::replace(&mut self.unreadable, true) {
-                    // The store is damaged, and a look builds a fresh one. If that fails, the next poll tries again.
-                    self.rooms
-                        .context
-                        .heads
-                        .mend(&(self.id.namespace.to_string(), repository));
-                }
                 let error = RenderError::from(error);
                 let message = format!(
                     "Path {} of {}: {error}; {}.",
@@ -179,11 +174,8 @@ impl Worker {
         // A request makes no difference to what is settled and known to be well: it is answered.
         let well = !requested || self.is_ready(generation);
         // What left Git and stayed by its own word may have taken that word back: no watch tells, so a request looks.
-        let kept = requested && {
-            let mut records = self.checkpoint.records().keys();
-            records.any(|key| self.inputs.find(key).is_none())
-        };
-        if self.settled.as_ref() == Some(&now) && !thawed && !blind && well && !kept {
+        let stayed = requested && self.stayed;
+        if self.settled.as_ref() == Some(&now) && !thawed && !blind && well && !stayed {
             self.known_at = Some(head.revision.commit);
             if let Some(end) = self.say(next).await {
                 return end;
@@ -341,14 +333,7 @@ impl Worker {
             // A restart, or a commit that changed none of the inputs: nothing differs, so nothing is said.
             if self.checkpoint.journal_known != JournalKnown::Yes && !inputs.hooks.is_empty() {
                 // It was lost. Its hooks have run, and those for the deletion are to be known of.
-                let errand = Errand {
-                    sync,
-                    inputs: &inputs,
-                    plan: &plan,
-                    head: &head,
-                    generation,
-                    hand: self.hand(sync),
-                };
+                let errand = self.errand(sync, &inputs, &plan, &head);
                 if let Err(error) = self.begin_operation(&errand, &digest, false).await {
                     let message = format!("The journal of hooks could not be written anew: {error}.");
                     let end = End::Retry { transient: true };
@@ -359,6 +344,7 @@ impl Worker {
             }
             self.take_over(sync, &inputs, head);
             self.settled = Some(now);
+            self.stayed = false;
             self.forget(&plan);
             if let Some(end) = self.say(next).await {
                 return end;
@@ -401,14 +387,7 @@ impl Worker {
         next.plan = None;
         next.inputs.clone_from(&digest);
         next.last_attempted_revision = Some(head.revision.clone());
-        let errand = Errand {
-            sync,
-            inputs: &inputs,
-            plan: &plan,
-            head: &head,
-            generation,
-            hand: self.hand(sync),
-        };
+        let errand = self.errand(sync, &inputs, &plan, &head);
         let begun = match self.begin_operation(&errand, &digest, requested).await {
             Ok(()) if idle => Ok(()),
             Ok(()) => self.prepare(&errand, &kinds).await,
@@ -524,6 +503,15 @@ impl Worker {
 
     /// From now on these inputs count, applied as this Sync says.
     pub(super) fn take_over(&mut self, sync: &Sync, inputs: &Arc<Inputs>, head: Head) {
+        for (key, wave) in inputs.dependants() {
+            let known = self.checkpoint.records().get(key);
+            if let Some(known) = known.filter(|known| known.wave != wave).cloned() {
+                self.checkpoint.set(key.clone(), Record { wave, ..known });
+            }
+        }
+        // Before the end of a pass over them nothing is settled: if it is cut off, and the commit taken back, what was settled
+        // before is not as it was any more.
+        self.settled = None;
         (self.inputs, self.head) = (Arc::clone(inputs), Some(head));
         self.taken_as = Some(Arc::new(sync.clone()));
     }

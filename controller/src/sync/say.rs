@@ -182,6 +182,8 @@ impl Worker {
         self.remove_foreign(errand.sync, &errand.hand).await;
         status::conclude(&mut next, errand.generation, Verdict::Applied);
         self.settled = Some(now);
+        let mut left = errand.plan.prune.iter();
+        self.stayed = left.any(|key| self.checkpoint.records().contains_key(key));
         self.unready_since = None;
         for warning in errand.inputs.warnings.iter().take(5) {
             self.event(Severity::Warning, warning.reason, &line(&warning.report));

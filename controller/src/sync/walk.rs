@@ -46,6 +46,24 @@ pub(super) struct Errand<'a> {
 }
 
 impl Worker {
+    /// An errand, with a hand of its own.
+    pub(super) fn errand<'a>(
+        &self,
+        sync: &'a Sync,
+        inputs: &'a Arc<Inputs>,
+        plan: &'a Plan,
+        head: &'a Head,
+    ) -> Errand<'a> {
+        Errand {
+            sync,
+            inputs,
+            plan,
+            head,
+            generation: sync.metadata.generation.unwrap_or_default(),
+            hand: self.hand(sync),
+        }
+    }
+
     pub(super) async fn walk(&mut self, errand: &Errand<'_>, operation: &str) -> Walk {
         let inputs = errand.inputs;
         let mut walk = Walk::default();

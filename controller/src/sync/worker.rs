@@ -134,6 +134,8 @@ pub(super) struct Worker {
     pub(super) detected: Option<(String, Instant)>,
     /// What `${name}` stands for in the manifests.
     pub(super) sources: Sources,
+    /// Something that has left Git was not deleted, by its own word.
+    pub(super) stayed: bool,
     /// Objects that the last plan left out, since somebody froze them.
     pub(super) spared: Vec<Key>,
     /// Kinds that cannot be watched, or whose objects cannot be deleted now, for the status.
@@ -142,7 +144,7 @@ pub(super) struct Worker {
     pub(super) taken_as: Option<Arc<Sync>>,
     /// Drift that has not been repaired.
     pub(super) drifts: HashMap<Key, super::drift::Open>,
-    /// The store could not be read, and a look at the remote was asked for.
+    /// Something in the store could not be read, and a look at the remote was asked for.
     pub(super) unreadable: bool,
 }
 
@@ -200,6 +202,7 @@ impl Worker {
             checked: None,
             detected: None,
             sources: Sources::default(),
+            stayed: false,
             spared: Vec::new(),
             unwatched: Vec::new(),
             taken_as: None,

@@ -175,6 +175,77 @@ fn what_came_last_goes_first() {
 }
 
 #[test]
+fn what_depends_on_another_goes_before_it() {
+    run(async {
+        let world = World::begin("dependants").await;
+        let team = &world.team;
+        let depends = |on: &str| format!("/namespaces/{}/ConfigMap/{on}", team.name());
+        let on = |on: &str| [("config.kubernetes.io/depends-on", depends(on))];
+        let needy = |name: &str, other: &str| {
+            let annotations = on(other);
+            plain(
+                name,
+                &annotations.each_ref().map(|(key, value)| (*key, value.as_str())),
+            )
+        };
+        for name in ["a", "k1", "k2", "k3", "k4", "k5"] {
+            world.repo.write(&format!("app/{name}.yaml"), plain(name, &[]));
+        }
+        world
+            .repo
+            .write("app/b.yaml", needy("b", "a"))
+            .write("app/c.yaml", needy("c", "b"));
+        let commit = world.repo.commit("Begin");
+        team.sync_with("app", "app", |spec| spec.deletion_policy = DeletionPolicy::Delete)
+            .await;
+        team.applied("app", &commit).await;
+
+        // Three that leave Git.
+        let mark = world.mark();
+        let commit = world.drop_maps(&["a", "b", "c"]);
+        team.applied("app", &commit).await;
+        assert_eq!(deleted(&world, mark), ["c", "b", "a"]);
+
+        // All of them, with their Sync, after another one has come in between: what depends on it is not applied anew.
+        world
+            .repo
+            .write("app/a.yaml", plain("a", &[]))
+            .write("app/b.yaml", needy("b", "a"));
+        let commit = world.repo.commit("Back");
+        team.applied("app", &commit).await;
+        let commit = world
+            .repo
+            .write("app/0.yaml", plain("0", &[]))
+            .write("app/a.yaml", needy("a", "0"))
+            .commit("Before them");
+        team.applied("app", &commit).await;
+        let held = json!({"metadata": {"finalizers": ["acme.example/wait"]}});
+        for name in ["a", "b"] {
+            world.edit("acme", name, held.clone()).await;
+        }
+        let mark = world.mark();
+        delete(team).await;
+        for (name, gone, left) in [
+            ("b", vec!["b"], vec!["0", "a", "k1"]),
+            ("a", vec!["b", "a"], vec!["0", "k1"]),
+        ] {
+            let waits = format!("waits for ConfigMap {}/{name}", team.name());
+            team.until("app", "the Sync to name what it waits for", |sync: &Sync| {
+                objects::message(sync, "Ready").contains(&waits)
+            })
+            .await;
+            assert_eq!(deleted(&world, mark), gone);
+            none_gone(team, &left).await;
+            world
+                .edit("acme", name, json!({"metadata": {"finalizers": null}}))
+                .await;
+        }
+        team.gone::<Sync>("app").await;
+        none_of(team, &["0", "a", "b", "k1", "k5"]).await;
+    });
+}
+
+#[test]
 fn what_cannot_be_deleted_stops_what_goes_after_its_wave() {
     run(async {
         let world = World::begin("undeletable").await;

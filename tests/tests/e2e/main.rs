@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod admitted;
 mod approval_policy;
 mod bad_conflict;
 mod bad_key;

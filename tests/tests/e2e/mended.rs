@@ -1,7 +1,10 @@
 //! What went wrong beside the objects and is made up for later: a kind that cannot be listed, a status that cannot be
-//! written, a watch on service accounts that breaks, a Sync that is deleted and made again while its
+//! written, a store that is damaged, a watch on service accounts that breaks, a Sync that is deleted and made again while its
 //! worker is busy.
 
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -183,6 +186,42 @@ fn a_status_that_could_not_be_written_is_written_later() {
 }
 
 #[test]
+fn a_store_that_is_damaged_is_built_anew_and_read_from_then_on() {
+    run(async {
+        let stage = Stage::own().await;
+        let team = stage.space("damaged");
+        let repo = stage.git.repository(team.name());
+        for path in ["one", "two"] {
+            repo.write(&format!("{path}/map.yaml"), objects::config_map(path, "1"));
+        }
+        let commit = repo.commit("Begin");
+        // Nobody looks at the remote by himself before the test is over.
+        team.repository_with("app", &repo, |spec| spec.interval = "1h".into())
+            .await;
+        team.sync("one", "one").await;
+        team.applied("one", &commit).await;
+
+        // What was not read yet cannot be any more.
+        let stores = stage.controller.data_dir().join("repositories");
+        let packs = files(&stores, "pack");
+        assert!(!packs.is_empty(), "there is none below {}", stores.display());
+        for pack in &packs {
+            spoil(pack);
+        }
+        team.sync("two", "two").await;
+        team.applied("two", &commit).await;
+        let map: ConfigMap = team.api().get("two").await.unwrap();
+        assert!(holds(&map, "1"));
+        assert_ne!(files(&stores, "pack"), packs, "the store is another one");
+        // Those that had read it before go on.
+        let delete = ["delete", "configmap", "one"];
+        team.repaired("one", &delete, |map: &ConfigMap| holds(map, "1"))
+            .await;
+        team.keep();
+    });
+}
+
+#[test]
 fn a_broken_watch_on_service_accounts_is_not_believed_and_heals() {
     run(async {
         let (stage, faults) = behind_faults().await;
@@ -337,6 +376,29 @@ fn holds(map: &ConfigMap, value: &str) -> bool {
     let data = map.data.as_ref();
     data.and_then(|data| data.get("value"))
         .is_some_and(|found| found == value)
+}
+
+/// The files below a directory that end so.
+fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|end| end == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Turns all bits of a pack's objects, in place: whoever has it open sees that.
+fn spoil(pack: &Path) {
+    fs::set_permissions(pack, PermissionsExt::from_mode(0o600)).unwrap();
+    let bytes: Vec<u8> = fs::read(pack).unwrap().iter().map(|byte| !byte).collect();
+    let file = OpenOptions::new().write(true).open(pack).unwrap();
+    file.write_all_at(&bytes[12..], 12).unwrap();
 }
 
 /// Creates the Sync `app` as soon as its name is free.

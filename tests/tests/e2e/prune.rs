@@ -1,10 +1,16 @@
 //! What is deleted, and above all what is not.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use http::Method;
 use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt;
+use kube::api::ListParams;
+use tests::fault_proxy::Fault;
 use tests::{Space, Stage, objects, run, wait};
 
+use crate::faults::behind_faults;
 use crate::world::World;
 
 /// Long enough for a Repository that is asked every second to be read and acted upon more than once.
@@ -78,6 +84,69 @@ fn an_emptied_path_keeps_everything_while_something_is_frozen() {
         let message = objects::message(&sync, "Ready");
         assert!(message.contains("All 2 objects left Git"), "{message}");
         world.stays(&[("a", Some("one")), ("b", Some("one"))]).await;
+    });
+}
+
+#[test]
+fn a_newer_commit_stops_pruning_in_the_middle() {
+    run(async {
+        let (stage, faults) = behind_faults().await;
+        let team = stage.space("superseded");
+        let repo = stage.git.repository(team.name());
+        let names: Vec<String> = (10..30).map(|n| format!("m{n}")).collect();
+        let write = |subject: &str| {
+            for name in names.iter().map(String::as_str).chain(["keep"]) {
+                repo.write(&format!("app/{name}.yaml"), objects::config_map(name, "one"));
+            }
+            repo.commit(subject)
+        };
+        let commit = write("Begin");
+        team.repository("app", &repo).await;
+        team.sync_with("app", "app", |spec| spec.prune.limit = "100%".into())
+            .await;
+        team.applied("app", &commit).await;
+        let uids = || async {
+            let maps = team
+                .api::<ConfigMap>()
+                .list(&ListParams::default())
+                .await
+                .unwrap();
+            let uid = |map: &ConfigMap| (map.name_any(), map.uid().unwrap_or_default());
+            maps.iter().map(uid).collect::<BTreeMap<_, _>>()
+        };
+        let before = uids().await;
+
+        let mark = stage.cluster.audit().mark();
+        let deletes = || {
+            let requests = stage.cluster.audit().by_controller(mark).into_iter();
+            requests.filter(|request| request.verb == "delete").count()
+        };
+        faults.set(|asked| {
+            let delete = asked.method == Method::DELETE && asked.path.contains("/configmaps/");
+            delete.then_some(Fault::Delay(Duration::from_millis(700)))
+        });
+        for name in &names {
+            repo.remove(&format!("app/{name}.yaml"));
+        }
+        repo.commit("Drop all but one");
+        team.gone::<ConfigMap>(&names[0]).await;
+        let commit = write("They are wanted after all");
+        team.fetched("app", &commit).await;
+        let begun = deletes();
+        team.applied("app", &commit).await;
+        let sent = deletes();
+        eprintln!(
+            "{begun} of {} deletes were sent when the newer commit came, {sent} in all",
+            names.len()
+        );
+        assert!(sent <= begun + 1, "it went on: {sent}, {begun} before");
+        assert!(sent < names.len(), "all were deleted before it came");
+        // The others are the objects that they were.
+        let after = uids().await;
+        let same = before.iter().filter(|(name, uid)| after.get(*name) == Some(*uid));
+        assert_eq!(same.count(), before.len() - sent);
+        assert_eq!(after.len(), before.len());
+        team.keep();
     });
 }
 

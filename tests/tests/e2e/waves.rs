@@ -8,8 +8,10 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node};
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
+use tests::fault_proxy::Fault;
 use tests::{Space, objects, run, wait};
 
+use crate::faults::behind_faults;
 use crate::order_world::{begin, gated, gates, has, none_of, plain, reason, status, tell, unhealthy};
 
 const ARGO: &str = "argocd.argoproj.io/sync-wave";
@@ -306,6 +308,45 @@ fn a_newer_commit_does_not_wait_for_an_older_one() {
         let map: ConfigMap = team.api().get("a").await.unwrap();
         assert!(map.data.unwrap().contains_key("value"));
         assert!(!has(&team, "b").await);
+    });
+}
+
+/// What a commit did before it was taken back is undone, though the commit before it was settled once.
+#[test]
+fn a_commit_that_is_taken_back_in_the_middle_leaves_nothing_of_itself() {
+    run(async {
+        let (stage, faults) = behind_faults().await;
+        let team = stage.space("back");
+        let repo = stage.git.repository(team.name());
+        let names: Vec<String> = (10..90).map(|n| format!("m{n}")).collect();
+        let write = |value: &str| {
+            for name in &names {
+                repo.write(&format!("app/{name}.yaml"), objects::config_map(name, value));
+            }
+            repo.commit(value)
+        };
+        let commit = write("one");
+        team.repository("app", &repo).await;
+        team.sync("app", "app").await;
+        team.applied("app", &commit).await;
+
+        faults.set(|asked| {
+            let write = asked.writes() && asked.path.contains("/configmaps/");
+            write.then_some(Fault::Delay(Duration::from_secs(2)))
+        });
+        write("two");
+        let holds = |value: &'static str| {
+            move |map: &ConfigMap| map.data.as_ref().is_some_and(|data| data["value"] == value)
+        };
+        team.until(&names[0], "it to begin", holds("two")).await;
+        let back = repo.revert();
+        team.fetched("app", &back).await;
+        faults.clear();
+        for name in &names {
+            team.until(name, "what it was before", holds("one")).await;
+        }
+        team.applied("app", &back).await;
+        team.keep();
     });
 }
 

@@ -87,7 +87,7 @@ impl Generation {
         self.damaged.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn is_damaged(&self) -> bool {
+    pub(crate) fn is_damaged(&self) -> bool {
         self.damaged.load(Ordering::Relaxed)
     }
 
