@@ -16,6 +16,7 @@ mod test_history;
 mod test_keys;
 mod test_kubeseal;
 mod test_lint;
+mod test_migrate;
 mod test_native;
 mod test_plan;
 mod test_rename;

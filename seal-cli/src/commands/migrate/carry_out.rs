@@ -57,12 +57,10 @@ pub(super) async fn carry_out(
         record: show(path),
     };
     for key in survey.keys.iter().filter(|key| key.is_wanted()) {
+        note_key(&mut record, &key.name, path)?;
         let name = keys::copy(client, key, &survey.ours).await?;
+        note_key(&mut record, &name, path)?;
         ui.status(format!("Copied key {} to {}/{name}.", key.name, survey.ours));
-        if !record.keys.contains(&name) {
-            record.keys.push(name.clone());
-            record.write(path)?;
-        }
         done.keys.push(name);
     }
     if extent == Extent::Keys {
@@ -89,6 +87,12 @@ pub(super) async fn carry_out(
                 ui,
                 format!("removing SealedSecrets, {} of {}", number + 1, wanted.len()),
             );
+            if object.touched && !object.taken {
+                // It might set an owner at this very moment, which would be gone in the next.
+                let why = "Signet is at work on it, and has not taken it over: do that first, without --remove-objects";
+                done.left.push(format!("{}: {why}", shown(object)));
+                continue;
+            }
             if kept.contains(&(object.namespace.clone(), object.name.clone())) {
                 let why = "Signet did not let go of its Secret in time; is its controller running?";
                 done.left.push(format!("{}: {why}", shown(object)));
@@ -135,4 +139,13 @@ pub(super) async fn carry_out(
         ));
     }
     Ok(done)
+}
+
+/// Notes a key that is copied, once.
+fn note_key(record: &mut Record, name: &str, path: &Path) -> Result<(), CommandError> {
+    if record.keys.iter().any(|known| known == name) {
+        return Ok(());
+    }
+    record.keys.push(name.to_owned());
+    record.write(path)
 }

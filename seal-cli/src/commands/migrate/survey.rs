@@ -37,6 +37,8 @@ pub(super) struct Object {
     pub(super) problems: Vec<String>,
     /// Whether Signet keeps it up already.
     pub(super) taken: bool,
+    /// Whether Signet has said anything of it, good or bad.
+    pub(super) touched: bool,
 }
 
 /// The Secret of a SealedSecret.
@@ -133,6 +135,7 @@ async fn objects(client: &Client, ring: &KeyRing) -> Result<Vec<Object>, Command
             secret: target(secret, &uid),
             problems: problems(&value, &namespace, ring),
             taken: is_taken(&found),
+            touched: conditions(&found).any(|known| known["type"] == "Ready"),
             namespace,
             name,
             uid,
@@ -197,11 +200,16 @@ fn problems(value: &Value, namespace: &str, ring: &KeyRing) -> Vec<String> {
 
 /// Whether Signet says of this very generation that the Secret is there: Bitnami's controller has no such condition.
 pub(super) fn is_taken(object: &DynamicObject) -> bool {
-    let status = object.data.get("status");
-    let observed = status.and_then(|status| status.get("observedGeneration")?.as_i64());
-    let conditions = status.and_then(|status| status.get("conditions")?.as_array());
+    let observed = object
+        .data
+        .get("status")
+        .and_then(|status| status.get("observedGeneration")?.as_i64());
     let ready = |known: &Value| known["type"] == "Ready" && known["status"] == "True";
-    observed.is_some()
-        && observed == object.metadata.generation
-        && conditions.is_some_and(|all| all.iter().any(ready))
+    observed.is_some() && observed == object.metadata.generation && conditions(object).any(ready)
+}
+
+fn conditions(object: &DynamicObject) -> impl Iterator<Item = &Value> {
+    let status = object.data.get("status");
+    let all = status.and_then(|status| status.get("conditions")?.as_array());
+    all.into_iter().flatten()
 }
