@@ -71,17 +71,20 @@ impl Believed {
 
     /// Whether it lists the key of a certificate.
     pub(crate) fn lists(&self, fingerprint: &str) -> bool {
-        self.keys.iter().any(|key| key.id == fingerprint)
+        self.keys
+            .iter()
+            .any(|key| !key.is_native() && key.id == fingerprint)
     }
 
     /// What to keep of it. The recipient is kept where values are sealed for it.
     pub(crate) fn pin(&self, before: Option<&KeySetPin>, with_recipient: bool) -> KeySetPin {
         let newest = self.newest();
         let known = before.and_then(|pin| pin.recipient.clone());
-        let recipient = match &newest {
-            Some(newest) if with_recipient || known.is_some() => Some(newest.to_string()),
-            _ => known.clone(),
-        };
+        // One that is not listed any more is not sealed for: it may be compromised.
+        let recipient = newest
+            .as_ref()
+            .filter(|_| with_recipient || known.is_some())
+            .map(ToString::to_string);
         let mut former = before.map(|pin| pin.former.clone()).unwrap_or_default();
         let followed = known.and_then(|text| text.parse::<Recipient>().ok());
         former.extend(followed.map(|key| key.key_id().to_string()));

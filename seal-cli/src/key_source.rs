@@ -11,7 +11,7 @@ use crate::repo_config::{FILE, KeySetPin, Pin};
 use crate::trust::{KeyArgs, PinArgs, Pins, parse_recipients};
 use crate::ui::Ui;
 use sealing::Printable;
-use sealing::keyset::KeySetError;
+use sealing::keyset::{EndorsementName, KeySetError};
 use sealing::v2::{Recipient, Recipients};
 use std::path::Path;
 
@@ -138,24 +138,33 @@ impl KeySource<'_> {
                 return Err(unknown_recipients().hint(why));
             }
         };
-        let set = match believe(pin, &document) {
-            Ok(set) => set,
-            Err(err) => {
+        let known_id = known.and_then(|set| key_id_of(set.recipient.as_deref()?));
+        let (set, endorsed) = match believe(pin, &document) {
+            Ok(set) if known.is_some() || pin.is_none_or(|pin| pin.fingerprint.is_empty()) => {
+                (set, known.is_some())
+            }
+            found => {
+                // Anybody can list the pinned certificate in a set of their own: that it is listed endorses nothing.
+                let why = found.map_or_else(
+                    |err| err,
+                    |_| KeySetError::NotPinned {
+                        found: "a key of which only the certificate is pinned".to_owned(),
+                    },
+                );
                 let first = key_set::believe(&document, None);
                 let newest = first.as_ref().ok().and_then(Believed::newest);
                 let (Ok(set), Some(newest)) = (first, newest) else {
-                    return Err(key_set::refused("the controller's key set", &err));
+                    return Err(key_set::refused("the controller's key set", &why));
                 };
-                let pinned = known.and_then(|set| key_id_of(set.recipient.as_deref()?));
-                let pinned = pinned.or_else(|| pin.map(|pin| pin.fingerprint.clone()));
                 let id = newest.key_id().as_str();
                 if self.pins.trust_new_key.as_deref() != Some(id) {
-                    ask(self.ui, &pinned.unwrap_or_default(), id, &err.to_string())?;
+                    let pinned = known_id.clone().or_else(|| pin.map(pinned));
+                    ask(self.ui, &pinned.unwrap_or_default(), id, &why.to_string())?;
                 }
-                set
+                (set, false)
             }
         };
-        let newest = set.newest().ok_or_else(no_native)?;
+        let newest = set.newest();
         let new = set.pin(known, true);
         // A set that only was signed again says nothing new.
         let same = known.is_some_and(|known| {
@@ -166,20 +175,37 @@ impl KeySource<'_> {
             } == new
         });
         if !same && let Some(top) = pins.top.as_ref().filter(|_| self.writes) {
-            if known.and_then(|set| set.recipient.as_ref()) != new.recipient.as_ref() {
+            if let Some(newest) = &newest
+                && known.and_then(|set| set.recipient.as_ref()) != new.recipient.as_ref()
+            {
                 self.ui.status(format!(
                     "Pinned key {} of the native format in {FILE}; compare it with the controller's, and commit the file.",
                     newest.key_id()
                 ));
             }
-            let before = pin.cloned().unwrap_or_else(|| self.pins.empty());
-            let pin = Pin {
-                key_set: Some(new),
-                ..before
-            };
-            pin.write(top)?;
+            if !endorsed {
+                self.say_believed(&new);
+            }
+            let mut after = pin.cloned().unwrap_or_else(|| self.pins.empty());
+            // A certificate that the controller does not list any more was renewed long ago, or is compromised: it is not sealed
+            // for again, and the next one is believed by this set.
+            if !set.lists(&after.fingerprint) {
+                after.fingerprint.clear();
+                after.certificate.clear();
+            }
+            after.key_set = Some(new);
+            after.write(top)?;
         }
-        Ok(newest.to_string())
+        Ok(newest.ok_or_else(no_native)?.to_string())
+    }
+
+    /// Whom key sets are believed from, where nothing that was pinned says so.
+    fn say_believed(&self, pin: &KeySetPin) {
+        let names: Vec<_> = pin.trusted.iter().map(EndorsementName::as_str).collect();
+        self.ui.status(format!(
+            "Its key sets are believed if {} signs them: compare that too.",
+            names.join(" or ")
+        ));
     }
 
     /// The key set of a file. A file is a person's choice, but what is pinned is not passed over.
@@ -220,15 +246,17 @@ impl KeySource<'_> {
         };
         let set = successor(pin, document.as_deref(), found);
         let writes = self.writes;
-        match (pin, &set) {
-            (Some(pin), Ok(_)) if !pin.fingerprint.is_empty() && pin.key_set.is_some() => {
+        // Where people have listed recipients alone, nothing of the controller is known yet.
+        let of_controller = pin.filter(|pin| !pin.fingerprint.is_empty() || pin.key_set.is_some());
+        match (of_controller, &set) {
+            (Some(pin), Ok(_)) if pin.key_set.is_some() => {
                 self.ui.status(format!(
                     "The controller has a new key, {found}, which the pinned one endorses."
                 ));
             }
-            (Some(pin), _) if confirmed || pin.fingerprint.is_empty() => {}
-            (Some(pin), Err(why)) => ask(self.ui, &pin.fingerprint, found, why)?,
-            (Some(pin), Ok(_)) => ask(self.ui, &pin.fingerprint, found, NOTHING_KNOWN)?,
+            (Some(_), _) if confirmed => {}
+            (Some(pin), Err(why)) => ask(self.ui, &pinned(pin), found, why)?,
+            (Some(pin), Ok(_)) => ask(self.ui, &pinned(pin), found, NOTHING_KNOWN)?,
             (None, _) if writes => self.ui.status(format!(
                 "This is the first key seen in this repository: {found}. It is pinned in {FILE}; compare it with the \
                  controller's, and commit the file."
@@ -237,17 +265,19 @@ impl KeySource<'_> {
         }
         if writes {
             let known = pin.and_then(|pin| pin.key_set.as_ref());
-            // After a confirmation the set is the first of a new controller.
+            let endorsed = set.is_ok() && known.is_some();
+            // Where nothing endorsed it, a person has confirmed it, or nothing was known: the set is the first of a new controller.
             let set = set.or_else(|_| {
                 let document = document.as_deref().ok_or(())?;
                 key_set::believe(document, None).map_err(drop)
             });
-            let new = set
-                .ok()
-                .filter(|set| set.lists(found))
-                .map(|set| set.pin(known, false));
+            let set = set.ok().filter(|set| set.lists(found));
+            let new = set.map(|set| set.pin(known, false));
+            if let Some(new) = new.as_ref().filter(|_| !endorsed) {
+                self.say_believed(new);
+            }
             args.pin(&fetched.certificate, new).write(top)?;
-            if pin.is_some() {
+            if of_controller.is_some() {
                 self.ui
                     .status(format!("Pinned the new key {found} in {FILE}; commit the file."));
             }
@@ -313,6 +343,21 @@ fn no_native() -> CommandError {
 
 fn key_id_of(recipient: &str) -> Option<String> {
     Some(recipient.parse::<Recipient>().ok()?.key_id().to_string())
+}
+
+/// What is pinned, by its name: a certificate, else the key of the native format, else who signs.
+fn pinned(pin: &Pin) -> String {
+    let set = pin.key_set.as_ref();
+    let native = || key_id_of(set?.recipient.as_deref()?);
+    let signers = || {
+        let names = set?.trusted.iter().map(EndorsementName::as_str);
+        Some(names.collect::<Vec<_>>().join(", "))
+    };
+    Some(pin.fingerprint.clone())
+        .filter(|fingerprint| !fingerprint.is_empty())
+        .or_else(native)
+        .or_else(signers)
+        .unwrap_or_default()
 }
 
 fn ask(ui: &Ui, pinned: &str, found: &str, why: &str) -> Result<(), CommandError> {

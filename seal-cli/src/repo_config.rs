@@ -206,7 +206,8 @@ impl Pin {
         if (self.audience == Audience::Project) != self.project.is_some() {
             return Err("audience: Project goes with a project, and only that".to_owned());
         }
-        if self.fingerprint.is_empty() && self.certificate.is_empty() && self.native().next().is_some() {
+        let others = self.key_set.is_some() || self.native().next().is_some();
+        if self.fingerprint.is_empty() && self.certificate.is_empty() && others {
             return Ok(());
         }
         self.certificate().map(drop)
@@ -243,13 +244,18 @@ impl Pin {
             let mut editor = Editor::new(&text, Limits::default()).map_err(|err| bad(&err))?;
             let known = config.sealing_keys.iter().position(|pin| whose.is(pin));
             let done = if let Some(index) = known {
-                let fields = ["fingerprint", "certificate", "keySet"];
-                fields
+                let before = editor.value(1).map(|value| value["sealingKeys"][index].clone());
+                let before = before.unwrap_or_default();
+                ["fingerprint", "certificate", "keySet"]
                     .iter()
-                    .filter(|field| !own[**field].is_null())
                     .try_for_each(|field| {
                         let at = keys.then(Step::Index(index)).then(Step::Key((*field).to_owned()));
-                        editor.set(1, &at, &own[*field])
+                        match (&own[*field], before.get(*field)) {
+                            // What belongs to another key does not stay beside this one.
+                            (Value::Null, Some(_)) => editor.remove(1, &at),
+                            (Value::Null, None) => Ok(()),
+                            (new, _) => editor.set(1, &at, new),
+                        }
                     })
             } else {
                 let mut all: Vec<Value> = editor

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use sealing::KeyRing;
-use sealing::keyset::{Audience, EndorsementName, KeySetBuilder, Member};
+use sealing::keyset::{Audience, EndorsementKey, EndorsementName, KeySetBuilder, Member};
 
 use super::native::NativeKey;
 
@@ -35,6 +35,15 @@ pub(super) fn document(
         .into_iter()
         .fold(builder, KeySetBuilder::compromised)
         .sign()
+}
+
+/// Who signs that document: what people compare with what they pin.
+pub(super) fn signers(ring: &KeyRing, natives: &[&NativeKey]) -> impl Iterator<Item = EndorsementName> {
+    let of_v1 = ring
+        .newest()
+        .and_then(|key| Some(EndorsementKey::of_rsa(key.private_key())?.name()));
+    let native = natives.last().and_then(|key| key.endorsement());
+    of_v1.into_iter().chain(native)
 }
 
 /// In UTC, with whole seconds: the form in which texts sort as times do.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::create::{Recipe, create};
-use super::document::document;
+use super::document::{document, signers};
 use super::labelled::{Home, Stored, selector};
 use super::native::{self, NativeKey, NativeKeys};
 use super::renew::{Due, KeyOrder, Renewal};
@@ -156,7 +156,8 @@ impl Follower {
                 }
                 Ok(Event::InitDone) => {
                     let mut listed = std::mem::take(&mut listing);
-                    if let Some(secret) = &self.legacy {
+                    // What the list shows is newer.
+                    if let Some(secret) = self.legacy.as_ref().filter(|_| !listed.has(&self.recipe.prefix)) {
                         listed.take(secret, &self.home);
                     }
                     let changed = first || listed != current;
@@ -201,15 +202,20 @@ impl Follower {
         } else {
             ring
         };
-        self.publish(Arc::new(ring), unusable);
+        let newest_native = native.last().map_or("none", |key| key.id());
+        // What people compare with what they have pinned (docs/secrets.md).
+        let signs: Vec<String> = signers(&ring, &native).map(String::from).collect();
+        self.publish(Arc::new(ring), unusable, newest_native, &signs);
     }
 
-    fn publish(&self, ring: Arc<KeyRing>, unusable: usize) {
+    fn publish(&self, ring: Arc<KeyRing>, unusable: usize, newest_native: &str, signs: &[String]) {
         info!(
             keys = ring.keys().len(),
             unusable,
             native = ring.native().iter().count(),
             newest = ring.newest().map_or("none", |key| key.fingerprint().as_str()),
+            newest_native,
+            signs = signs.join(", "),
             "sealing keys are loaded"
         );
         self.metrics.keys.replaced(Arc::clone(&ring), unusable);

@@ -39,6 +39,9 @@ pub(crate) trait Stored: Sized + PartialEq {
 
     /// Takes it out of a Secret, and checks it.
     fn read(secret: &Secret) -> Result<Self, Unusable>;
+
+    /// What tells it from every other key, whatever its Secret is called.
+    fn id(&self) -> &str;
 }
 
 /// Why a Secret is not a sealing key. Says nothing about what is in it.
@@ -129,8 +132,13 @@ impl<K: Stored> Labelled<K> {
     }
 
     fn opens(&self, name: &str) -> bool {
-        let entry = self.0.get(name);
-        entry.is_some_and(|entry| entry.as_ref().is_ok_and(|entry| !entry.compromised))
+        let entry = self.0.get(name).and_then(|entry| entry.as_ref().ok());
+        entry.is_some_and(|entry| self.is_active(entry))
+    }
+
+    /// Whether it opens: a copy of a key that is compromised does not, whatever its own label says.
+    fn is_active(&self, entry: &Entry<K>) -> bool {
+        !entry.compromised && self.compromised().all(|key| key.id() != entry.key.id())
     }
 
     /// How many Secrets are labelled as keys and are none.
@@ -150,7 +158,7 @@ impl<K: Stored> Labelled<K> {
             .iter()
             .filter_map(|(name, entry)| Some((name.as_str(), entry.as_ref().ok()?)));
         usable
-            .filter(|(_, entry)| !entry.compromised)
+            .filter(|(_, entry)| self.is_active(entry))
             .map(|(name, entry)| (name, &entry.key))
     }
 

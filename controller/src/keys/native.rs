@@ -34,6 +34,8 @@ const RETRY: Duration = Duration::from_secs(2);
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct NativeKey {
     text: Zeroizing<String>,
+    /// `key-…`.
+    id: String,
     /// When its Secret was made: from then on it is used.
     pub(super) created: jiff::Timestamp,
 }
@@ -64,8 +66,13 @@ impl Stored for NativeKey {
         let created = secret.metadata.creation_timestamp.as_ref();
         Ok(Self {
             text: identity.to_text(),
+            id: identity.key_id().to_string(),
             created: created.map_or(jiff::Timestamp::UNIX_EPOCH, |time| time.0),
         })
+    }
+
+    fn id(&self) -> &str {
+        &self.id
     }
 }
 
@@ -205,6 +212,15 @@ mod tests {
         let secret = fresh().unwrap();
         let key = NativeKey::read(&secret).ok().unwrap();
         assert_eq!(key.identity().unwrap().suite(), Suite::MlKem768X25519);
+
+        // Under another name it is the same key: compromised once, compromised everywhere.
+        let mut known = Labelled::<NativeKey>::default();
+        let mut leaked = secret.clone();
+        known.insert("copy".into(), &secret);
+        let labels = leaked.metadata.labels.as_mut().unwrap();
+        labels.insert(NativeKey::LABEL.into(), "compromised".into());
+        known.insert("key".into(), &leaked);
+        assert!(known.active().next().is_none());
 
         let why = |change: fn(&mut Secret)| {
             let mut secret = fresh().unwrap();

@@ -16,6 +16,8 @@ use super::renew::KeyOrder;
 pub(crate) struct RsaKey {
     key: Zeroizing<String>,
     certificate: String,
+    /// `SHA256:…` of the public key.
+    fingerprint: String,
     /// When its Secret was made.
     created: Option<SystemTime>,
 }
@@ -28,17 +30,26 @@ impl Stored for RsaKey {
 
     /// Takes the texts out of a Secret, and checks that they are a key pair.
     fn read(secret: &Secret) -> Result<Self, Unusable> {
-        let stored = Self {
+        let mut stored = Self {
             key: Zeroizing::new(field(secret, "tls.key")?.to_owned()),
             certificate: field(secret, "tls.crt")?.to_owned(),
+            fingerprint: String::new(),
             created: secret
                 .metadata
                 .creation_timestamp
                 .as_ref()
                 .map(|time| SystemTime::from(time.0)),
         };
-        stored.parse()?;
+        stored
+            .parse()?
+            .fingerprint()
+            .as_str()
+            .clone_into(&mut stored.fingerprint);
         Ok(stored)
+    }
+
+    fn id(&self) -> &str {
+        &self.fingerprint
     }
 }
 
@@ -127,6 +138,20 @@ pub(crate) mod tests {
         assert!(set.ring(KeyOrder::default()).newest().is_none());
         assert!(set.compromised().next().unwrap().endorsement().is_some());
         assert_eq!(set.unusable(), 0);
+    }
+
+    #[test]
+    fn a_copy_of_a_compromised_key_opens_nothing_either() {
+        let (key, certificate) = pair();
+        let mut secret = secret(&[("tls.key", &key), ("tls.crt", &certificate)]);
+        let mut set = KeySet::default();
+        set.insert("copy".into(), &secret);
+        let labels = [(RsaKey::LABEL.to_owned(), "compromised".to_owned())];
+        secret.metadata.labels = Some(labels.into());
+        set.insert("key".into(), &secret);
+        assert!(set.ring(KeyOrder::default()).newest().is_none());
+        assert!(set.remove("key"));
+        assert_eq!(set.ring(KeyOrder::default()).keys().len(), 1);
     }
 
     #[test]

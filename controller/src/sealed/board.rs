@@ -149,17 +149,17 @@ impl Board {
         }
     }
 
-    /// There are other keys: what did not open may do so now.
+    /// There are other keys: what did not open may do so now, and what is being opened has the old ones.
     pub(super) fn keys_changed(&mut self) {
-        let waiting = |(id, entry): (&Id, &Entry)| entry.wants_keys.then(|| id.clone());
+        let waiting = |(id, entry): (&Id, &Entry)| (entry.wants_keys || entry.running).then(|| id.clone());
         let waiting: Vec<Id> = self.sealed.iter().filter_map(waiting).collect();
         for id in waiting {
             self.queue(&id);
         }
     }
 
-    /// The next turn, of a kind of which all is known. What is as it was left takes none.
-    pub(super) fn next(&mut self, now: Instant, known: impl Fn(Format) -> bool) -> Option<Turn> {
+    /// The next turn, of one about which all is known. What is as it was left takes none.
+    pub(super) fn next(&mut self, now: Instant, known: impl Fn(&Id) -> bool) -> Option<Turn> {
         while let Some((at, id)) = self.retries.first().filter(|(at, _)| *at <= now).cloned() {
             self.retries.remove(&(at, id.clone()));
             if let Some(entry) = self.sealed.get_mut(&id) {
@@ -172,7 +172,7 @@ impl Board {
             let Some(id) = self.due.pop_front() else {
                 break None;
             };
-            if known(id.format) {
+            if known(&id) {
                 if let Some(turn) = self.turn(id) {
                     break Some(turn);
                 }
@@ -407,6 +407,21 @@ mod tests {
     }
 
     #[test]
+    fn keys_that_change_during_a_turn_are_tried_after_it() {
+        let (mut board, now) = (board(), Instant::now());
+        board.sealed(&id(), object(|_| {}));
+        board.next(now, |_| true).unwrap();
+        board.keys_changed();
+        let did_not_open = Done {
+            live: None,
+            brief: Some(object(|_| {}).brief),
+            next: Next::Keys,
+        };
+        board.finished(&id(), Some(did_not_open), now);
+        assert!(board.next(now, |_| true).is_some());
+    }
+
+    #[test]
     fn what_happens_during_a_turn_is_looked_at_after_it() {
         let (mut board, now) = (board(), Instant::now());
         board.sealed(&id(), object(|_| {}));
@@ -476,7 +491,7 @@ mod tests {
     fn a_kind_of_which_not_all_is_known_waits() {
         let (mut board, now) = (board(), Instant::now());
         board.sealed(&id(), object(|_| {}));
-        assert!(board.next(now, |format| format == Format::V2).is_none());
+        assert!(board.next(now, |id| id.format == Format::V2).is_none());
         assert!(board.next(now, |_| true).is_some());
     }
 }

@@ -110,20 +110,15 @@ impl Room {
         }
     }
 
-    /// The next turn, of a kind of which all is known: its own list, that of Secrets, and in good time that of the other kind.
+    /// The next turn, of one about which all is known: its own list, that of Secrets, and in good time that of the other kind.
     fn next(&mut self) -> Option<board::Turn> {
         let now = Instant::now();
-        let to_come = &self.lists_to_come;
-        let waits = !to_come.is_empty() && now < self.grace;
-        let known = |format| {
-            let concerns = |(kind, _): &List| kind.is_none() || *kind == Some(format);
-            !waits && !to_come.iter().any(concerns)
-        };
-        if Format::ALL.into_iter().any(known) {
-            self.board.next(now, known)
-        } else {
-            None
+        if !self.lists_to_come.is_empty() && now < self.grace {
+            return None;
         }
+        let to_come = &self.lists_to_come;
+        self.board
+            .next(now, |id| !to_come.iter().any(|list| concerns(list, id)))
     }
 
     /// When something is due by itself.
@@ -250,6 +245,11 @@ impl Room {
     }
 }
 
+/// Whether a list would show something about it. A namespace that cannot be listed stops no other.
+fn concerns((kind, scope): &List, id: &Id) -> bool {
+    kind.is_none_or(|kind| kind == id.format) && is_within(scope.as_ref(), &id.name)
+}
+
 fn is_within(scope: Option<&Arc<str>>, name: &Name) -> bool {
     scope.is_none_or(|namespace| *namespace == name.0)
 }
@@ -258,5 +258,26 @@ async fn until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_does_not_come_stops_its_own_kind_and_namespace_only() {
+        let id = |format, namespace: &str| Id {
+            format,
+            name: (namespace.into(), "db".into()),
+        };
+        let shops = (Some(Format::V1), Some("shop".into()));
+        assert!(concerns(&shops, &id(Format::V1, "shop")));
+        assert!(!concerns(&shops, &id(Format::V2, "shop")));
+        assert!(!concerns(&shops, &id(Format::V1, "other")));
+        let secrets = (None, Some("shop".into()));
+        assert!(concerns(&secrets, &id(Format::V2, "shop")));
+        assert!(!concerns(&secrets, &id(Format::V2, "other")));
+        assert!(concerns(&(None, None), &id(Format::V2, "other")));
     }
 }

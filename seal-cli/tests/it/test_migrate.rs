@@ -18,7 +18,14 @@ fn cluster(env: &mut TestEnvironment, deployments: Vec<Value>) -> ApiServer {
             "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
             "metadata": {"name": "kube-system", "uid": "this-cluster"},
         })),
-        path if path.ends_with("/deployments") => list("DeploymentList", "apps/v1", &deployments),
+        path if path.ends_with("/deployments") => {
+            let within = |one: &&Value| {
+                let namespace = one["metadata"]["namespace"].as_str().unwrap();
+                !path.contains("/namespaces/") || path.contains(&format!("/namespaces/{namespace}/"))
+            };
+            let found: Vec<Value> = deployments.iter().filter(within).cloned().collect();
+            list("DeploymentList", "apps/v1", &found)
+        }
         path if path.ends_with("/secrets") => list("SecretList", "v1", &[]),
         path if path.contains("/secrets/") => Response::error(404, "secrets not found"),
         path if path.ends_with("/sealedsecrets") => list("SealedSecretList", "bitnami.com/v1alpha1", &[]),
@@ -122,4 +129,63 @@ fn a_record_is_of_one_cluster_and_whole() {
         );
     }
     only_read(&server);
+}
+
+/// Whoever may make a Deployment can call it so, and put keys beside it.
+#[test]
+fn what_only_looks_like_the_controller_is_not_believed() {
+    let mut env = TestEnvironment::new();
+    let server = cluster(&mut env, vec![deployment("tenant", "sealed-secrets")]);
+    let apply = |more: &[&str]| env.signet(&[&MIGRATE[..], &["--apply"], more].concat());
+    for more in [&[][..], &["--only-keys"]] {
+        apply(more).assert_failure(
+            2,
+            "error: Deployment tenant/sealed-secrets may be Bitnami's controller or somebody else's, and nothing was \
+             changed\nhint: if it is, add --from-namespace tenant\n",
+        );
+    }
+    only_read(&server);
+    // What the record says holds, whatever is found elsewhere now.
+    let record = json!({"format": "signet.dev/sealed-secrets-migration/v1", "cluster": "this-cluster", "theirs": "bitnami",
+        "ours": "signet-system", "workload": {"namespace": "bitnami", "name": "ss", "replicas": 1}, "keys": [], "removed": []});
+    env.write("sealed-secrets-migration.json", &record.to_string());
+    let output = apply(&["--only-keys", "--from-namespace", "tenant"]);
+    output.assert_failure(
+        2,
+        "error: sealed-secrets-migration.json is the record of a migration from bitnami/ss\nhint: --undo ends that one; or \
+         name another file with --record\n",
+    );
+    let before = server.requests().len();
+    let output = apply(&["--only-keys"]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let asked = server.requests().split_off(before);
+    let of = |namespace: &str| asked.iter().any(|sent| sent.contains(namespace));
+    assert!(
+        of("/namespaces/bitnami/secrets") && !of("/namespaces/tenant/"),
+        "{asked:?}"
+    );
+    only_read(&server);
+}
+
+#[test]
+fn two_runs_on_one_record_do_not_meet() {
+    let mut env = TestEnvironment::new();
+    let server = cluster(
+        &mut env,
+        vec![deployment("kube-system", "sealed-secrets-controller")],
+    );
+    let directory = std::fs::File::open(env.path("")).unwrap();
+    directory.lock().unwrap();
+    for more in ["--apply", "--undo"] {
+        let output = env.signet(&[&MIGRATE[..], &[more]].concat());
+        assert!(
+            output.code == 2 && output.stderr.contains("another run is at work on it"),
+            "{}",
+            output.stderr
+        );
+    }
+    assert_eq!(server.requests(), Vec::<String>::new());
+    drop(directory);
+    let output = env.signet(&[&MIGRATE[..], &["--apply", "--only-keys"]].concat());
+    assert_eq!(output.code, 0, "{}", output.stderr);
 }

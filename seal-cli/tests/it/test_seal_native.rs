@@ -1,6 +1,8 @@
 //! `signet seal` in the native format: whom it seals for, what stays, what is refused.
 
-use crate::support::{SECRET, TestEnvironment, key_set, native, native_object, serve_keys};
+use crate::support::{
+    SECRET, TestEnvironment, key_set, native, native_object, other_certificate, rsa, serve_keys,
+};
 use sealing::v2::{Identities, Identity, SealedSecret, Suite};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -261,11 +263,107 @@ fn the_controllers_key_is_pinned_followed_and_nobody_elses_taken() {
             (before, pinned.clone())
         );
     }
+    // Nor does a certificate of somebody else come in, which is not pinned at all.
+    for set in [
+        key_set(4, [rsa(true), native(&evil)]),
+        key_set(2, [rsa(true), native(&first), native(&second), native(&third)]),
+    ] {
+        let before = env.read("db.yaml");
+        let known = std::mem::replace(&mut *served.lock().unwrap(), (other_certificate().0, Some(set)));
+        let output = seal(&["--format", "v1"]);
+        assert!(
+            output.code == 1
+                && output
+                    .stderr
+                    .contains(&format!(".signet.yaml pins {}", id(&third))),
+            "{}",
+            output.stderr
+        );
+        assert_eq!(
+            (env.read("db.yaml"), env.read(".signet.yaml")),
+            (before, pinned.clone())
+        );
+        *served.lock().unwrap() = known;
+    }
     // A person says so.
     served.lock().unwrap().1 = Some(key_set(4, [native(&evil)]));
     assert_eq!(seal(&["--trust-new-key", &id(&first)]).code, 1);
     assert_eq!(seal(&["--trust-new-key", &id(&evil)]).code, 0);
     assert_eq!(opened(&env, "db.yaml", &evil)["password"], "hunter2");
+}
+
+/// A certificate in a set is listed, not endorsed: who is in the way lists it in their own.
+#[test]
+fn a_pinned_certificate_alone_vouches_for_no_key_set() {
+    let mut env = TestEnvironment::new();
+    env.git(&["init", "-q"]);
+    let (_server, served) = serve_keys(&mut env, None);
+    let seal = |more: &[&str]| env.signet_with(&[&["seal", "-w", "db.yaml"][..], more].concat(), SECRET);
+    assert_eq!(seal(&[]).code, 0);
+    let pinned = env.read(".signet.yaml");
+    let evil = identity();
+    served.lock().unwrap().1 = Some(key_set(1, [rsa(false), native(&evil)]));
+    let output = seal(&["--format", "v2"]);
+    assert!(
+        output.code == 1 && output.stderr.contains("of which only the certificate is pinned"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(env.read(".signet.yaml"), pinned);
+    let output = seal(&["--format", "v2", "--trust-new-key", &id(&evil)]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert!(
+        output.stderr.contains("Its key sets are believed if ed25519-"),
+        "{}",
+        output.stderr
+    );
+    assert!(env.read(".signet.yaml").contains("ed25519-"));
+}
+
+#[test]
+fn a_compromised_key_is_not_sealed_for_offline_either() {
+    let mut env = TestEnvironment::new();
+    env.git(&["init", "-q"]);
+    let key = identity();
+    let (_server, served) = serve_keys(&mut env, Some(key_set(1, [rsa(false), native(&key)])));
+    let seal = |more: &[&str]| env.signet_with(&[&["seal", "-w", "db.yaml"][..], more].concat(), SECRET);
+    for format in ["v1", "v2"] {
+        assert_eq!(seal(&["--format", format]).code, 0);
+        assert_eq!(seal(&["--format", format, "--offline"]).code, 0);
+    }
+    // The certificate's key has leaked: the set says so, and whoever seals for the other key hears of it.
+    served.lock().unwrap().1 = Some(key_set(2, [rsa(false).compromised(), native(&key)]));
+    assert_eq!(seal(&["--format", "v2"]).code, 0);
+    let output = seal(&["--format", "v1", "--offline"]);
+    assert!(
+        output.code == 1 && output.stderr.contains("no certificate is pinned"),
+        "{}",
+        output.stderr
+    );
+    let output = seal(&["--format", "v1"]);
+    assert!(
+        output.code == 1
+            && output
+                .stderr
+                .contains("the controller's key set does not list it"),
+        "{}",
+        output.stderr
+    );
+}
+
+#[test]
+fn a_compromised_native_key_is_not_sealed_for_offline_either() {
+    let mut env = TestEnvironment::new();
+    env.git(&["init", "-q"]);
+    let key = identity();
+    let (_server, served) = serve_keys(&mut env, Some(key_set(1, [rsa(false), native(&key)])));
+    let seal = |more: &[&str]| env.signet_with(&[&["seal", "-w", "db.yaml"][..], more].concat(), SECRET);
+    assert_eq!(seal(&["--format", "v2"]).code, 0);
+    assert_eq!(seal(&["--format", "v2", "--offline"]).code, 0);
+    served.lock().unwrap().1 = Some(key_set(2, [rsa(false), native(&key).compromised()]));
+    assert_eq!(seal(&["--format", "v2"]).code, 1);
+    let output = seal(&["--format", "v2", "--offline"]);
+    assert_eq!(output.code, 1, "{}", output.stderr);
 }
 
 #[test]

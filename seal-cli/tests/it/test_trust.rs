@@ -208,3 +208,24 @@ fn kubeseal_respects_a_pin_and_makes_none() {
     );
     assert_eq!(env.kubeseal(&["--cert", "cert.pem"], SECRET).code, 0);
 }
+
+/// What is known of one controller's key set says nothing of another controller.
+#[test]
+fn a_confirmed_certificate_without_a_key_set_takes_the_old_set_away() {
+    let mut env = TestEnvironment::new();
+    env.git(&["init", "-q"]);
+    let (_server, served) = serve_keys(&mut env, Some(key_set(1, [rsa(false)])));
+    let seal = |more: &[&str]| env.signet_with(&[&["seal", "-w", "db.yaml"][..], more].concat(), SECRET);
+    assert_eq!(seal(&[]).code, 0);
+    assert!(env.read(".signet.yaml").contains("keySet:"));
+    let (other, fingerprint) = other_certificate();
+    *served.lock().unwrap() = (other, None);
+    assert_eq!(seal(&[]).code, 1);
+    let output = seal(&["--trust-new-key", &fingerprint]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let pinned = env.read(".signet.yaml");
+    assert!(
+        pinned.contains(&fingerprint) && !pinned.contains("keySet:"),
+        "{pinned}"
+    );
+}

@@ -3,7 +3,8 @@
 use super::document::{Audience, Envelope, KeyEntry, KeySet, is_time};
 use super::endorsement::EndorsementName;
 use super::{FORMAT, document_message, endorsement_message};
-use crate::base64_text;
+use crate::v2::Recipient;
+use crate::{Certificate, Printable, base64_text};
 use std::collections::BTreeSet;
 
 /// The most that a document may have.
@@ -67,6 +68,12 @@ pub enum KeySetError {
     /// Not a document of this format.
     #[error("this is not a key set of format {FORMAT}")]
     NotAKeySet,
+    /// A key under the id of another.
+    #[error("the key set lists {id}, which is not the id of the key beside it")]
+    OtherId {
+        /// The id, safe to print.
+        id: String,
+    },
     /// A signature that does not fit, or none.
     #[error("the key set is not signed by a key that it lists, or was changed after it was signed")]
     NotSigned,
@@ -125,9 +132,14 @@ impl KeySet {
             .iter()
             .map(|signature| signature.signer(&message))
             .collect();
-        match signers {
-            Some(signers) if !signers.is_empty() => Ok(Verified { set, signers }),
-            _ => Err(KeySetError::NotSigned),
+        let signers = signers
+            .filter(|signers| !signers.is_empty())
+            .ok_or(KeySetError::NotSigned)?;
+        match set.keys.iter().find(|entry| !names_itself(entry)) {
+            None => Ok(Verified { set, signers }),
+            Some(entry) => Err(KeySetError::OtherId {
+                id: Printable(&entry.id).to_string(),
+            }),
         }
     }
 }
@@ -225,6 +237,20 @@ impl Verified {
     }
 }
 
+/// Whether an id is that of the certificate or the recipient beside it: people compare ids, and values are sealed for keys.
+/// Recipients of a kind that is not known here are nobody's, as long as they do not pass for a certificate.
+fn names_itself(entry: &KeyEntry) -> bool {
+    if entry.is_native() {
+        let recipient = entry.public_text().parse::<Recipient>();
+        recipient.map_or(!entry.id.starts_with("SHA256:"), |key| {
+            key.key_id().as_str() == entry.id
+        })
+    } else {
+        let certificate = Certificate::from_pem(entry.public_text());
+        certificate.is_ok_and(|certificate| certificate.fingerprint().as_str() == entry.id)
+    }
+}
+
 fn name_of(entry: &KeyEntry) -> Option<EndorsementName> {
     EndorsementName::of_public_text(&entry.endorsement_key)
 }
@@ -236,4 +262,45 @@ fn endorsers(entry: &KeyEntry) -> Vec<EndorsementName> {
         .iter()
         .filter_map(|signature| signature.signer(&message))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyset::{EndorsementKey, KeySetBuilder, Member};
+    use crate::v2::{Identity, Suite};
+    use serde_json::Value;
+
+    #[test]
+    fn an_id_is_that_of_its_key() {
+        let native = || Identity::generate(Suite::MlKem768X25519).unwrap();
+        let member = Member::native(&native(), "2026-01-01T00:00:00Z".into()).unwrap();
+        let document = KeySetBuilder::new(Audience::Cluster, "2026-01-01T00:00:00Z".into())
+            .member(member)
+            .sign();
+        let root = EndorsementKey::of_root(&[7; 32]).unwrap();
+        let read = |id: &str, recipient: &str| {
+            let mut envelope: Envelope = serde_json::from_str(&document).unwrap();
+            let payload = base64_text::decode(&envelope.payload).unwrap();
+            let mut set: Value = serde_json::from_slice(&payload).unwrap();
+            set["keys"][0]["id"] = id.into();
+            set["keys"][0]["recipient"] = recipient.into();
+            let payload = serde_json::to_vec(&set).unwrap();
+            envelope.signatures = vec![root.sign(&document_message(&payload))];
+            envelope.payload = base64_text::encode(&payload);
+            KeySet::read(&serde_json::to_string(&envelope).unwrap()).map(drop)
+        };
+        let (key, other) = (native(), native());
+        let recipient = key.recipient().to_string();
+        assert_eq!(read(key.key_id().as_str(), &recipient), Ok(()));
+        for id in [other.key_id().as_str(), "SHA256:x", ""] {
+            assert_eq!(
+                read(id, &recipient),
+                Err(KeySetError::OtherId { id: id.to_owned() })
+            );
+        }
+        // Keys of formats to come are no reason to believe nothing.
+        assert_eq!(read("key-of-tomorrow", "age1tomorrow1x"), Ok(()));
+        assert!(read("SHA256:x", "age1tomorrow1x").is_err());
+    }
 }

@@ -193,9 +193,15 @@ fn a_cluster_moves_from_bitnamis_controller_to_signet_and_back() {
 
         // What will change.
         let migrate = |stage: &Stage, arguments: &[&str]| {
-            let all = ["migrate", "sealed-secrets", &record]
-                .into_iter()
-                .chain(arguments.iter().copied());
+            let all = [
+                "migrate",
+                "sealed-secrets",
+                &record,
+                "--from-namespace",
+                bitnami::PLACE,
+            ]
+            .into_iter()
+            .chain(arguments.iter().copied());
             stage.cluster.signet(all, "")
         };
         let before = migrate(&stage, &["-o", "json"]);

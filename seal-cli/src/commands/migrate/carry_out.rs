@@ -73,11 +73,16 @@ pub(super) async fn carry_out(
     }
     let is = |object: &&Object, wanted| action(object, remove) == wanted;
     if remove {
-        let wanted: Vec<&Object> = survey
+        let (wanted, busy): (Vec<&Object>, Vec<&Object>) = survey
             .objects
             .iter()
             .filter(|object| is(object, Action::Remove))
-            .collect();
+            .partition(|object| object.taken || !object.touched);
+        // It might set an owner at this very moment, which would be gone in the next.
+        let at_work =
+            "Signet is at work on it, and has not taken it over: do that first, without --remove-objects";
+        done.left
+            .extend(busy.iter().map(|object| format!("{}: {at_work}", shown(object))));
         let kept = {
             let _progress = Progress::start(ui, "having Signet let go of the Secrets");
             objects::let_go(client, &wanted, patience).await?
@@ -87,12 +92,6 @@ pub(super) async fn carry_out(
                 ui,
                 format!("removing SealedSecrets, {} of {}", number + 1, wanted.len()),
             );
-            if object.touched && !object.taken {
-                // It might set an owner at this very moment, which would be gone in the next.
-                let why = "Signet is at work on it, and has not taken it over: do that first, without --remove-objects";
-                done.left.push(format!("{}: {why}", shown(object)));
-                continue;
-            }
             if kept.contains(&(object.namespace.clone(), object.name.clone())) {
                 let why = "Signet did not let go of its Secret in time; is its controller running?";
                 done.left.push(format!("{}: {why}", shown(object)));
@@ -100,7 +99,8 @@ pub(super) async fn carry_out(
             }
             // One that fails is told with the others: it is still there, and so is its Secret.
             match objects::remove(client, object).await {
-                Ok(()) => done.removed.push(shown(object)),
+                Ok(true) => done.removed.push(shown(object)),
+                Ok(false) => done.left.push(format!("{}: {at_work}", shown(object))),
                 Err(err) => done.left.push(format!("{}: {}", shown(object), err.message())),
             }
         }

@@ -1,7 +1,7 @@
 //! SealedSecret objects and the Secrets that they own: waiting for Signet, letting go, and giving back.
 
 use super::record::Removed;
-use super::survey::{Object, Target, is_taken, resource};
+use super::survey::{Object, Target, is_taken, is_touched, resource};
 use crate::cluster;
 use crate::command_error::CommandError;
 use crate::follow::{Seen, follow};
@@ -107,46 +107,68 @@ async fn mark_managed(client: &Client, namespace: &str, name: &str, uid: &str) -
     }
 }
 
-/// Tells Signet to set no owner on the Secrets of these that it keeps up: it would put back one that somebody takes away. Gives
-/// those of which it has not said in time that it has seen that.
+/// Tells Signet to set no owner on the Secrets of these: it would put back one that somebody takes away. Those that it has not
+/// begun on are told too, since it may begin now. Gives those that it keeps up and of which it has not said in time that it has
+/// seen that.
 pub(super) async fn let_go(
     client: &Client,
     objects: &[&Object],
     patience: Duration,
 ) -> Result<BTreeSet<(String, String)>, CommandError> {
     let mut told = BTreeSet::new();
-    for object in objects.iter().filter(|object| object.taken) {
+    for object in objects {
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &object.namespace, &resource());
         let patch = json!({
             "metadata": {"uid": object.uid},
             "spec": {"template": {"metadata": {"annotations": {(annotation::SKIP_OWNER): "true"}}}},
         });
-        let changed = api.patch(&object.name, &manager(), &Patch::Merge(patch)).await;
-        changed.map_err(|err| cluster::explain(&err, "change the SealedSecret"))?;
-        told.insert((object.namespace.clone(), object.name.clone()));
+        match api.patch(&object.name, &manager(), &Patch::Merge(patch)).await {
+            Ok(_) => {}
+            // It is gone, or another one: nothing of it will be removed.
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => continue,
+            Err(err) => return Err(cluster::explain(&err, "change the SealedSecret")),
+        }
+        if object.taken {
+            told.insert((object.namespace.clone(), object.name.clone()));
+        }
     }
     taken_over(client, told, patience).await
 }
 
 /// Detaches the Secret of a SealedSecret, and then removes the SealedSecret. Nothing is removed before the Secret has been seen
-/// without its owner.
-pub(super) async fn remove(client: &Client, object: &Object) -> Result<(), CommandError> {
+/// without its owner, nor where Signet has begun on it meanwhile: then it says false.
+pub(super) async fn remove(client: &Client, object: &Object) -> Result<bool, CommandError> {
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &object.namespace, &resource());
-    detach(client, object).await?;
-    let params = DeleteParams {
-        // Whatever happened in between, the garbage collector leaves what was owned.
-        propagation_policy: Some(PropagationPolicy::Orphan),
-        preconditions: Some(Preconditions {
-            uid: Some(object.uid.clone()),
-            resource_version: None,
-        }),
-        ..DeleteParams::default()
-    };
-    match api.delete(&object.name, &params).await {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        Err(err) => Err(cluster::explain(&err, "delete the SealedSecret")),
+    let doing = "delete the SealedSecret";
+    for _ in 0..TRIES {
+        detach(client, object).await?;
+        let there = api.get_opt(&object.name).await;
+        let there = there.map_err(|err| cluster::explain(&err, doing))?;
+        let Some(there) = there.filter(|there| there.metadata.uid.as_ref() == Some(&object.uid)) else {
+            return Ok(true);
+        };
+        if is_touched(&there) && !(object.taken && is_taken(&there)) {
+            return Ok(false);
+        }
+        let params = DeleteParams {
+            // Whatever happened in between, the garbage collector leaves what was owned.
+            propagation_policy: Some(PropagationPolicy::Orphan),
+            preconditions: Some(Preconditions {
+                uid: Some(object.uid.clone()),
+                // As it was looked at.
+                resource_version: there.metadata.resource_version,
+            }),
+            ..DeleteParams::default()
+        };
+        match api.delete(&object.name, &params).await {
+            Ok(_) => return Ok(true),
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(true),
+            // Somebody changed it: once more round.
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            Err(err) => return Err(cluster::explain(&err, doing)),
+        }
     }
+    Ok(false)
 }
 
 /// Takes the owner reference of a SealedSecret from its Secret, and sees that it is gone.
@@ -174,10 +196,13 @@ pub(super) async fn give_back(client: &Client, removed: &Removed) -> Result<bool
     let doing = "create the SealedSecret again";
     let there = match api.create(&PostParams::default(), &new).await {
         Ok(created) => created,
-        Err(kube::Error::Api(status)) if status.code == 409 => api
-            .get(&name)
-            .await
-            .map_err(|err| cluster::explain(&err, doing))?,
+        Err(kube::Error::Api(status)) if status.code == 409 => {
+            let there = api
+                .get(&name)
+                .await
+                .map_err(|err| cluster::explain(&err, doing))?;
+            unmark(&api, there, removed).await?
+        }
         Err(err) => return Err(cluster::explain(&err, doing)),
     };
     let (Some(secret), Some(uid)) = (&removed.secret, there.metadata.uid) else {
@@ -205,6 +230,66 @@ pub(super) async fn give_back(client: &Client, removed: &Removed) -> Result<bool
         true
     })
     .await
+}
+
+/// Takes from an object that was never removed what it was told on the way there.
+async fn unmark(
+    api: &Api<DynamicObject>,
+    there: DynamicObject,
+    removed: &Removed,
+) -> Result<DynamicObject, CommandError> {
+    let doing = "put the SealedSecret back as it was";
+    let mut there = there;
+    for _ in 0..TRIES {
+        let spec = told_nothing(&there.data["spec"], &removed.object["spec"]);
+        if there.metadata.uid.as_ref() != Some(&removed.uid) || spec == there.data["spec"] {
+            return Ok(there);
+        }
+        let name = there.metadata.name.clone().unwrap_or_default();
+        there.data["spec"] = spec;
+        let params = PostParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        // With the resource version that it was read with.
+        match api.replace(&name, &params, &there).await {
+            Ok(changed) => return Ok(changed),
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                let again = api.get(&name).await;
+                there = again.map_err(|err| cluster::explain(&err, doing))?;
+            }
+            Err(err) => return Err(cluster::explain(&err, doing)),
+        }
+    }
+    Err(CommandError::user(
+        format!("cannot {doing}: somebody keeps changing it"),
+        "run it again",
+    ))
+}
+
+/// A spec without what [`let_go`] wrote into it. What people have changed since it was noted stays.
+fn told_nothing(spec: &Value, noted: &Value) -> Value {
+    let place = format!(
+        "/template/metadata/annotations/{}",
+        annotation::SKIP_OWNER.replace('/', "~1")
+    );
+    let mut told = noted.clone();
+    told["template"]["metadata"]["annotations"][annotation::SKIP_OWNER] = "true".into();
+    if *spec == told {
+        return noted.clone();
+    }
+    let mut spec = spec.clone();
+    match (spec.pointer_mut(&place), noted.pointer(&place)) {
+        (Some(own), Some(noted)) => *own = noted.clone(),
+        (Some(_), None) => {
+            let annotations = spec.pointer_mut("/template/metadata/annotations");
+            if let Some(Value::Object(annotations)) = annotations {
+                annotations.remove(annotation::SKIP_OWNER);
+            }
+        }
+        (None, _) => {}
+    }
+    spec
 }
 
 /// Changes the owners of a Secret of this uid; says whether it is there. Its content is neither read nor written.
@@ -262,5 +347,37 @@ fn manager() -> PatchParams {
     PatchParams {
         field_manager: Some(MANAGER.to_owned()),
         ..PatchParams::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_object_was_told_is_taken_back_and_nothing_else() {
+        let skip = annotation::SKIP_OWNER;
+        let told = |value: &str, template: Value| {
+            let mut spec = json!({"encryptedData": {"a": value}, "template": template});
+            spec["template"]["metadata"]["annotations"][skip] = "true".into();
+            spec
+        };
+        for noted in [
+            json!({"encryptedData": {"a": "one"}}),
+            json!({"encryptedData": {"a": "one"}, "template": {"type": "Opaque"}}),
+            json!({"encryptedData": {"a": "one"}, "template": {"metadata": {"annotations": {skip: "false"}}}}),
+        ] {
+            let template = noted.get("template").cloned().unwrap_or_else(|| json!({}));
+            assert_eq!(told_nothing(&told("one", template.clone()), &noted), noted);
+            assert_eq!(told_nothing(&noted, &noted), noted);
+            // A value that was sealed since then stays.
+            let changed = told_nothing(&told("two", template), &noted);
+            assert_eq!(changed["encryptedData"]["a"], "two");
+            let place = &changed["template"]["metadata"]["annotations"][skip];
+            assert_ne!(place, "true");
+        }
+        // People's own word stays.
+        let noted = told("one", json!({}));
+        assert_eq!(told_nothing(&noted, &noted), noted);
     }
 }

@@ -7,7 +7,7 @@ use crate::command_error::CommandError;
 use crate::output::{self, show};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
 
@@ -39,11 +39,41 @@ pub(super) struct Removed {
     /// As it can be created again.
     pub(super) object: Value,
     /// Its uid.
-    uid: String,
+    pub(super) uid: String,
     /// The uid of its Secret.
     pub(super) secret: Option<String>,
     /// Whether it owned that.
     pub(super) owned: bool,
+}
+
+/// Keeps a second run away from records of a directory until it is dropped: both would write what they read at their start.
+pub(super) struct Locked {
+    _directory: File,
+}
+
+impl Locked {
+    /// Locks those beside this one.
+    pub(super) fn new(path: &Path) -> Result<Self, CommandError> {
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let cannot = |why: &str| {
+            CommandError::user(
+                format!("{}: {why}, and nothing was changed", show(path)),
+                "one run at a time writes its record: wait for the other, or name another directory with --record",
+            )
+        };
+        let opened = File::open(directory);
+        let opened = opened.map_err(|err| cannot(&format!("cannot be locked: {}", output::reason(&err))))?;
+        match opened.try_lock() {
+            Ok(()) => Ok(Self { _directory: opened }),
+            Err(TryLockError::WouldBlock) => Err(cannot("another run is at work on it")),
+            Err(TryLockError::Error(err)) => {
+                Err(cannot(&format!("cannot be locked: {}", output::reason(&err))))
+            }
+        }
+    }
 }
 
 impl Record {

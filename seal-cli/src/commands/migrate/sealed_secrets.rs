@@ -1,18 +1,21 @@
 //! `signet migrate sealed-secrets`: the arguments, and which of its jobs they ask for.
 
 use super::carry_out::Extent;
-use super::plan::Plan;
-use super::record::Record;
+use super::plan::{KeyAction, Plan};
+use super::record::{Locked, Record};
 use super::survey::{self, Survey};
+use super::workload::Workload;
 use super::{carry_out, report, undo};
 use crate::args::{OutputArg, duration};
 use crate::cli::GlobalArgs;
 use crate::cluster::{self, Cluster};
 use crate::command_error::CommandError;
 use crate::controller::ControllerArgs;
+use crate::output::show;
 use crate::progress::Progress;
 use crate::ui::Ui;
 use clap::Args;
+use sealing::Printable;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -77,7 +80,8 @@ pub(crate) struct SealedSecretsArgs {
     /// How long Signet may take until it has taken over, such as 5m
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     timeout: Duration,
-    /// Namespace of Bitnami's controller and of its keys [default: where its Deployment is found]
+    /// Namespace of Bitnami's controller and of its keys; with --apply it has to be named unless that is kube-system [default:
+    /// where its Deployment is found]
     #[arg(long, value_name = "NAME")]
     from_namespace: Option<String>,
     /// Name of its Deployment [default: found by its label, or sealed-secrets-controller]
@@ -100,10 +104,17 @@ impl SealedSecretsArgs {
     }
 
     async fn work(&self, ui: &Ui, global: &GlobalArgs) -> Result<ExitCode, CommandError> {
+        // Until the end: what was read of the record is what is written back.
+        let _locked = if self.apply || self.undo {
+            Some(Locked::new(&self.record)?)
+        } else {
+            None
+        };
         let cluster = Cluster::connect_to_watch(global).await?;
         let id = survey::cluster_id(&cluster.client).await?;
+        let record = Record::read(&self.record, &id)?;
         if self.undo {
-            let record = Record::read(&self.record, &id)?.ok_or_else(|| {
+            let record = record.ok_or_else(|| {
                 CommandError::user(
                     "there is no record of a migration",
                     "--record names the file that `--apply` wrote",
@@ -112,26 +123,24 @@ impl SealedSecretsArgs {
             undo::undo(ui, &cluster.client, &record).await?;
             return Ok(ExitCode::SUCCESS);
         }
+        let (namespace, name) = self.whose(record.as_ref())?;
         let survey = {
             let _progress = Progress::start(ui, "reading keys and SealedSecrets");
-            Survey::take(
-                &cluster.client,
-                self.controller.namespace(),
-                self.from_namespace.as_deref(),
-                self.from_name.as_deref(),
-            )
-            .await?
+            Survey::take(&cluster.client, self.controller.namespace(), namespace, name).await?
         };
         let plan = Plan::of(&survey, self.remove_objects);
         if !self.apply {
             report::plan(ui, self.output.output, &plan, self.remove_objects)?;
             return Ok(ExitCode::from(u8::from(plan.is_pending())));
         }
+        self.check_whose(record.as_ref(), &survey)?;
         if !self.only_keys {
             self.check(&plan)?;
         }
-        let record = Record::read(&self.record, &id)?;
-        let record = record.unwrap_or_else(|| Record::new(&id, &survey));
+        let mut record = record.unwrap_or_else(|| Record::new(&id, &survey));
+        if record.workload.is_none() {
+            record.workload.clone_from(&survey.workload);
+        }
         let extent = match (self.only_keys, self.remove_objects) {
             (true, _) => Extent::Keys,
             (false, true) => Extent::Removal,
@@ -151,6 +160,67 @@ impl SealedSecretsArgs {
         Ok(ExitCode::from(u8::from(!done.left.is_empty())))
     }
 
+    /// Where Bitnami's controller is looked for: once there is a record, where that has it.
+    fn whose<'a>(
+        &'a self,
+        record: Option<&'a Record>,
+    ) -> Result<(Option<&'a str>, Option<&'a str>), CommandError> {
+        let (namespace, name) = (self.from_namespace.as_deref(), self.from_name.as_deref());
+        let Some(record) = record else {
+            return Ok((namespace, name));
+        };
+        let workload = record.workload.as_ref().map(|workload| workload.name.as_str());
+        let same =
+            |asked: Option<&str>, known: Option<&str>| asked.is_none() || known.is_none() || asked == known;
+        if same(namespace, Some(&record.theirs)) && same(name, workload) {
+            return Ok((Some(&record.theirs), workload.or(name)));
+        }
+        Err(CommandError::user(
+            format!(
+                "{} is the record of a migration from {}",
+                show(&self.record),
+                record.workload.as_ref().map_or_else(
+                    || format!("namespace {}", Printable(&record.theirs)),
+                    Workload::shown
+                ),
+            ),
+            "--undo ends that one; or name another file with --record",
+        ))
+    }
+
+    /// Anybody can give a Deployment of their own that name or label, and the keys beside it become Signet's: which one it is
+    /// says a person, the record, or the place that is the administrators' alone.
+    fn check_whose(&self, record: Option<&Record>, survey: &Survey) -> Result<(), CommandError> {
+        let Some(workload) = &survey.workload else {
+            return Ok(());
+        };
+        let known = match record {
+            Some(record) => record.workload.is_some() || self.from_name.is_some(),
+            None => self.from_namespace.is_some() || workload.is_where_it_belongs(),
+        };
+        if known {
+            return Ok(());
+        }
+        let hint = if record.is_some() {
+            format!(
+                "the record knows of none; if it is, add --from-name {}",
+                Printable(&workload.name)
+            )
+        } else {
+            format!(
+                "if it is, add --from-namespace {}",
+                Printable(&workload.namespace)
+            )
+        };
+        Err(CommandError::user(
+            format!(
+                "Deployment {} may be Bitnami's controller or somebody else's, and nothing was changed",
+                workload.shown()
+            ),
+            hint,
+        ))
+    }
+
     /// What has to be settled by a person first.
     fn check(&self, plan: &Plan) -> Result<(), CommandError> {
         let refused: Vec<String> = plan.refused().collect();
@@ -163,6 +233,13 @@ impl SealedSecretsArgs {
                 "correct them first; --accept-refused goes on, and leaves their Secrets as they are",
             )
             .details(refused));
+        }
+        if self.remove_objects && plan.keys.iter().any(|key| key.action == KeyAction::Copy) {
+            // With a key that it gets only now, Signet would begin on objects that are about to go.
+            return Err(CommandError::user(
+                "there are keys that Signet has not got yet, and nothing was changed",
+                "copy them first: --apply --only-keys",
+            ));
         }
         if plan.workload.is_none() && !self.stopped {
             return Err(CommandError::user(

@@ -82,8 +82,8 @@ impl Survey {
     ) -> Result<Self, CommandError> {
         let workload = workload::find(client, from_namespace, from_name).await?;
         let theirs = match (&workload, from_namespace) {
-            (Some(found), _) => found.namespace.clone(),
-            (None, Some(named)) => named.to_owned(),
+            (_, Some(named)) => named.to_owned(),
+            (Some(found), None) => found.namespace.clone(),
             (None, None) => {
                 return Err(CommandError::user(
                     "there is no Deployment of Bitnami's sealed-secrets controller in this cluster",
@@ -135,7 +135,7 @@ async fn objects(client: &Client, ring: &KeyRing) -> Result<Vec<Object>, Command
             secret: target(secret, &uid),
             problems: problems(&value, &namespace, ring),
             taken: is_taken(&found),
-            touched: conditions(&found).any(|known| known["type"] == "Ready"),
+            touched: is_touched(&found),
             namespace,
             name,
             uid,
@@ -170,17 +170,20 @@ fn target(secret: Option<&ObjectMeta>, uid: &str) -> Target {
         return Target::Missing;
     };
     let owners = secret.owner_references.as_deref().unwrap_or_default();
-    let annotations = secret.annotations.as_ref();
-    let marked = |name: &str| annotations.is_some_and(|all| all.contains_key(name));
+    let annotation = |name: &str| secret.annotations.as_ref()?.get(name).map(String::as_str);
+    let is = |name: &str| annotation(name) == Some("true");
     let synced = secret
         .labels
         .as_ref()
         .is_some_and(|labels| labels.contains_key(label::APPLYSET_PART_OF));
     let own = owners.iter().any(|owner| owner.uid == uid);
+    let controlled = owners.iter().any(|owner| owner.controller == Some(true));
+    // What Signet writes there of a Secret that a SealedSecret of this kind made, and did not only patch.
+    let whole = annotation(annotation::UNSEALED).is_some_and(|mark| mark.starts_with("whole."));
     let uid = secret.uid.clone().unwrap_or_default();
     if own && !synced {
         Target::Owned(uid)
-    } else if (marked(annotation::UNSEALED) || marked(annotation::SKIP_OWNER)) && !synced {
+    } else if (whole || is(annotation::SKIP_OWNER)) && !(synced || controlled || is(annotation::PATCH)) {
         Target::Ownerless(uid)
     } else {
         Target::Foreign
@@ -208,8 +211,45 @@ pub(super) fn is_taken(object: &DynamicObject) -> bool {
     observed.is_some() && observed == object.metadata.generation && conditions(object).any(ready)
 }
 
+/// Whether Signet has said anything of it.
+pub(super) fn is_touched(object: &DynamicObject) -> bool {
+    conditions(object).any(|known| known["type"] == "Ready")
+}
+
 fn conditions(object: &DynamicObject) -> impl Iterator<Item = &Value> {
     let status = object.data.get("status");
     let all = status.and_then(|status| status.get("conditions")?.as_array());
     all.into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_secret_that_others_made_is_never_ours_to_mark() {
+        let of = |annotations: Value, owners: Value| {
+            let meta =
+                json!({"name": "db", "uid": "s", "annotations": annotations, "ownerReferences": owners});
+            target(Some(&serde_json::from_value(meta).unwrap()), "u")
+        };
+        let owner = |uid: &str| json!([{"apiVersion": "v1", "kind": "X", "name": "x", "uid": uid, "controller": true}]);
+        let (skip, mark) = (annotation::SKIP_OWNER, annotation::UNSEALED);
+        let ownerless = Target::Ownerless("s".into());
+        assert_eq!(of(json!({skip: "true"}), json!([])), ownerless);
+        assert_eq!(of(json!({mark: "whole.aa"}), json!([])), ownerless);
+        assert_eq!(of(json!({}), owner("u")), Target::Owned("s".into()));
+        for (annotations, owners) in [
+            (json!({}), json!([])),
+            (json!({skip: "false"}), json!([])),
+            (json!({mark: "patch.aa"}), json!([])),
+            (json!({mark: "v2-whole.aa"}), json!([])),
+            (json!({mark: "whole.aa"}), owner("other")),
+            (json!({skip: "true"}), owner("other")),
+            (json!({skip: "true", annotation::PATCH: "true"}), json!([])),
+        ] {
+            assert_eq!(of(annotations.clone(), owners), Target::Foreign, "{annotations}");
+        }
+    }
 }

@@ -15,6 +15,8 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 use tokio::time::timeout;
 
+/// Where its manifests put it.
+const PLACE: &str = "kube-system";
 /// As its Helm chart and its manifests label and name it.
 const LABEL: &str = "app.kubernetes.io/name=sealed-secrets";
 const NAME: &str = "sealed-secrets-controller";
@@ -77,6 +79,12 @@ pub(super) async fn find(
 }
 
 impl Workload {
+    /// Whether it is where its manifests put it, by the name that they give it: in that namespace nobody but the cluster's
+    /// administrators makes anything.
+    pub(super) fn is_where_it_belongs(&self) -> bool {
+        (self.namespace.as_str(), self.name.as_str()) == (PLACE, NAME)
+    }
+
     /// `namespace/name`, safe to print.
     pub(super) fn shown(&self) -> String {
         format!("{}/{}", Printable(&self.namespace), Printable(&self.name))
