@@ -11,10 +11,14 @@ use crate::process;
 use crate::report::Report;
 
 const CASE: &str = "rest";
+/// Records are written a few times a minute: the last ones of a storm come this much later.
+const SAVED: Duration = Duration::from_secs(65);
 
 pub(super) async fn measure(ground: &mut Ground, seconds: u64, report: &mut Report) {
     let start = ground.begin();
     ground.rest(&start).await;
+    report.say("waiting until what was changed is written down, at most a minute later");
+    tokio::time::sleep(SAVED).await;
     report.say(&format!("watching the controller at rest for {seconds} s"));
     let pid = ground.pid();
     let (mark, cpu, before) = (
