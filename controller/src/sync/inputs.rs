@@ -9,7 +9,7 @@ use apply::{Catalog, GroupKind, Key, KindInfo};
 use crds::{PlaintextSecrets, SyncSpec};
 use manifest::Phase;
 use render::{Item, Rendered, Variables};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// How an object's body is made.
@@ -158,13 +158,14 @@ pub(super) fn resolve(rendered: &Rendered, catalog: &Catalog, frame: &Frame<'_>)
         said.source = crate::text::bounded_bytes(&place, 512);
         inputs.failures.push(Failure::permanent(said));
     }
+    let definitions = Definitions::of(rendered);
     let mut names = Interner::default();
     let mut found: HashMap<Key, Vec<Wanted>> = HashMap::new();
     for item in &rendered.items {
         match look_up(item, catalog, frame, &mut names) {
             Ok((key, wanted)) => found.entry(key).or_default().push(wanted),
             Err(missing) => {
-                let defined = defines(rendered, &item.id.gvk.group, &item.id.gvk.kind);
+                let defined = definitions.bring(&item.id.gvk.group, &item.id.gvk.kind);
                 inputs.awaits_definitions |= defined;
                 let group = order::group(manifest::Phase::Custom, &item.id.gvk.kind, item.options());
                 inputs.held_at = Some(inputs.held_at.map_or(group, |held| held.min(group)));
@@ -381,19 +382,33 @@ fn name(item: &Item, frame: &Frame<'_>) -> String {
     format!("{prefix}{run}")
 }
 
-/// Whether a definition among the rendered objects could bring this kind. By name only: bodies are not loaded yet.
-fn defines(rendered: &Rendered, group: &str, kind: &str) -> bool {
-    let singular = kind.to_lowercase();
-    // Every plural that is formed by rule starts with the singular less its last letter.
-    let stem = &singular[..singular.char_indices().last().map_or(0, |(at, _)| at)];
-    rendered.items.iter().any(|item| {
-        &*item.id.gvk.kind == "CustomResourceDefinition"
-            && item
-                .id
-                .name
-                .split_once('.')
-                .is_some_and(|(plural, of)| of == group && plural.starts_with(stem))
-    })
+/// The definitions among the rendered objects: by group, the plurals of their kinds, sorted.
+struct Definitions<'a>(HashMap<&'a str, BTreeSet<&'a str>>);
+
+impl<'a> Definitions<'a> {
+    fn of(rendered: &'a Rendered) -> Self {
+        let mut by_group: HashMap<&str, BTreeSet<&str>> = HashMap::new();
+        let definitions = rendered
+            .items
+            .iter()
+            .filter(|item| &*item.id.gvk.kind == "CustomResourceDefinition");
+        for (plural, group) in definitions.filter_map(|item| item.id.name.split_once('.')) {
+            by_group.entry(group).or_default().insert(plural);
+        }
+        Self(by_group)
+    }
+
+    /// Whether one of them could bring this kind. By name only: bodies are not loaded yet.
+    fn bring(&self, group: &str, kind: &str) -> bool {
+        let singular = kind.to_lowercase();
+        // Every plural that is formed by rule starts with the singular less its last letter.
+        let stem = &singular[..singular.char_indices().last().map_or(0, |(at, _)| at)];
+        let of_group = self.0.get(group).into_iter();
+        // What starts with the stem comes right after it.
+        of_group
+            .flat_map(|plurals| plurals.range(stem..).next())
+            .any(|plural| plural.starts_with(stem))
+    }
 }
 
 /// A keyed digest of all that the object's body is made of, sealed values still sealed.

@@ -14,6 +14,8 @@ use std::{fmt, iter};
 
 /// Objects of a circle that are named.
 const NAMED: usize = 3;
+/// Objects that wait for themselves and are told by which way: each takes a walk through all of them.
+const EXPLAINED: usize = 50;
 
 /// A step of the walk; the derived order is that of walking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -152,8 +154,15 @@ pub(super) fn needs(nodes: &[Node<'_>]) -> (Needs, Vec<(usize, String)>) {
         }
     }
     let circular = circular(&needs);
-    for at in &circular {
-        refused.push((*at, circle(nodes, &needs, &circular, *at)));
+    let mut sorted: Vec<usize> = circular.iter().copied().collect();
+    sorted.sort_unstable();
+    for (place, at) in sorted.into_iter().enumerate() {
+        let why = if place < EXPLAINED {
+            circle(nodes, &needs, &circular, at)
+        } else {
+            "waits for itself, by way of others".to_owned()
+        };
+        refused.push((at, why));
     }
     for at in &circular {
         needs.remove(at);
@@ -239,11 +248,11 @@ fn by_way_of(nodes: &[Node<'_>], way: &[usize]) -> String {
 fn circular(needs: &Needs) -> HashSet<usize> {
     let mut left: HashMap<usize, usize> = needs.iter().map(|(at, of)| (*at, of.len())).collect();
     let mut waits: HashMap<usize, Vec<usize>> = HashMap::new();
-    let mut free: Vec<usize> = Vec::new();
+    let (mut free, mut seen) = (Vec::new(), HashSet::new());
     for (at, of) in needs {
         for other in of {
             waits.entry(*other).or_default().push(*at);
-            if !needs.contains_key(other) && !free.contains(other) {
+            if !needs.contains_key(other) && seen.insert(*other) {
                 free.push(*other);
             }
         }
@@ -399,6 +408,28 @@ mod tests {
         assert!(found.iter().all(|(at, round)| usize::from(*round) == *at));
         let fan = Needs::from_iter([(0, (1..many).collect()), (1, vec![2])]);
         assert_eq!(rounds(&fan, &vec![Group::Wave(0); many])[&0], 2);
+    }
+
+    #[test]
+    fn of_a_great_ring_the_first_objects_are_told_their_way() {
+        let names: Vec<String> = (0..2000).map(|n| format!("m{n}")).collect();
+        let next: Vec<[&str; 1]> = (0..names.len())
+            .map(|n| [names[(n + 1) % names.len()].as_str()])
+            .collect();
+        let ring: Vec<(&str, i32, &[&str])> = names
+            .iter()
+            .zip(&next)
+            .map(|(name, next)| (name.as_str(), 0, &next[..]))
+            .collect();
+        let (needs, refused) = run(&ring);
+        assert!(needs.is_empty());
+        assert_eq!(refused.len(), names.len());
+        let told = refused
+            .iter()
+            .filter(|(_, why)| why.contains("ConfigMap"))
+            .count();
+        assert_eq!(told, EXPLAINED);
+        assert_eq!(refused[1999].1, "waits for itself, by way of others");
     }
 
     #[test]
