@@ -137,9 +137,9 @@ fn what_a_webhook_alters_at_every_write_settles_without_a_fight() {
         let deployer = format!("system:serviceaccount:{}:{}", team.name(), objects::DEPLOYER);
         let ours = |asked: &&Asked| asked.user == deployer && !asked.dry_run;
         let altered = webhook.asked().iter().filter(ours).count();
-        assert_eq!(
-            altered,
-            last.0.len(),
+        // The API server asks again where it meets another write on the way.
+        assert!(
+            altered >= last.0.len(),
             "each of them was altered: {:#?}",
             webhook.asked()
         );
