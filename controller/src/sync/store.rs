@@ -142,25 +142,18 @@ impl Checkpoint {
                 Ok(())
             }
             Err(error) => {
+                // Somebody else wrote or removed it: the next try is over what is there then.
                 if matches!(error.kind, ErrorKind::Precondition | ErrorKind::NotFound) {
-                    self.reread_journal(&name).await;
+                    let path = format!("/api/v1/namespaces/{}/secrets/{name}", self.namespace);
+                    self.journal_version = self
+                        .server
+                        .own(Method::GET, &path, None)
+                        .await
+                        .ok()
+                        .map(|body| version_of(&body));
                 }
                 Err(error)
             }
-        }
-    }
-}
-
-impl Checkpoint {
-    /// Somebody else wrote or removed the journal. What stands there was promised before it was done, by another process of
-    /// this controller perhaps: it counts, and ours is tried anew after it.
-    async fn reread_journal(&mut self, name: &str) {
-        let path = format!("/api/v1/namespaces/{}/secrets/{name}", self.namespace);
-        let found = self.server.own(Method::GET, &path, None).await.ok();
-        let found: Option<Value> = found.and_then(|body| serde_json::from_slice(&body).ok());
-        match found.as_ref().and_then(read) {
-            Some((_, _, stored)) => self.read_journal(stored),
-            None => self.journal_version = None,
         }
     }
 }

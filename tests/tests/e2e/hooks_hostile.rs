@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, ResourceExt};
 use serde_json::json;
 use tests::audit::{Mark, Request};
-use tests::{Controller, ControllerOptions, Space, Stage, objects, paths, run, wait};
+use tests::{Space, Stage, objects, paths, run, wait};
 
 use crate::order_world::{
     begin, gated, gates, has, hook_is, job, job_spec, jobs_made, none_of, plain, reason, tell,
@@ -365,45 +365,5 @@ fn a_hook_that_is_ready_at_once_is_not_waited_for() {
         let asked = asked.filter(|request| request.namespace == team.name() && request.name == "hook");
         // Looked up and made, looked up and deleted, looked up and made; and no loop.
         assert!(asked.count() < 12);
-    });
-}
-
-/// A node that is cut off goes on working for a while, and its successor has begun: then there are two controllers.
-#[test]
-fn two_controllers_at_once_run_each_hook_once() {
-    run(async {
-        let stage = Stage::own().await;
-        let options = ControllerOptions::for_tests(&stage.cluster);
-        let mut second = Controller::start(&stage.cluster, options).await;
-        let team = stage.space("pair");
-        let repo = stage.git.repository(team.name());
-        repo.write("app/pre.yaml", job("pre", true, &[(HOOK, "Pre")]))
-            .write("app/a.yaml", plain("a", &[]));
-        repo.commit("Begin");
-        team.repository("app", &repo).await;
-        team.sync("app", "app").await;
-        let pre = format!("Job {}/pre", team.name());
-        for round in 1..=4 {
-            let start = mark(&team);
-            let map = objects::config_map("a", &round.to_string());
-            let commit = repo.write("app/a.yaml", map).commit("Next");
-            team.until("app", "the hook to run", |sync: &Sync| {
-                objects::attempted(sync) == commit && hook_is(sync, &pre, "Running")
-            })
-            .await;
-            wait::throughout(A_WHILE, || async {
-                let made = jobs_made(&team, start);
-                if made.len() <= 1 {
-                    Ok(())
-                } else {
-                    Err(format!("{made:?}"))
-                }
-            })
-            .await;
-            crate::order_world::end(&team, "pre", "Succeeded").await;
-            team.applied("app", &commit).await;
-            assert_eq!(jobs_made(&team, start), ["pre"]);
-        }
-        assert!(second.stop().success());
     });
 }
