@@ -1,5 +1,6 @@
 //! A Namespace that fails: what lives in it waits, what lives elsewhere does not.
 
+use crds::Sync;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Api;
 use kube::api::DeleteParams;
@@ -42,6 +43,17 @@ fn members_of_a_namespace_that_fails_wait_and_others_do_not() {
                 );
             })
             .await;
+        // The members come up once the other Namespace is there.
+        let all = |sync: &Sync| {
+            sync.status
+                .as_ref()
+                .is_some_and(|status| status.failures.len() == 3)
+        };
+        let sync = if all(&sync) {
+            sync
+        } else {
+            case.team.until("app", "all to be said", all).await
+        };
         let waits = "waits for Namespace NS-bad, which failed";
         case.says(
             &sync,

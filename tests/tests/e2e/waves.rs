@@ -359,7 +359,8 @@ fn what_takes_too_long_is_said_and_waited_for_all_the_same() {
         let commit = repo.commit("Slow");
         team.sync_with("app", "app", |spec| {
             gates(spec);
-            spec.timeout = "2s".into();
+            // Long enough to see the next wave wait, on a busy machine too.
+            spec.timeout = "8s".into();
         })
         .await;
         let late = |sync: &Sync| reason(sync, "Ready") == "HealthTimeout";
