@@ -1,6 +1,7 @@
 //! SealedSecret of `signet.dev/v1alpha1`: our own format. The controller opens it from Git, and in the cluster where it is
 //! asked for; the schema also serves editors, `kubectl explain` and dry-runs.
 
+#[cfg(feature = "kube")]
 use crate::sealedsecret::SealedSecretStatus;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

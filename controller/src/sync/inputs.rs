@@ -406,7 +406,7 @@ impl<'a> Definitions<'a> {
         let of_group = self.0.get(group).into_iter();
         // What starts with the stem comes right after it.
         of_group
-            .flat_map(|plurals| plurals.range(stem..).next())
+            .filter_map(|plurals| plurals.range(stem..).next())
             .any(|plural| plural.starts_with(stem))
     }
 }
