@@ -64,6 +64,10 @@ pub struct Heir<'a> {
 /// object, or of a restart that somebody asked for.
 #[must_use]
 pub fn legacy(entries: &[ManagedFieldsEntry], ours: &Heir<'_>) -> Takeover {
+    // Asked at every apply: nearly always there is nothing, and no fields have to be read.
+    if !entries.iter().any(|entry| is_legacy(entry, ours)) {
+        return Takeover::default();
+    }
     let version = version(entries, ours);
     let is_apart = own_is_too_large(entries, ours.manager);
     let (mut managers, mut apart) = (BTreeSet::new(), BTreeSet::new());
