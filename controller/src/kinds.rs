@@ -15,12 +15,19 @@ use tokio::sync::{Mutex, watch as channel};
 /// Changes to definitions come in bursts; one reading serves them all.
 const BURST: Duration = Duration::from_millis(100);
 
+/// How long a catalog is believed that lacks a kind.
+const MISSING: Duration = Duration::from_mins(5);
+/// How long after a change of definitions it is not: a kind is served a little later than it is defined.
+const SETTLING: Duration = Duration::from_mins(1);
+
 /// The catalog, shared.
 #[derive(Clone)]
 pub struct Kinds {
     server: Server,
     current: Arc<RwLock<Arc<Catalog>>>,
     last_read: Arc<Mutex<Option<Instant>>>,
+    /// When a definition changed last.
+    changed_at: Arc<RwLock<Option<Instant>>>,
     changes: Arc<channel::Sender<u64>>,
 }
 
@@ -32,6 +39,7 @@ impl Kinds {
             server,
             current: Arc::default(),
             last_read: Arc::default(),
+            changed_at: Arc::default(),
             changes: Arc::new(channel::Sender::new(0)),
         };
         let follower = kinds.clone();
@@ -61,8 +69,23 @@ impl Kinds {
     /// # Errors
     /// As [`Catalog::fetch`].
     pub async fn refresh(&self) -> Result<Arc<Catalog>, ApiError> {
+        self.read_after(BURST).await
+    }
+
+    /// Reads the catalog for a kind that is not in it. Whoever wants one that nobody serves asks again and again: a change of
+    /// definitions tells, and an API server of the kind's own is found within minutes.
+    ///
+    /// # Errors
+    /// As [`Catalog::fetch`].
+    pub async fn refresh_for_missing(&self) -> Result<Arc<Catalog>, ApiError> {
+        let changed_at = *self.changed_at.read().unwrap_or_else(PoisonError::into_inner);
+        self.read_after(age_for_missing(changed_at.map(|at| at.elapsed())))
+            .await
+    }
+
+    async fn read_after(&self, age: Duration) -> Result<Arc<Catalog>, ApiError> {
         let mut last = self.last_read.lock().await;
-        if last.is_none_or(|at| at.elapsed() > BURST) {
+        if last.is_none_or(|at| at.elapsed() > age) {
             let catalog = Arc::new(Catalog::fetch(&self.server).await?);
             *self.current.write().unwrap_or_else(PoisonError::into_inner) = catalog;
             *last = Some(Instant::now());
@@ -79,6 +102,7 @@ impl Kinds {
                 matches!(event, Ok(Event::Apply(_) | Event::Delete(_) | Event::InitDone))
             };
             if chunk.iter().any(changed) {
+                *self.changed_at.write().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
                 tokio::time::sleep(BURST).await;
                 while self.refresh().await.is_err() {
                     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -86,5 +110,29 @@ impl Kinds {
                 self.changes.send_modify(|n| *n += 1);
             }
         }
+    }
+}
+
+/// How old a catalog may be that lacks a kind; `changed`: how long ago a definition changed.
+fn age_for_missing(changed: Option<Duration>) -> Duration {
+    match changed {
+        Some(ago) if ago > SETTLING => MISSING,
+        _ => BURST,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_that_nobody_serves_is_not_looked_for_all_the_time() {
+        assert_eq!(
+            age_for_missing(None),
+            BURST,
+            "nothing is known of definitions yet"
+        );
+        assert_eq!(age_for_missing(Some(Duration::from_secs(30))), BURST);
+        assert_eq!(age_for_missing(Some(Duration::from_mins(2))), MISSING);
     }
 }

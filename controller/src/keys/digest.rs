@@ -23,6 +23,11 @@ const FIELD: &str = "key";
 pub struct DigestKey(Arc<Zeroizing<[u8; 32]>>);
 
 impl DigestKey {
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Self {
+        Self(Arc::new(Zeroizing::new([7; 32])))
+    }
+
     /// The bytes.
     #[must_use]
     pub fn expose(&self) -> &[u8; 32] {

@@ -6,9 +6,11 @@ use super::pruning::{OwnWord, own_word};
 use super::status::{self, Verdict};
 use super::worker::{End, Worker};
 use crate::events::Severity;
+use apply::plan::Seen;
 use apply::{ApiError, DeleteOutcome, Key};
 use crds::{Sync, SyncStatus};
 use std::collections::HashSet;
+use std::time::Duration;
 
 impl Worker {
     /// Sees to it that a Sync whose objects go with it is held until they have.
@@ -63,9 +65,31 @@ impl Worker {
     }
 
     async fn delete_objects(&mut self, sync: &Sync, generation: i64, mut next: SyncStatus) -> End {
-        let Ok(catalog) = self.rooms.kinds.refresh().await else {
-            return End::Retry { transient: true };
+        // Read anew where that may tell more: a kind that is not known may be served by now.
+        let known = self.rooms.kinds.current();
+        let serves = |key: &Key| known.preferred(&key.kind).is_some();
+        let catalog = if self.checkpoint.records().keys().all(serves)
+            && known.resolve("", "v1", "Namespace").is_some()
+        {
+            known
+        } else {
+            match self.rooms.kinds.refresh().await {
+                Ok(fresh) => fresh,
+                Err(_) => return End::Retry { transient: true },
+            }
         };
+        if self.checkpoint.lost {
+            let message = "A part of what is written down of the Sync's objects cannot be verified, so that some of them would \
+                           be left behind. Restore the Secret signet-digest-key if it was changed, and restart the \
+                           controller; or set spec.deletionPolicy to Orphan to let all of them stay."
+                .to_owned();
+            let held = Verdict::Held {
+                reason: "DeletionWaits",
+                message,
+            };
+            let retry = End::Retry { transient: false };
+            return self.leaving(next, generation, held, retry).await;
+        }
         let hand = self.hand(sync);
         // An object whose definition is gone is gone with it. One whose kind is only not served now is waited for.
         let kinds = self.checkpoint.records().keys().map(|key| &key.kind);
@@ -121,7 +145,7 @@ impl Worker {
         }
         let batch = leave::next_batch(self.checkpoint.records(), &home, account, |_| true);
         if batch.is_empty() {
-            self.event(Severity::Normal, "Deleted", "All objects of the Sync are gone.");
+            self.event(Severity::Normal, "Deleted", &farewell(&self.left_behind));
             return self.let_go(sync).await;
         }
         let (mut waiting, mut failed) = (Vec::new(), None);
@@ -134,6 +158,19 @@ impl Worker {
                 .records()
                 .get(&key)
                 .and_then(|record| record.uid.clone());
+            // What the watch shows as going is not asked for: it tells as well when it is gone.
+            if let Seen::Present {
+                uid: live,
+                deleting: true,
+                ..
+            } = self.rooms.observer.seen(&key)
+                && uid.as_deref() == Some(&*live)
+            {
+                self.rooms.observer.release(&key, &self.mailbox);
+                self.rooms.observer.attend(&key, &self.mailbox, None);
+                waiting.push(key);
+                continue;
+            }
             // From here on its disappearance is no drift, and wakes this worker.
             self.rooms.observer.release(&key, &self.mailbox);
             self.rooms.observer.attend(&key, &self.mailbox, None);
@@ -157,10 +194,15 @@ impl Worker {
             };
             if matches!(word, Some(OwnWord::Keep | OwnWord::Orphan | OwnWord::Confirm)) {
                 self.let_object_go(&key);
+                self.left_behind.push((key, "it says so itself"));
                 continue;
             }
             match hand.prune(info, &key, uid.as_deref()).await {
-                Ok(DeleteOutcome::Gone | DeleteOutcome::NotOurs) => self.let_object_go(&key),
+                Ok(DeleteOutcome::Gone) => self.let_object_go(&key),
+                Ok(DeleteOutcome::NotOurs) => {
+                    self.let_object_go(&key);
+                    self.left_behind.push((key, "it is not the one that was applied"));
+                }
                 Ok(_) => waiting.push(key),
                 Err(error) => failed = Some((key, error)),
             }
@@ -191,7 +233,13 @@ impl Worker {
             self.checkpoint.records().len()
         );
         // A watch tells; where it cannot, looking again does.
-        self.wake_in(std::time::Duration::from_secs(5));
+        let left = self.checkpoint.records().len();
+        let rounds = match self.left {
+            Some((known, rounds)) if known == left => rounds.saturating_add(1),
+            _ => 0,
+        };
+        self.left = Some((left, rounds));
+        self.wake_in(patience(rounds));
         self.leaving(next, generation, Verdict::Progressing { message }, End::Wait)
             .await
     }
@@ -216,5 +264,69 @@ impl Worker {
                 End::Retry { transient: true }
             }
         }
+    }
+}
+
+/// Objects that are named of those that stay.
+const NAMED: usize = 5;
+
+/// What is said of a Sync's objects at its end.
+fn farewell(stayed: &[(Key, &'static str)]) -> String {
+    if stayed.is_empty() {
+        return "All objects of the Sync are gone.".to_owned();
+    }
+    let named: Vec<_> = stayed
+        .iter()
+        .take(NAMED)
+        .map(|(key, why)| format!("{key} ({why})"))
+        .collect();
+    let rest = match stayed.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        rest => format!(", and {rest} more"),
+    };
+    let noun = if stayed.len() == 1 { "stays" } else { "stay" };
+    format!(
+        "The objects of the Sync are gone, but for {} that {noun}: {}{rest}.",
+        stayed.len(),
+        named.join(", ")
+    )
+}
+
+/// How long an object that goes away by itself is waited for before somebody looks: a watch tells sooner. `rounds`: how many
+/// looks there were in which nothing was gone.
+fn patience(rounds: u32) -> Duration {
+    Duration::from_secs(5)
+        .saturating_mul(1 << rounds.min(6))
+        .min(Duration::from_mins(5))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apply::GroupKind;
+    use std::sync::Arc;
+
+    #[test]
+    fn what_stays_is_named_at_the_end() {
+        let key = |n: usize| Key {
+            kind: Arc::new(GroupKind::new("", "ConfigMap")),
+            namespace: Some("shop".into()),
+            name: format!("m{n}").into(),
+        };
+        let stayed: Vec<_> = (0..7).map(|n| (key(n), "it says so itself")).collect();
+        assert_eq!(farewell(&[]), "All objects of the Sync are gone.");
+        assert_eq!(
+            farewell(&stayed[..1]),
+            "The objects of the Sync are gone, but for 1 that stays: ConfigMap shop/m0 (it says so itself)."
+        );
+        let all = farewell(&stayed);
+        assert!(all.contains("but for 7 that stay: ConfigMap shop/m0"), "{all}");
+        assert!(all.ends_with("m4 (it says so itself), and 2 more."), "{all}");
+    }
+
+    #[test]
+    fn what_does_not_go_is_looked_at_ever_more_rarely() {
+        let all: Vec<_> = (0..9).map(|rounds| patience(rounds).as_secs()).collect();
+        assert_eq!(all, [5, 10, 20, 40, 80, 160, 300, 300, 300]);
     }
 }

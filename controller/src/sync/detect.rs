@@ -22,6 +22,39 @@ use std::time::{Duration, Instant};
 const AT_ONCE: usize = 16;
 /// Objects that we do not own are not watched: how often they are compared anew.
 const AGAIN: Duration = Duration::from_mins(10);
+/// How often at most they are where something drifts.
+const PACE: Duration = Duration::from_secs(10);
+
+/// What was compared last.
+pub(super) struct Detected {
+    /// The digest of the inputs.
+    inputs: String,
+    at: Instant,
+    /// What had drifted, by place in the inputs.
+    drifted: Vec<usize>,
+    /// Whether something has drifted since, maybe the same.
+    stale: bool,
+}
+
+impl Detected {
+    /// Something drifted.
+    pub(super) fn outdate(&mut self) {
+        self.stale = true;
+    }
+
+    /// How long what was found still counts; none where it has to be compared anew.
+    fn rest(&self, inputs: &str, drifted: &[usize]) -> Option<Duration> {
+        let lasts = if self.stale || self.drifted != drifted {
+            PACE
+        } else {
+            AGAIN
+        };
+        let rest = lasts
+            .checked_sub(self.at.elapsed())
+            .filter(|rest| !rest.is_zero());
+        rest.filter(|_| self.inputs == inputs)
+    }
+}
 
 impl Worker {
     /// Compares, and says what differs. Writes nothing but the Sync's own status.
@@ -33,17 +66,17 @@ impl Worker {
         mut next: SyncStatus,
         requested: bool,
     ) -> End {
-        let fresh = self
-            .detected
-            .as_ref()
-            .filter(|(of, at)| of == inputs_digest && at.elapsed() < AGAIN);
         let drifted = question
             .plan
             .apply
             .iter()
-            .any(|step| step.reason == Reason::Drifted);
-        if let Some((_, at)) = fresh.filter(|_| !requested && !drifted && self.is_told(question)) {
-            let rest = AGAIN.saturating_sub(at.elapsed());
+            .filter(|step| step.reason == Reason::Drifted);
+        let drifted: Vec<usize> = drifted.map(|step| step.desired).collect();
+        if !requested
+            && self.is_told(question)
+            && let Some(known) = &self.detected
+            && let Some(rest) = known.rest(inputs_digest, &drifted)
+        {
             self.wake_in(rest);
             self.settled = None;
             return self.say(next).await.unwrap_or(End::Wait);
@@ -117,7 +150,12 @@ impl Worker {
         self.list_drift(&mut next, generation);
         inputs_digest.clone_into(&mut next.inputs);
         next.last_attempted_revision = Some(head.revision.clone());
-        self.detected = Some((inputs_digest.to_owned(), Instant::now()));
+        self.detected = Some(Detected {
+            inputs: inputs_digest.to_owned(),
+            at: Instant::now(),
+            drifted,
+            stale: false,
+        });
         self.wake_in(AGAIN);
         let short = head.revision.short();
         let verdict = self.verdict(&failures, differing, inputs.found, &short);
@@ -180,22 +218,48 @@ impl Hand {
         snapshot: &Snapshot,
         ring: &Arc<KeyRing>,
     ) -> Vec<(usize, Result<DryRun, Answer>)> {
-        let trial = |step: Step| async move {
-            // One body at a time on the worker's own thread: a comparison is in no hurry.
-            let body = tokio::task::block_in_place(|| {
-                let mut loader =
-                    render::Loader::with(snapshot.clone(), Limits::default(), inputs.variables.clone());
-                self.make(inputs, step, &mut loader, ring)
-            });
-            let answer = match body {
-                Ok(body) => self.dry_run(inputs, step, body).await,
-                Err(failure) => Err(Answer::Refused(failure)),
-            };
-            (step.desired, answer)
+        // One body at a time on the worker's own thread: a comparison is in no hurry. A file with many objects is read once.
+        let mut loader = render::Loader::with(snapshot.clone(), Limits::default(), inputs.variables.clone());
+        let trial = |step: Step| {
+            let body = tokio::task::block_in_place(|| self.make(inputs, step, &mut loader, ring));
+            async move {
+                let answer = match body {
+                    Ok(body) => self.dry_run(inputs, step, body).await,
+                    Err(failure) => Err(Answer::Refused(failure)),
+                };
+                (step.desired, answer)
+            }
         };
         stream::iter(steps.iter().copied().map(trial))
             .buffer_unordered(AT_ONCE)
             .collect()
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drift_that_stands_is_not_compared_again_and_again() {
+        let mut known = Detected {
+            inputs: "i".into(),
+            at: Instant::now(),
+            drifted: vec![3],
+            stale: false,
+        };
+        let is_long = |rest: Option<Duration>| rest.is_some_and(|rest| rest > PACE);
+        let is_short = |rest: Option<Duration>| rest.is_some_and(|rest| rest <= PACE);
+        assert!(is_long(known.rest("i", &[3])));
+        assert!(
+            is_short(known.rest("i", &[3, 4])),
+            "another one drifted, a moment ago"
+        );
+        assert_eq!(known.rest("j", &[3]), None, "other inputs are compared at once");
+        known.outdate();
+        assert!(is_short(known.rest("i", &[3])));
+        known.at = Instant::now().checked_sub(PACE).unwrap();
+        assert_eq!(known.rest("i", &[3]), None);
     }
 }

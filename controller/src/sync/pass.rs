@@ -9,7 +9,7 @@ use super::pruning;
 use super::status::{self, Verdict};
 use super::store::JournalKnown;
 use super::variables::{Known, Sources};
-use super::worker::{End, Settled, Worker};
+use super::worker::{End, Resolved, Settled, Worker};
 use crate::events::Severity;
 use crate::repository::{Head, SourceState};
 use apply::Key;
@@ -27,6 +27,7 @@ impl Worker {
     /// One whole pass, from snapshot to status; how it ended is posted for the Syncs that depend on this one.
     pub(super) async fn pass(&mut self) -> End {
         let sync = self.spec.borrow_and_update().clone();
+        self.held = false;
         let end = self.pass_over(&sync).await;
         // In mode Detect nothing is ever settled: what it compares may change at any time.
         let settled = self.settled.is_some() || sync.spec.mode == Mode::Detect;
@@ -176,7 +177,9 @@ impl Worker {
         // What left Git and stayed by its own word may have taken that word back: no watch tells, so a request looks.
         let stayed = requested && self.stayed;
         if self.settled.as_ref() == Some(&now) && !thawed && !blind && well && !stayed {
-            self.known_at = Some(head.revision.commit);
+            // The tree is the same one. From the newest snapshot it is read as well, and the store of an older one can go.
+            self.known_at = Some(head.revision.commit.clone());
+            self.head = self.head.take().map(|_| head);
             if let Some(end) = self.say(next).await {
                 return end;
             }
@@ -259,7 +262,13 @@ impl Worker {
                 item.sealed.is_none() && known.resolve(&gvk.group, &gvk.version, &gvk.kind).is_none()
             };
             if known.resolve("", "v1", "Namespace").is_none() || rendered.items.iter().any(missing) {
-                match self.rooms.kinds.refresh().await {
+                // One that this Sync brings itself is awaited.
+                let looked_for = if requested || self.inputs.awaits_definitions {
+                    self.rooms.kinds.refresh().await
+                } else {
+                    self.rooms.kinds.refresh_for_missing().await
+                };
+                match looked_for {
                     Ok(fresh) => fresh,
                     Err(error) => {
                         let message = format!("The API server's kinds cannot be read: {error}.");
@@ -279,16 +288,24 @@ impl Worker {
             }
         };
         let digest = self.inputs_digest(&rendered);
-        let frame = Frame {
-            spec: &sync.spec,
-            sync: &self.id.full,
-            namespace: &self.id.namespace,
-            digest_key: self.rooms.context.digest_key.expose(),
-            run: &digest,
-        };
-        let mut inputs = inputs::resolve(&rendered, &catalog, &frame);
-        inputs.variables = variables;
-        let inputs = Arc::new(inputs);
+        // What is rendered from the same tree and variables is the very same.
+        let known = self
+            .resolved
+            .as_ref()
+            .and_then(|known| known.of(&rendered, &catalog, generation));
+        let inputs = known.unwrap_or_else(|| {
+            let frame = Frame {
+                spec: &sync.spec,
+                sync: &self.id.full,
+                namespace: &self.id.namespace,
+                digest_key: self.rooms.context.digest_key.expose(),
+                run: &digest,
+            };
+            let mut inputs = inputs::resolve(&rendered, &catalog, &frame);
+            inputs.variables = variables;
+            Arc::new(inputs)
+        });
+        self.resolved = Some(Resolved::new(&rendered, &catalog, generation, &inputs));
         self.rooms.names.wants(&self.id.manager, &inputs);
         self.known_at = (!inputs.unread).then(|| head.revision.commit.clone());
         let kinds = inputs::kinds(&inputs, self.checkpoint.records().keys(), &catalog);
@@ -468,6 +485,8 @@ impl Worker {
             }
         }
         if walk.is_complete() && refusal.is_none() {
+            // What Git holds is known again, whatever was lost.
+            self.checkpoint.lost = false;
             self.forget(&plan);
         }
         self.save_soon();
@@ -524,7 +543,7 @@ impl Worker {
         message: String,
         mut next: SyncStatus,
     ) -> End {
-        self.settled = None;
+        (self.settled, self.held) = (None, true);
         let observer = self.rooms.observer.clone();
         for step in &question.plan.apply {
             let key = &question.inputs.desired[step.desired].key;

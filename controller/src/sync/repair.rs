@@ -41,7 +41,9 @@ impl Worker {
         if sync.spec.mode == Mode::Detect || !matches!(self.window(&sync), Ok(None)) {
             // A whole pass reports it.
             self.settled = None;
-            self.detected = None;
+            if let Some(detected) = &mut self.detected {
+                detected.outdate();
+            }
             self.mailbox.wake();
             return;
         }
@@ -99,7 +101,7 @@ impl Worker {
         let ring = self.rooms.context.keys.borrow().clone();
         let (hand, halt, checkpoint) = (self.hand(&sync), self.halt(&now, None), &mut self.checkpoint);
         let mut done = Done::default();
-        let mut repaired = Vec::new();
+        let (mut repaired, mut unrepaired) = (Vec::new(), Vec::new());
         let lost = hand
             .apply(&inputs, &steps, &head.snapshot, &ring, halt, |sent| {
                 // A suspicion may turn out to be none, and a field may be yielded to who took it: then nothing was put back.
@@ -110,6 +112,9 @@ impl Worker {
                 };
                 if sent.result.as_ref().is_ok_and(|(_, effect)| !idle(*effect)) {
                     repaired.push(sent.step.desired);
+                }
+                if let Err(failure) = &sent.result {
+                    unrepaired.push((sent.step.desired, failure.report.message.clone()));
                 }
                 attempt_done(&mut done, checkpoint, &inputs, sent);
             })
@@ -132,20 +137,16 @@ impl Worker {
                 &format!("Restored {}, {sentence}.", inputs.desired[*desired].key),
             );
         }
-        for failure in &done.failures {
-            let failed = steps
-                .iter()
-                .find(|step| inputs.desired[step.desired].key.to_string() == failure.report.object);
-            if let Some(step) = failed {
-                let fields = Self::lost_fields(&hand, step.desired);
-                let key = inputs.desired[step.desired].key.clone();
-                self.note_drift(&key, &why[&step.desired], fields, &failure.report.message);
-            }
+        for (desired, message) in unrepaired {
+            let fields = Self::lost_fields(&hand, desired);
+            self.note_drift(&inputs.desired[desired].key, &why[&desired], fields, &message);
         }
         self.save_soon();
         let namespace_restored = repaired
             .iter()
             .any(|at| inputs.wanted[*at].phase == manifest::Phase::Namespaces);
+        // Once for all of them: each look is at all that were repaired lately.
+        self.repairs.retain(|_, (_, last)| last.elapsed() < FIGHT_WINDOW);
         for desired in &repaired {
             let by = match &why[desired] {
                 Drift::Deleted => None,
@@ -212,9 +213,10 @@ impl Worker {
             self.look_again(TELL);
         }
         let now = Instant::now();
-        self.repairs
-            .retain(|_, (_, last)| now.duration_since(*last) < FIGHT_WINDOW);
         let (count, last) = self.repairs.entry(key.clone()).or_insert((0, now));
+        if now.duration_since(*last) >= FIGHT_WINDOW {
+            *count = 0;
+        }
         *count += 1;
         *last = now;
         if *count == FIGHT {

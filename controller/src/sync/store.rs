@@ -160,7 +160,8 @@ impl Checkpoint {
 
 /// A shard on its way to the API server.
 struct Writing {
-    shard: usize,
+    /// None: one of an earlier number of shards, which is removed.
+    shard: Option<usize>,
     name: String,
     answer: JoinHandle<Result<Vec<u8>, ApiError>>,
 }
@@ -181,6 +182,10 @@ pub(super) struct Checkpoint {
     round: BTreeSet<usize>,
     /// The shard that is being written beside the worker.
     writing: Option<Writing>,
+    /// A shard of an earlier number could not be removed: that is tried again by the next save.
+    cluttered: bool,
+    /// Whether a part of what was written down could not be read, and has not been found out anew.
+    pub(super) lost: bool,
     /// Resource versions of the stored shards, by name.
     stored: HashMap<String, String>,
     /// The journal, and the resource version of its Secret.
@@ -221,6 +226,8 @@ impl Checkpoint {
             dirty: BTreeSet::new(),
             round: BTreeSet::new(),
             writing: None,
+            cluttered: false,
+            lost: false,
             stored: HashMap::new(),
             journal: Journal::default(),
             journal_version: None,
@@ -249,6 +256,7 @@ impl Checkpoint {
                     checkpoint = name,
                     "a checkpoint cannot be verified and is ignored: objects are checked again, nothing is deleted"
                 );
+                checkpoint.lost = true;
                 continue;
             };
             if split(&name).is_some_and(|(of, _)| of == count) {
@@ -258,6 +266,10 @@ impl Checkpoint {
                     checkpoint.records.entry(key).or_insert(record);
                 }
             }
+        }
+        if checkpoint.outdated().is_some() {
+            // What only the older set holds has to be in the newer one before the older one goes.
+            checkpoint.dirty = (0..count).collect();
         }
         checkpoint
     }
@@ -280,12 +292,12 @@ impl Checkpoint {
     }
 
     pub(super) fn is_dirty(&self) -> bool {
-        !self.dirty.is_empty()
+        !self.dirty.is_empty() || self.cluttered
     }
 
     /// Writes the shards whose records changed, and waits until they are written.
     pub(super) async fn save(&mut self) -> Result<(), ApiError> {
-        while self.begin_save() {
+        while self.begin_round() {
             while self.is_saving() {
                 let answer = self.answered().await;
                 self.saved(answer).await?;
@@ -298,6 +310,11 @@ impl Checkpoint {
     /// are by then. [`Checkpoint::answered`] and [`Checkpoint::saved`] have to be called until nothing is being written.
     /// Whether there is anything to be written.
     pub(super) fn begin_save(&mut self) -> bool {
+        self.cluttered = false;
+        self.begin_round()
+    }
+
+    fn begin_round(&mut self) -> bool {
         if !self.is_saving() {
             let wanted = checkpoint::shard_count(self.records.len());
             if wanted > self.count {
@@ -331,11 +348,27 @@ impl Checkpoint {
         let Some(Writing { shard, name, .. }) = self.writing.take() else {
             return Ok(());
         };
-        match answer {
-            Ok(body) => {
+        match (shard, answer) {
+            (Some(_), Ok(body)) => {
                 self.stored.insert(name, version_of(&body));
             }
-            Err(error) => {
+            (None, Ok(_)) => {
+                self.stored.remove(&name);
+            }
+            (None, Err(error)) => {
+                // What counts is written.
+                tracing::warn!(
+                    sync = self.sync,
+                    checkpoint = name,
+                    %error,
+                    "an outdated checkpoint could not be removed; it is tried again"
+                );
+                self.cluttered = true;
+                if matches!(error.kind, ErrorKind::Precondition | ErrorKind::NotFound) {
+                    self.take_version_over(name).await?;
+                }
+            }
+            (Some(shard), Err(error)) => {
                 self.dirty.append(&mut self.round);
                 self.dirty.insert(shard);
                 if matches!(error.kind, ErrorKind::Precondition | ErrorKind::NotFound) {
@@ -345,24 +378,20 @@ impl Checkpoint {
             }
         }
         self.write_next();
-        if !self.is_saving() {
-            let outdated: Vec<_> = self
-                .stored
-                .keys()
-                .filter(|name| split(name).is_none_or(|(of, _)| of != self.count))
-                .cloned()
-                .collect();
-            for name in outdated {
-                self.delete(&name).await?;
-            }
-        }
         Ok(())
+    }
+
+    /// A stored shard of another number of shards than the present one.
+    fn outdated(&self) -> Option<&String> {
+        let other = |name: &&String| split(name).is_none_or(|(of, _)| of != self.count);
+        self.stored.keys().find(other)
     }
 
     /// Removes the checkpoint: its Sync is gone.
     pub(super) async fn destroy(&mut self) -> Result<(), ApiError> {
         if self.is_saving() {
             self.round.clear();
+            self.cluttered = true;
             // Written or not: what is stored goes.
             let answer = self.answered().await;
             let _ = self.saved(answer).await;
@@ -379,6 +408,24 @@ impl Checkpoint {
     /// Begins to write the next shard of the save under way.
     fn write_next(&mut self) {
         let Some(shard) = self.round.pop_first() else {
+            // All are written: what is outdated goes.
+            if let Some(name) = self
+                .outdated()
+                .filter(|_| !self.cluttered && self.dirty.is_empty())
+            {
+                let (server, namespace, name) =
+                    (self.server.clone(), Arc::clone(&self.namespace), name.clone());
+                let version = self.stored[&name].clone();
+                let outdated = name.clone();
+                self.writing = Some(Writing {
+                    shard: None,
+                    name,
+                    answer: tokio::spawn(async move {
+                        let gone = remove(&server, &namespace, &outdated, &version).await;
+                        gone.map(|()| Vec::new())
+                    }),
+                });
+            }
             return;
         };
         // What changes from here on is written by the next save.
@@ -391,7 +438,7 @@ impl Checkpoint {
         let bytes = checkpoint::encode(self.key.expose(), &self.place(&name), records);
         let put = self.put(&name, self.stored.get(&name), bytes);
         self.writing = Some(Writing {
-            shard,
+            shard: Some(shard),
             name,
             answer: tokio::spawn(put),
         });
@@ -495,4 +542,129 @@ fn split(name: &str) -> Option<(usize, usize)> {
     let shard = parts.next()?.parse().ok()?;
     let count = parts.next()?.parse().ok()?;
     Some((count, shard))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apply::GroupKind;
+    use apply::checkpoint::{InputDigest, Wave};
+
+    const SYNC_NAME: &str = "shop/web";
+
+    /// A server that is never reached: what is asked of it is answered by the test.
+    fn server() -> Server {
+        let config = kube::Config::new("http://127.0.0.1:9".parse().unwrap());
+        Server::new(kube::Client::try_from(config).unwrap(), 1)
+    }
+
+    fn key(name: &str) -> Key {
+        Key {
+            kind: Arc::new(GroupKind::new("", "ConfigMap")),
+            namespace: Some("shop".into()),
+            name: name.into(),
+        }
+    }
+
+    fn record() -> Record {
+        Record {
+            uid: Some("u".into()),
+            owned: None,
+            digest: InputDigest([0; 16]),
+            wave: Wave::of(0),
+            secret: false,
+        }
+    }
+
+    /// A checkpoint of which the first of two shards was written when their number had grown from one.
+    fn cut_short() -> Checkpoint {
+        let (of, digest_key) = (owner(SYNC_NAME, "uid"), DigestKey::for_tests());
+        let all: Vec<_> = (0..20).map(|n| (key(&format!("m{n}")), record())).collect();
+        let stored = |name: &str, of_shard: &dyn Fn(&Key) -> bool| {
+            let place = format!("{SYNC_NAME}#{name}");
+            let records = all
+                .iter()
+                .filter(|(key, _)| of_shard(key))
+                .map(|(key, record)| (key, record));
+            let stored = Stored {
+                sync: SYNC_NAME.into(),
+                resource_version: "1".into(),
+                bytes: checkpoint::encode(digest_key.expose(), &place, records),
+            };
+            (name.to_owned(), stored)
+        };
+        let shards = HashMap::from([
+            stored(&format!("signet-checkpoint-{of}-1-0"), &|_| true),
+            stored(&format!("signet-checkpoint-{of}-2-0"), &|key| {
+                checkpoint::shard_of(key, 2) == 0
+            }),
+        ]);
+        let found = Found(Arc::new(Mutex::new(HashMap::from([(of, shards)]))));
+        Checkpoint::open(server(), "system".into(), digest_key, SYNC_NAME, "uid", &found)
+    }
+
+    #[tokio::test]
+    async fn what_only_an_older_set_holds_is_written_before_that_goes() {
+        let mut checkpoint = cut_short();
+        assert_eq!(checkpoint.records().len(), 20);
+        assert!(checkpoint.is_dirty() && checkpoint.begin_save());
+        for shard in 0..2 {
+            let writing = checkpoint.writing.as_ref().unwrap();
+            assert_eq!(writing.shard, Some(shard));
+            writing.answer.abort();
+            checkpoint.saved(Ok(b"{}".to_vec())).await.unwrap();
+        }
+        let last = checkpoint.writing.as_ref().unwrap();
+        assert!(
+            last.shard.is_none() && last.name.ends_with("-1-0"),
+            "{}",
+            last.name
+        );
+        last.answer.abort();
+        checkpoint.saved(Ok(Vec::new())).await.unwrap();
+        assert!(!checkpoint.is_saving() && !checkpoint.is_dirty());
+        assert_eq!(checkpoint.stored.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_removal_that_failed_is_tried_again_by_the_next_save_and_fails_none() {
+        let mut checkpoint = cut_short();
+        checkpoint.begin_save();
+        for _ in 0..2 {
+            checkpoint.writing.as_ref().unwrap().answer.abort();
+            checkpoint.saved(Ok(b"{}".to_vec())).await.unwrap();
+        }
+        checkpoint.writing.as_ref().unwrap().answer.abort();
+        checkpoint
+            .saved(Err(ApiError::unavailable("not now")))
+            .await
+            .unwrap();
+        assert!(!checkpoint.is_saving(), "not again at once");
+        checkpoint.save().await.unwrap();
+        assert!(checkpoint.is_dirty(), "there is something left to do");
+        assert!(checkpoint.begin_save());
+        let again = checkpoint.writing.as_ref().unwrap();
+        assert!(
+            again.shard.is_none() && again.name.ends_with("-1-0"),
+            "{}",
+            again.name
+        );
+    }
+
+    #[test]
+    fn a_shard_that_does_not_verify_is_known_to_be_lost() {
+        let of = owner(SYNC_NAME, "uid");
+        let spoilt = Stored {
+            sync: SYNC_NAME.into(),
+            resource_version: "1".into(),
+            bytes: b"nonsense".to_vec(),
+        };
+        let shards = HashMap::from([(format!("signet-checkpoint-{of}-1-0"), spoilt)]);
+        let found = Found(Arc::new(Mutex::new(HashMap::from([(of, shards)]))));
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let _inside = runtime.enter();
+        let key = DigestKey::for_tests();
+        let checkpoint = Checkpoint::open(server(), "system".into(), key, SYNC_NAME, "uid", &found);
+        assert!(checkpoint.lost);
+    }
 }

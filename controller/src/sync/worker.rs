@@ -7,7 +7,7 @@ use super::store::{Checkpoint, Found};
 use super::variables::Sources;
 use crate::observe::{Mailbox, Pending};
 use crate::repository::Head;
-use apply::{ApiError, Key, applyset};
+use apply::{ApiError, Catalog, Key, applyset};
 use crds::{Counts, Sync, SyncStatus};
 use render::Rendered;
 use std::collections::HashMap;
@@ -65,6 +65,43 @@ pub(super) struct Settled {
 
 /// What was rendered last: from which tree, path and variables.
 pub(super) type LastRendered = ((source::TreeId, String, Option<[u8; 32]>), Arc<Rendered>);
+
+/// What is wanted, with what it was made of: what was rendered, the kinds that are served, and the spec's generation.
+pub(super) struct Resolved {
+    rendered: Arc<Rendered>,
+    catalog: Arc<Catalog>,
+    generation: i64,
+    inputs: Arc<Inputs>,
+}
+
+impl Resolved {
+    pub(super) fn new(
+        rendered: &Arc<Rendered>,
+        catalog: &Arc<Catalog>,
+        generation: i64,
+        inputs: &Arc<Inputs>,
+    ) -> Self {
+        Self {
+            rendered: Arc::clone(rendered),
+            catalog: Arc::clone(catalog),
+            generation,
+            inputs: Arc::clone(inputs),
+        }
+    }
+
+    /// What is wanted, if it is made of the very same.
+    pub(super) fn of(
+        &self,
+        rendered: &Arc<Rendered>,
+        catalog: &Arc<Catalog>,
+        generation: i64,
+    ) -> Option<Arc<Inputs>> {
+        let same = Arc::ptr_eq(&self.rendered, rendered)
+            && Arc::ptr_eq(&self.catalog, catalog)
+            && self.generation == generation;
+        same.then(|| Arc::clone(&self.inputs))
+    }
+}
 
 /// How a pass ended.
 pub(super) enum End {
@@ -131,7 +168,7 @@ pub(super) struct Worker {
     /// The generation whose spec was found good.
     pub(super) checked: Option<i64>,
     /// In mode Detect: the inputs that were compared last, and when.
-    pub(super) detected: Option<(String, Instant)>,
+    pub(super) detected: Option<super::detect::Detected>,
     /// What `${name}` stands for in the manifests.
     pub(super) sources: Sources,
     /// Something that has left Git was not deleted, by its own word.
@@ -144,6 +181,15 @@ pub(super) struct Worker {
     pub(super) taken_as: Option<Arc<Sync>>,
     /// Drift that has not been repaired.
     pub(super) drifts: HashMap<Key, super::drift::Open>,
+    /// Whether the last pass ended before a gate that is shut.
+    pub(super) held: bool,
+    /// What was wanted last, and of what that was made.
+    pub(super) resolved: Option<Resolved>,
+    /// Objects that a Sync which is deleted with its objects has let go of instead, with the reason.
+    pub(super) left_behind: Vec<(Key, &'static str)>,
+    /// Of a Sync that is deleted with its objects: how many were left when it looked last, and how often it has looked since
+    /// without any of them being gone.
+    pub(super) left: Option<(usize, u32)>,
     /// Something in the store could not be read, and a look at the remote was asked for.
     pub(super) unreadable: bool,
 }
@@ -207,6 +253,10 @@ impl Worker {
             unwatched: Vec::new(),
             taken_as: None,
             drifts: HashMap::new(),
+            held: false,
+            resolved: None,
+            left_behind: Vec::new(),
+            left: None,
             unreadable: false,
         }
     }
@@ -269,7 +319,8 @@ impl Worker {
         pending.whole |= due(self.retry_at) || due(self.look_at);
         if pending.health || pending.foreign || due(self.health_at) {
             // What waits goes on at once, and what only tells of itself comes in one piece.
-            let pace = if self.settled.is_some() {
+            // What is held waits for something else.
+            let pace = if self.settled.is_some() || self.held {
                 HEALTH_PACE
             } else {
                 WAITING_PACE

@@ -170,6 +170,40 @@ fn what_was_changed_while_no_watch_held_is_repaired_when_they_are_back() {
     });
 }
 
+/// An object that is only created where it is not there, and is somebody else's, has no label of ours: no list holds it.
+#[test]
+fn what_is_only_created_and_is_not_ours_is_not_restored_by_a_new_list() {
+    run(async {
+        let (stage, faults) = behind_faults().await;
+        let team = stage.space("theirs");
+        let repo = stage.git.repository(team.name());
+        let theirs = objects::config_map("theirs", "ours").replace(
+            "metadata:\n",
+            "metadata:\n  annotations: {signet.dev/apply: create-only}\n",
+        );
+        let commit = repo
+            .write("app/theirs.yaml", theirs)
+            .write("app/mine.yaml", objects::config_map("mine", "one"))
+            .commit("Begin");
+        team.kubectl(["create", "configmap", "theirs", "--from-literal=value=theirs"])
+            .ok();
+        team.repository("app", &repo).await;
+        team.sync("app", "app").await;
+        team.applied("app", &commit).await;
+        faults.set(|asked| asked.is_watch().then_some(UNAVAILABLE));
+        faults.cut_watches();
+        team.kubectl(["delete", "configmap", "mine"]).ok();
+        faults.set(|asked| goes_on(asked).then_some(Fault::Expire));
+        // Once this is told, the list has been read.
+        let told = team.event("Sync", "app", "Restored").await;
+        assert!(told.contains("/mine"), "{told}");
+        let events = team.kubectl(["get", "events", "--output=json"]).ok();
+        assert!(!events.contains("/theirs,"), "{events}");
+        let map: ConfigMap = team.api().get("theirs").await.unwrap();
+        assert_eq!(map.data.unwrap()["value"], "theirs");
+    });
+}
+
 /// A cluster and a controller whose every request goes by a faulty road.
 pub(crate) async fn behind_faults() -> (Stage, FaultProxy) {
     let cluster = Cluster::own().await;

@@ -85,9 +85,13 @@ fn what_moves_to_a_sync_that_is_suspended_waits_for_it() {
         case.repo.remove("app/moves.yaml").remove("app/goes.yaml");
         let commit = case
             .repo
+            .write("app/comes.yaml", objects::config_map("comes", "one"))
             .write("two/moves.yaml", objects::config_map("moves", "two"))
             .commit("Move it");
         is_held(&case).await;
+        // What was done before it waited is counted all the same.
+        let held: Sync = case.team.api().get("app").await.unwrap();
+        assert_eq!(held.status.as_ref().unwrap().counts.created, 1, "{held:#?}");
         set(&case, "two", &json!({"suspend": false}));
         case.team.applied("two", &commit).await;
         case.team.applied("app", &commit).await;

@@ -443,3 +443,75 @@ fn what_held_a_secret_is_not_quoted_when_it_cannot_be_deleted() {
         team.gone::<ConfigMap>("holder").await;
     });
 }
+
+/// A hook's object may hold what came from a Secret, and who refuses its deletion may quote it.
+#[test]
+fn who_refuses_the_deletion_of_a_hook_is_not_quoted() {
+    run(async {
+        const VALUE: &str = "open-sesame-4711";
+        let stage = Stage::shared().await;
+        let team = stage.space("hook-quoted");
+        let repo = stage.git.repository(team.name());
+        // Nobody deletes what carries this label.
+        let label = format!("stays-{}", team.name());
+        repo.write(
+            "app/all.yaml",
+            format!(
+                "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: hook\n  labels: {{signet-test/stays: {label}}}\n  \
+                 annotations: {{signet.dev/hook: Pre, signet.dev/hook-delete-policy: Succeeded}}\n\
+                 data: {{value: \"${{password}}\"}}\n"
+            ),
+        );
+        repo.commit("Begin");
+        team.repository("app", &repo).await;
+        put_secret(&team, "secret", &json!({"password": VALUE}));
+        let kind = |kind: &str| json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": label}});
+        let mut policy = kind("ValidatingAdmissionPolicy");
+        policy["spec"] = json!({
+            "failurePolicy": "Fail",
+            "matchConstraints": {
+                "resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["DELETE"], "resources": ["configmaps"]}],
+                "objectSelector": {"matchLabels": {"signet-test/stays": label}},
+            },
+            "validations": [{"expression": "false", "messageExpression": "'the value is ' + oldObject.data['value']"}],
+        });
+        let mut binding = kind("ValidatingAdmissionPolicyBinding");
+        binding["spec"] = json!({"policyName": label, "validationActions": ["Deny"]});
+        let both = objects::list(&[policy, binding]).to_string();
+        let cluster = &stage.cluster;
+        cluster
+            .kubectl_with(["apply", "--server-side", "-f", "-"], &both)
+            .ok();
+        put_as(
+            &team,
+            &json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"value": VALUE},
+                "metadata": {"name": "probe", "labels": {"signet-test/stays": label}}}),
+        );
+        wait::poll("the policy to be in force", || async {
+            let answer = team.kubectl(["delete", "configmap", "probe", "--dry-run=server"]);
+            if answer.stderr.contains(VALUE) {
+                Ok(())
+            } else {
+                Err(answer.to_string())
+            }
+        })
+        .await;
+        team.sync_with("app", "app", with(&[], from(&[(SECRET, "secret")])))
+            .await;
+        let sync: Sync = team
+            .until("app", "the refusal to be told", |sync: &Sync| {
+                let failures = sync.status.iter().flat_map(|status| &status.failures);
+                failures
+                    .clone()
+                    .any(|failure| failure.message.contains("the hook cannot be deleted"))
+            })
+            .await;
+        let events = team.kubectl(["get", "events", "--output=json"]).ok();
+        for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
+            cluster.kubectl(["delete", kind, &label]).ok();
+        }
+        let said = serde_json::to_string(&sync).unwrap();
+        assert!(!said.contains(VALUE), "{said}");
+        assert!(!events.contains(VALUE), "{events}");
+    });
+}

@@ -116,6 +116,53 @@ fn hooks_of_a_deletion_outlive_their_journal() {
     });
 }
 
+/// More commits than a store keeps packs.
+const COMMITS: usize = 54;
+
+/// A Sync that nothing changes for reads from the newest snapshot all the same: the store of an older one can go.
+#[test]
+fn a_settled_sync_holds_on_to_no_old_store() {
+    run(async {
+        let stage = Stage::shared().await;
+        let team = stage.space("stores");
+        let repo = stage.git.repository(team.name());
+        let commit = repo
+            .write("app/a.yaml", objects::config_map("a", "one"))
+            .commit("Begin");
+        team.repository("app", &repo).await;
+        team.sync("app", "app").await;
+        team.applied("app", &commit).await;
+        let repository: crds::Repository = team.api().get("app").await.unwrap();
+        let store = stage
+            .controller
+            .data_dir()
+            .join("repositories")
+            .join(repository.uid().unwrap());
+        let stores = || {
+            let names = std::fs::read_dir(&store).unwrap();
+            let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            names.filter(|name| name.starts_with("gen-")).collect::<Vec<_>>()
+        };
+        let first = stores();
+        assert_eq!(first.len(), 1, "{first:?}");
+        for n in 0..COMMITS {
+            let commit = repo
+                .write("elsewhere/n.txt", format!("{n}\n"))
+                .commit(&format!("Commit {n}"));
+            team.fetched("app", &commit).await;
+        }
+        wait::poll("only a newer store to be there", || async {
+            let now = stores();
+            if now.len() == 1 && now != first {
+                Ok(())
+            } else {
+                Err(format!("{first:?}, then {now:?}"))
+            }
+        })
+        .await;
+    });
+}
+
 /// How many objects are applied while the controller is told to stop.
 const MANY: usize = 400;
 
