@@ -48,12 +48,20 @@ impl Commit {
     ///
     /// Parsed here and not by libgit2, which replaces the parents at a shallow boundary by none.
     pub(crate) fn read(odb: &Odb<'_>, id: CommitId) -> Result<Option<Self>, SourceError> {
-        let Some(object) = read_object(odb, id.oid(), ObjectType::Commit, MAX_COMMIT_BYTES)? else {
+        let Some(object) = bytes(odb, id)? else {
             return Ok(None);
         };
         let broken = || SourceError::NotGit("a commit object is malformed".into());
         parse(id, object.data()).map(Some).ok_or_else(broken)
     }
+}
+
+/// A commit's bytes, or `None` if the store does not hold it.
+pub(crate) fn bytes<'odb>(
+    odb: &'odb Odb<'_>,
+    id: CommitId,
+) -> Result<Option<git2::OdbObject<'odb>>, SourceError> {
+    read_object(odb, id.oid(), ObjectType::Commit, MAX_COMMIT_BYTES)
 }
 
 /// An object of a known kind within a size, or `None` if the store does not hold it.

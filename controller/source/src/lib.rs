@@ -37,6 +37,6 @@ pub use reference::RefSpec;
 pub use remote::{Auth, FileRemotes, Remote, RemoteLimits};
 pub use session::list_head;
 pub use snapshot::Snapshot;
-pub use store::{Fetched, Rewritten, Store, StoreOptions};
+pub use store::{Fetched, Rewritten, Step, Store, StoreOptions};
 pub use text::display_safe;
 pub use walk::{EntryKind, FileEntry, WalkLimits};

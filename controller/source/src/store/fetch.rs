@@ -109,7 +109,7 @@ fn decide(
 }
 
 /// Connects, finds the ref, and downloads its history to `depth` unless it points to `held`.
-fn download(
+pub(super) fn download(
     repository: &Repository,
     session: &Session,
     reference: &RefSpec,

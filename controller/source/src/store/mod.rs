@@ -11,6 +11,7 @@
 mod ancestry;
 mod fetch;
 mod generation;
+mod history;
 mod open;
 mod push;
 
@@ -20,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) use generation::Generation;
 use git2::{ObjectType, Oid, Repository};
+pub use history::Step;
 
 use crate::session::Session;
 use crate::{Commit, CommitId, RefSpec, Remote, Snapshot, SourceError, display_safe, text};

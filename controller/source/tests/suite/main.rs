@@ -11,6 +11,7 @@ mod support;
 
 mod failures;
 mod fetching;
+mod history;
 mod hostile_trees;
 mod limits;
 mod local;

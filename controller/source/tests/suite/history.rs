@@ -1,0 +1,130 @@
+//! Ranges of commits, from stores that hold less than all of it.
+
+use source::{RepoPath, Rewritten, SourceError, Store};
+
+use crate::support::http::{Mode, Server};
+use crate::support::repo::Repo;
+use crate::support::{main_branch, store};
+
+/// Subject, and whether `infra` and `apps` are changed, of every commit of a range.
+type Seen = Vec<(String, bool, bool)>;
+
+fn range(store: &Store, server: &Server, old: &str, new: &str) -> Result<(Rewritten, Seen), SourceError> {
+    let paths = ["infra", "apps"].map(|path| RepoPath::parse(path).unwrap());
+    let ids = (old.parse().unwrap(), new.parse().unwrap());
+    let mut seen = Vec::new();
+    let forced = store.range(&server.remote(), &main_branch(), ids, &paths, &mut |step| {
+        assert!(step.object.starts_with(b"tree "));
+        seen.push((step.commit.subject.clone(), step.touches[0], step.touches[1]));
+    })?;
+    Ok((forced, seen))
+}
+
+fn subjects(seen: &Seen) -> Vec<&str> {
+    seen.iter().map(|(subject, ..)| subject.as_str()).collect()
+}
+
+#[test]
+fn a_range_is_what_git_log_shows_with_what_each_commit_changes() {
+    let repo = Repo::with(&[("infra/a", "1"), ("apps/a", "1")]);
+    repo.commits(60);
+    let old = repo.head();
+    repo.commit("infra", &[("infra/a", "2")]);
+    repo.commit("apps", &[("apps/a", "2")]);
+    repo.commit("else", &[("readme", "2")]);
+    repo.push();
+    let server = Server::start(repo.root(), Mode::Good);
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let (forced, seen) = range(&store, &server, &old, &repo.head()).unwrap();
+    assert_eq!(forced, Rewritten::No);
+    let expected = [
+        ("infra", true, false),
+        ("apps", false, true),
+        ("else", false, false),
+    ];
+    assert_eq!(
+        seen,
+        expected.map(|(subject, infra, apps)| (subject.to_owned(), infra, apps))
+    );
+    assert_eq!(range(&store, &server, &old, &old).unwrap().1, []);
+
+    // Far apart: deepened as far as it takes, and in the order of `git log --reverse`.
+    let mid = repo.head();
+    repo.commits(70);
+    repo.push();
+    let (_, seen) = range(&store, &server, &mid, &repo.head()).unwrap();
+    let listed = repo.git(&["log", "--reverse", "--format=%s", &format!("{mid}..HEAD")]);
+    assert_eq!(subjects(&seen), listed.lines().collect::<Vec<_>>());
+}
+
+#[test]
+fn an_old_branch_that_is_merged_is_seen_commit_by_commit() {
+    let repo = Repo::with(&[("infra/a", "1"), ("apps/a", "1")]);
+    let fork = repo.head();
+    repo.commits(55);
+    repo.commit("infra on main", &[("infra/a", "2")]);
+    let old = repo.head();
+    repo.git(&["checkout", "-q", "-b", "side", &fork]);
+    repo.commit("side apps", &[("apps/a", "2")]);
+    repo.commit("side other", &[("x", "1")]);
+    repo.git(&["checkout", "-q", "main"]);
+    repo.git(&["merge", "-q", "--no-ff", "-m", "merge side", "side"]);
+    repo.push();
+    let server = Server::start(repo.root(), Mode::Good);
+    let dir = tempfile::tempdir().unwrap();
+    let (forced, seen) = range(&store(dir.path()), &server, &old, &repo.head()).unwrap();
+    assert_eq!(forced, Rewritten::No);
+    // The merge brings both together and changes nothing by itself.
+    let expected = [
+        ("side apps", false, true),
+        ("side other", false, false),
+        ("merge side", false, false),
+    ];
+    assert_eq!(
+        seen,
+        expected.map(|(subject, infra, apps)| (subject.to_owned(), infra, apps))
+    );
+}
+
+/// `git merge -s ours`, seen from the branch: the change on main goes, and the result is as one of the parents has it.
+#[test]
+fn a_merge_that_drops_or_slips_something_in_changes_it() {
+    for (name, slip) in [("dropped", false), ("slipped in", true)] {
+        let repo = Repo::with(&[("infra/a", "1"), ("infra/b", "1"), ("apps/a", "1")]);
+        let fork = repo.head();
+        repo.commit("infra on main", &[("infra/a", "2")]);
+        let old = repo.head();
+        repo.git(&["checkout", "-q", "-b", "side", &fork]);
+        repo.commit("side", &[("apps/a", "2")]);
+        if slip {
+            repo.git(&["merge", "-q", "--no-commit", "--no-ff", "main"]);
+            repo.commit("merge", &[("infra/b", "evil")]);
+        } else {
+            repo.git(&["merge", "-q", "-s", "ours", "-m", "merge", "main"]);
+        }
+        repo.push();
+        let server = Server::start(repo.root(), Mode::Good);
+        let dir = tempfile::tempdir().unwrap();
+        let (forced, seen) = range(&store(dir.path()), &server, &old, &repo.head()).unwrap();
+        assert_eq!(forced, Rewritten::No, "{name}");
+        assert_eq!(seen.last().unwrap(), &("merge".to_owned(), true, false), "{name}");
+    }
+}
+
+#[test]
+fn a_rewritten_branch_is_said_and_its_new_commits_are_seen() {
+    let repo = Repo::with(&[("apps/a", "1")]);
+    repo.commits(3);
+    let old = repo.head();
+    let server = Server::start(repo.root(), Mode::Good);
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    repo.push();
+    range(&store, &server, &repo.git(&["rev-parse", "HEAD~1"]).trim(), &old).unwrap();
+    repo.git(&["reset", "-q", "--hard", "HEAD~2"]);
+    repo.commit("other", &[("apps/a", "2")]);
+    repo.push();
+    let (forced, seen) = range(&store, &server, &old, &repo.head()).unwrap();
+    assert_eq!((forced, subjects(&seen)), (Rewritten::Yes, vec!["other"]));
+}
