@@ -25,6 +25,7 @@ mod start;
 pub mod sync;
 pub mod text;
 pub mod watch;
+pub mod webhook;
 
 pub use start::{Error, run};
 

@@ -25,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::ready::Readiness;
 use crate::repository::{Heads, Room};
 use crate::shutdown::{self, Shutdown};
+use crate::webhook::Webhooks;
 use crate::{Context, client, sealed, sync};
 
 /// How long the rooms may take to stop. Syncs write down what they own.
@@ -113,12 +114,19 @@ async fn start(config: Config, shutdown: Shutdown) -> Result<JoinSet<&'static st
         Arc::clone(&metrics),
         readiness.gate("the sealing keys"),
     );
+    let webhooks = Webhooks::new(
+        client.clone(),
+        heads.clone(),
+        events.clone(),
+        Arc::clone(&metrics),
+    );
     let repositories = Room::new(
         client.clone(),
         &config,
         events.clone(),
         Arc::clone(&metrics),
         heads.clone(),
+        webhooks.clone(),
         shutdown.clone(),
     );
     let watching = readiness.gate("the watch on Repositories");
@@ -134,7 +142,13 @@ async fn start(config: Config, shutdown: Shutdown) -> Result<JoinSet<&'static st
         "the HTTP listener",
         Box::pin(http::serve(
             public,
-            http::public(keys.clone(), readiness.clone(), Arc::clone(&metrics), &config),
+            http::public(
+                keys.clone(),
+                readiness.clone(),
+                Arc::clone(&metrics),
+                webhooks,
+                &config,
+            ),
             shutdown.clone(),
         )),
     );

@@ -17,6 +17,7 @@ mod native_secret;
 mod repository;
 mod sealedsecret;
 mod sync;
+mod webhook;
 
 pub use approval::ApprovalSpec;
 pub use common::{Condition, ConditionStatus, LocalReference, Revision, annotation, condition, label};
@@ -32,6 +33,7 @@ pub use sync::{
     SourceKind, SourceReference, Substitute, SyncSpec, SyncStatus, Target, VariableKind, VariableSource,
     Window, WindowKind,
 };
+pub use webhook::{Webhook, WebhookProvider};
 
 #[cfg(feature = "kube")]
 pub use approval::Approval;

@@ -1,6 +1,6 @@
 //! Repository: a Git remote and the ref to follow.
 
-use crate::{Condition, LocalReference, Revision};
+use crate::{Condition, LocalReference, Revision, Webhook};
 use serde::{Deserialize, Serialize};
 
 /// A Git remote, the ref to follow, and how to authenticate.
@@ -66,6 +66,9 @@ pub struct RepositorySpec {
     /// A Secret in this namespace with `username` and `password`, or `bearerToken`, and optionally `ca.crt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalReference>,
+    /// A webhook that makes the controller look at the remote at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Webhook>,
     /// Stops looking at the remote. What is applied stays.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,

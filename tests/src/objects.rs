@@ -93,6 +93,7 @@ pub(crate) fn repository_spec(url: &str) -> RepositorySpec {
         interval: "1s".into(),
         timeout: "20s".into(),
         secret_ref: None,
+        webhook: None,
         suspend: false,
     }
 }

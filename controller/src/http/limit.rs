@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// At most so many a second, and so many more at once: the generic cell rate algorithm (ITU-T I.371).
-pub(super) struct Limit {
+pub(crate) struct Limit {
     interval: Duration,
     burst: u32,
     /// When the next request would be due if they came evenly.
@@ -13,14 +13,14 @@ pub(super) struct Limit {
 
 /// The answer to a request that comes too soon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TooSoon {
+pub(crate) struct TooSoon {
     /// Whole seconds, at least one.
-    pub(super) retry_after: u64,
+    pub(crate) retry_after: u64,
 }
 
 impl Limit {
     /// `rate` a second. Zero lets nobody in.
-    pub(super) fn new(rate: u32, burst: u32) -> Self {
+    pub(crate) fn new(rate: u32, burst: u32) -> Self {
         let interval = match rate {
             0 => Duration::MAX,
             rate => Duration::from_secs(1) / rate,
@@ -33,7 +33,7 @@ impl Limit {
     }
 
     /// Lets one in, or says when to come again.
-    pub(super) fn admit(&self, now: Instant) -> Result<(), TooSoon> {
+    pub(crate) fn admit(&self, now: Instant) -> Result<(), TooSoon> {
         if self.interval == Duration::MAX {
             return Err(TooSoon { retry_after: 3600 });
         }

@@ -109,11 +109,15 @@ async fn connection(stream: TcpStream, router: Router, shutdown: Shutdown) {
 #[cfg(test)]
 mod tests {
     use super::{Listener, serve};
+    use crate::calm::Calm;
     use crate::config::Config;
+    use crate::events::Events;
     use crate::http::{metrics, public};
     use crate::metrics::Metrics;
     use crate::ready::Readiness;
+    use crate::repository::Heads;
     use crate::shutdown;
+    use crate::webhook::Webhooks;
     use clap::Parser;
     use sealing::{KeyRing, PrivateKey, SealingKey, SelfSigned};
     use std::net::SocketAddr;
@@ -142,7 +146,17 @@ mod tests {
 
     fn open(keys: watch::Receiver<Arc<KeyRing>>, readiness: Readiness) -> axum::Router {
         let config = Config::try_parse_from(["signet-controller"]).unwrap();
-        public(keys, readiness, Arc::new(Metrics::new(false)), &config)
+        let metrics = Arc::new(Metrics::new(false));
+        public(keys, readiness, Arc::clone(&metrics), nobody(metrics), &config)
+    }
+
+    /// Webhooks without a Repository: an API server is never asked.
+    fn nobody(metrics: Arc<Metrics>) -> Webhooks {
+        let nowhere = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        let client = crate::client::build(nowhere).unwrap();
+        let (_, shutdown) = shutdown::channel();
+        let events = Events::start(client.clone(), "test", Calm::default(), shutdown);
+        Webhooks::new(client, Heads::default(), events, metrics)
     }
 
     fn ring() -> KeyRing {

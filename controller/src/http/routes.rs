@@ -13,10 +13,11 @@ use axum::routing::get;
 use sealing::KeyRing;
 use tokio::sync::watch;
 
-use super::sealed;
+use super::{hooks, sealed};
 use crate::config::Config;
 use crate::metrics::{self, Metrics};
 use crate::ready::Readiness;
+use crate::webhook::Webhooks;
 
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -26,11 +27,12 @@ struct Public {
     readiness: Readiness,
 }
 
-/// `/v1/cert.pem`, `/v1/keys`, `/healthz`, `/readyz`, and `/v1/verify` and `/v1/rotate` where they are switched on.
+/// `/v1/cert.pem`, `/v1/keys`, `/healthz`, `/readyz`, `/v1/hooks/…`, and `/v1/verify` and `/v1/rotate` where they are switched on.
 pub fn public(
     keys: watch::Receiver<Arc<KeyRing>>,
     readiness: Readiness,
     metrics: Arc<Metrics>,
+    webhooks: Webhooks,
     config: &Config,
 ) -> Router {
     let sealed = sealed::routes(keys.clone(), config);
@@ -45,6 +47,7 @@ pub fn public(
         .fallback(nothing)
         .with_state(Public { keys, readiness })
         .merge(sealed)
+        .merge(hooks::routes(webhooks))
         .layer(middleware::from_fn_with_state(metrics, count))
 }
 
@@ -58,7 +61,12 @@ async fn count(State(metrics): State<Arc<Metrics>>, request: Request, next: Next
         "/healthz",
         "/readyz",
     ];
-    let path = PATHS.into_iter().find(|path| *path == request.uri().path());
+    let asked = request.uri().path();
+    let path = if asked.starts_with(hooks::PREFIX) {
+        Some(hooks::PREFIX)
+    } else {
+        PATHS.into_iter().find(|path| *path == asked)
+    };
     let method = match *request.method() {
         Method::GET => "GET",
         Method::POST => "POST",

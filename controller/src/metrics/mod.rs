@@ -40,6 +40,23 @@ pub enum PollOutcome {
     Failure,
 }
 
+/// What became of a webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookOutcome {
+    /// Repositories look at their remotes.
+    Taken,
+    /// Signed, and nothing here follows what it tells of.
+    Ignored,
+    /// Delivered before.
+    Replayed,
+    /// Not signed with the secret, or no such receiver.
+    Refused,
+    /// Signed, and too many.
+    Limited,
+    /// Signed, and not JSON.
+    Unreadable,
+}
+
 /// What an apply did to one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApplyOutcome {
@@ -78,6 +95,8 @@ pub struct Metrics {
     pub polls: ByResult,
     /// `signet_fetches_total{result}`: fetches of a new commit.
     pub fetches: ByResult,
+    /// `signet_webhooks_total{result}`: deliveries of webhooks.
+    pub webhooks: ByResult,
     /// `signet_fetch_seconds`: how long fetches took.
     pub fetch_seconds: Histogram,
     /// `signet_repositories`: Repositories that are followed.
@@ -122,6 +141,8 @@ impl Metrics {
         );
         let fetches = ByResult::default();
         registry.register("fetches", "Fetches of a new commit", fetches.clone());
+        let webhooks = ByResult::default();
+        registry.register("webhooks", "Deliveries of webhooks", webhooks.clone());
         // 5 ms to 80 s.
         let fetch_seconds = Histogram::new((0..15).map(|n| 0.005 * f64::from(1_u16 << n)));
         registry.register("fetch_seconds", "How long fetches took", fetch_seconds.clone());
@@ -142,6 +163,7 @@ impl Metrics {
             drift_repaired,
             polls,
             fetches,
+            webhooks,
             fetch_seconds,
             repositories,
             keys,
@@ -187,6 +209,19 @@ impl From<PollOutcome> for &'static str {
             PollOutcome::Unchanged => "unchanged",
             PollOutcome::Changed => "changed",
             PollOutcome::Failure => "failure",
+        }
+    }
+}
+
+impl From<WebhookOutcome> for &'static str {
+    fn from(outcome: WebhookOutcome) -> Self {
+        match outcome {
+            WebhookOutcome::Taken => "taken",
+            WebhookOutcome::Ignored => "ignored",
+            WebhookOutcome::Replayed => "replayed",
+            WebhookOutcome::Refused => "refused",
+            WebhookOutcome::Limited => "limited",
+            WebhookOutcome::Unreadable => "unreadable",
         }
     }
 }

@@ -176,6 +176,14 @@ impl Heads {
         self.wish(key, true);
     }
 
+    /// Somebody has heard that the remote has news. Nobody waits for the look; many hints are one.
+    pub fn hint(&self, key: &Key) {
+        let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = state.entries.get(key) {
+            entry.wish.notify_one();
+        }
+    }
+
     fn wish(&self, key: &Key, mends: bool) -> Option<u64> {
         let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
         let entry = state.entries.get_mut(key)?;

@@ -106,6 +106,7 @@ impl Manager {
     fn follow(&mut self, object: Repository) {
         let key = key(object.meta());
         let uid = object.uid().unwrap_or_default();
+        self.room.webhooks.register(&key, &object);
         let order = Order::Follow(Arc::new(object));
         match self.known.get(&key) {
             Some(running) if running.uid == uid => {
@@ -113,7 +114,7 @@ impl Manager {
             }
             other => {
                 if other.is_some() {
-                    self.remove(&key);
+                    self.end(&key);
                 }
                 self.start(key, uid, order, Duration::ZERO);
             }
@@ -133,6 +134,11 @@ impl Manager {
     }
 
     fn remove(&mut self, key: &Key) {
+        self.room.webhooks.forget(key);
+        self.end(key);
+    }
+
+    fn end(&mut self, key: &Key) {
         if let Some(running) = self.known.remove(key) {
             running.orders.send_replace(Order::Remove);
             self.room.heads.end(key, &running.uid);

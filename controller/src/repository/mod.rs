@@ -29,6 +29,7 @@ use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::ready::Gate;
 use crate::shutdown::Shutdown;
+use crate::webhook::Webhooks;
 
 pub use heads::{Change, Changes, Head, Heads, Key, Pinned, SourceState};
 
@@ -38,6 +39,7 @@ pub struct Room {
     events: Events,
     metrics: Arc<Metrics>,
     heads: Heads,
+    webhooks: Webhooks,
     shutdown: Shutdown,
     /// One directory a Repository lies in here.
     stores: PathBuf,
@@ -47,7 +49,7 @@ pub struct Room {
 }
 
 impl Room {
-    /// A room that publishes to `heads`.
+    /// A room that publishes to `heads`, and tells `webhooks` who wants to be told of pushes.
     #[must_use]
     pub fn new(
         client: Client,
@@ -55,6 +57,7 @@ impl Room {
         events: Events,
         metrics: Arc<Metrics>,
         heads: Heads,
+        webhooks: Webhooks,
         shutdown: Shutdown,
     ) -> Self {
         let files = if config.allow_file_remotes.is_empty() {
@@ -67,6 +70,7 @@ impl Room {
             events,
             metrics,
             heads,
+            webhooks,
             shutdown,
             stores: config.data_dir.join("repositories"),
             files,

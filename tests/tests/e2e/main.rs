@@ -61,6 +61,7 @@ mod order_world;
 mod ownership;
 mod pinned;
 mod prune;
+mod push_webhook;
 mod real_repos;
 mod remotes;
 mod replaced;

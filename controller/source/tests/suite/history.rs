@@ -121,7 +121,7 @@ fn a_rewritten_branch_is_said_and_its_new_commits_are_seen() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(dir.path());
     repo.push();
-    range(&store, &server, &repo.git(&["rev-parse", "HEAD~1"]).trim(), &old).unwrap();
+    range(&store, &server, repo.git(&["rev-parse", "HEAD~1"]).trim(), &old).unwrap();
     repo.git(&["reset", "-q", "--hard", "HEAD~2"]);
     repo.commit("other", &[("apps/a", "2")]);
     repo.push();

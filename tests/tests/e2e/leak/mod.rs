@@ -27,6 +27,7 @@ mod trouble;
 mod values;
 mod verdict;
 mod watch;
+mod webhooks;
 
 use std::time::{Duration, Instant};
 
@@ -93,6 +94,7 @@ fn no_secret_is_found_where_it_must_not_be() {
         drive::change(&team, &repo, &mut values, &mut cli).await;
         drive::drift(&team, &mut values).await;
         drive::logins(&team, &stage, &mut values, &mut cli).await;
+        captures.extend(webhooks::deliver(&team, &repo, &mut values).await);
         ask(&team, &repo, &mut cli);
         trouble::cut(&team, &repo, &proxy, &mut values, &mut cli).await;
         captures.extend(sinks::replies(&stage.controller).await);

@@ -1,0 +1,122 @@
+//! `/v1/hooks/NAMESPACE/SECRET`: where Git hosts tell of pushes.
+//!
+//! Anybody may ask: so a body is bounded in size and time, so many are read at a time, and whoever is not known gets
+//! one answer, whether there is such a receiver or not.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::to_bytes;
+use axum::extract::{Path, Request, State};
+use axum::http::header::{ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, RETRY_AFTER};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::response::Response;
+use axum::routing::any;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::limit::Limit;
+use super::routes::{TEXT, answer};
+use crate::webhook::{Answer, Webhooks};
+
+/// Bytes of a body.
+const LARGEST: usize = 1 << 20;
+/// For a whole body to arrive, and for one's turn.
+const BODY: Duration = Duration::from_secs(5);
+/// Bodies that are read at a time.
+const AT_ONCE: usize = 32;
+/// Deliveries a second, signed or not, and so many more at once.
+const RATE: u32 = 200;
+const BURST: u32 = 400;
+
+/// The path, as metrics name it.
+pub(super) const PREFIX: &str = "/v1/hooks/";
+
+#[derive(Clone)]
+struct Hooks {
+    webhooks: Webhooks,
+    limit: Arc<Limit>,
+    slots: Arc<Semaphore>,
+}
+
+pub(super) fn routes(webhooks: Webhooks) -> Router {
+    Router::new()
+        .route("/v1/hooks/{namespace}/{secret}", any(deliver))
+        .with_state(Hooks {
+            webhooks,
+            limit: Arc::new(Limit::new(RATE, BURST)),
+            slots: Arc::new(Semaphore::new(AT_ONCE)),
+        })
+}
+
+async fn deliver(
+    State(hooks): State<Hooks>,
+    Path((namespace, secret)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    if request.method() != Method::POST {
+        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "POST a webhook.\n");
+        response
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("POST"));
+        return response;
+    }
+    if let Err(soon) = hooks.limit.admit(Instant::now()) {
+        return too_soon(soon.retry_after);
+    }
+    if request.headers().contains_key(CONTENT_ENCODING) {
+        return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send it uncompressed.\n");
+    }
+    let length = request.headers().get(CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > LARGEST) {
+        return plain(StatusCode::PAYLOAD_TOO_LARGE, "The body is over 1 MiB.\n");
+    }
+    let Ok(Ok(_slot)) = timeout(BODY, hooks.slots.acquire()).await else {
+        return plain(StatusCode::SERVICE_UNAVAILABLE, "Too much is sent at once.\n");
+    };
+    let (head, body) = request.into_parts();
+    let body = match timeout(BODY, to_bytes(body, LARGEST)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => {
+            return plain(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "The body is over 1 MiB, or broke off.\n",
+            );
+        }
+        Err(_) => return plain(StatusCode::REQUEST_TIMEOUT, "The body did not come in time.\n"),
+    };
+    let answered = hooks.webhooks.deliver(&namespace, &secret, &head.headers, &body);
+    match answered.await {
+        Answer::Refused => plain(
+            StatusCode::UNAUTHORIZED,
+            "It is not signed as this address asks for, or there is no such address. The Repository's events say which.\n",
+        ),
+        Answer::TooSoon(seconds) => too_soon(seconds),
+        Answer::Unreadable => plain(
+            StatusCode::BAD_REQUEST,
+            "The body is not JSON. Choose the content type application/json for this webhook.\n",
+        ),
+        Answer::Replayed => plain(StatusCode::OK, "It was delivered before: nothing is done.\n"),
+        Answer::Ping => plain(StatusCode::OK, "The secret fits.\n"),
+        Answer::Ignored => plain(StatusCode::OK, "Nothing here follows that: nothing is done.\n"),
+        Answer::Taken(looks) => {
+            let plural = if looks == 1 { "y looks" } else { "ies look" };
+            let text = format!("{looks} Repositor{plural} at the remote now.\n");
+            answer(StatusCode::ACCEPTED, TEXT, text)
+        }
+    }
+}
+
+fn too_soon(seconds: u64) -> Response {
+    let mut response = plain(StatusCode::TOO_MANY_REQUESTS, "Too many deliveries.\n");
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response {
+    answer(status, TEXT, text.into())
+}
