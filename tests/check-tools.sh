@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Says what is missing before anything is built. Needed: git with its HTTP backend, a C compiler, Rust and Go.
+# Says what is missing before anything is built. Needed: git with its HTTP backend, ssh-keygen, gpg, a C compiler, Rust and Go.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -18,6 +18,10 @@ if ! command -v git >/dev/null; then
 elif [[ ! -x $(git --exec-path)/git-http-backend ]]; then
 	need "git http-backend, which serves the repositories of tests and demo" "Debian: part of the package git; elsewhere often git-daemon"
 fi
+
+# Signatures of commits are made as people make them.
+command -v ssh-keygen >/dev/null || need "ssh-keygen, which signs commits in the tests" "Debian: apt-get install openssh-client"
+command -v gpg >/dev/null || need "gpg, which signs commits in the tests" "Debian: apt-get install gnupg"
 
 if ! command -v cc >/dev/null; then
 	need "a C compiler (cc)" "Debian: apt-get install build-essential"
