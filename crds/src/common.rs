@@ -122,7 +122,7 @@ pub struct LocalReference {
 pub struct Revision {
     /// The commit's full id.
     pub commit: String,
-    /// The branch it was found on.
+    /// The branch or tag it was found at, or another ref's full name. Empty where the commit itself was asked for.
     #[serde(default)]
     pub branch: String,
     /// Author, as `Name <email>`.

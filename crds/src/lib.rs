@@ -13,6 +13,7 @@
 
 mod approval;
 mod common;
+mod git_reference;
 mod native_secret;
 mod repository;
 mod sealedsecret;
@@ -21,10 +22,11 @@ mod webhook;
 
 pub use approval::ApprovalSpec;
 pub use common::{Condition, ConditionStatus, LocalReference, Revision, annotation, condition, label};
+pub use git_reference::GitReference;
 pub use native_secret::{
     DataKey, NativeSealedSecretSpec, NativeTemplate, NativeTemplateMetadata, SealedFor, SealedScope,
 };
-pub use repository::{GitReference, RepositorySpec, RepositoryStatus};
+pub use repository::{RepositorySpec, RepositoryStatus};
 pub use sealedsecret::{SealedSecretCondition, SealedSecretSpec, SealedSecretStatus, SealedSecretTemplate};
 pub use sync::{
     ClusterKind, ClusterReference, Conflicts, Counts, DeletionPolicy, Dependency, DriftReport, ForeignFields,

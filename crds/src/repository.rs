@@ -1,6 +1,6 @@
 //! Repository: a Git remote and the ref to follow.
 
-use crate::{Condition, LocalReference, Revision, Webhook};
+use crate::{Condition, GitReference, LocalReference, Revision, Webhook};
 use serde::{Deserialize, Serialize};
 
 /// A Git remote, the ref to follow, and how to authenticate.
@@ -52,7 +52,7 @@ pub struct RepositorySpec {
         schemars(length(min = 8, max = 2048))
     )]
     pub url: String,
-    /// The ref to follow.
+    /// The ref to follow: the branch `main` if nothing is said.
     #[serde(default, rename = "ref")]
     pub reference: GitReference,
     /// How often to ask the remote for a new commit, such as `30s` or `5m`. At least one second.
@@ -74,30 +74,6 @@ pub struct RepositorySpec {
     pub suspend: bool,
 }
 
-/// Which ref of the remote to follow.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "kube", derive(kube::KubeSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct GitReference {
-    /// A branch, without `refs/heads/`.
-    #[serde(default = "default_branch")]
-    #[cfg_attr(
-        feature = "kube",
-        x_kube(validation = kube::core::Rule::new("!self.startsWith('refs/') && !self.startsWith('-') && !self.contains('..')")
-            .message("branch is a plain branch name, such as main")),
-        schemars(length(min = 1, max = 244))
-    )]
-    pub branch: String,
-}
-
-impl Default for GitReference {
-    fn default() -> Self {
-        Self {
-            branch: default_branch(),
-        }
-    }
-}
-
 /// What the controller last saw of the remote.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(kube::KubeSchema))]
@@ -110,7 +86,7 @@ pub struct RepositoryStatus {
     #[serde(default)]
     #[cfg_attr(feature = "kube", x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()])))]
     pub conditions: Vec<Condition>,
-    /// The head as `branch@id`.
+    /// The head as `main@id`, `v1.2.3@id` or, for a commit, its id.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub revision: String,
     /// The newest commit that was fetched.
@@ -119,10 +95,6 @@ pub struct RepositoryStatus {
     /// The last value of the annotation `signet.dev/requestedAt` that was acted on.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub last_handled_request: String,
-}
-
-fn default_branch() -> String {
-    "main".into()
 }
 
 fn default_interval() -> String {

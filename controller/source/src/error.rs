@@ -12,7 +12,7 @@ pub enum SourceError {
     #[error("the repository URL cannot be used: {0}")]
     BadUrl(&'static str),
     /// The ref is not a valid one.
-    #[error("the branch name is not a valid one")]
+    #[error("the name of the ref is not a valid one")]
     BadRef,
     /// The certificate bundle cannot be read.
     #[error("the CA bundle holds no readable certificate")]
@@ -66,6 +66,21 @@ pub enum SourceError {
     /// The repository has refs, but not this one.
     #[error("there is no branch {0:?}")]
     NoSuchBranch(String),
+    /// The repository has refs, but no such tag.
+    #[error("there is no tag {0:?}")]
+    NoSuchTag(String),
+    /// The repository has refs, but not this one, by its full name.
+    #[error("there is no ref {0:?}")]
+    NoSuchRef(String),
+    /// No tag is a version in this range.
+    #[error("no tag is a version in the range {0}")]
+    NoVersion(String),
+    /// No ref points to the commit, and the remote serves nothing else.
+    #[error(
+        "the remote does not serve commit {0}: no ref points to it, it is not among the last commits of the default \
+             branch, and the remote refuses to be asked for commits by their names"
+    )]
+    CommitNotServed(String),
     /// The remote refused a push.
     #[error("the remote refused the push: {0}")]
     PushRefused(String),
@@ -90,7 +105,9 @@ impl SourceError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::BadUrl(_) => "use https://host/path, without credentials, query or fragment",
-            Self::BadRef => "name a branch as `git branch` shows it, such as main",
+            Self::BadRef => {
+                "name a branch as `git branch` shows it, such as main; another ref by its full name"
+            }
             Self::BadCertificates => "give PEM blocks that begin with -----BEGIN CERTIFICATE-----",
             Self::BadCredentials => "look for line breaks at the end of the values",
             Self::FilesRefused => "use https, or allow the directory in the controller's settings",
@@ -109,6 +126,14 @@ impl SourceError {
             Self::NotGit(_) => "check that the URL is the one `git clone` takes",
             Self::EmptyRemote => "push a first commit",
             Self::NoSuchBranch(_) => "push the branch, or correct its name",
+            Self::NoSuchTag(_) => "push the tag, or correct its name",
+            Self::NoSuchRef(_) => "give the ref's full name, as `git ls-remote` shows it",
+            Self::NoVersion(_) => {
+                "push a tag such as v1.2.3; pre-releases count only where the range names one of the same version"
+            }
+            Self::CommitNotServed(_) => {
+                "put a tag or branch on the commit, or allow uploadpack.allowReachableSHA1InWant on the server"
+            }
             Self::PushRefused(_) => "fetch and try again, or check branch protection",
             Self::StoreBusy => "run one controller a directory",
             Self::Store(_) => "check free space and permissions of the controller's data directory",
@@ -127,6 +152,10 @@ impl SourceError {
                 | Self::Timeout(_)
                 | Self::EmptyRemote
                 | Self::NoSuchBranch(_)
+                | Self::NoSuchTag(_)
+                | Self::NoSuchRef(_)
+                | Self::NoVersion(_)
+                | Self::CommitNotServed(_)
                 | Self::NotGit(_)
                 | Self::Store(_)
                 | Self::StoreBusy

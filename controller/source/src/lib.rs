@@ -33,7 +33,7 @@ pub use commit::{Commit, Person};
 pub use error::SourceError;
 pub use id::{BlobId, CommitId, ParseIdError, TreeId};
 pub use path::{PathError, RepoPath};
-pub use reference::RefSpec;
+pub use reference::{Choice, RangeError, RefSpec, TagRange};
 pub use remote::{Auth, FileRemotes, Remote, RemoteLimits};
 pub use session::list_head;
 pub use snapshot::Snapshot;

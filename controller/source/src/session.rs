@@ -2,20 +2,21 @@
 
 use git2::{Direction, ErrorClass, ErrorCode};
 
+use crate::reference::{Choice, choose};
 use crate::transport::{Operation, Registered};
 use crate::url::Target;
-use crate::{CommitId, RefSpec, Remote, SourceError, display_safe, init, text};
+use crate::{RefSpec, Remote, SourceError, display_safe, init, text};
 
 /// The commit that a ref of the remote points to now. One request; nothing is stored.
-pub fn list_head(remote: &Remote, reference: &RefSpec) -> Result<CommitId, SourceError> {
+pub fn list_head(remote: &Remote, reference: &RefSpec) -> Result<Choice, SourceError> {
+    reference.check()?;
     let session = Session::open(remote)?;
-    let name = reference.remote_name()?;
     let url = session.url();
     let mut detached = git2::Remote::create_detached(url).map_err(|error| session.explain(&error))?;
     let connection = detached
         .connect_auth(Direction::Fetch, None, None)
         .map_err(|error| session.explain(&error))?;
-    session.pick(&connection, &name, reference)
+    session.pick(&connection, reference)
 }
 
 /// A remote made known to libgit2 for the time of one call.
@@ -59,18 +60,12 @@ impl Session {
     pub(crate) fn pick(
         &self,
         connection: &git2::RemoteConnection<'_, '_, '_>,
-        name: &str,
         reference: &RefSpec,
-    ) -> Result<CommitId, SourceError> {
-        let heads = connection.list().map_err(|error| self.explain(&error))?;
-        if heads.is_empty() {
-            return Err(SourceError::EmptyRemote);
-        }
-        let head = heads
-            .iter()
-            .find(|head| head.name() == name)
-            .ok_or_else(|| reference.missing())?;
-        Ok(CommitId::of(head.oid()))
+    ) -> Result<Choice, SourceError> {
+        choose(
+            connection.list().map_err(|error| self.explain(&error))?,
+            reference,
+        )
     }
 
     /// What libgit2's error means.

@@ -2,6 +2,8 @@
 
 use source::SourceError;
 
+use super::reference::capital;
+
 /// A failure, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Failure {
@@ -30,13 +32,6 @@ fn sentences(what: &str, hint: &str) -> String {
     )
 }
 
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
-}
-
 fn reason(error: &SourceError) -> &'static str {
     match error {
         SourceError::BadUrl(_) => "BadUrl",
@@ -56,6 +51,10 @@ fn reason(error: &SourceError) -> &'static str {
         SourceError::NotGit(_) => "NotGit",
         SourceError::EmptyRemote => "EmptyRemote",
         SourceError::NoSuchBranch(_) => "NoSuchBranch",
+        SourceError::NoSuchTag(_) => "NoSuchTag",
+        SourceError::NoSuchRef(_) => "NoSuchRef",
+        SourceError::NoVersion(_) => "NoVersion",
+        SourceError::CommitNotServed(_) => "CommitNotServed",
         SourceError::StoreBusy => "StoreBusy",
         SourceError::Store(_) => "StoreFailed",
         _ => "Failed",

@@ -6,19 +6,18 @@ use std::time::Duration;
 
 use crds::{Repository, RepositoryStatus};
 use kube::Resource;
-use source::Store;
+use source::{RefSpec, Store};
 use tokio::sync::watch as channel;
 use tokio::time::Instant;
 use tracing::debug;
 
 use super::credentials::Credentials;
 use super::failure::Failure;
-use super::intake::head;
 use super::spec::{self, Target};
 use super::status::{self, Now};
 use super::wanted::{Order, Wanted};
 use super::write::Writer;
-use super::{Head, Key, Pinned, Room, SourceState, wait};
+use super::{Head, Key, Pinned, Room, SourceState, reference, wait};
 use crate::condition;
 use crate::events::Severity;
 
@@ -35,8 +34,8 @@ pub(super) struct Follower {
     /// Read once for these wishes; again when they change, or when the remote refuses.
     pub(super) credentials: Option<(Wanted, Credentials)>,
     pub(super) head: Option<Head>,
-    /// URL and branch that `head` was found at.
-    pub(super) origin: Option<(String, String)>,
+    /// URL and ref that `head` was found at.
+    pub(super) origin: Option<(String, RefSpec)>,
     pub(super) writer: Writer,
     failures: u32,
 }
@@ -142,7 +141,7 @@ impl Follower {
                 return None;
             }
         };
-        let remembered = self.remembered(&target.branch, wanted);
+        let remembered = self.remembered(wanted);
         if self.writer.status.observed_generation != wanted.generation {
             let status = status::looking(&self.writer.status, &now, &object.spec.url);
             self.writer.write(status).await;
@@ -155,7 +154,12 @@ impl Follower {
             Ok(()) => {
                 self.failures = 0;
                 if let Some(head) = self.head.clone() {
-                    let status = status::ready(&self.writer.status, &now, &head.revision);
+                    let status = status::ready(
+                        &self.writer.status,
+                        &now,
+                        &head.revision,
+                        &reference::sentence(&target.reference, &head.revision),
+                    );
                     self.writer.write(status).await;
                 }
                 Some(wait::jittered(target.interval))
@@ -240,7 +244,7 @@ impl Follower {
 
     async fn open_held(&mut self, target: Target) {
         let dir = self.dir.clone();
-        let origin = (target.remote.url.clone(), target.branch.clone());
+        let origin = (target.remote.url.clone(), target.reference.clone());
         let opened = tokio::task::spawn_blocking(move || {
             if !dir.exists() {
                 return None;
@@ -252,7 +256,7 @@ impl Follower {
         if let Ok(Some((store, held))) = opened.await {
             self.store = Some(Arc::new(store));
             if let Some(held) = held {
-                self.head = Some(head(held, &origin.1));
+                self.head = Some(self.held_head(held, &origin.1));
                 self.origin = Some(origin);
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crds::Repository;
 use kube::Resource;
-use source::{CommitId, Rewritten, Snapshot, SourceError};
+use source::{CommitId, RefSpec, Rewritten, Snapshot, SourceError};
 use tracing::info;
 
 use super::credentials::{self, Credentials};
@@ -13,7 +13,7 @@ use super::follower::Follower;
 use super::look::{Found, Look, Looked};
 use super::spec::Target;
 use super::wanted::Wanted;
-use super::{Head, Pinned, revision, status};
+use super::{Head, Pinned, reference, revision, status};
 use crate::events::Severity;
 use crate::metrics::{Outcome, PollOutcome, count};
 
@@ -32,18 +32,16 @@ impl Follower {
             remote.auth = credentials.auth;
             remote.ca_pem = credentials.ca_pem;
         }
-        let origin = (remote.url.clone(), target.branch.clone());
+        let origin = (remote.url.clone(), target.reference.clone());
         let same = self.origin.as_ref() == Some(&origin);
+        let known = self.head.as_ref().filter(|_| same);
         let look = Look {
             remote,
             reference: target.reference.clone(),
             dir: self.dir.clone(),
             store: self.store.clone(),
-            known: self
-                .head
-                .as_ref()
-                .filter(|_| same)
-                .map(|head| head.snapshot.commit().id),
+            known: known.map(|head| head.snapshot.commit().id),
+            label: known.map(|head| head.revision.branch.clone()),
             pins: self.room.heads.pins_to_read(&self.key),
             remembered,
         };
@@ -64,7 +62,7 @@ impl Follower {
         &mut self,
         object: &Repository,
         target: &Target,
-        origin: (String, String),
+        origin: (String, RefSpec),
         looked: Looked,
     ) -> Result<(), Failure> {
         let metrics = Arc::clone(&self.room.metrics);
@@ -74,9 +72,13 @@ impl Follower {
         } else if matches!(looked.found, Ok(Found::New { .. })) {
             self.room.heads.reread_pins(&self.key, false);
         }
+        let label = match &self.head {
+            Some(head) if self.origin.as_ref() == Some(&origin) => head.revision.branch.clone(),
+            _ => reference::label(&target.reference),
+        };
         let pinned = looked.pinned.into_iter().map(|(commit, read)| {
             let known = match read {
-                Ok(snapshot) => Pinned::Ready(head(snapshot, &target.branch)),
+                Ok(snapshot) => Pinned::Ready(head(snapshot, &label)),
                 Err(error) => {
                     let failure = Failure::from(&error);
                     Pinned::Failed {
@@ -89,7 +91,7 @@ impl Follower {
         });
         self.room.heads.set_pinned(&self.key, &self.uid, pinned.collect());
         if let (None, Some(held)) = (&self.head, looked.held) {
-            self.head = Some(head(held, &target.branch));
+            self.head = Some(self.held_head(held, &target.reference));
             self.origin = Some(origin.clone());
         }
         match looked.found {
@@ -100,14 +102,15 @@ impl Follower {
             }
             Ok(Found::New {
                 snapshot,
+                label,
                 before,
                 took,
             }) => {
                 count(&metrics.polls, PollOutcome::Changed, 1);
                 count(&metrics.fetches, Outcome::Success, 1);
                 metrics.fetch_seconds.observe(took.as_secs_f64());
-                let new = head(snapshot, &target.branch);
-                self.announce(object, &new, before);
+                let new = head(snapshot, &label);
+                self.announce(object, &target.reference, &new, before);
                 self.head = Some(new);
                 self.origin = Some(origin);
                 self.publish_ready();
@@ -128,7 +131,13 @@ impl Follower {
     }
 
     /// Events about a commit that was not the head before.
-    fn announce(&self, object: &Repository, new: &Head, before: Option<(CommitId, Rewritten)>) {
+    fn announce(
+        &self,
+        object: &Repository,
+        reference: &RefSpec,
+        new: &Head,
+        before: Option<(CommitId, Rewritten)>,
+    ) {
         if self
             .writer
             .status
@@ -140,7 +149,7 @@ impl Follower {
         }
         let about = object.object_ref(&());
         let line = status::one_line(&new.revision);
-        let branch = &new.revision.branch;
+        let noun = reference::noun(reference, &new.revision.branch);
         info!(
             namespace = self.key.0,
             name = self.key.1,
@@ -150,18 +159,33 @@ impl Follower {
         if let Some((old, Rewritten::Yes)) = before {
             let old = old.to_string();
             let message = format!(
-                "Branch {branch} was rewritten: {} is no longer part of it. It is followed to {line}.",
+                "{} was rewritten: {} is no longer part of it. It is followed to {line}.",
+                reference::capital(&noun),
                 revision::short(&old)
             );
             self.room
                 .events
                 .publish(&about, Severity::Warning, "BranchRewritten", message);
         }
+        if let (RefSpec::Tag(_) | RefSpec::Versions(_), Some((old, _))) = (reference, before)
+            && let Some(head) = &self.writer.status.head
+            && head.branch == new.revision.branch
+            && head.commit == old.to_string()
+        {
+            let message = format!(
+                "{} was moved: it was at {}. It is followed to {line}.",
+                reference::capital(&noun),
+                revision::short(&head.commit)
+            );
+            self.room
+                .events
+                .publish(&about, Severity::Warning, "TagMoved", message);
+        }
         self.room.events.publish(
             &about,
             Severity::Normal,
             "NewCommit",
-            format!("Branch {branch} is at {line}."),
+            reference::sentence(reference, &new.revision),
         );
     }
 
@@ -184,10 +208,18 @@ impl Follower {
         }
     }
 
+    /// A commit that the store held when it was opened, labelled as the status has it.
+    pub(super) fn held_head(&self, held: Snapshot, reference: &RefSpec) -> Head {
+        let id = held.commit().id.to_string();
+        let known = self.writer.status.head.as_ref().filter(|head| head.commit == id);
+        let label = known.map_or_else(|| reference::label(reference), |head| head.branch.clone());
+        head(held, &label)
+    }
+
     /// The head that the status names, if it is of what is followed now.
-    pub(super) fn remembered(&self, branch: &str, wanted: &Wanted) -> Option<CommitId> {
+    pub(super) fn remembered(&self, wanted: &Wanted) -> Option<CommitId> {
         let status = &self.writer.status;
-        let head = status.head.as_ref().filter(|head| head.branch == branch)?;
+        let head = status.head.as_ref()?;
         (status.observed_generation == wanted.generation).then(|| head.commit.parse().ok())?
     }
 }

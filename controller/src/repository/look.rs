@@ -14,6 +14,8 @@ pub(super) struct Look {
     pub(super) store: Option<Arc<Store>>,
     /// The commit that is held open, if it is of this remote and ref.
     pub(super) known: Option<CommitId>,
+    /// What that commit was found at.
+    pub(super) label: Option<String>,
     /// Earlier commits that Syncs are pinned to and that are still to be read.
     pub(super) pins: Vec<String>,
     /// The commit that the status names, if it is of this remote and ref: the store may have been lost since.
@@ -27,6 +29,8 @@ pub(super) enum Found {
     /// Another one.
     New {
         snapshot: Snapshot,
+        /// What it was found at.
+        label: String,
         /// The head before, and whether the branch was rewritten since.
         before: Option<(CommitId, Rewritten)>,
         took: Duration,
@@ -87,9 +91,16 @@ impl Look {
     }
 
     fn look(&self, store: &Store) -> (Result<Found, SourceError>, bool) {
+        // A damaged store is built anew although nothing is new.
+        let known = self.known.filter(|_| !store.is_damaged());
+        if let (Some(known), RefSpec::Commit(id)) = (known, &self.reference)
+            && known == *id
+        {
+            return (Ok(Found::Unchanged), false); // it cannot move: the remote is not asked
+        }
         match list_head(&self.remote, &self.reference) {
-            // A damaged store is built anew although nothing is new.
-            Ok(head) if self.known == Some(head) && !store.is_damaged() => {
+            // The same commit under another tag is news, too.
+            Ok(head) if known == Some(head.id) && self.label.as_deref() == Some(&*head.label) => {
                 return (Ok(Found::Unchanged), false);
             }
             Ok(_) => {}
@@ -119,6 +130,7 @@ impl Look {
         };
         Ok(Found::New {
             snapshot: fetched.snapshot,
+            label: fetched.label,
             before,
             took: started.elapsed(),
         })

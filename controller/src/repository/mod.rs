@@ -11,6 +11,7 @@ mod heads;
 mod intake;
 mod look;
 mod manager;
+mod reference;
 mod revision;
 mod spec;
 mod status;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crds::RepositorySpec;
 use source::{Auth, FileRemotes, RefSpec, Remote, RemoteLimits};
 
+use super::reference;
 use crate::duration;
 
 /// Polling more often than this is refused.
@@ -17,7 +18,6 @@ pub(super) struct Target {
     /// Without credentials: see [`super::credentials`].
     pub(super) remote: Remote,
     pub(super) reference: RefSpec,
-    pub(super) branch: String,
     pub(super) interval: Duration,
     pub(super) secret: Option<String>,
 }
@@ -51,8 +51,7 @@ pub(super) fn parse(spec: &RepositorySpec, files: &FileRemotes) -> Result<Target
     };
     Ok(Target {
         remote,
-        reference: RefSpec::Branch(spec.reference.branch.clone()),
-        branch: spec.reference.branch.clone(),
+        reference: reference::parse(&spec.reference).map_err(|message| Problem { message })?,
         interval,
         secret: spec.secret_ref.as_ref().map(|reference| reference.name.clone()),
     })
@@ -72,7 +71,7 @@ fn problem(message: &str) -> Problem {
 mod tests {
     use super::parse;
     use crds::RepositorySpec;
-    use source::FileRemotes;
+    use source::{FileRemotes, RefSpec};
     use std::time::Duration;
 
     fn spec(extra: &str) -> RepositorySpec {
@@ -83,8 +82,8 @@ mod tests {
     fn defaults_are_filled_in() {
         let target = parse(&spec(""), &FileRemotes::Refused).unwrap();
         assert_eq!(
-            (target.interval, target.branch.as_str()),
-            (Duration::from_mins(1), "main")
+            (target.interval, target.reference),
+            (Duration::from_mins(1), RefSpec::Branch("main".into()))
         );
         assert_eq!(target.remote.limits.total, Duration::from_mins(1));
         assert_eq!(target.secret, None);

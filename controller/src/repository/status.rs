@@ -16,20 +16,17 @@ pub(super) struct Now<'a> {
 }
 
 /// The head is here.
-pub(super) fn ready(before: &RepositoryStatus, now: &Now<'_>, head: &Revision) -> RepositoryStatus {
+pub(super) fn ready(
+    before: &RepositoryStatus,
+    now: &Now<'_>,
+    head: &Revision,
+    message: &str,
+) -> RepositoryStatus {
     let mut status = begin(before, now);
     now.request.clone_into(&mut status.last_handled_request);
     status.revision = head.short();
     status.head = Some(head.clone());
-    let message = format!("{} is at {}.", branch(head), one_line(head));
-    set(
-        &mut status,
-        now,
-        READY,
-        ConditionStatus::True,
-        "Fetched",
-        &message,
-    );
+    set(&mut status, now, READY, ConditionStatus::True, "Fetched", message);
     set(
         &mut status,
         now,
@@ -182,10 +179,6 @@ pub(super) fn one_line(head: &Revision) -> String {
     }
 }
 
-fn branch(head: &Revision) -> String {
-    format!("Branch {}", head.branch)
-}
-
 fn begin(before: &RepositoryStatus, now: &Now<'_>) -> RepositoryStatus {
     RepositoryStatus {
         observed_generation: now.generation,
@@ -239,19 +232,16 @@ mod tests {
 
     #[test]
     fn ready_says_what_is_there_and_stays_the_same() {
-        let first = ready(&RepositoryStatus::default(), &now("t1"), &head());
+        let first = ready(&RepositoryStatus::default(), &now("t1"), &head(), "It is here.");
         let condition = get(&first.conditions, "Ready").unwrap();
-        assert_eq!(
-            condition.message,
-            "Branch main is at 0123456789ab by Ada <ada@example.org>: Raise the replicas."
-        );
+        assert_eq!(condition.message, "It is here.");
         assert_eq!(
             (first.revision.as_str(), first.observed_generation),
             ("main@0123456789ab", 2)
         );
         assert_eq!(first.last_handled_request, "r1");
         assert_eq!(
-            ready(&first, &now("t2"), &head()),
+            ready(&first, &now("t2"), &head(), "It is here."),
             first,
             "nothing changed, nothing to write"
         );
@@ -259,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_failure_keeps_the_head_and_says_what_to_do() {
-        let before = ready(&RepositoryStatus::default(), &now("t1"), &head());
+        let before = ready(&RepositoryStatus::default(), &now("t1"), &head(), "It is here.");
         let failure = Failure::from(&SourceError::NotFound);
         let after = failed(&before, &now("t2"), &failure);
         assert_eq!(after.head, before.head);
@@ -305,7 +295,7 @@ mod tests {
 
     #[test]
     fn looking_and_suspended_leave_ready_alone() {
-        let before = ready(&RepositoryStatus::default(), &now("t1"), &head());
+        let before = ready(&RepositoryStatus::default(), &now("t1"), &head(), "It is here.");
         let ready = get(&before.conditions, "Ready").cloned();
         assert_eq!(
             get(&looking(&before, &now("t2"), "https://x").conditions, "Ready").cloned(),

@@ -23,14 +23,22 @@ impl Followed {
         Self {
             provider,
             path: path_of(&object.spec.url),
-            reference: Some(only_ref(&object.spec.reference)),
+            reference: only_ref(&object.spec.reference),
         }
     }
 }
 
-/// The one ref that is followed.
-fn only_ref(reference: &GitReference) -> String {
-    format!("refs/heads/{}", reference.branch)
+/// The one ref that is followed, if it is one: a range of versions moves with any tag.
+fn only_ref(reference: &GitReference) -> Option<String> {
+    if let Some(tag) = &reference.tag {
+        Some(format!("refs/tags/{tag}"))
+    } else if reference.name.is_some() {
+        reference.name.clone()
+    } else if reference.semver.is_some() || reference.commit.is_some() {
+        None
+    } else {
+        Some(format!("refs/heads/{}", reference.branch_or_default()))
+    }
 }
 
 /// Of the Repositories of one secret, those that follow what was pushed. Where only one has the secret, it need not be

@@ -28,8 +28,10 @@ fn a_remote_that_cannot_be_read_is_said_in_both_places_and_heals() {
             .unwrap();
         let unreachable = format!("http://{closed}/x.git");
         team.repository("empty", &empty).await;
-        team.repository_with("branch", &full, |spec| spec.reference.branch = "release".into())
-            .await;
+        team.repository_with("branch", &full, |spec| {
+            spec.reference.branch = Some("release".into());
+        })
+        .await;
         team.repository_with("unreachable", &full, |spec| spec.url = unreachable)
             .await;
         team.repository_with("missing", &full, |spec| {

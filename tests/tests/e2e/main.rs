@@ -63,6 +63,7 @@ mod pinned;
 mod prune;
 mod push_webhook;
 mod real_repos;
+mod refs;
 mod remotes;
 mod replaced;
 mod requests;

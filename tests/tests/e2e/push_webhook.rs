@@ -37,7 +37,7 @@ fn install(team: &Space<'_>, token: &str) {
 async fn follow(team: &Space<'_>, name: &str, repo: &Repo, branch: &str) {
     team.repository_with(name, repo, |spec| {
         spec.interval = "1h".into();
-        spec.reference.branch = branch.into();
+        spec.reference.branch = Some(branch.into());
         spec.webhook = Some(Webhook {
             provider: WebhookProvider::GitHub,
             secret_ref: LocalReference { name: "push".into() },

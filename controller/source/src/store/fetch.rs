@@ -1,35 +1,63 @@
 //! Fetching into a generation: shallow where the remote can, one ref, no tags.
 
 use git2::{
-    AutotagOption, Direction, ErrorClass, ErrorCode, FetchOptions, Progress, RemoteCallbacks, Repository,
+    AutotagOption, Direction, ErrorClass, ErrorCode, FetchOptions, Progress, RemoteCallbacks,
+    RemoteConnection, Repository,
 };
 
 use super::{Generation, Rewritten, ancestry, problem};
 use crate::session::Session;
-use crate::{Commit, CommitId, RefSpec, SourceError};
+use crate::{Choice, Commit, CommitId, RefSpec, SourceError};
 
 /// Depths tried, one after the other, when the store cannot tell whether a branch was rewritten. Beyond
 /// the last one the answer is [`Rewritten::Unknown`].
 const DEEPER: [i32; 2] = [50, 500];
 
-/// Fetches the head of `reference` at depth 1, unless `held` is that head. Writes no ref.
+/// Fetches what `reference` points to at depth 1, unless `held` is that commit. Writes no ref.
 pub(super) fn head(
     generation: &Generation,
     session: &Session,
     reference: &RefSpec,
     held: Option<CommitId>,
-) -> Result<Commit, SourceError> {
+) -> Result<(Choice, Commit), SourceError> {
     let repository = generation.open()?;
-    let id = download(&repository, session, reference, 1, held)?;
+    let choice = match download(&repository, session, reference, 1, held) {
+        Err(SourceError::CommitNotServed(commit)) => by_history(&repository, session, reference, commit)?,
+        result => result?,
+    };
     let odb = repository.odb().map_err(|error| problem(&error))?;
-    let commit = Commit::read(&odb, id)?;
+    let commit = Commit::read(&odb, choice.id)?;
     match commit {
-        Some(commit) if odb.exists(commit.tree.oid()) => Ok(commit),
-        _ if held == Some(id) => Err(SourceError::Store("the head's objects are gone".into())),
+        Some(commit) if odb.exists(commit.tree.oid()) => Ok((choice, commit)),
+        _ if held == Some(choice.id) => Err(SourceError::Store("the head's objects are gone".into())),
         _ => Err(SourceError::NotGit(
-            "the pack does not hold the branch's head".into(),
+            "the pack does not hold the commit that the ref names".into(),
         )),
     }
+}
+
+/// A commit that the remote does not serve by its name, from the history of the remote's default branch.
+fn by_history(
+    repository: &Repository,
+    session: &Session,
+    reference: &RefSpec,
+    commit: String,
+) -> Result<Choice, SourceError> {
+    let RefSpec::Commit(id) = reference else {
+        return Err(SourceError::CommitNotServed(commit));
+    };
+    for depth in DEEPER {
+        download_ref(repository, session, "HEAD", depth)?;
+        let odb = repository.odb().map_err(|error| problem(&error))?;
+        let read = Commit::read(&odb, *id)?;
+        if read.is_some_and(|commit| odb.exists(commit.tree.oid())) {
+            return Ok(Choice::commit(*id));
+        }
+        if session.is_local() {
+            break;
+        }
+    }
+    Err(SourceError::CommitNotServed(commit))
 }
 
 /// A commit of the branch's history with its files; more history is fetched if it must be. Only what the branch holds
@@ -44,7 +72,7 @@ pub(super) fn past(
     let repository = generation.open()?;
     let mut head = match held {
         Some(head) => head,
-        None => download(&repository, session, reference, 1, None)?,
+        None => download(&repository, session, reference, 1, None)?.id,
     };
     for depth in DEEPER.map(Some).into_iter().chain([None]) {
         // A fresh view each time: the boundary of a shallow store moves.
@@ -60,7 +88,7 @@ pub(super) fn past(
         let Some(depth) = depth.filter(|_| !session.is_local()) else {
             break;
         };
-        head = download(&repository, session, reference, depth, None)?;
+        head = download(&repository, session, reference, depth, None)?.id;
     }
     let [.., deepest] = DEEPER;
     Err(SourceError::NotInHistory(wanted.to_string(), deepest))
@@ -115,32 +143,61 @@ pub(super) fn download(
     reference: &RefSpec,
     depth: i32,
     held: Option<CommitId>,
-) -> Result<CommitId, SourceError> {
-    let name = reference.remote_name()?;
+) -> Result<Choice, SourceError> {
     let explain = |error: git2::Error| session.explain(&error);
     let mut remote = repository.remote_anonymous(&session.url()).map_err(explain)?;
     let mut connection = remote
         .connect_auth(Direction::Fetch, None, None)
         .map_err(explain)?;
-    let id = session.pick(&connection, &name, reference)?;
-    if held == Some(id) {
-        return Ok(id);
+    let choice = session.pick(&connection, reference)?;
+    if held == Some(choice.id) {
+        return Ok(choice);
     }
+    match pack(&mut connection, session, &choice.wanted, depth) {
+        Ok(()) => Ok(choice),
+        // Asked for by its name, which servers need not allow: libgit2's words for one that says so, or the server's own.
+        Err(error) if choice.is_by_name() => Err(match explain(error) {
+            SourceError::Store(_) | SourceError::NotGit(_) => {
+                SourceError::CommitNotServed(choice.id.to_string())
+            }
+            other => other,
+        }),
+        Err(error) => Err(explain(error)),
+    }
+}
+
+/// Downloads the history of a ref by its name, to `depth`.
+fn download_ref(
+    repository: &Repository,
+    session: &Session,
+    name: &str,
+    depth: i32,
+) -> Result<(), SourceError> {
+    let explain = |error: git2::Error| session.explain(&error);
+    let mut remote = repository.remote_anonymous(&session.url()).map_err(explain)?;
+    let mut connection = remote
+        .connect_auth(Direction::Fetch, None, None)
+        .map_err(explain)?;
+    pack(&mut connection, session, name, depth).map_err(explain)
+}
+
+/// Asks for one thing, and takes in the pack that comes.
+fn pack(
+    connection: &mut RemoteConnection<'_, '_, '_>,
+    session: &Session,
+    wanted: &str,
+    depth: i32,
+) -> Result<(), git2::Error> {
     let depth = if session.is_local() { 0 } else { depth };
     let result = connection
         .remote()
-        .download(&[name.as_str()], Some(&mut options(session, depth)));
+        .download(&[wanted], Some(&mut options(session, depth)));
     match result {
-        Ok(()) => Ok(id),
         // A server that cannot do shallow fetches (libgit2's own words for it).
-        Err(error) if depth > 0 && is_shallow_refusal(&error) => {
-            connection
-                .remote()
-                .download(&[name.as_str()], Some(&mut options(session, 0)))
-                .map_err(explain)?;
-            Ok(id)
-        }
-        Err(error) => Err(explain(error)),
+        Err(error) if depth > 0 && is_shallow_refusal(&error) => connection
+            .remote()
+            .download(&[wanted], Some(&mut options(session, 0))),
+        result => result,
     }
 }
 

@@ -24,7 +24,7 @@ use git2::{ObjectType, Oid, Repository};
 pub use history::Step;
 
 use crate::session::Session;
-use crate::{Commit, CommitId, RefSpec, Remote, Snapshot, SourceError, display_safe, text};
+use crate::{Choice, Commit, CommitId, RefSpec, Remote, Snapshot, SourceError, display_safe, text};
 
 /// Settings of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,13 +54,15 @@ pub struct Store {
 pub struct Fetched {
     /// The ref's head now, readable.
     pub snapshot: Snapshot,
+    /// What it was found at: see [`Choice::label`].
+    pub label: String,
     /// The head that this store held of the same ref of the same URL before, if any.
     pub previous: Option<CommitId>,
     /// Whether the branch was rewritten since `previous`; [`Rewritten::No`] without one.
     pub forced: Rewritten,
 }
 
-/// Whether a branch's new head leaves its old head out ("forced push").
+/// Whether a branch's new head leaves its old head out ("forced push"). Of tags and commits it is not asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rewritten {
     /// The old head is an ancestor of the new one.
@@ -128,13 +130,16 @@ impl Store {
             .open()
             .ok()
             .and_then(|repository| held(&repository, &key));
-        let snapshot = self.replace(&session, reference, &key, None)?;
+        let (choice, snapshot) = self.replace(&session, reference, &key, None)?;
         let forced = match previous {
-            Some(old) => fetch::rewritten(&self.current(), &session, reference, old, snapshot.commit().id),
-            None => Rewritten::No,
+            Some(old) if reference.has_history() => {
+                fetch::rewritten(&self.current(), &session, reference, old, snapshot.commit().id)
+            }
+            _ => Rewritten::No,
         };
         Ok(Fetched {
             snapshot,
+            label: choice.label,
             previous,
             forced,
         })
@@ -182,6 +187,9 @@ impl Store {
         old: CommitId,
         new: CommitId,
     ) -> Result<Rewritten, SourceError> {
+        if !reference.has_history() {
+            return Ok(Rewritten::No);
+        }
         let _one_at_a_time = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
         let session = Session::open(remote)?;
         Ok(fetch::rewritten(&self.current(), &session, reference, old, new))
@@ -201,22 +209,25 @@ impl Store {
         key: &str,
     ) -> Result<Fetched, SourceError> {
         let previous = generation.with(|repository| held(repository, key))?;
-        let commit = fetch::head(generation, session, reference, previous)?;
+        let (choice, commit) = fetch::head(generation, session, reference, previous)?;
         let forced = match previous {
-            Some(old) if old != commit.id => fetch::rewritten(generation, session, reference, old, commit.id),
+            Some(old) if old != commit.id && reference.has_history() => {
+                fetch::rewritten(generation, session, reference, old, commit.id)
+            }
             _ => Rewritten::No,
         };
         record(generation, key, commit.id)?;
         let mut snapshot = Snapshot::new(Arc::clone(generation), commit);
         if generation.packs() > self.options.max_packs {
             match self.replace(session, reference, key, Some(snapshot.commit().id)) {
-                Ok(fresh) => snapshot = fresh,
+                Ok((_, fresh)) => snapshot = fresh,
                 // What we have is good; it is tried again at the next change.
                 Err(error) => tracing::debug!(%error, "the store keeps its packs"),
             }
         }
         Ok(Fetched {
             snapshot,
+            label: choice.label,
             previous,
             forced,
         })
@@ -229,10 +240,10 @@ impl Store {
         reference: &RefSpec,
         key: &str,
         expected: Option<CommitId>,
-    ) -> Result<Snapshot, SourceError> {
+    ) -> Result<(Choice, Snapshot), SourceError> {
         let old = self.current();
         let fresh = open::create(&self.dir, old.number() + 1)?;
-        let commit = fetch::head(&fresh, session, reference, None)?;
+        let (choice, commit) = fetch::head(&fresh, session, reference, None)?;
         if expected.is_some_and(|expected| expected != commit.id) {
             return Err(SourceError::NotGit("the branch moved meanwhile".into()));
         }
@@ -240,7 +251,7 @@ impl Store {
         let fresh = Arc::new(open::keep(&self.dir, fresh)?);
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&fresh);
         old.retire();
-        Ok(Snapshot::new(fresh, commit))
+        Ok((choice, Snapshot::new(fresh, commit)))
     }
 
     fn current(&self) -> Arc<Generation> {
@@ -259,7 +270,8 @@ impl Drop for Store {
 /// The local ref for a remote's ref: of another URL or branch, nothing is compared. Hashed, because
 /// `a` and `a/b` cannot both be files.
 fn key(remote: &Remote, reference: &RefSpec) -> Result<String, SourceError> {
-    let text = format!("{}\0{}", remote.url, reference.remote_name()?);
+    reference.check()?;
+    let text = format!("{}\0{}", remote.url, reference.identity());
     let hash = Oid::hash_object(ObjectType::Blob, text.as_bytes()).map_err(|error| problem(&error))?;
     Ok(format!("refs/signet/{hash}"))
 }

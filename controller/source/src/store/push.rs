@@ -13,8 +13,12 @@ impl Store {
     /// a remote that moved on refuses. Works from a shallow store, as long as the remote holds what lies
     /// behind the boundary.
     pub fn push(&self, remote: &Remote, reference: &RefSpec, commit: CommitId) -> Result<(), SourceError> {
+        reference.check()?;
+        let RefSpec::Branch(branch) = reference else {
+            return Err(SourceError::BadRef);
+        };
+        let name = format!("refs/heads/{branch}");
         let session = Session::open(remote)?;
-        let name = reference.remote_name()?;
         let generation = self.current();
         // libgit2 pushes refs, not commits: a private one holds it for the time.
         let local = format!("refs/signet-push/{commit}");

@@ -12,7 +12,7 @@ fn lists_and_fetches_the_head() {
     let server = Server::start(repo.root(), Mode::Good);
     let remote = server.remote();
     assert_eq!(
-        list_head(&remote, &main_branch()).unwrap().to_string(),
+        list_head(&remote, &main_branch()).unwrap().id.to_string(),
         repo.head()
     );
 

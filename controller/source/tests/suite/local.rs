@@ -14,7 +14,7 @@ fn only_where_it_is_allowed() {
     assert_eq!(list_head(&remote, &main_branch()), Err(SourceError::FilesRefused));
     remote.files = FileRemotes::Below(vec![repo.root().to_owned()]);
     assert_eq!(
-        list_head(&remote, &main_branch()).unwrap().to_string(),
+        list_head(&remote, &main_branch()).unwrap().id.to_string(),
         repo.head()
     );
 }

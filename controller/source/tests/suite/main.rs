@@ -16,6 +16,7 @@ mod hostile_trees;
 mod limits;
 mod local;
 mod pushing;
+mod refs;
 mod rewriting;
 mod storage;
 mod tls;

@@ -78,6 +78,11 @@ impl Repo {
         self.git(&["push", "-q", "--force", "origin", "HEAD:main"]);
     }
 
+    /// A setting of the served repository.
+    pub fn configure(&self, name: &str, value: &str) {
+        git(&self.bare(), &["config", name, value]);
+    }
+
     pub fn head(&self) -> String {
         self.git(&["rev-parse", "HEAD"])
     }
