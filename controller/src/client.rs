@@ -12,12 +12,19 @@ use kube::{Client, Config};
 use std::time::Duration;
 use tower::ServiceBuilder;
 
+use crate::leader::Fence;
+
 /// How long a connection may take to open, and how long sent data may stay unacknowledged.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
 
-/// Builds a client from `config`.
-pub fn build(config: Config) -> Result<Client, kube::Error> {
+/// A request that would change something, while the Lease is not ours.
+#[derive(Debug, thiserror::Error)]
+#[error("this controller does not hold the Lease, and writes nothing")]
+struct Fenced;
+
+/// Builds a client from `config` that writes only while `fence` is open.
+pub fn build(config: Config, fence: Fence) -> Result<Client, kube::Error> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
@@ -32,6 +39,10 @@ pub fn build(config: Config) -> Result<Client, kube::Error> {
             .build(https);
     let agent = HeaderValue::from_static(concat!("signet-controller/", env!("CARGO_PKG_VERSION")));
     let service = ServiceBuilder::new()
+        .filter(move |request: Request<Body>| {
+            let through = fence.lets_through(request.method(), request.uri().path());
+            through.then_some(request).ok_or(Fenced)
+        })
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)
         .layer(config.extra_headers_layer()?)

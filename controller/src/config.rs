@@ -17,6 +17,10 @@ pub struct Config {
     #[arg(long, env = "POD_NAMESPACE", default_value = "signet-system", value_parser = namespace)]
     pub namespace: String,
 
+    /// Who this controller is among those of its namespace, of which one acts at a time: the pod's name. Left out: the host's.
+    #[arg(long, env = "POD_NAME", value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub identity: Option<String>,
+
     /// A kubeconfig file. Left out: the pod's service account, or else what kubectl would use.
     #[arg(long, env = "SIGNET_KUBECONFIG", value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,

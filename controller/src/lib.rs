@@ -13,6 +13,7 @@ pub mod events;
 pub mod http;
 pub mod keys;
 pub mod kinds;
+pub mod leader;
 pub mod logging;
 pub mod metrics;
 pub mod observe;

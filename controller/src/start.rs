@@ -21,6 +21,7 @@ use crate::config::SealedScope;
 use crate::events::Events;
 use crate::http::{self, Listener};
 use crate::keys::{self, DigestKey};
+use crate::leader::{Candidate, Fence};
 use crate::metrics::Metrics;
 use crate::ready::Readiness;
 use crate::repository::{Heads, Room};
@@ -58,6 +59,9 @@ pub enum Error {
     /// Signals cannot be received.
     #[error("signals cannot be received: {0}")]
     Signals(io::Error),
+    /// Another controller acts.
+    #[error("another controller has taken the Lease")]
+    LeaseLost,
     /// A part that runs for ever has ended.
     #[error("{0} ended unexpectedly")]
     RoomEnded(&'static str),
@@ -68,11 +72,18 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
     let (trigger, shutdown) = shutdown::channel();
-    let mut rooms = start(config, shutdown).await?;
+    let fence = Fence::new(&config.namespace);
+    let client = connect(config.kubeconfig.as_deref(), &fence).await?;
+    let identity = config.identity.clone().unwrap_or_else(instance);
+    let mut candidate = Candidate::new(client.clone(), &config.namespace, identity, fence.clone());
+    candidate.begin().await;
+    let readiness = Readiness::default();
+    let mut rooms = start(config, client, &fence, &readiness, shutdown).await?;
 
     let result = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
+        () = candidate.run(&readiness) => Err(Error::LeaseLost),
         ended = rooms.join_next() => match ended {
             Some(Ok(name)) => Err(Error::RoomEnded(name)),
             _ => Err(Error::RoomEnded("a part of the controller")),
@@ -80,6 +91,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     };
     info!("stopping");
     trigger.fire();
+    // Until the rooms have stopped the Lease counts; they stop well before it runs out.
     let all = async { while rooms.join_next().await.is_some() {} };
     tokio::select! {
         () = all => {}
@@ -88,21 +100,27 @@ pub async fn run(config: Config) -> Result<(), Error> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+    candidate.release().await;
     result
 }
 
 /// Starts every room; a room that ends yields its name.
-async fn start(config: Config, shutdown: Shutdown) -> Result<JoinSet<&'static str>, Error> {
+async fn start(
+    config: Config,
+    client: Client,
+    fence: &Fence,
+    readiness: &Readiness,
+    shutdown: Shutdown,
+) -> Result<JoinSet<&'static str>, Error> {
     std::fs::create_dir_all(&config.data_dir).map_err(|source| Error::File {
         path: config.data_dir.clone(),
         source,
     })?;
-    let client = connect(config.kubeconfig.as_deref()).await?;
     let public = bind(config.listen).await?;
     let measured = bind(config.listen_metrics).await?;
     announce(&config, public.address(), measured.address())?;
 
-    let readiness = Readiness::default();
+    let readiness = readiness.clone();
     let metrics = Arc::new(Metrics::new(config.metrics_secret_names));
     let heads = Heads::default();
     let calm = Calm::default();
@@ -129,7 +147,7 @@ async fn start(config: Config, shutdown: Shutdown) -> Result<JoinSet<&'static st
         webhooks.clone(),
         shutdown.clone(),
     );
-    let watching = readiness.gate("the watch on Repositories");
+    let watching = readiness.gate_to_act("the watch on Repositories");
 
     let mut rooms = JoinSet::new();
     let mut room = |name: &'static str, work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
@@ -164,10 +182,24 @@ async fn start(config: Config, shutdown: Shutdown) -> Result<JoinSet<&'static st
         "the watch on sealing keys",
         Box::pin(until_stopped(shutdown.clone(), follower.run())),
     );
-    room("the watch on Repositories", Box::pin(repositories.run(watching)));
+    let (leads, stops) = (fence.clone(), shutdown.clone());
+    room(
+        "the watch on Repositories",
+        Box::pin(async move {
+            tokio::select! {
+                () = stops.requested() => {}
+                () = leads.opened() => repositories.run(watching).await,
+            }
+        }),
+    );
+    let (leads, acts) = (fence.clone(), readiness.gate_to_act("the Lease"));
     room(
         "the Syncs",
         Box::pin(async move {
+            tokio::select! {
+                () = shutdown.requested() => return,
+                () = leads.opened() => {}
+            }
             let Some(digest_key) = digest_key(&client, &config.namespace, &shutdown).await else {
                 return;
             };
@@ -191,6 +223,7 @@ async fn start(config: Config, shutdown: Shutdown) -> Result<JoinSet<&'static st
                 config,
                 shutdown,
             };
+            acts.open();
             let cluster = context.clone();
             let opened = async {
                 if cluster.config.sealed_secrets != SealedScope::Off {
@@ -232,7 +265,7 @@ async fn digest_key(client: &Client, namespace: &str, shutdown: &Shutdown) -> Op
 }
 
 /// The text of a configuration error can quote a kubeconfig, and with it a token: it is dropped.
-async fn connect(kubeconfig: Option<&Path>) -> Result<Client, Error> {
+async fn connect(kubeconfig: Option<&Path>, fence: &Fence) -> Result<Client, Error> {
     let config = if let Some(path) = kubeconfig {
         let unusable = || Error::NoCluster(format!("{} is not a usable kubeconfig", path.display()));
         let kubeconfig = Kubeconfig::read_from(path).map_err(|_| unusable())?;
@@ -247,7 +280,7 @@ async fn connect(kubeconfig: Option<&Path>) -> Result<Client, Error> {
             .await
             .map_err(|_| Error::NoCluster("neither kubeconfig nor service account can be used".into()))?
     };
-    client::build(config)
+    client::build(config, fence.clone())
         .map_err(|_| Error::NoCluster("its certificates or credentials cannot be used".into()))
 }
 

@@ -153,7 +153,7 @@ mod tests {
     /// Webhooks without a Repository: an API server is never asked.
     fn nobody(metrics: Arc<Metrics>) -> Webhooks {
         let nowhere = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
-        let client = crate::client::build(nowhere).unwrap();
+        let client = crate::client::build(nowhere, crate::leader::Fence::new("signet-system")).unwrap();
         let (_, shutdown) = shutdown::channel();
         let events = Events::start(client.clone(), "test", Calm::default(), shutdown);
         Webhooks::new(client, Heads::default(), events, metrics)

@@ -3,8 +3,10 @@
 use super::OWN_MANAGER;
 use super::execute::{Effect, Hand, Sent};
 use super::inputs::Inputs;
+use super::inside::Inside;
+use super::names::Lodger;
 use super::policy::Policy;
-use super::pruning::{OwnWord, own_word};
+use super::pruning::{Asks, OwnWord, own_word};
 use super::report::{Failure, report};
 use super::send::Pruned;
 use super::status::{self, Verdict};
@@ -215,7 +217,7 @@ impl Worker {
     }
 
     /// Deletes what left Git, in the reverse of apply order: what needs others goes before what it needs, and what cannot be
-    /// deleted stops what would go after its wave. Gives those that wait for an approval by a word of their own.
+    /// deleted stops what would go after its wave. Gives those that wait for an approval, with the reason.
     pub(super) async fn prune(
         &mut self,
         errand: &Errand<'_>,
@@ -223,7 +225,7 @@ impl Worker {
         approved: bool,
         catalog: &apply::Catalog,
         attempt: &mut Attempt,
-    ) -> Vec<Key> {
+    ) -> Vec<(Key, Asks)> {
         let mut waiting = Vec::new();
         let hand = &errand.hand;
         let mut order: Vec<&Key> = keys.iter().collect();
@@ -267,6 +269,12 @@ impl Worker {
                 // Its kind is not served: gone, or its API server is away. The record stays until that is known.
                 continue;
             };
+            if let Some(inside) = Inside::of(key, catalog).filter(|_| !approved)
+                && let Some(asks) = self.lodger(errand, &inside)
+            {
+                waiting.push((key.clone(), asks));
+                continue;
+            }
             let uid = self
                 .checkpoint
                 .records()
@@ -287,7 +295,7 @@ impl Worker {
                 Ok(Pruned::Spared(OwnWord::Orphan)) => self.let_object_go(key),
                 // It stays ours: what it says of itself may change.
                 Ok(Pruned::Spared(OwnWord::Keep)) => {}
-                Ok(Pruned::Spared(OwnWord::Confirm)) => waiting.push(key.clone()),
+                Ok(Pruned::Spared(OwnWord::Confirm)) => waiting.push((key.clone(), Asks::Itself)),
                 Err(error) => {
                     failed_in = Some(wave);
                     let message = format!("left Git and cannot be deleted: {}", self.said_of(key, &error));
@@ -307,6 +315,22 @@ impl Worker {
             .objects_pruned
             .inc_by(attempt.counts.pruned.into());
         waiting
+    }
+
+    /// Who has objects that would go with one that is about to be deleted, this Sync with what Git still holds among them.
+    fn lodger(&self, errand: &Errand<'_>, inside: &Inside) -> Option<Asks> {
+        let own = errand.inputs.desired.iter();
+        if own.map(|desired| &desired.key).any(|key| inside.holds(key))
+            || inside.holds_sync_in(&self.id.namespace)
+        {
+            return Some(Asks::Own);
+        }
+        match self.rooms.names.lodger(&self.id.manager, inside) {
+            Lodger::Nobody => None,
+            Lodger::Sync(other) => Some(Asks::Other(other)),
+            // The order of pruning waits for that already; should it not, nothing is risked.
+            Lodger::Unknown => Some(Asks::Other("that is not known yet".to_owned())),
+        }
     }
 
     /// What may be said of an error about an object that has left Git, or about a hook: of that nothing is recorded.

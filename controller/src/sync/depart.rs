@@ -1,7 +1,9 @@
 //! A Sync that is being deleted takes its objects along, or lets them go.
 
 use super::farewell::Moment;
+use super::inside::Inside;
 use super::leave::{self, Departure};
+use super::names::Lodger;
 use super::pruning::{OwnWord, own_word};
 use super::status::{self, Verdict};
 use super::worker::{End, Worker};
@@ -194,14 +196,32 @@ impl Worker {
             };
             if matches!(word, Some(OwnWord::Keep | OwnWord::Orphan | OwnWord::Confirm)) {
                 self.let_object_go(&key);
-                self.left_behind.push((key, "it says so itself"));
+                self.left_behind.push((key, "it says so itself".to_owned()));
                 continue;
+            }
+            let lodger = match Inside::of(&key, &catalog) {
+                Some(inside) => self.rooms.names.lodger(&self.id.manager, &inside),
+                None => Lodger::Nobody,
+            };
+            match lodger {
+                Lodger::Nobody => {}
+                Lodger::Sync(other) => {
+                    self.let_object_go(&key);
+                    let why = format!("Sync {other} has objects that would go with it");
+                    self.left_behind.push((key, why));
+                    continue;
+                }
+                Lodger::Unknown => {
+                    waiting.push(key);
+                    continue;
+                }
             }
             match hand.prune(info, &key, uid.as_deref()).await {
                 Ok(DeleteOutcome::Gone) => self.let_object_go(&key),
                 Ok(DeleteOutcome::NotOurs) => {
                     self.let_object_go(&key);
-                    self.left_behind.push((key, "it is not the one that was applied"));
+                    let why = "it is not the one that was applied";
+                    self.left_behind.push((key, why.to_owned()));
                 }
                 Ok(_) => waiting.push(key),
                 Err(error) => failed = Some((key, error)),
@@ -271,7 +291,7 @@ impl Worker {
 const NAMED: usize = 5;
 
 /// What is said of a Sync's objects at its end.
-fn farewell(stayed: &[(Key, &'static str)]) -> String {
+fn farewell(stayed: &[(Key, String)]) -> String {
     if stayed.is_empty() {
         return "All objects of the Sync are gone.".to_owned();
     }
@@ -313,7 +333,7 @@ mod tests {
             namespace: Some("shop".into()),
             name: format!("m{n}").into(),
         };
-        let stayed: Vec<_> = (0..7).map(|n| (key(n), "it says so itself")).collect();
+        let stayed: Vec<_> = (0..7).map(|n| (key(n), "it says so itself".to_owned())).collect();
         assert_eq!(farewell(&[]), "All objects of the Sync are gone.");
         assert_eq!(
             farewell(&stayed[..1]),

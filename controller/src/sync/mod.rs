@@ -19,6 +19,7 @@ mod health;
 mod hook_run;
 mod hooks;
 mod inputs;
+mod inside;
 mod leave;
 mod mentions;
 mod names;

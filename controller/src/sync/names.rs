@@ -2,6 +2,7 @@
 //! another is handed over instead of being deleted and made anew.
 
 use super::inputs::Inputs;
+use super::inside::{Inside, Places};
 use crate::observe::Mailbox;
 use crate::sealed::Claims;
 pub(super) use apply::conflicts::shown;
@@ -25,6 +26,10 @@ struct Entry {
     name: String,
     /// What it wanted when its inputs were last read; none before that.
     wants: Option<Arc<Inputs>>,
+    /// Where it has objects, until it is known what it wants.
+    places: Places,
+    /// Whether it waits for others to want something else.
+    holds_back: bool,
     /// The Repository that it follows.
     repository: (String, String),
     /// What its last pass looked at.
@@ -59,6 +64,16 @@ pub(super) struct Unsure {
     pub(super) name: String,
     /// Where its manifests stand.
     pub(super) path: String,
+}
+
+/// Who has objects that would go with another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Lodger {
+    Nobody,
+    /// `namespace/name`.
+    Sync(String),
+    /// Not all Syncs are known yet.
+    Unknown,
 }
 
 /// Whose a field is.
@@ -98,6 +113,8 @@ impl Names {
             name: sync.to_owned(),
             repository,
             wants: None,
+            places: Places::default(),
+            holds_back: false,
             looked: None,
             waits: false,
             mailbox: Arc::clone(mailbox),
@@ -105,14 +122,24 @@ impl Names {
         self.known().syncs.insert(manager.to_owned(), entry);
     }
 
+    /// Where a Sync has objects, as is written down of it.
+    pub(super) fn had(&self, manager: &str, places: Places) {
+        if let Some(entry) = self.known().syncs.get_mut(manager) {
+            entry.places = places;
+        }
+    }
+
     pub(super) fn bury(&self, manager: &str) {
-        self.known().syncs.remove(manager);
+        let mut known = self.known();
+        known.syncs.remove(manager);
+        known.wake_who_holds_back();
     }
 
     /// All Syncs are known now. Some may have waited for that.
     pub(super) fn complete(&self) {
         let mut known = self.known();
         known.complete = true;
+        known.wake_who_holds_back();
         for entry in known.syncs.values_mut() {
             if std::mem::take(&mut entry.waits) {
                 entry.mailbox.wake();
@@ -122,9 +149,39 @@ impl Names {
 
     /// What a Sync wants from now on.
     pub(super) fn wants(&self, manager: &str, inputs: &Arc<Inputs>) {
-        if let Some(entry) = self.known().syncs.get_mut(manager) {
-            entry.wants = Some(Arc::clone(inputs));
+        let mut known = self.known();
+        let Some(entry) = known.syncs.get_mut(manager) else {
+            return;
+        };
+        let same = entry.wants.as_ref().is_some_and(|old| Arc::ptr_eq(old, inputs));
+        entry.wants = Some(Arc::clone(inputs));
+        entry.places = Places::default();
+        if !same {
+            known.wake_who_holds_back();
         }
+    }
+
+    /// Which other Sync has objects that would go with this one. The asking Sync is woken when that may have changed.
+    pub(super) fn lodger(&self, manager: &str, inside: &Inside) -> Lodger {
+        let mut known = self.known();
+        let lives = |entry: &Entry| {
+            let namespace = entry.name.split_once('/').map(|(namespace, _)| namespace);
+            namespace.is_some_and(|namespace| inside.holds_sync_in(namespace))
+                || match &entry.wants {
+                    Some(inputs) => inputs.desired.iter().any(|desired| inside.holds(&desired.key)),
+                    None => entry.places.any(inside),
+                }
+        };
+        let mut others = known.syncs.iter().filter(|(other, _)| *other != manager);
+        let lodger = match others.find(|(_, entry)| lives(entry)) {
+            Some((_, entry)) => Lodger::Sync(entry.name.clone()),
+            None if known.complete => Lodger::Nobody,
+            None => Lodger::Unknown,
+        };
+        if let Some(entry) = known.syncs.get_mut(manager) {
+            entry.holds_back = lodger != Lodger::Nobody;
+        }
+        lodger
     }
 
     /// A Sync has looked at this commit. Those that follow the same Repository may have waited for that.
@@ -250,6 +307,14 @@ impl Names {
 }
 
 impl Known {
+    fn wake_who_holds_back(&mut self) {
+        for entry in self.syncs.values_mut() {
+            if std::mem::take(&mut entry.holds_back) {
+                entry.mailbox.wake();
+            }
+        }
+    }
+
     fn has_left(&self, manager: &str, key: &Key) -> bool {
         match self.syncs.get(manager) {
             // What stands in a file that cannot be read is wanted as before.

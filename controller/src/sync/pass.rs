@@ -478,9 +478,12 @@ impl Worker {
                 self.save_soon();
                 return End::Retry { transient: true };
             }
-            refusal = pruning.refusal.or_else(|| pruning::waits(waiting.len()));
+            refusal = pruning.refusal.or_else(|| pruning::waits(&waiting));
             if let Some(why) = &refusal {
-                let held: Vec<_> = pruning.held.into_iter().chain(waiting).collect();
+                let held: Vec<_> = {
+                    let waiting = waiting.into_iter().map(|(key, _)| key);
+                    pruning.held.into_iter().chain(waiting).collect()
+                };
                 next.plan = Some(self.prune_report(&question, &digest, held, why));
             }
         }

@@ -79,16 +79,43 @@ pub(super) fn decide(
     pruning
 }
 
-/// What is said of `count` objects that ask for an approval themselves, if there are any.
-pub(super) fn waits(count: usize) -> Option<String> {
-    let annotation = annotation::PRUNE;
-    (count > 0).then(|| {
-        format!(
-            "{} left Git and {} deleted once the plan is approved ({annotation}: confirm).",
-            objects(count),
-            if count == 1 { "is" } else { "are" },
-        )
-    })
+/// Why the deletion of one object waits for an approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// It says so itself.
+    Itself,
+    /// This Sync's own objects would go with it, which Git still holds, or the Sync itself.
+    Own,
+    /// Objects of this Sync would go with it.
+    Other(String),
+}
+
+/// What is said of objects whose deletion asks for an approval of its own, if there are any.
+pub(super) fn waits(waiting: &[(Key, Asks)]) -> Option<String> {
+    let named = waiting.iter().find(|(_, asks)| *asks != Asks::Itself);
+    let noun = |count: usize| if count == 1 { "is" } else { "are" };
+    let Some((key, asks)) = named else {
+        let (annotation, count) = (annotation::PRUNE, waiting.len());
+        return (count > 0).then(|| {
+            format!(
+                "{} left Git and {} deleted once the plan is approved ({annotation}: confirm).",
+                objects(count),
+                noun(count),
+            )
+        });
+    };
+    let lodger = match asks {
+        Asks::Other(sync) => format!("Sync {sync} has objects"),
+        _ => "the Sync itself has objects".to_owned(),
+    };
+    let more = match waiting.len() - 1 {
+        0 => String::new(),
+        count => format!(", and {count} more"),
+    };
+    Some(format!(
+        "{key}{more} left Git and {} deleted once the plan is approved: {lodger} that would go with it.",
+        noun(waiting.len()),
+    ))
 }
 
 fn objects(count: usize) -> String {

@@ -186,7 +186,7 @@ pub(super) struct Worker {
     /// What was wanted last, and of what that was made.
     pub(super) resolved: Option<Resolved>,
     /// Objects that a Sync which is deleted with its objects has let go of instead, with the reason.
-    pub(super) left_behind: Vec<(Key, &'static str)>,
+    pub(super) left_behind: Vec<(Key, String)>,
     /// Of a Sync that is deleted with its objects: how many were left when it looked last, and how often it has looked since
     /// without any of them being gone.
     pub(super) left: Option<(usize, u32)>,
@@ -211,6 +211,8 @@ impl Worker {
             spec.borrow().metadata.uid.as_deref().unwrap_or_default(),
             found,
         );
+        let places = super::inside::Places::of(checkpoint.records().keys());
+        rooms.names.had(&id.manager, places);
         let status = spec.borrow().status.clone().unwrap_or_default();
         Self {
             rooms,

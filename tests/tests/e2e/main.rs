@@ -49,6 +49,7 @@ mod hostile;
 mod kept;
 mod kubeseal;
 mod kubeseal_beside;
+mod leader;
 mod leak;
 mod main_job;
 mod mended;

@@ -1,0 +1,358 @@
+//! The Lease: of all controllers of one namespace, one acts.
+//!
+//! The rules are client-go's (`k8s.io/client-go/tools/leaderelection`), with its times but for the pace of renewals: who holds the
+//! Lease renews it; who wants it takes it once it has not changed for [`TERM`] by the taker's own clock, so that clocks need not
+//! agree. Who could not renew for [`DEADLINE`] writes nothing any more, and goes on when it renews again before anybody else has
+//! taken the Lease. A Lease does not call back what was sent already: deletes and updates carry preconditions of their own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use http::Method;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Client};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::ready::Readiness;
+use crate::request::{RequestError, bounded};
+
+/// The Lease's name, in the controller's own namespace.
+pub const NAME: &str = "signet-controller";
+
+/// How long a Lease counts after it was renewed last, for others.
+const TERM: Duration = Duration::from_secs(15);
+
+/// How long it counts for who holds it.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Between renewals that succeed: twelve a minute are all that an idle controller asks for beside its watches.
+const PACE: Duration = Duration::from_secs(5);
+
+/// Between tries.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Whether this controller may write. Cheap to clone; shut until the Lease is ours.
+#[derive(Clone, Debug)]
+pub struct Fence {
+    /// When it shuts, in milliseconds after `epoch`. 0: it is shut.
+    until: Arc<AtomicU64>,
+    epoch: Instant,
+    held: watch::Sender<bool>,
+    lease: Arc<str>,
+}
+
+impl Fence {
+    /// A fence that the Lease in this namespace opens.
+    #[must_use]
+    pub fn new(namespace: &str) -> Self {
+        Self {
+            until: Arc::default(),
+            epoch: Instant::now(),
+            held: watch::Sender::new(false),
+            lease: format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases").into(),
+        }
+    }
+
+    /// Whether a request may be sent now. Who only reads, asks who somebody is or renews the Lease always may.
+    #[must_use]
+    pub fn lets_through(&self, method: &Method, path: &str) -> bool {
+        *method == Method::GET
+            || path.starts_with(&*self.lease)
+            || path.starts_with("/apis/authentication.k8s.io/")
+            || path.starts_with("/apis/authorization.k8s.io/")
+            || self.is_open(Instant::now())
+    }
+
+    /// Returns once the Lease has been ours.
+    pub async fn opened(&self) {
+        // The sender lives as long as this does.
+        let _ = self.held.subscribe().wait_for(|held| *held).await;
+    }
+
+    fn is_open(&self, now: Instant) -> bool {
+        self.millis(now) < self.until.load(Ordering::Acquire)
+    }
+
+    /// The Lease counts from this time on.
+    fn open(&self, from: Instant) {
+        self.until.store(self.millis(from + DEADLINE), Ordering::Release);
+        self.held.send_replace(true);
+    }
+
+    fn shut(&self) {
+        self.until.store(0, Ordering::Release);
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.epoch).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// What was seen of the Lease, and since when it is unchanged.
+#[derive(Debug)]
+struct Sight {
+    lease: Lease,
+    since: Instant,
+}
+
+impl Sight {
+    fn holder(&self) -> &str {
+        let spec = self.lease.spec.as_ref();
+        spec.and_then(|spec| spec.holder_identity.as_deref())
+            .unwrap_or_default()
+    }
+
+    fn version(&self) -> Option<&str> {
+        self.lease.metadata.resource_version.as_deref()
+    }
+
+    /// Whether `identity` may hold it now.
+    fn is_free_for(&self, identity: &str, now: Instant) -> bool {
+        let holder = self.holder();
+        holder.is_empty() || holder == identity || now.saturating_duration_since(self.since) >= TERM
+    }
+}
+
+/// One of those who want the Lease.
+pub struct Candidate {
+    api: Api<Lease>,
+    identity: String,
+    fence: Fence,
+    sight: Option<Sight>,
+    leads: bool,
+    /// Until the next try.
+    pause: Duration,
+}
+
+impl Candidate {
+    /// `identity`: who this is; no two controllers may be the same.
+    #[must_use]
+    pub fn new(client: Client, namespace: &str, identity: String, fence: Fence) -> Self {
+        Self {
+            api: Api::namespaced(client, namespace),
+            identity,
+            fence,
+            sight: None,
+            leads: false,
+            pause: Duration::ZERO,
+        }
+    }
+
+    /// One try before anything else is begun: mostly the Lease is free, and nobody has to wait for it.
+    pub async fn begin(&mut self) {
+        if let Ok(pause) = tokio::time::timeout(RETRY, self.step()).await {
+            self.pause = pause;
+        }
+    }
+
+    /// Wants the Lease, and keeps it. Returns when somebody else has taken it from us.
+    pub async fn run(&mut self, readiness: &Readiness) {
+        let mut said = String::new();
+        loop {
+            let holder = self.holder();
+            readiness.stand_by(!self.leads && !holder.is_empty());
+            if said != holder {
+                match (self.leads, holder) {
+                    (true, _) => info!(identity = holder, "this controller holds the Lease"),
+                    (false, "") => {}
+                    (false, _) => info!(holder, "standing by: another controller holds the Lease"),
+                }
+                said = holder.to_owned();
+            }
+            tokio::time::sleep(self.pause).await;
+            let led = self.leads;
+            self.pause = self.step().await;
+            if led && !self.leads {
+                warn!(holder = self.holder(), "another controller has taken the Lease");
+                return;
+            }
+        }
+    }
+
+    /// Gives the Lease back, so that who comes next need not wait for it to run out.
+    pub async fn release(&mut self) {
+        self.fence.shut();
+        if !std::mem::take(&mut self.leads) {
+            return;
+        }
+        let Some(sight) = &self.sight else { return };
+        let mut lease = sight.lease.clone();
+        if let Some(spec) = &mut lease.spec {
+            spec.holder_identity = Some(String::new());
+        }
+        // Whoever has it by now keeps it: the resourceVersion differs.
+        let _ = bounded(self.api.replace(NAME, &PostParams::default(), &lease)).await;
+    }
+
+    fn holder(&self) -> &str {
+        self.sight.as_ref().map(Sight::holder).unwrap_or_default()
+    }
+
+    /// One try. Gives the time until the next.
+    async fn step(&mut self) -> Duration {
+        let begun = Instant::now();
+        match self.ask(begun).await {
+            Ok(true) => {
+                self.leads = true;
+                self.fence.open(begun);
+                PACE
+            }
+            Ok(false) => {
+                self.fence.shut();
+                self.leads = false;
+                RETRY
+            }
+            Err(error) => {
+                if !error.is_conflict() {
+                    warn!(%error, "the Lease cannot be renewed or read");
+                }
+                if error.is_conflict() {
+                    Duration::from_millis(50)
+                } else {
+                    RETRY
+                }
+            }
+        }
+    }
+
+    /// Whether the Lease is ours as of `now`.
+    async fn ask(&mut self, now: Instant) -> Result<bool, RequestError> {
+        // Who leads renews what was seen last, in one request.
+        if !self.leads {
+            self.look(now).await?;
+        }
+        let Some(sight) = &self.sight else {
+            let lease = self.claimed(None);
+            let made = bounded(self.api.create(&PostParams::default(), &lease)).await?;
+            self.saw(made, now);
+            return Ok(true);
+        };
+        if !sight.is_free_for(&self.identity, now) {
+            return Ok(false);
+        }
+        let lease = self.claimed(Some(&sight.lease));
+        match bounded(self.api.replace(NAME, &PostParams::default(), &lease)).await {
+            Ok(renewed) => {
+                self.saw(renewed, now);
+                Ok(true)
+            }
+            Err(error) if error.is_conflict() || error.is_not_found() => {
+                // Somebody else was there; who, a look tells.
+                self.look(now).await?;
+                match &self.sight {
+                    Some(sight) if sight.holder() != self.identity => Ok(false),
+                    _ => Err(error),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn look(&mut self, now: Instant) -> Result<(), RequestError> {
+        match bounded(self.api.get_opt(NAME)).await? {
+            Some(lease) => self.saw(lease, now),
+            None => self.sight = None,
+        }
+        Ok(())
+    }
+
+    /// The clock of others is not read: what counts is how long the Lease has not changed.
+    fn saw(&mut self, lease: Lease, now: Instant) {
+        let new = Sight { lease, since: now };
+        let known = self.sight.take();
+        self.sight = Some(match known {
+            Some(known) if known.version() == new.version() => known,
+            _ => new,
+        });
+    }
+
+    /// The Lease as it is when we hold it.
+    fn claimed(&self, seen: Option<&Lease>) -> Lease {
+        let now = Some(MicroTime(Timestamp::now()));
+        let old = seen.and_then(|lease| lease.spec.clone()).unwrap_or_default();
+        let ours = old.holder_identity.as_deref() == Some(self.identity.as_str());
+        let taken = i32::from(seen.is_some());
+        let metadata = seen.map_or_else(
+            || ObjectMeta {
+                name: Some(NAME.to_owned()),
+                ..ObjectMeta::default()
+            },
+            |lease| lease.metadata.clone(),
+        );
+        Lease {
+            metadata,
+            spec: Some(LeaseSpec {
+                holder_identity: Some(self.identity.clone()),
+                lease_duration_seconds: i32::try_from(TERM.as_secs()).ok(),
+                acquire_time: if ours { old.acquire_time } else { now.clone() },
+                renew_time: now,
+                lease_transitions: if ours {
+                    old.lease_transitions
+                } else {
+                    Some(old.lease_transitions.unwrap_or_default().saturating_add(taken))
+                },
+                ..LeaseSpec::default()
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held_by(holder: &str, since: Instant) -> Sight {
+        let lease = Lease {
+            spec: Some(LeaseSpec {
+                holder_identity: Some(holder.to_owned()),
+                ..LeaseSpec::default()
+            }),
+            ..Lease::default()
+        };
+        Sight { lease, since }
+    }
+
+    #[test]
+    fn a_lease_is_taken_when_it_is_free_ours_or_has_run_out() {
+        let since = Instant::now();
+        for (holder, age, free) in [
+            ("", 0, true),
+            ("a", 0, true),
+            ("b", 0, false),
+            ("b", 14, false),
+            ("b", 15, true),
+        ] {
+            let now = since + Duration::from_secs(age);
+            let sight = held_by(holder, since);
+            assert_eq!(sight.is_free_for("a", now), free, "{holder:?} for {age} s");
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_before_the_lease_is_ours_nor_after_it_ran_out() {
+        let fence = Fence::new("signet-system");
+        let lease = "/apis/coordination.k8s.io/v1/namespaces/signet-system/leases/signet-controller";
+        let map = "/api/v1/namespaces/shop/configmaps/a";
+        let review = "/apis/authentication.k8s.io/v1/tokenreviews";
+        let cases = |open: bool| {
+            assert!(fence.lets_through(&Method::GET, map));
+            assert!(fence.lets_through(&Method::PUT, lease));
+            assert!(fence.lets_through(&Method::POST, review));
+            assert_eq!(fence.lets_through(&Method::PATCH, map), open);
+            assert_eq!(fence.lets_through(&Method::DELETE, map), open);
+        };
+        cases(false);
+        let now = Instant::now();
+        fence.open(now);
+        cases(true);
+        assert!(fence.is_open(now + Duration::from_secs(9)));
+        assert!(!fence.is_open(now + DEADLINE));
+        fence.shut();
+        cases(false);
+    }
+}

@@ -1,0 +1,130 @@
+//! What goes with an object that is deleted: everything in a Namespace, every object of a definition's kind.
+//!
+//! `kubectl delete namespace` asks nobody, and so does the API server. What other Syncs have in there was never part of the plan
+//! that somebody looked at, so such a deletion waits for a person.
+
+use apply::{Catalog, GroupKind, Key};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// What an object takes along when it is deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Inside {
+    /// Everything in this namespace.
+    Namespace(Arc<str>),
+    /// Every object of this kind.
+    Kind(GroupKind),
+}
+
+impl Inside {
+    /// What goes with this object; nothing for most. A definition whose kind is not served has no objects.
+    pub(super) fn of(key: &Key, catalog: &Catalog) -> Option<Self> {
+        match (&*key.kind.group, &*key.kind.kind) {
+            ("", "Namespace") => Some(Self::Namespace(key.name.clone())),
+            ("apiextensions.k8s.io", "CustomResourceDefinition") => {
+                // Its name is `plural.group`, always.
+                let (plural, group) = key.name.split_once('.')?;
+                let mut kinds = catalog.all();
+                let info = kinds.find(|info| &*info.kind.group == group && &*info.plural == plural)?;
+                Some(Self::Kind((*info.kind).clone()))
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn holds(&self, key: &Key) -> bool {
+        match self {
+            Self::Namespace(name) => key.namespace.as_deref() == Some(name),
+            Self::Kind(kind) => *key.kind == *kind,
+        }
+    }
+
+    /// Whether a Sync in this namespace goes as well.
+    pub(super) fn holds_sync_in(&self, namespace: &str) -> bool {
+        matches!(self, Self::Namespace(name) if &**name == namespace)
+    }
+}
+
+/// In which namespaces and of which kinds a Sync has objects, as its checkpoint says: it counts until its files are read.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    namespaces: HashSet<Arc<str>>,
+    kinds: HashSet<GroupKind>,
+}
+
+impl Places {
+    pub(super) fn of<'a>(keys: impl Iterator<Item = &'a Key>) -> Self {
+        let mut places = Self::default();
+        for key in keys {
+            if let Some(namespace) = &key.namespace
+                && !places.namespaces.contains(namespace)
+            {
+                places.namespaces.insert(namespace.clone());
+            }
+            if !places.kinds.contains(&*key.kind) {
+                places.kinds.insert((*key.kind).clone());
+            }
+        }
+        places
+    }
+
+    pub(super) fn any(&self, inside: &Inside) -> bool {
+        match inside {
+            Inside::Namespace(name) => self.namespaces.contains(name),
+            Inside::Kind(kind) => self.kinds.contains(kind),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(group: &str, kind: &str, namespace: Option<&str>, name: &str) -> Key {
+        Key {
+            kind: Arc::new(GroupKind::new(group, kind)),
+            namespace: namespace.map(Into::into),
+            name: name.into(),
+        }
+    }
+
+    #[test]
+    fn a_namespace_takes_what_is_in_it_and_nothing_else() {
+        let catalog = Catalog::default();
+        let shop = Inside::of(&key("", "Namespace", None, "shop"), &catalog).unwrap();
+        assert!(shop.holds(&key("", "ConfigMap", Some("shop"), "a")));
+        assert!(!shop.holds(&key("", "ConfigMap", Some("shop-2"), "a")));
+        assert!(!shop.holds(&key("", "Node", None, "shop")));
+        assert!(shop.holds_sync_in("shop") && !shop.holds_sync_in("other"));
+        assert_eq!(
+            Inside::of(&key("", "ConfigMap", Some("shop"), "shop"), &catalog),
+            None
+        );
+        let unserved = key(
+            "apiextensions.k8s.io",
+            "CustomResourceDefinition",
+            None,
+            "carts.example.com",
+        );
+        assert_eq!(Inside::of(&unserved, &catalog), None);
+    }
+
+    #[test]
+    fn what_is_recorded_says_where_a_sync_is() {
+        let keys = [
+            key("", "ConfigMap", Some("shop"), "a"),
+            key("example.com", "Cart", Some("till"), "b"),
+            key("", "Namespace", None, "bank"),
+        ];
+        let places = Places::of(keys.iter());
+        for (inside, any) in [
+            (Inside::Namespace("shop".into()), true),
+            (Inside::Namespace("till".into()), true),
+            (Inside::Namespace("bank".into()), false),
+            (Inside::Kind(GroupKind::new("example.com", "Cart")), true),
+            (Inside::Kind(GroupKind::new("example.com", "Till")), false),
+        ] {
+            assert_eq!(places.any(&inside), any, "{inside:?}");
+        }
+    }
+}
