@@ -33,7 +33,19 @@ pub struct Config {
     #[arg(long, env = "SIGNET_LISTEN_METRICS", default_value = "0.0.0.0:8081")]
     pub listen_metrics: SocketAddr,
 
-    /// Writes the actual addresses to this file, as JSON, once both listeners are up.
+    /// Address of the listener that `signet` asks over TLS, with a token: verify, rotate, usage. `off`: none.
+    #[arg(long, env = "SIGNET_LISTEN_API", default_value = "0.0.0.0:8443", value_name = "ADDRESS", value_parser = address_or_off)]
+    pub listen_api: Listen,
+
+    /// How many requests a second it answers for one identity.
+    #[arg(long, env = "SIGNET_API_RATE_LIMIT", default_value_t = 20)]
+    pub api_rate_limit: u32,
+
+    /// How many more at once.
+    #[arg(long, env = "SIGNET_API_RATE_LIMIT_BURST", default_value_t = 40)]
+    pub api_rate_limit_burst: u32,
+
+    /// Writes the actual addresses to this file, as JSON, once all listeners are up.
     #[arg(long, env = "SIGNET_ADDRESSES_FILE", value_name = "FILE")]
     pub addresses_file: Option<PathBuf>,
 
@@ -63,15 +75,17 @@ pub struct Config {
     #[arg(long, env = "SIGNET_KEY_TTL", default_value = "87600h", value_parser = duration::parse)]
     pub key_ttl: Duration,
 
-    /// A new sealing key is made when the newest is as old as this, such as 720h. 0: never; old keys stay in any case.
+    /// A new sealing key of each format is made when its newest is as old as this, such as 720h. 0: never; old keys stay in
+    /// any case.
     #[arg(long, env = "SIGNET_KEY_RENEW_PERIOD", default_value = "0", value_parser = renew_period)]
     pub key_renew_period: Duration,
 
-    /// A new sealing key is made where the newest is from before this time, written as `date -R` does.
+    /// A new sealing key of each format is made where its newest is from before this time, written as `date -R` does.
     #[arg(long, env = "SIGNET_KEY_CUTOFF_TIME", value_name = "TIME", value_parser = keys::cutoff)]
     pub key_cutoff_time: Option<SystemTime>,
 
-    /// Which sealing key is the newest, and sealed for: by CertNotBefore or SecretCreationTimestamp.
+    /// Which sealing key of format v1 is the newest, and sealed for: by CertNotBefore or SecretCreationTimestamp. Those of
+    /// format v2 go by the latter.
     #[arg(
         long,
         env = "SIGNET_KEY_ORDER_PRIORITY",
@@ -146,6 +160,10 @@ pub struct Config {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pairs(pub Vec<(String, String)>);
 
+/// Where a listener listens, if it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen(pub Option<SocketAddr>);
+
 /// Where SealedSecret objects are opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SealedScope {
@@ -197,6 +215,16 @@ impl LogLevel {
 
 fn namespace(text: &str) -> Result<String, &'static str> {
     dns_label(text, 63).ok_or("a namespace has at most 63 characters of a-z, 0-9 and -")
+}
+
+fn address_or_off(text: &str) -> Result<Listen, &'static str> {
+    match text {
+        "off" => Ok(Listen(None)),
+        address => address
+            .parse()
+            .map(|address| Listen(Some(address)))
+            .map_err(|_| "write off, or an address and a port such as 0.0.0.0:8443"),
+    }
 }
 
 fn pairs(text: &str) -> Result<Pairs, &'static str> {

@@ -62,6 +62,9 @@ pub enum Error {
     /// Another controller acts.
     #[error("another controller has taken the Lease")]
     LeaseLost,
+    /// No TLS.
+    #[error("TLS cannot be set up")]
+    Tls,
     /// A part that runs for ever has ended.
     #[error("{0} ended unexpectedly")]
     RoomEnded(&'static str),
@@ -118,7 +121,16 @@ async fn start(
     })?;
     let public = bind(config.listen).await?;
     let measured = bind(config.listen_metrics).await?;
-    announce(&config, public.address(), measured.address())?;
+    let asked = match config.listen_api.0 {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    announce(
+        &config,
+        public.address(),
+        measured.address(),
+        asked.as_ref().map(Listener::address),
+    )?;
 
     let readiness = readiness.clone();
     let metrics = Arc::new(Metrics::new(config.metrics_secret_names));
@@ -178,6 +190,20 @@ async fn start(
             shutdown.clone(),
         )),
     );
+    if let Some(asked) = asked {
+        let serving = http::Serving::default();
+        let router = http::api(client.clone(), keys.clone(), Arc::clone(&metrics), &config);
+        let kept = serving.clone().keep(client.clone(), config.namespace.clone());
+        let tls = serving.tls().map_err(|_| Error::Tls)?;
+        let stop = shutdown.clone();
+        room(
+            "the API listener",
+            Box::pin(async move {
+                let listens = http::serve_tls(asked, router, tls, stop.clone());
+                tokio::join!(listens, until_stopped(stop, kept));
+            }),
+        );
+    }
     room(
         "the watch on sealing keys",
         Box::pin(until_stopped(shutdown.clone(), follower.run())),
@@ -291,14 +317,20 @@ async fn bind(address: SocketAddr) -> Result<Listener, Error> {
 }
 
 /// Tells where we listen: port 0 is answered here.
-fn announce(config: &Config, http: SocketAddr, metrics: SocketAddr) -> Result<(), Error> {
-    info!(%http, %metrics, "listening");
+fn announce(
+    config: &Config,
+    http: SocketAddr,
+    metrics: SocketAddr,
+    api: Option<SocketAddr>,
+) -> Result<(), Error> {
+    let api = api.map_or_else(|| "off".to_owned(), |address| address.to_string());
+    info!(%http, %metrics, api, "listening");
     let Some(path) = &config.addresses_file else {
         return Ok(());
     };
     let text = format!(
         "{}\n",
-        json!({"http": http.to_string(), "metrics": metrics.to_string()})
+        json!({"http": http.to_string(), "metrics": metrics.to_string(), "api": api})
     );
     // Whoever waits for the file reads all of it or nothing.
     let mut partial = path.clone().into_os_string();

@@ -14,6 +14,7 @@
 mod approval;
 mod common;
 mod git_reference;
+pub mod listener;
 mod native_secret;
 mod repository;
 mod sealedsecret;

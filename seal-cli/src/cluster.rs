@@ -7,6 +7,7 @@ pub(crate) use connection::ConnectionArgs;
 use crate::cli::GlobalArgs;
 use crate::command_error::CommandError;
 use crate::output::{reason, show};
+use http::Uri;
 use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
@@ -67,6 +68,27 @@ impl Cluster {
             .build();
         Ok(Self { client, namespace })
     }
+}
+
+/// A client of one server that is no API server: with these certificates and no others, under this name.
+pub(crate) fn client_of(address: Uri, trusted: Vec<Vec<u8>>, name: String) -> Result<Client, CommandError> {
+    let mut config = Config::new(address);
+    config.root_cert = Some(trusted);
+    config.tls_server_name = Some(name);
+    config.connect_timeout = Some(CONNECT);
+    config.read_timeout = Some(ANSWER);
+    config.default_retry = false;
+    let builder = ClientBuilder::try_from(config);
+    let builder = builder.map_err(|err| {
+        CommandError::user(
+            format!(
+                "the controller's certificate cannot be used: {}",
+                sealing::Printable(&err.to_string())
+            ),
+            "--controller-ca takes a file of PEM certificates",
+        )
+    })?;
+    Ok(builder.build())
 }
 
 /// Runs what is asynchronous. One thread is enough for a command line.

@@ -1,5 +1,9 @@
 //! The controller, reached as kubeseal reaches it: the API server passes requests on to its Service.
 
+mod caller;
+
+pub(crate) use caller::CallerArgs;
+
 use crate::cli::GlobalArgs;
 use crate::cluster::{self, Cluster, ConnectionArgs};
 use crate::command_error::CommandError;
@@ -7,8 +11,8 @@ use crate::key_set;
 use clap::Args;
 use http_body_util::{BodyExt as _, Limited};
 use k8s_openapi::api::core::v1::Service as ServiceObject;
-use kube::Api;
 use kube::client::Body;
+use kube::{Api, Client};
 use std::time::Duration;
 
 /// The Service of Signet's controller (deploy/install.yaml), its namespace first, and the name of its port.
@@ -47,11 +51,16 @@ pub(crate) struct ControllerArgs {
     controller_name: Option<String>,
 }
 
-/// A Service that was found.
+/// A controller that can be asked.
 pub(crate) struct Controller {
-    cluster: Cluster,
+    client: Client,
     place: Place,
-    port: String,
+    /// What comes before its own paths.
+    prefix: String,
+    /// What says who asks.
+    token: Option<caller::Token>,
+    /// Why it is asked as nobody, where it was to be asked as somebody.
+    unknown: Option<String>,
 }
 
 /// Where a controller may be.
@@ -80,7 +89,7 @@ impl Controller {
         connection: &ConnectionArgs,
     ) -> Result<Self, CommandError> {
         let places = args.places(as_kubeseal)?;
-        let mut cluster = Cluster::connect_with(global, connection).await?;
+        let cluster = Cluster::connect_with(global, connection).await?;
         let mut first = None;
         for place in places {
             let services: Api<ServiceObject> = Api::namespaced(cluster.client.clone(), &place.namespace);
@@ -103,8 +112,16 @@ impl Controller {
                 }
                 Err(err) => return Err(cluster::explain(&err, "get sealed secret service")),
             };
-            cluster.namespace.clear();
-            return Ok(Self { cluster, place, port });
+            return Ok(Self {
+                client: cluster.client,
+                prefix: format!(
+                    "/api/v1/namespaces/{}/services/http:{}:{port}/proxy",
+                    place.namespace, place.name
+                ),
+                place,
+                token: None,
+                unknown: None,
+            });
         }
         Err(match first {
             Some((place, 403)) => CommandError::user(
@@ -170,7 +187,35 @@ impl Controller {
     pub(crate) fn refusal(&self, answer: &Answer, doing: &str) -> CommandError {
         let place = &self.place;
         let problem = |what: String| format!("cannot {doing}: {what}");
+        // The API server answers with an object, and the controller with a sentence.
+        if let Some(token) = self.token.as_ref().filter(|_| !answer.body.starts_with(b"{")) {
+            let whose = &token.whose;
+            match answer.status {
+                401 => {
+                    return CommandError::user(
+                        problem(format!("the controller does not take the token of {whose}")),
+                        "it has to be for the audience signet.dev, and not expired",
+                    );
+                }
+                403 => {
+                    return CommandError::user(
+                        problem(format!("{whose} may not do that in this namespace")),
+                        "bind the ClusterRole signet-verify to it there, with a RoleBinding; or ask as another, with \
+                         --controller-account NAMESPACE/NAME",
+                    );
+                }
+                _ => {}
+            }
+        }
         match answer.status {
+            404 if self.unknown.is_some() => CommandError::user(
+                problem(format!(
+                    "the controller answers that to nobody without a token, and {}",
+                    self.unknown.as_deref().unwrap_or_default()
+                )),
+                "ask for the Role signet-client beside the controller, or name a service account of your own with \
+                 --controller-account NAMESPACE/NAME",
+            ),
             401 => CommandError::user(
                 problem("the API server does not know you".to_owned()),
                 "are your credentials for this cluster still good?",
@@ -209,17 +254,18 @@ impl Controller {
         body: Vec<u8>,
         doing: &str,
     ) -> Result<Answer, CommandError> {
-        let uri = format!(
-            "/api/v1/namespaces/{}/services/http:{}:{}/proxy{path}",
-            self.place.namespace, self.place.name, self.port
-        );
-        let request = http::Request::builder()
+        let mut request = http::Request::builder()
             .method(method)
-            .uri(uri)
+            .uri(format!("{}{path}", self.prefix))
             .header("Accept", "application/x-pem-file, */*")
             .body(Body::from(body))
             .map_err(|err| CommandError::internal(format!("cannot make a request: {err}")))?;
-        let sent = self.cluster.client.send(request).await;
+        if let Some(token) = &self.token {
+            request
+                .headers_mut()
+                .insert(token.header.clone(), token.value.clone());
+        }
+        let sent = self.client.send(request).await;
         let answer = sent.map_err(|err| cluster::explain(&err, doing))?;
         let status = answer.status().as_u16();
         let read = Limited::new(answer.into_body(), LARGEST).collect().await;

@@ -78,6 +78,7 @@ struct Addresses {
     #[serde(rename = "http")]
     public: String,
     metrics: String,
+    api: String,
 }
 
 impl Controller {
@@ -154,6 +155,11 @@ impl Controller {
         format!("http://{}", self.addresses.metrics)
     }
 
+    /// The listener that asks who is there, as `https://HOST:PORT`.
+    pub fn api_url(&self) -> String {
+        format!("https://{}", self.addresses.api)
+    }
+
     /// Where the sealing certificate is.
     pub fn certificate_url(&self) -> String {
         format!("{}/v1/cert.pem", self.url())
@@ -164,16 +170,22 @@ impl Controller {
         format!("{}/v1/keys", self.url())
     }
 
-    /// Makes the Service `signet` lead here, so that the API server proxies to the controller as it does to a Pod.
+    /// Makes the Services `signet` and `signet-api` lead here, so that the API server proxies to the controller as it does to a Pod.
     pub fn expose(&self, cluster: &Cluster) {
-        let mut expose = Command::new(paths::signet_cluster());
-        expose
-            .arg("expose")
-            .arg("--data-dir")
-            .arg(cluster.data_dir())
-            .args(["--namespace", NAMESPACE, "--service", "signet", "--port", "8080"])
-            .args(["--to", &self.addresses.public]);
-        command::run(expose, b"").ok();
+        let ways = [
+            ("signet", "8080", "http", &self.addresses.public),
+            ("signet-api", "443", "https", &self.addresses.api),
+        ];
+        for (service, port, port_name, to) in ways {
+            let mut expose = Command::new(paths::signet_cluster());
+            expose
+                .arg("expose")
+                .arg("--data-dir")
+                .arg(cluster.data_dir())
+                .args(["--namespace", NAMESPACE, "--service", service])
+                .args(["--port", port, "--port-name", port_name, "--to", to]);
+            command::run(expose, b"").ok();
+        }
     }
 
     /// Where it keeps Git repositories.
@@ -204,6 +216,7 @@ impl Controller {
             .arg("--addresses-file")
             .arg(self.addresses_file())
             .args(["--listen", "127.0.0.1:0", "--listen-metrics", "127.0.0.1:0"])
+            .args(["--listen-api", "127.0.0.1:0"])
             .args(["--namespace", NAMESPACE])
             .args(&self.options.arguments)
             .envs(self.options.environment.iter().cloned());

@@ -1,9 +1,14 @@
 //! The smallest HTTP client that a test needs: one request, one answer, no redirects.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 /// An answer.
 #[derive(Clone, Debug)]
@@ -26,12 +31,64 @@ pub async fn post(url: &str, body: &[u8], headers: &[(&str, &str)]) -> Option<Re
     send("POST", url, body, headers).await
 }
 
+/// Whom a TLS server has to be.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Its certificate, or its authority's, in PEM.
+    pub certificate: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// Sends to `https://HOST:PORT/PATH`; `None` if nobody answers, or somebody else.
+pub async fn over_tls(
+    server: &Server,
+    method: &str,
+    url: &str,
+    body: &[u8],
+    headers: &[(&str, &str)],
+) -> Option<Reply> {
+    let (host, path) = split(url, "https://");
+    let mut roots = RootCertStore::empty();
+    let certificate = CertificateDer::from_pem_slice(server.certificate.as_bytes()).expect("a certificate");
+    roots.add(certificate).expect("a certificate");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("its versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from(server.name.clone()).expect("a name");
+    let stream = TcpStream::connect(host).await.ok()?;
+    let stream = TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await
+        .ok()?;
+    talk(stream, method, host, path, body, headers).await
+}
+
 async fn send(method: &str, url: &str, body: &[u8], headers: &[(&str, &str)]) -> Option<Reply> {
+    let (host, path) = split(url, "http://");
+    let stream = TcpStream::connect(host).await.ok()?;
+    talk(stream, method, host, path, body, headers).await
+}
+
+/// Host with port, and path.
+fn split<'a>(url: &'a str, scheme: &str) -> (&'a str, &'a str) {
     let rest = url
-        .strip_prefix("http://")
-        .unwrap_or_else(|| panic!("not a plain http address: {url}"));
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let mut stream = TcpStream::connect(host).await.ok()?;
+        .strip_prefix(scheme)
+        .unwrap_or_else(|| panic!("not a {scheme} address: {url}"));
+    rest.split_once('/').unwrap_or((rest, ""))
+}
+
+async fn talk(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    method: &str,
+    host: &str,
+    path: &str,
+    body: &[u8],
+    headers: &[(&str, &str)],
+) -> Option<Reply> {
     // HTTP/1.0: the answer is not chunked, and the end of the connection is its end.
     let mut request = format!("{method} /{path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n");
     for (name, value) in headers {

@@ -1,5 +1,7 @@
-//! One limit for everybody. Upstream's goes by a header that the client writes.
+//! How often may be asked. One limit holds for everybody who brings no identity (upstream's goes by a header that the client
+//! writes), and one for each who does.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -51,11 +53,78 @@ impl Limit {
         *due = Some(expected + self.interval);
         Ok(())
     }
+
+    /// Whether it still remembers somebody: one that does not is as new.
+    fn is_in_use(&self, now: Instant) -> bool {
+        let due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        due.is_some_and(|due| due > now)
+    }
+}
+
+/// Identities that are told apart at a time; whoever comes on top shares one limit.
+const APART: usize = 1024;
+
+/// A limit for each identity.
+pub(super) struct Limits {
+    rate: u32,
+    burst: u32,
+    by_name: Mutex<HashMap<String, Limit>>,
+    others: Limit,
+}
+
+impl Limits {
+    pub(super) fn new(rate: u32, burst: u32) -> Self {
+        Self {
+            rate,
+            burst,
+            by_name: Mutex::default(),
+            others: Limit::new(rate, burst),
+        }
+    }
+
+    /// Lets one of this name in, or says when to come again.
+    pub(super) fn admit(&self, name: &str, now: Instant) -> Result<(), TooSoon> {
+        let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(limit) = by_name.get(name) {
+            return limit.admit(now);
+        }
+        if by_name.len() >= APART {
+            by_name.retain(|_, limit| limit.is_in_use(now));
+        }
+        if by_name.len() >= APART {
+            return self.others.admit(now);
+        }
+        let limit = by_name
+            .entry(name.to_owned())
+            .or_insert_with(|| Limit::new(self.rate, self.burst));
+        limit.admit(now)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_name_has_a_limit_of_its_own_and_the_names_are_bounded() {
+        let (limits, start) = (Limits::new(1, 1), Instant::now());
+        let ask = |name: &str| limits.admit(name, start).is_ok();
+        assert_eq!([ask("a"), ask("a"), ask("a")], [true, true, false]);
+        assert!(ask("b"), "another's limit is no concern of b");
+        for number in 2..APART {
+            assert!(ask(&number.to_string()));
+        }
+        assert_eq!(
+            [ask("x"), ask("y"), ask("z")],
+            [true, true, false],
+            "they share one"
+        );
+        assert!(!ask("a"), "nobody is forgotten by asking for many");
+        // Later all are at rest, and there is room again.
+        let later = start + Duration::from_secs(10);
+        assert!(limits.admit("z", later).is_ok());
+        assert_eq!(limits.by_name.lock().unwrap().len(), 1);
+    }
 
     #[test]
     fn three_at_once_then_two_a_second() {

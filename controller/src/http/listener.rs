@@ -10,9 +10,12 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
 use crate::shutdown::Shutdown;
@@ -51,6 +54,29 @@ impl Listener {
 
 /// Answers requests until the controller stops.
 pub async fn serve(listener: Listener, router: Router, shutdown: Shutdown) {
+    let talk = move |stream, shutdown| connection(stream, router.clone(), shutdown);
+    accept_all(listener, shutdown, talk).await;
+}
+
+/// The same over TLS.
+pub async fn serve_tls(listener: Listener, router: Router, tls: Arc<ServerConfig>, shutdown: Shutdown) {
+    let acceptor = TlsAcceptor::from(tls);
+    let talk = move |stream, shutdown| {
+        let (acceptor, router) = (acceptor.clone(), router.clone());
+        async move {
+            // An error here is the client's, or there is no certificate yet.
+            if let Ok(Ok(stream)) = timeout(HEAD, acceptor.accept(stream)).await {
+                connection(stream, router, shutdown).await;
+            }
+        }
+    };
+    accept_all(listener, shutdown, talk).await;
+}
+
+async fn accept_all<F>(listener: Listener, shutdown: Shutdown, talk: impl Fn(TcpStream, Shutdown) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let accepted = tokio::select! {
@@ -59,10 +85,10 @@ pub async fn serve(listener: Listener, router: Router, shutdown: Shutdown) {
         };
         match accepted {
             Some((stream, slot)) => {
-                let router = router.clone();
-                let shutdown = shutdown.clone();
+                let _ = stream.set_nodelay(true);
+                let talk = talk(stream, shutdown.clone());
                 tokio::spawn(async move {
-                    connection(stream, router, shutdown).await;
+                    talk.await;
                     drop(slot);
                 });
             }
@@ -86,8 +112,10 @@ async fn accept(
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, shutdown: Shutdown) {
-    let _ = stream.set_nodelay(true);
+async fn connection<S>(stream: S, router: Router, shutdown: Shutdown)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())

@@ -52,12 +52,13 @@ pub fn public(
 }
 
 /// Counts what is answered, by the paths that there are.
-async fn count(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
-    const PATHS: [&str; 6] = [
+pub(super) async fn count(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
+    const PATHS: [&str; 7] = [
         "/v1/cert.pem",
         "/v1/keys",
         "/v1/verify",
         "/v1/rotate",
+        "/v1/usage",
         "/healthz",
         "/readyz",
     ];
@@ -138,7 +139,7 @@ async fn scrape(State(metrics): State<Arc<Metrics>>) -> Response {
     }
 }
 
-async fn nothing() -> Response {
+pub(super) async fn nothing() -> Response {
     answer(StatusCode::NOT_FOUND, TEXT, "There is nothing here.\n".into())
 }
 

@@ -22,7 +22,7 @@ use crate::certificate::TrustArgs;
 use crate::cli::GlobalArgs;
 use crate::cluster::ConnectionArgs;
 use crate::command_error::CommandError;
-use crate::controller::ControllerArgs;
+use crate::controller::{CallerArgs, ControllerArgs};
 use crate::private_keys::PrivateKeyArgs;
 use crate::trust::{KeyArgs, PinArgs};
 use crate::ui::Ui;
@@ -138,6 +138,8 @@ pub(crate) struct SealArgs {
     trust: TrustArgs,
     #[command(flatten)]
     controller: ControllerArgs,
+    #[command(flatten)]
+    caller: CallerArgs,
     #[command(flatten)]
     connection: ConnectionArgs,
     #[command(flatten)]

@@ -7,7 +7,7 @@ mod report;
 use crate::args::OutputArg;
 use crate::cli::GlobalArgs;
 use crate::command_error::CommandError;
-use crate::controller::ControllerArgs;
+use crate::controller::{CallerArgs, ControllerArgs};
 use crate::private_keys::PrivateKeyArgs;
 use crate::repo_config::{self, Pin, RepoConfig};
 use crate::repo_files;
@@ -28,7 +28,8 @@ use std::process::ExitCode;
 /// With private keys (--key; a team's or a recovery key) each value is opened
 /// and forgotten. With --controller the controller is asked, which answers yes
 /// or no and nothing more. After a no, the likely reasons are tried: another
-/// scope, name or namespace, so that the one that was sealed for is named.
+/// scope, name or namespace, so that the one that was sealed for is named. It is
+/// asked as a service account, with a token that is good for nothing else.
 ///
 /// Without PATH it takes what Git follows.
 ///
@@ -61,6 +62,8 @@ pub(crate) struct VerifyArgs {
     output: OutputArg,
     #[command(flatten)]
     controller: ControllerArgs,
+    #[command(flatten)]
+    caller: CallerArgs,
 }
 
 /// One object that is checked.
@@ -116,7 +119,7 @@ impl VerifyArgs {
             }
         }
         if self.ask_controller {
-            ask::controller(ui, global, &self.controller, &mut all, &known)?;
+            ask::controller(ui, global, (&self.controller, &self.caller), &mut all, &known)?;
         }
         report::print(ui, self.output.output, &all, &pins)?;
         let bad = all

@@ -215,7 +215,11 @@ fn the_controller_is_asked_and_the_reason_found() {
         (output.code, output.stderr.as_str()),
         (0, "1 SealedSecret: all open.\n")
     );
-    assert_eq!(server.requests().len(), 2, "the Service, and one question");
+    assert_eq!(
+        server.requests().len(),
+        3,
+        "the service account, the Service, and one question"
+    );
     env.write("db.yaml", &text.replacen("  name: db\n", "  name: db2\n", 1));
     let output = verify();
     assert!(
@@ -238,7 +242,7 @@ fn the_controller_is_asked_and_the_reason_found() {
         "{}",
         output.stdout
     );
-    assert!(server.requests().len() - asked <= 10);
+    assert!(server.requests().len() - asked <= 11);
 }
 
 #[test]

@@ -70,6 +70,7 @@ mod replaced;
 mod requests;
 mod restore;
 mod reviewed;
+mod sealed_api;
 mod sealed_http;
 mod sealed_kept;
 mod sealed_objects;

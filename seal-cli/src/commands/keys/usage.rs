@@ -3,12 +3,13 @@
 use super::stored;
 use crate::args::{Format as Output, OutputArg};
 use crate::cli::GlobalArgs;
-use crate::cluster::{self, Cluster};
+use crate::cluster::{self, Cluster, ConnectionArgs};
 use crate::command_error::CommandError;
-use crate::controller::ControllerArgs;
+use crate::controller::{CallerArgs, Controller, ControllerArgs};
 use crate::kinds;
 use crate::opening::{self, Outcome};
 use crate::private_keys::PrivateKeyArgs;
+use crate::progress::Progress;
 use crate::repo_config::{self, RepoConfig};
 use crate::repo_files;
 use crate::sealed_file::{Format, SealedFile, SealedObject};
@@ -19,7 +20,7 @@ use kube::Api;
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use manifest::Path as Way;
 use sealing::v1::Shape;
-use sealing::{KeyRing, v2};
+use sealing::{KeyRing, Printable, v2};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,8 +29,9 @@ use std::process::ExitCode;
 /// Show which key each sealed value is sealed for
 ///
 /// Values of the native format say it themselves. Those of format v1 do not: without a
-/// private key only the size of the key can be seen. With --cluster-keys the cluster's
-/// private keys are read (it takes the right to read their Secrets), used
+/// private key only the size of the key can be seen. With --controller the controller
+/// is asked, object by object, and no private key leaves it. With --cluster-keys the
+/// cluster's private keys are read (it takes the right to read their Secrets), used
 /// here and forgotten; with --key those of a file.
 ///
 /// Without PATH it takes what Git follows. --cluster takes the SealedSecrets that are in
@@ -39,7 +41,7 @@ use std::process::ExitCode;
 ///
 /// Example: what keeps an old key alive
 ///
-///     signet keys usage --cluster --cluster-keys
+///     signet keys usage --cluster --controller
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct UsageArgs {
@@ -52,12 +54,17 @@ pub(crate) struct UsageArgs {
     /// Find the keys of format v1 out with the cluster's private keys
     #[arg(long)]
     cluster_keys: bool,
+    /// Find them out by asking the controller
+    #[arg(long = "controller", conflicts_with_all = ["cluster_keys", "private_keys"])]
+    ask_controller: bool,
     #[command(flatten)]
     private: PrivateKeyArgs,
     #[command(flatten)]
     output: OutputArg,
     #[command(flatten)]
     controller: ControllerArgs,
+    #[command(flatten)]
+    caller: CallerArgs,
 }
 
 /// The values of one key.
@@ -70,7 +77,10 @@ struct Users {
 impl UsageArgs {
     pub(crate) fn run(&self, ui: &Ui, global: &GlobalArgs) -> Result<ExitCode, CommandError> {
         let mut objects = self.in_git()?;
-        let mut ring = self.private.read()?.map(|keys| keys.ring);
+        let mut ring = match self.ask_controller {
+            true => None,
+            false => self.private.read()?.map(|keys| keys.ring),
+        };
         if self.cluster || self.cluster_keys {
             let (live, keys) = cluster::block_on(self.in_cluster(global))??;
             objects.extend(live);
@@ -78,9 +88,18 @@ impl UsageArgs {
                 ring = Some(keys);
             }
         }
+        let told = if self.ask_controller {
+            cluster::block_on(self.told(ui, global, &objects))??
+        } else {
+            BTreeMap::new()
+        };
         let mut users: BTreeMap<String, Users> = BTreeMap::new();
-        for (place, object) in &objects {
-            for (key, sealed_for, bad) in keys_of(object, ring.as_ref()) {
+        for (index, (place, object)) in objects.iter().enumerate() {
+            let found = match told.get(&index) {
+                Some(told) => told_keys(object, told),
+                None => keys_of(object, ring.as_ref()),
+            };
+            for (key, sealed_for, bad) in found {
                 let entry = users.entry(sealed_for).or_default();
                 entry.bad |= bad;
                 entry.values.push((object.shown(), key, place.clone()));
@@ -107,6 +126,46 @@ impl UsageArgs {
             }
         }
         Ok(objects)
+    }
+
+    /// What the controller says of each object of format v1.
+    async fn told(
+        &self,
+        ui: &Ui,
+        global: &GlobalArgs,
+        objects: &[(String, SealedObject)],
+    ) -> Result<BTreeMap<usize, Told>, CommandError> {
+        let doing = "find out which keys are used";
+        let mut told = BTreeMap::new();
+        let asked: Vec<_> = objects
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, object))| object.format == Format::V1)
+            .collect();
+        if asked.is_empty() {
+            return Ok(told);
+        }
+        let controller =
+            Controller::ask(&self.controller, &self.caller, global, &ConnectionArgs::default()).await?;
+        for (number, (index, (_, object))) in asked.iter().enumerate() {
+            let _progress = Progress::start(
+                ui,
+                format!("asking the controller, {} of {}", number + 1, asked.len()),
+            );
+            let body = object.value.to_string().into_bytes();
+            let answer = controller.post("/v1/usage", body, doing).await?;
+            match answer.status {
+                200 => {
+                    let answer: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+                    let values = answer.get("values").and_then(Value::as_object).cloned();
+                    told.insert(*index, values.unwrap_or_default());
+                }
+                // Not an object that could be opened at all.
+                409 => {}
+                _ => return Err(controller.refusal(&answer, doing)),
+            }
+        }
+        Ok(told)
     }
 
     async fn in_cluster(
@@ -185,6 +244,19 @@ impl UsageArgs {
             &rows,
         ))?)
     }
+}
+
+/// The key of each value, as the controller says.
+type Told = serde_json::Map<String, Value>;
+
+/// The same as `keys_of`, where the controller was asked.
+fn told_keys(object: &SealedObject, told: &Told) -> Vec<(String, String, bool)> {
+    let all = object.sealed().into_iter().map(|(key, _)| {
+        let by = told.get(key).and_then(Value::as_str);
+        let sealed_for = by.unwrap_or("no key of the controller");
+        (key.to_owned(), Printable(sealed_for).to_string(), by.is_none())
+    });
+    all.collect()
 }
 
 /// Each value's key name, the key that it is sealed for, and whether none was found.

@@ -73,14 +73,13 @@ impl Job<'_> {
         Ok(input.manifests)
     }
 
-    /// The controller, through the API server.
+    /// The controller, through the API server: by the name of kubeseal as kubeseal asks, else as somebody.
     pub(super) async fn controller(&self) -> Result<Controller, CommandError> {
-        Controller::find(
-            &self.args.controller,
-            self.is_kubeseal(),
-            self.global,
-            &self.args.connection,
-        )
-        .await
+        let (args, connection) = (&self.args.controller, &self.args.connection);
+        if self.is_kubeseal() {
+            Controller::find(args, true, self.global, connection).await
+        } else {
+            Controller::ask(args, &self.args.caller, self.global, connection).await
+        }
     }
 }

@@ -5,7 +5,7 @@ use super::{Checked, Said};
 use crate::cli::GlobalArgs;
 use crate::cluster::{self, ConnectionArgs};
 use crate::command_error::CommandError;
-use crate::controller::{Controller, ControllerArgs};
+use crate::controller::{CallerArgs, Controller, ControllerArgs};
 use crate::opening;
 use crate::progress::Progress;
 use crate::sealed_file::Format;
@@ -19,12 +19,12 @@ const DOING: &str = "verify it with the controller";
 pub(super) fn controller(
     ui: &Ui,
     global: &GlobalArgs,
-    args: &ControllerArgs,
+    (args, caller): (&ControllerArgs, &CallerArgs),
     all: &mut [Checked],
     known: &[(String, String)],
 ) -> Result<(), CommandError> {
     cluster::block_on(async {
-        let controller = Controller::find(args, false, global, &ConnectionArgs::default())
+        let controller = Controller::ask(args, caller, global, &ConnectionArgs::default())
             .await
             .map_err(|err| {
                 err.hint("without --controller nobody is asked; --key FILE takes a private key")
@@ -32,7 +32,7 @@ pub(super) fn controller(
         let count = all.len();
         for (number, checked) in all.iter_mut().enumerate() {
             let _progress = Progress::start(ui, format!("asking the controller, {} of {count}", number + 1));
-            if opens(&controller, &checked.object.value).await? {
+            if opens(&controller, &checked.object.value, false).await? {
                 checked.said = Some(Said::Opens);
                 continue;
             }
@@ -66,7 +66,7 @@ async fn reason(
     if !told {
         let others = opening::candidates(object, known).into_iter();
         for place in others.filter(|place| !is_here(place)).take(MOST_REASONS) {
-            if opens(controller, &at_place(&object.value, &place)).await? {
+            if opens(controller, &at_place(&object.value, &place), true).await? {
                 return Ok(format!(
                     "the controller opens it for {place}, and here it stands as {}",
                     here(object)
@@ -81,13 +81,15 @@ async fn reason(
     )
 }
 
-async fn opens(controller: &Controller, object: &Value) -> Result<bool, CommandError> {
+/// A `guess` may be of a place that is none of the asker's business: then it stays one.
+async fn opens(controller: &Controller, object: &Value, guess: bool) -> Result<bool, CommandError> {
     let answer = controller
         .post("/v1/verify", object.to_string().into_bytes(), DOING)
         .await?;
     match answer.status {
         200 => Ok(true),
         409 => Ok(false),
+        403 if guess => Ok(false),
         _ => Err(controller.refusal(&answer, DOING)),
     }
 }

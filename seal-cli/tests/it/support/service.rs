@@ -4,11 +4,14 @@ use super::{Request, Response};
 use serde_json::json;
 
 /// Answers who asks for a Service, and leaves to `answer` what goes to the controller behind it. Every Service exists that
-/// is called `signet`; its port has the name `http`.
+/// is called `signet`; its port has the name `http`. No service account exists: the controller is asked as nobody.
 pub(crate) fn behind_service(
     answer: impl Fn(&Request) -> Response + Send + 'static,
 ) -> impl Fn(&Request) -> Response + Send + 'static {
     move |request| {
+        if request.path.contains("/serviceaccounts/") {
+            return Response::error(404, "serviceaccounts not found");
+        }
         let asked = request.path.split_once("/services/").map(|(_, name)| name);
         match asked {
             Some("signet") => Response::json(&json!({

@@ -36,7 +36,7 @@ use tests::{Cluster, ControllerOptions, Space, Stage, run};
 
 use cli::Cli;
 use sinks::{Capture, Sink};
-use values::Values;
+use values::{Class, Values};
 
 #[test]
 fn no_secret_is_found_where_it_must_not_be() {
@@ -96,6 +96,7 @@ fn no_secret_is_found_where_it_must_not_be() {
         drive::logins(&team, &stage, &mut values, &mut cli).await;
         captures.extend(webhooks::deliver(&team, &repo, &mut values).await);
         ask(&team, &repo, &mut cli);
+        ask_controller(&stage, &repo, &mut values, &mut cli);
         trouble::cut(&team, &repo, &proxy, &mut values, &mut cli).await;
         captures.extend(sinks::replies(&stage.controller).await);
         eprintln!(
@@ -170,6 +171,43 @@ fn ask(team: &Space<'_>, repo: &tests::Repo, cli: &mut Cli) {
     }
     for arguments in [&["history"][..], &["history", "tls"], &["history", "shapes"]] {
         cli.run_in(repo.work(), &[arguments, &here].concat(), "");
+    }
+}
+
+/// Has the controller say what it knows of sealed values, good and bad, as somebody whose token is nobody else's business.
+fn ask_controller(stage: &Stage, repo: &tests::Repo, values: &mut Values, cli: &mut Cli) {
+    let made = ["-n", "signet-system", "create", "token", "signet-client"];
+    let audience = format!("--audience={}", crds::listener::AUDIENCE);
+    let token = stage
+        .cluster
+        .kubectl(made.into_iter().chain([audience.as_str()]))
+        .ok();
+    let token = token.trim();
+    let (_, signature) = token.rsplit_once('.').expect("a signed token");
+    values.text("API token", Class::Sealed, signature.to_owned());
+    let file = cli.input("api-token", token);
+    let spoiled = cli.input("api-token-spoiled", format!("{}x", &token[..token.len() - 1]));
+    let url = format!("--controller-url={}", stage.controller.api_url());
+    for token in [&file, &spoiled] {
+        let token = format!("--controller-token-file={token}");
+        for path in [
+            "shapes",
+            "wrong-name",
+            "tampered",
+            "template-fail",
+            "tls",
+            "native-typed",
+        ] {
+            for what in [
+                &["verify", "--controller"][..],
+                &["keys", "usage", "--controller"],
+            ] {
+                cli.run_in(repo.work(), &[what, &[&url, &token, path]].concat(), "");
+            }
+            let path = format!("{path}/secret.yaml");
+            let again = ["seal", "--re-encrypt", "-f", &path, "-w", "/dev/stdout"];
+            cli.run_in(repo.work(), &[&again[..], &[&url, &token]].concat(), "");
+        }
     }
 }
 
