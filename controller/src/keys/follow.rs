@@ -9,14 +9,13 @@ use kube::runtime::watcher::{Config as WatchConfig, Event};
 use kube::{Api, Client};
 use sealing::KeyRing;
 use tokio::sync::watch as channel;
-use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::create::{Recipe, create};
 use super::document::{document, signers};
 use super::labelled::{Home, Stored, selector};
 use super::native::{self, NativeKey, NativeKeys};
-use super::renew::{Due, KeyOrder, Renewal};
+use super::renew::{KeyOrder, Renewal, Schedule, until};
 use super::stored::{KeySet, RsaKey};
 use crate::config::Config;
 use crate::events::Events;
@@ -27,10 +26,6 @@ use crate::watch::watch;
 
 /// How long after a failure to make a key the next attempt comes.
 const RETRY: Duration = Duration::from_secs(2);
-/// How long after a renewal no other is tried, whatever came of it.
-const REST: Duration = Duration::from_mins(1);
-/// How often it is looked whether a key is due.
-const LOOK: Duration = Duration::from_hours(1);
 /// How long keys of format v1 wait, at the start, for those of format v2 to be listed: so that the first pass can open
 /// both. No longer: what is known has to be published whatever becomes of the rest.
 const GRACE: Duration = Duration::from_secs(5);
@@ -42,8 +37,7 @@ pub struct Follower {
     recipe: Recipe,
     order: KeyOrder,
     renewal: Renewal,
-    /// After a key was made, none is made for a while: the watch has to show the new one first.
-    rests_until: Option<Instant>,
+    schedule: Schedule,
     metrics: Arc<Metrics>,
     publish: channel::Sender<Arc<KeyRing>>,
     gate: Gate,
@@ -67,6 +61,10 @@ pub fn first_load(
 ) -> (Follower, channel::Receiver<Arc<KeyRing>>) {
     let (publish, receiver) = channel::channel(Arc::new(KeyRing::new([])));
     let (found, natives) = channel::channel(None);
+    let renewal = Renewal {
+        period: config.key_renew_period,
+        cutoff: config.key_cutoff_time,
+    };
     let follower = Follower {
         api: Api::namespaced(client, &config.namespace),
         home: Home {
@@ -82,11 +80,8 @@ pub fn first_load(
             annotations: config.private_key_annotations.0.clone(),
         },
         order: config.key_order_priority,
-        renewal: Renewal {
-            period: config.key_renew_period,
-            cutoff: config.key_cutoff_time,
-        },
-        rests_until: None,
+        renewal,
+        schedule: Schedule::new(renewal),
         metrics,
         publish,
         gate,
@@ -102,7 +97,12 @@ impl Follower {
     /// Follows the key Secrets, for ever. A key is made only when the first whole list holds none that can be used:
     /// keys that are removed later were removed by somebody who may be about to restore others.
     pub async fn run(self) {
-        let natives = native::follow(self.api.clone(), self.home.clone(), self.found.clone());
+        let natives = native::follow(
+            self.api.clone(),
+            self.home.clone(),
+            self.renewal,
+            self.found.clone(),
+        );
         tokio::select! {
             () = natives => {}
             () = self.follow() => {}
@@ -120,7 +120,11 @@ impl Follower {
         let grace = tokio::time::sleep(GRACE);
         tokio::pin!(grace);
         loop {
-            let due = if first { None } else { self.due() };
+            let due = if first {
+                None
+            } else {
+                self.schedule.next(self.newest())
+            };
             let event = tokio::select! {
                 event = stream.next() => match event {
                     Some(event) => event,
@@ -237,27 +241,14 @@ impl Follower {
         }
     }
 
-    /// When a key is to be made beside those that are there; none: not by what is known now.
-    fn due(&self) -> Option<Instant> {
-        let ring = self.publish.borrow();
-        let newest = ring.newest()?.order();
-        let (now, at_once) = (SystemTime::now(), Instant::now());
-        let at = match self.renewal.due(newest, now) {
-            Due::Never => return None,
-            Due::Now => at_once,
-            // Clocks are set: it is looked at again.
-            Due::At(at) => at_once + at.duration_since(now).unwrap_or_default().min(LOOK),
-        };
-        Some(at.max(self.rests_until.unwrap_or(at)))
+    fn newest(&self) -> Option<SystemTime> {
+        self.publish.borrow().newest().map(sealing::SealingKey::order)
     }
 
     async fn renew(&mut self, current: &KeySet) {
-        let newest = self.publish.borrow().newest().map(sealing::SealingKey::order);
-        let is_due = newest.is_some_and(|newest| self.renewal.due(newest, SystemTime::now()) == Due::Now);
-        if !is_due {
+        if !self.schedule.begins(self.newest()) {
             return;
         }
-        self.rests_until = Some(Instant::now() + REST);
         info!("the newest sealing key is due to be renewed");
         if let Err(error) = create(&self.api, &self.recipe, |name| current.has(name)).await {
             warn!(%error, "the sealing key could not be renewed; it is tried again");
@@ -272,12 +263,5 @@ impl Follower {
             }
             tokio::time::sleep(RETRY).await;
         }
-    }
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

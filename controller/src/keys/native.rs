@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crds::{annotation, label};
 use futures::future::BoxFuture;
@@ -15,11 +15,12 @@ use kube::runtime::watcher::{Config as WatchConfig, Event};
 use sealing::keyset::{EndorsementKey, EndorsementName};
 use sealing::v2::{Identity, Suite};
 use tokio::sync::watch as channel;
-use tracing::warn;
+use tracing::{info, warn};
 use zeroize::Zeroizing;
 
 use super::create::{CreateError, store};
 use super::labelled::{Home, Labelled, Stored, Unusable, field, is_in_use, selector};
+use super::renew::{Renewal, Schedule, until};
 use crate::watch::watch;
 
 /// The type of the Secrets.
@@ -95,20 +96,39 @@ impl Labelled<NativeKey> {
         keys.sort_by_key(|(name, key)| (key.created, *name));
         keys.into_iter().map(|(_, key)| key).collect()
     }
+
+    /// When the one that is sealed for was made.
+    fn newest(&self) -> Option<SystemTime> {
+        let created = self.active().map(|(_, key)| key.created).max();
+        created.map(SystemTime::from)
+    }
 }
 
 /// Follows the key Secrets, for ever. What the first whole list holds is published at once, even if that is nothing: keys of
 /// the other format never wait for one that is made. One is made only where that list holds none.
-pub(super) async fn follow(api: Api<Secret>, home: Home, publish: channel::Sender<Option<NativeKeys>>) {
+pub(super) async fn follow(
+    api: Api<Secret>,
+    home: Home,
+    renewal: Renewal,
+    publish: channel::Sender<Option<NativeKeys>>,
+) {
     let selected = WatchConfig::default().labels(&selector(NativeKey::LABEL));
     let mut stream = Box::pin(watch(api.clone(), selected));
     let mut known = Labelled::<NativeKey>::default();
     let mut listing = Labelled::default();
     let mut first = true;
     let mut making = None;
+    let mut schedule = Schedule::new(renewal);
     loop {
+        let newest = known.newest();
         let event = tokio::select! {
             event = stream.next() => event,
+            () = until(schedule.next(newest)) => {
+                if schedule.begins(newest) {
+                    renew(&api, &known).await;
+                }
+                continue;
+            }
             // The watch brings it.
             () = until_done(&mut making) => {
                 making = None;
@@ -158,6 +178,27 @@ async fn until_done(work: &mut Option<BoxFuture<'static, ()>>) {
     match work {
         Some(work) => work.await,
         None => std::future::pending().await,
+    }
+}
+
+/// Makes a key beside those that are there. The watch brings it; where that fails, it is due again.
+async fn renew(api: &Api<Secret>, known: &Labelled<NativeKey>) {
+    info!("the newest sealing key of format v2 is due to be renewed");
+    let made = match fresh() {
+        Ok(secret) => {
+            store(
+                api,
+                PREFIX,
+                secret,
+                |name| known.has(name),
+                is_in_use::<NativeKey>,
+            )
+            .await
+        }
+        Err(error) => Err(error),
+    };
+    if let Err(error) = made {
+        warn!(%error, "the sealing key of format v2 could not be renewed; it is tried again");
     }
 }
 

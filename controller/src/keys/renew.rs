@@ -2,6 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use tokio::time::Instant;
+
+/// How long after a renewal no other is tried, whatever came of it: the watch has to show the new key first.
+const REST: Duration = Duration::from_mins(1);
+/// How often it is looked whether a key is due.
+const LOOK: Duration = Duration::from_hours(1);
+
 /// What a key is ordered by, and so how old it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum KeyOrder {
@@ -52,6 +59,50 @@ impl Renewal {
     }
 }
 
+/// The renewals of the keys of one format.
+pub(super) struct Schedule {
+    renewal: Renewal,
+    rests_until: Option<Instant>,
+}
+
+impl Schedule {
+    pub(super) fn new(renewal: Renewal) -> Self {
+        Self {
+            renewal,
+            rests_until: None,
+        }
+    }
+
+    /// When it is to be looked again, where the newest key is from `newest`. None: not by what is known now.
+    pub(super) fn next(&self, newest: Option<SystemTime>) -> Option<Instant> {
+        let (now, at_once) = (SystemTime::now(), Instant::now());
+        let at = match self.renewal.due(newest?, now) {
+            Due::Never => return None,
+            Due::Now => at_once,
+            // Clocks are set: it is looked at again.
+            Due::At(at) => at_once + at.duration_since(now).unwrap_or_default().min(LOOK),
+        };
+        Some(at.max(self.rests_until.unwrap_or(at)))
+    }
+
+    /// Whether a key is to be made now. Then no other is for a while.
+    pub(super) fn begins(&mut self, newest: Option<SystemTime>) -> bool {
+        let is_due = newest.is_some_and(|newest| self.renewal.due(newest, SystemTime::now()) == Due::Now);
+        if is_due {
+            self.rests_until = Some(Instant::now() + REST);
+        }
+        is_due
+    }
+}
+
+/// Waits for that time, or for ever.
+pub(super) async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Reads a time as `date -R` writes it (RFC 1123 with a numeric zone): `Sat, 28 Nov 2026 19:35:12 +0000`.
 pub(crate) fn cutoff(text: &str) -> Result<SystemTime, &'static str> {
     jiff::fmt::rfc2822::parse(text)
@@ -98,6 +149,27 @@ mod tests {
         assert_eq!(due(0, Some(300), 100, 200), Due::At(at(300)));
         assert_eq!(due(720, Some(300), 250, 260), Due::At(at(300)));
         assert_eq!(due(0, Some(300), 300, 301), Due::Never);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_renewal_there_is_a_rest() {
+        let mut schedule = Schedule::new(Renewal {
+            period: HOUR,
+            cutoff: None,
+        });
+        let old = Some(at(1));
+        assert_eq!(schedule.next(old), Some(Instant::now()));
+        assert!(schedule.begins(old));
+        assert_eq!(
+            schedule.next(old),
+            Some(Instant::now() + REST),
+            "the watch has not shown it yet"
+        );
+        let new = Some(SystemTime::now());
+        let next = schedule.next(new).unwrap();
+        assert!(next > Instant::now() + HOUR / 2 && next <= Instant::now() + LOOK);
+        assert!(!schedule.begins(new));
+        assert_eq!(schedule.next(None), None, "without a key none is due");
     }
 
     #[test]

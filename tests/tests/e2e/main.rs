@@ -47,6 +47,7 @@ mod hooks_hostile;
 mod hooks_unseen;
 mod hostile;
 mod kept;
+mod key_renewal;
 mod kubeseal;
 mod kubeseal_beside;
 mod leader;
