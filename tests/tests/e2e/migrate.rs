@@ -310,3 +310,91 @@ fn a_cluster_moves_from_bitnamis_controller_to_signet_and_back() {
         running.stop();
     });
 }
+
+/// A status is a word of the past: who said it may be gone by now.
+#[test]
+fn bitnamis_controller_is_not_stopped_on_the_word_of_one_that_is_gone() {
+    run(async {
+        let home = tempfile::tempdir().unwrap();
+        let certificate = home.path().join("cert.pem");
+        let record = format!("--record={}", home.path().join("record.json").display());
+        let cluster = Cluster::own().await;
+        let _theirs = Bitnami::install(&cluster, &key_pair(&certificate));
+        cluster
+            .kubectl_with(["apply", "-f", "-"], &deployment().to_string())
+            .ok();
+        let mut stage = Stage {
+            controller: Controller::start(&cluster, ControllerOptions::drop_in(&cluster)).await,
+            git: GitServer::start(&cluster.home().join("git")).await,
+            cluster: ClusterRef::Own(Box::new(cluster)),
+        };
+        let migrate = |stage: &Stage, arguments: &[&str]| {
+            let all = [
+                "migrate",
+                "sealed-secrets",
+                &record,
+                "--from-namespace",
+                bitnami::PLACE,
+            ];
+            stage
+                .cluster
+                .signet(all.into_iter().chain(arguments.iter().copied()), "")
+        };
+        assert_eq!(migrate(&stage, &["--apply", "--only-keys"]).code, 0);
+        let namespace = stage.space("stale").keep();
+        for name in ["db", "web"] {
+            let sealed = kubeseal(
+                &certificate,
+                &[],
+                &objects::secret(&namespace, name, &[("a", "one")]),
+            );
+            stage
+                .cluster
+                .kubectl_with(["apply", "-f", "-"], &sealed.to_string())
+                .ok();
+        }
+        let ready = |sealed: &SealedSecret| {
+            is(sealed, "Ready", "True") && observed(sealed) == sealed.metadata.generation
+        };
+        let replicas = |stage: &Stage| {
+            let place = ["-n", bitnami::PLACE, "-o", "jsonpath={.spec.replicas}"];
+            let what = ["get", "deployment", "sealed-secrets-controller"];
+            stage.cluster.kubectl(what.into_iter().chain(place)).ok()
+        };
+        let before = {
+            let team = stage.space_of(&namespace);
+            team.until("db", "Signet to have it", ready).await;
+            team.until("web", "Signet to have it", ready).await;
+            let before = team.api::<Secret>().get("db").await.unwrap();
+            let _ = team.keep();
+            before
+        };
+
+        // It says so, and is gone.
+        stage.controller.stop();
+        for more in [&[][..], &["--remove-objects"]] {
+            let refused = migrate(&stage, &[&["--apply", "--timeout=3s"], more].concat());
+            assert!(
+                refused.code == 1
+                    && refused.stderr.contains("stale-")
+                    && refused.stderr.contains("was not stopped, and goes on"),
+                "{refused}"
+            );
+            assert_eq!(replicas(&stage), "1");
+        }
+        // It is back, and says so again.
+        stage.controller.start_again().await;
+        let moved = migrate(&stage, &["--apply"]);
+        assert_eq!(moved.code, 0, "{moved}");
+        assert_eq!(replicas(&stage), "0");
+        let team = stage.space_of(&namespace);
+        team.until("db", "Signet to have it", ready).await;
+        let after = team.api::<Secret>().get("db").await.unwrap();
+        assert_eq!(
+            after.resource_version(),
+            before.resource_version(),
+            "the Secret was not written"
+        );
+        let _ = team.keep();
+    });
+}

@@ -1,15 +1,17 @@
-//! Doing what the plan says: keys first, then nobody writes, then Signet does.
+//! Doing what the plan says: keys first, then Signet takes over, and only then Bitnami's controller stops.
 
 use super::keys;
 use super::objects;
 use super::plan::{Action, action, shown};
 use super::record::Record;
 use super::survey::{Object, Survey};
+use super::workload::Workload;
 use crate::command_error::CommandError;
 use crate::output::show;
 use crate::progress::Progress;
 use crate::ui::Ui;
 use kube::Client;
+use sealing::Printable;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
@@ -38,7 +40,7 @@ pub(super) struct Done {
 pub(super) async fn carry_out(
     ui: &Ui,
     client: &Client,
-    survey: &Survey,
+    survey: &mut Survey,
     mut record: Record,
     path: &Path,
     extent: Extent,
@@ -66,13 +68,24 @@ pub(super) async fn carry_out(
     if extent == Extent::Keys {
         return Ok(done);
     }
-    if let Some(workload) = survey.workload.as_ref().filter(|workload| workload.replicas != 0) {
-        let _progress = Progress::start(ui, "stopping Bitnami's controller");
-        workload.scale(client, 0).await?;
-        ui.status(format!("Stopped Deployment {}.", workload.shown()));
-    }
     let is = |object: &&Object, wanted| action(object, remove) == wanted;
+    let runs = survey.workload.clone().filter(|workload| workload.replicas != 0);
     if remove {
+        if let Some(workload) = &runs {
+            // Of the others Signet has said nothing: their Secrets stay, and a Sync goes on with them.
+            let kept_up = survey.objects.iter().filter(|object| is(object, Action::Remove));
+            let kept_up: Vec<&Object> = kept_up.filter(|object| object.touched).collect();
+            let left = proven(ui, client, &kept_up, patience).await?;
+            if !left.is_empty() {
+                done.left.extend(said_nothing(&left));
+                done.left.push(still_runs(workload));
+                return Ok(done);
+            }
+            for object in survey.objects.iter_mut().filter(|object| object.touched) {
+                object.taken |= action(object, remove) == Action::Remove;
+            }
+            stop(ui, client, workload).await?;
+        }
         let (wanted, busy): (Vec<&Object>, Vec<&Object>) = survey
             .objects
             .iter()
@@ -105,30 +118,30 @@ pub(super) async fn carry_out(
             }
         }
     } else {
-        let wanted: BTreeSet<_> = survey
+        // While Bitnami's controller runs, what Signet is said to keep up is asked about as well: it may be long ago.
+        let wanted: Vec<&Object> = survey
             .objects
             .iter()
-            .filter(|object| is(object, Action::TakeOver))
-            .map(|object| (object.namespace.clone(), object.name.clone()))
+            .filter(|object| is(object, Action::TakeOver) || (runs.is_some() && is(object, Action::None)))
             .collect();
-        for object in survey
-            .objects
-            .iter()
-            .filter(|object| is(object, Action::TakeOver))
-        {
+        for object in &wanted {
             objects::permit(client, object).await?;
         }
-        let _progress = Progress::start(ui, "waiting for Signet to take over");
-        let left = objects::taken_over(client, wanted.clone(), patience).await?;
-        done.taken = wanted
-            .difference(&left)
-            .map(|(namespace, name)| format!("{namespace}/{name}"))
-            .collect();
-        let why = "Signet has not taken it over: does its controller open SealedSecret objects (deploy/sealed-secrets.yaml)?";
-        done.left.extend(
-            left.iter()
-                .map(|(namespace, name)| format!("{namespace}/{name}: {why}")),
-        );
+        let left = proven(ui, client, &wanted, patience).await?;
+        let taken = wanted
+            .iter()
+            .filter(|object| !left.contains(&(object.namespace.clone(), object.name.clone())));
+        done.taken = taken.map(|object| shown(object)).collect();
+        done.left.extend(said_nothing(&left));
+        match &runs {
+            // Whoever keeps the Secrets up now goes on with it.
+            Some(workload) if !left.is_empty() => {
+                done.left.push(still_runs(workload));
+                return Ok(done);
+            }
+            Some(workload) => stop(ui, client, workload).await?,
+            None => {}
+        }
     }
     if let Some(workload) = &survey.workload
         && workload.replicas(client).await? != 0
@@ -139,6 +152,45 @@ pub(super) async fn carry_out(
         ));
     }
     Ok(done)
+}
+
+/// Waits until Signet says of all of these that it keeps their Secrets up, and says so now. Gives those of which it does not.
+async fn proven(
+    ui: &Ui,
+    client: &Client,
+    wanted: &[&Object],
+    patience: Duration,
+) -> Result<BTreeSet<(String, String)>, CommandError> {
+    let _progress = Progress::start(ui, "waiting for Signet to take over");
+    for object in wanted.iter().filter(|object| object.touched) {
+        objects::ask_again(client, object).await?;
+    }
+    let places = wanted
+        .iter()
+        .map(|object| (object.namespace.clone(), object.name.clone()));
+    objects::taken_over(client, places.collect(), patience).await
+}
+
+fn said_nothing(left: &BTreeSet<(String, String)>) -> impl Iterator<Item = String> {
+    left.iter().map(|(namespace, name)| {
+        format!(
+            "{}/{}: Signet does not say that it keeps its Secret up: is its controller running, and does it open SealedSecret \
+             objects (deploy/sealed-secrets.yaml)?",
+            Printable(namespace),
+            Printable(name)
+        )
+    })
+}
+
+async fn stop(ui: &Ui, client: &Client, workload: &Workload) -> Result<(), CommandError> {
+    let _progress = Progress::start(ui, "stopping Bitnami's controller");
+    workload.scale(client, 0).await?;
+    ui.status(format!("Stopped Deployment {}.", workload.shown()));
+    Ok(())
+}
+
+fn still_runs(workload: &Workload) -> String {
+    format!("Deployment {} was not stopped, and goes on", workload.shown())
 }
 
 /// Notes a key that is copied, once.

@@ -88,6 +88,50 @@ pub(super) async fn taken_over(
     Ok(left)
 }
 
+/// Takes back what Signet has said of a SealedSecret, so that it has to say it again: what stands there may be from a time when
+/// its controller ran, or opened SealedSecret objects. It looks at the object, and writes nothing but the status.
+pub(super) async fn ask_again(client: &Client, object: &Object) -> Result<(), CommandError> {
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &object.namespace, &resource());
+    let doing = "change the status of the SealedSecret";
+    for _ in 0..TRIES {
+        let there = api.get_opt(&object.name).await;
+        let there = there.map_err(|err| cluster::explain(&err, doing))?;
+        let Some(there) = there.filter(|there| there.metadata.uid.as_ref() == Some(&object.uid)) else {
+            return Ok(());
+        };
+        let patch = json!({
+            "metadata": {"uid": object.uid, "resourceVersion": there.metadata.resource_version},
+            "status": {"observedGeneration": null, "conditions": unsaid(&there.data)},
+        });
+        match api
+            .patch_status(&object.name, &manager(), &Patch::Merge(patch))
+            .await
+        {
+            Ok(_) => return Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+            // Somebody changed it: once more round.
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            Err(err) => return Err(cluster::explain(&err, doing)),
+        }
+    }
+    Err(CommandError::user(
+        format!("cannot {doing}: somebody keeps changing it"),
+        "run it again",
+    ))
+}
+
+/// The conditions, Signet's own left open.
+fn unsaid(object: &Value) -> Value {
+    let mut conditions = object.pointer("/status/conditions").cloned().unwrap_or_default();
+    for known in conditions.as_array_mut().into_iter().flatten() {
+        if known["type"] == "Ready" {
+            known["status"] = "Unknown".into();
+            known["message"] = "It is asked whether this still holds.".into();
+        }
+    }
+    conditions
+}
+
 /// Marks a Secret that a SealedSecret made and does not own as managed: only so may it be written, by Bitnami's rules.
 pub(super) async fn permit(client: &Client, object: &Object) -> Result<(), CommandError> {
     match &object.secret {

@@ -26,9 +26,10 @@ use std::time::Duration;
 /// nothing. With --apply it
 ///
 /// 1. copies the sealing keys into Signet's namespace,
-/// 2. scales Bitnami's controller to nothing and waits until it is gone,
-/// 3. waits until Signet has taken over every SealedSecret: the same Secrets,
-///    which are there all the time, now kept up by Signet.
+/// 2. waits until Signet has taken over every SealedSecret: the same Secrets,
+///    which are there all the time, now kept up by Signet,
+/// 3. scales Bitnami's controller to nothing and waits until it is gone. It
+///    goes on where Signet has not said of every one that it has taken over.
 ///
 /// Signet has to open SealedSecret objects for that
 /// (deploy/sealed-secrets.yaml). With the keys copied first (--only-keys), it
@@ -124,7 +125,7 @@ impl SealedSecretsArgs {
             return Ok(ExitCode::SUCCESS);
         }
         let (namespace, name) = self.whose(record.as_ref())?;
-        let survey = {
+        let mut survey = {
             let _progress = Progress::start(ui, "reading keys and SealedSecrets");
             Survey::take(&cluster.client, self.controller.namespace(), namespace, name).await?
         };
@@ -149,7 +150,7 @@ impl SealedSecretsArgs {
         let done = carry_out::carry_out(
             ui,
             &cluster.client,
-            &survey,
+            &mut survey,
             record,
             &self.record,
             extent,
