@@ -33,11 +33,31 @@ pub(crate) fn read(path: &Path) -> Result<String, CommandError> {
     })
 }
 
-/// Believes a document if what is pinned says so. Without a pin it is the first that is seen: then the keys that it lists
-/// and that signed it are believed from now on.
+/// Whom to believe.
+#[derive(Clone, Copy)]
+pub(crate) enum Whom<'a> {
+    /// Who is pinned, and who they endorse.
+    Pinned(&'a KeySetPin),
+    /// Those that a person has named.
+    Named(&'a BTreeSet<EndorsementName>),
+    /// It is the first that is seen, or a person was shown who signed it: the keys that it lists and that signed it are
+    /// believed from now on.
+    Anybody,
+}
+
+/// Believes a document if what is pinned says so; without a pin it is the first that is seen.
 pub(crate) fn believe(document: &str, pin: Option<&KeySetPin>) -> Result<Believed, KeySetError> {
+    believe_of(document, pin.map_or(Whom::Anybody, Whom::Pinned))
+}
+
+/// Believes a document of these.
+pub(crate) fn believe_of(document: &str, whom: Whom<'_>) -> Result<Believed, KeySetError> {
     let verified = KeySet::read(document)?;
-    let pins = pin.map_or_else(|| first(&verified), KeySetPin::pins);
+    let pins = match whom {
+        Whom::Pinned(pin) => pin.pins(),
+        Whom::Named(names) => Pins::of(first(&verified).names.intersection(names).cloned()),
+        Whom::Anybody => first(&verified),
+    };
     let now = Timestamp::now().checked_add(SKEW).unwrap_or(Timestamp::MAX);
     let now = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     // Until the controller serves keys of Projects, all are the cluster's.
@@ -55,6 +75,16 @@ fn first(verified: &Verified) -> Pins {
         .filter_map(|key| EndorsementName::of_public_text(&key.endorsement_key))
         .collect();
     Pins::of(verified.signers().intersection(&listed).cloned())
+}
+
+/// Who signed a document, for a person to compare.
+pub(crate) fn signers(document: &str) -> Vec<String> {
+    let names = KeySet::read(document).map(|verified| first(&verified).names);
+    names
+        .unwrap_or_default()
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 impl Believed {

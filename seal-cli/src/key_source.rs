@@ -6,7 +6,7 @@ use crate::cli::GlobalArgs;
 use crate::cluster::ConnectionArgs;
 use crate::command_error::CommandError;
 use crate::controller::ControllerArgs;
-use crate::key_set::{self, Believed};
+use crate::key_set::{self, Believed, Whom};
 use crate::repo_config::{FILE, KeySetPin, Pin};
 use crate::trust::{KeyArgs, PinArgs, Pins, parse_recipients};
 use crate::ui::Ui;
@@ -157,11 +157,20 @@ impl KeySource<'_> {
                     return Err(key_set::refused("the controller's key set", &why));
                 };
                 let id = newest.key_id().as_str();
-                if self.pins.trust_new_key.as_deref() != Some(id) {
-                    let pinned = known_id.clone().or_else(|| pin.map(pinned));
-                    ask(self.ui, &pinned.unwrap_or_default(), id, &why.to_string())?;
+                let named = self.pins.signers();
+                let said = key_set::believe_of(&document, Whom::Named(&named)).ok();
+                match said.filter(|_| self.pins.names(id)) {
+                    Some(set) => (set, false),
+                    None => {
+                        let pinned = known_id.clone().or_else(|| pin.map(pinned));
+                        let found = Found {
+                            key: id,
+                            signers: &key_set::signers(&document),
+                        };
+                        ask(self.ui, &pinned.unwrap_or_default(), &found, &why.to_string())?;
+                        (set, false)
+                    }
                 }
-                (set, false)
             }
         };
         let newest = set.newest();
@@ -224,8 +233,8 @@ impl KeySource<'_> {
         };
         let args = self.pins;
         let found = fetched.certificate.fingerprint().as_str();
-        let confirmed = args.trust_new_key.as_deref() == Some(found);
-        if let Some(wanted) = args.trust_new_key.as_deref().filter(|_| !confirmed) {
+        let confirmed = args.names(found);
+        if let Some(wanted) = args.names_another(found) {
             return Err(CommandError::user(
                 format!(
                     "the key that was fetched is {found}, and not {} as --trust-new-key says",
@@ -235,7 +244,10 @@ impl KeySource<'_> {
             ));
         }
         let pin = pins.config.pin(args.whose()?);
-        if pin.is_some_and(|pin| pin.fingerprint == found) {
+        if let Some(pin) = pin.filter(|pin| pin.fingerprint == found) {
+            if by_controller && self.writes && pin.key_set.is_none() {
+                self.pin_key_set(pin, top)?;
+            }
             return Ok(fetched);
         }
         // Only now is there something to ask for.
@@ -248,15 +260,23 @@ impl KeySource<'_> {
         let writes = self.writes;
         // Where people have listed recipients alone, nothing of the controller is known yet.
         let of_controller = pin.filter(|pin| !pin.fingerprint.is_empty() || pin.key_set.is_some());
+        let named = args.signers();
+        let mut whom = Whom::Anybody;
+        let signers = document.as_deref().map(key_set::signers).unwrap_or_default();
+        let shown = Found {
+            key: found,
+            signers: &signers,
+        };
         match (of_controller, &set) {
             (Some(pin), Ok(_)) if pin.key_set.is_some() => {
                 self.ui.status(format!(
                     "The controller has a new key, {found}, which the pinned one endorses."
                 ));
             }
-            (Some(_), _) if confirmed => {}
-            (Some(pin), Err(why)) => ask(self.ui, &pinned(pin), found, why)?,
-            (Some(pin), Ok(_)) => ask(self.ui, &pinned(pin), found, NOTHING_KNOWN)?,
+            // A fingerprint says nothing of who signs: whoever is in the way can list the same certificate in a set of their own.
+            (Some(_), _) if confirmed => whom = Whom::Named(&named),
+            (Some(pin), Err(why)) => ask(self.ui, &pinned(pin), &shown, why)?,
+            (Some(pin), Ok(_)) => ask(self.ui, &pinned(pin), &shown, NOTHING_KNOWN)?,
             (None, _) if writes => self.ui.status(format!(
                 "This is the first key seen in this repository: {found}. It is pinned in {FILE}; compare it with the \
                  controller's, and commit the file."
@@ -267,14 +287,23 @@ impl KeySource<'_> {
             let known = pin.and_then(|pin| pin.key_set.as_ref());
             let endorsed = set.is_ok() && known.is_some();
             // Where nothing endorsed it, a person has confirmed it, or nothing was known: the set is the first of a new controller.
-            let set = set.or_else(|_| {
-                let document = document.as_deref().ok_or(())?;
-                key_set::believe(document, None).map_err(drop)
-            });
-            let set = set.ok().filter(|set| set.lists(found));
+            let set = match set {
+                Ok(set) if endorsed => Some(set),
+                _ => document
+                    .as_deref()
+                    .and_then(|document| key_set::believe_of(document, whom).ok()),
+            };
+            let set = set.filter(|set| set.lists(found));
             let new = set.map(|set| set.pin(known, false));
-            if let Some(new) = new.as_ref().filter(|_| !endorsed) {
-                self.say_believed(new);
+            match &new {
+                Some(_) if endorsed => {}
+                Some(new) => self.say_believed(new),
+                None if !signers.is_empty() => self.ui.status(format!(
+                    "Its key set is not believed, so that the next renewal is asked about again. If it is {} that signs it, add \
+                     that to --trust-new-key.",
+                    signers.join(" or ")
+                )),
+                None => {}
             }
             args.pin(&fetched.certificate, new).write(top)?;
             if of_controller.is_some() {
@@ -283,6 +312,27 @@ impl KeySource<'_> {
             }
         }
         Ok(fetched)
+    }
+
+    /// Pins the key set of a controller of which only the certificate was pinned: it endorses the next one.
+    fn pin_key_set(&self, pin: &Pin, top: &Path) -> Result<(), CommandError> {
+        let set = self
+            .served_document()
+            .and_then(|document| key_set::believe(&document, None).ok())
+            .filter(|set| set.lists(&pin.fingerprint));
+        let Some(set) = set else {
+            return Ok(());
+        };
+        let new = set.pin(None, false);
+        self.ui.status(format!(
+            "The controller's key set is pinned in {FILE}; commit the file."
+        ));
+        self.say_believed(&new);
+        let after = Pin {
+            key_set: Some(new),
+            ..pin.clone()
+        };
+        after.write(top)
     }
 
     /// The controller's key set, where it serves one. That it does not is for others to judge.
@@ -360,13 +410,25 @@ fn pinned(pin: &Pin) -> String {
         .unwrap_or_default()
 }
 
-fn ask(ui: &Ui, pinned: &str, found: &str, why: &str) -> Result<(), CommandError> {
+/// What a person has to compare.
+struct Found<'a> {
+    key: &'a str,
+    /// Who signed the key set beside it, if there is one.
+    signers: &'a [String],
+}
+
+fn ask(ui: &Ui, pinned: &str, found: &Found<'_>, why: &str) -> Result<(), CommandError> {
     if !ui.can_ask() {
         return Err(changed(pinned, found, why));
     }
+    let signed = match found.signers {
+        [] => String::new(),
+        signers => format!(", its key set is signed by {}", signers.join(" and ")),
+    };
     ui.warn(
         format!(
-            "the controller's key is {found}, and {FILE} pins {}",
+            "the controller's key is {}{signed}, and {FILE} pins {}",
+            found.key,
             Printable(pinned)
         ),
         COMPARE,
@@ -378,12 +440,17 @@ fn ask(ui: &Ui, pinned: &str, found: &str, why: &str) -> Result<(), CommandError
     }
 }
 
-fn changed(pinned: &str, found: &str, why: &str) -> CommandError {
+fn changed(pinned: &str, found: &Found<'_>, why: &str) -> CommandError {
+    let key = found.key;
+    let all = std::iter::once(key).chain(found.signers.iter().map(String::as_str));
     CommandError::user(
         format!(
-            "the key that was fetched is {found}, but {FILE} pins {}: {why}",
+            "the key that was fetched is {key}, but {FILE} pins {}: {why}",
             Printable(pinned)
         ),
-        format!("{COMPARE}, then give --trust-new-key {found}"),
+        format!(
+            "{COMPARE}, then give --trust-new-key {}",
+            all.collect::<Vec<_>>().join(",")
+        ),
     )
 }

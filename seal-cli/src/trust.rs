@@ -14,8 +14,10 @@ use crate::key_source::KeySource;
 use crate::repo_config::{self, Audience, FILE, KeySetPin, Pin, RepoConfig, Whose};
 use crate::ui::Ui;
 use clap::Args;
+use sealing::keyset::EndorsementName;
 use sealing::v2::{Recipient, Recipients};
 use sealing::{Certificate, Printable};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Which key values are sealed for.
@@ -66,9 +68,10 @@ pub(crate) struct PinArgs {
         value_delimiter = ','
     )]
     cluster_name: Vec<String>,
-    /// Trust this key in the place of the one that is pinned; compare it with the controller's log first
-    #[arg(long, value_name = "FINGERPRINT")]
-    pub(crate) trust_new_key: Option<String>,
+    /// Trust this key in the place of the one that is pinned; compare it with the controller's log first. With the name of
+    /// who signs the controller's key set behind it (KEY,ed25519-…), sets of that signer are believed from then on
+    #[arg(long, value_name = "KEY[,SIGNER]", value_delimiter = ',')]
+    pub(crate) trust_new_key: Vec<String>,
 }
 
 impl SealForArgs {
@@ -171,6 +174,23 @@ impl PinArgs {
         }
     }
 
+    /// Whether a person has named this key.
+    pub(crate) fn names(&self, key: &str) -> bool {
+        self.trust_new_key.iter().any(|named| named == key)
+    }
+
+    /// A key that a person has named, and that is not this one.
+    pub(crate) fn names_another(&self, key: &str) -> Option<&String> {
+        let keys = self.trust_new_key.iter().filter(|named| !is_signer(named));
+        keys.into_iter().find(|named| *named != key)
+    }
+
+    /// Who a person has named as the signer of the key set.
+    pub(crate) fn signers(&self) -> BTreeSet<EndorsementName> {
+        let named = self.trust_new_key.iter().filter_map(|text| text.parse().ok());
+        named.collect()
+    }
+
     /// The key that is pinned, without asking anybody.
     pub(crate) fn pinned(&self, pins: &Pins) -> Result<Certificate, CommandError> {
         let hint =
@@ -222,6 +242,10 @@ impl PinArgs {
             ..self.empty()
         }
     }
+}
+
+fn is_signer(name: &str) -> bool {
+    name.parse::<EndorsementName>().is_ok()
 }
 
 /// Reads age recipients.

@@ -150,3 +150,17 @@ fn an_empty_secret_is_sealed_on_demand() {
     let object = sealed(&env, &["--allow-empty-data"], empty);
     assert_eq!(object["spec"]["encryptedData"], json!({}));
 }
+
+/// A key is for keeping lines of the file that is written.
+#[test]
+fn a_private_key_that_is_not_needed_need_not_be_there() {
+    let mut env = TestEnvironment::new();
+    env.set("SIGNET_KEY", "gone.pem");
+    let _ = sealed(&env, &[], SECRET);
+    let refused = env.signet_with(&["seal", "--cert", "cert.pem", "-w", "db.yaml"], SECRET);
+    assert!(
+        refused.code == 1 && refused.stderr.contains("gone.pem"),
+        "{}",
+        refused.stderr
+    );
+}

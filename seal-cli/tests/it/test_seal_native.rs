@@ -3,6 +3,7 @@
 use crate::support::{
     SECRET, TestEnvironment, key_set, native, native_object, other_certificate, rsa, serve_keys,
 };
+use sealing::keyset::EndorsementKey;
 use sealing::v2::{Identities, Identity, SealedSecret, Suite};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -287,8 +288,26 @@ fn the_controllers_key_is_pinned_followed_and_nobody_elses_taken() {
     }
     // A person says so.
     served.lock().unwrap().1 = Some(key_set(4, [native(&evil)]));
-    assert_eq!(seal(&["--trust-new-key", &id(&first)]).code, 1);
-    assert_eq!(seal(&["--trust-new-key", &id(&evil)]).code, 0);
+    let signer = |key: &Identity| EndorsementKey::of_identity(key).unwrap().name().to_string();
+    let named = |key: &Identity, signs: &Identity| format!("{},{}", id(key), signer(signs));
+    for wrong in [
+        id(&first),
+        // The key alone says nothing of who vouches for the next one.
+        id(&evil),
+        named(&evil, &first),
+        signer(&evil),
+    ] {
+        let output = seal(&["--trust-new-key", &wrong]);
+        assert!(
+            output.code == 1
+                && output
+                    .stderr
+                    .contains(&format!("--trust-new-key {}", named(&evil, &evil))),
+            "{}",
+            output.stderr
+        );
+    }
+    assert_eq!(seal(&["--trust-new-key", &named(&evil, &evil)]).code, 0);
     assert_eq!(opened(&env, "db.yaml", &evil)["password"], "hunter2");
 }
 
@@ -310,7 +329,15 @@ fn a_pinned_certificate_alone_vouches_for_no_key_set() {
         output.stderr
     );
     assert_eq!(env.read(".signet.yaml"), pinned);
-    let output = seal(&["--format", "v2", "--trust-new-key", &id(&evil)]);
+    let signs = EndorsementKey::of_identity(&evil).unwrap().name().to_string();
+    let output = seal(&[
+        "--format",
+        "v2",
+        "--trust-new-key",
+        &id(&evil),
+        "--trust-new-key",
+        &signs,
+    ]);
     assert_eq!(output.code, 0, "{}", output.stderr);
     assert!(
         output.stderr.contains("Its key sets are believed if ed25519-"),

@@ -1,9 +1,11 @@
 //! Which key is trusted: the first that is seen, and another one only if a person says so.
 
 use crate::support::{
-    ApiServer, CERTIFICATE, Response, SECRET, SealedYaml, TestEnvironment, behind_service, key_set,
+    ApiServer, CERTIFICATE, Response, SECRET, SealedYaml, TestEnvironment, behind_service, key_set, native,
     other_certificate, rsa, serve_keys,
 };
+use sealing::keyset::{EndorsementKey, KeySet};
+use sealing::v2::{Identity, Suite};
 use std::sync::{Arc, Mutex};
 
 const FIRST: &str = "SHA256:T2fIIetCYEwRtXNWXg8cq5J6i/dOXuzjIIgf+Z8OrtM";
@@ -227,5 +229,104 @@ fn a_confirmed_certificate_without_a_key_set_takes_the_old_set_away() {
     assert!(
         pinned.contains(&fingerprint) && !pinned.contains("keySet:"),
         "{pinned}"
+    );
+}
+
+/// Whoever is in the way can serve the controller's own certificate in a key set of theirs: a person who compares the
+/// fingerprint alone must not be made to believe them later.
+#[test]
+fn a_confirmed_fingerprint_makes_no_signer_believed_that_was_not_confirmed() {
+    let mut env = TestEnvironment::new();
+    env.git(&["init", "-q"]);
+    let (_server, served) = serve_keys(&mut env, None);
+    let seal = |more: &[&str]| env.signet_with(&[&["seal", "-w", "db.yaml"][..], more].concat(), SECRET);
+    assert_eq!(seal(&[]).code, 0);
+    // The new certificate, listed by two who sign: its own key, and somebody else.
+    let evil = Identity::generate(Suite::X25519).unwrap();
+    let evils = EndorsementKey::of_identity(&evil).unwrap().name().to_string();
+    let (other, fingerprint) = other_certificate();
+    let set = key_set(1, [rsa(true), native(&evil)]);
+    let signers: Vec<_> = KeySet::read(&set)
+        .unwrap()
+        .signers()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let own = signers.iter().find(|name| **name != evils).unwrap();
+    *served.lock().unwrap() = (other.clone(), Some(set));
+    let refused = seal(&[]);
+    assert!(
+        refused.code == 1
+            && refused
+                .stderr
+                .ends_with(&format!("--trust-new-key {fingerprint},{}\n", signers.join(","))),
+        "{}",
+        refused.stderr
+    );
+    let output = seal(&["--trust-new-key", &fingerprint]);
+    assert!(
+        output.code == 0 && output.stderr.contains("Its key set is not believed"),
+        "{}",
+        output.stderr
+    );
+    let pinned = env.read(".signet.yaml");
+    assert!(
+        pinned.contains(&fingerprint) && !pinned.contains("ed25519-"),
+        "{pinned}"
+    );
+    // Named with its signer, the signer and no other is believed, whoever else has signed.
+    std::fs::remove_file(env.path(".signet.yaml")).unwrap();
+    served.lock().unwrap().0 = CERTIFICATE.to_owned();
+    served.lock().unwrap().1 = None;
+    assert_eq!(seal(&[]).code, 0);
+    *served.lock().unwrap() = (other, Some(key_set(2, [rsa(true)])));
+    let output = seal(&["--trust-new-key", &format!("{fingerprint},{own}")]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let pinned = env.read(".signet.yaml");
+    assert!(
+        pinned.contains(own.as_str()) && !pinned.contains(&evils),
+        "{pinned}"
+    );
+}
+
+/// A certificate that was pinned when the controller had no key set, or by an earlier signet: the set endorses the next one.
+#[test]
+fn a_pinned_certificate_has_the_key_set_asked_for() {
+    let mut env = TestEnvironment::new();
+    env.git(&["init", "-q"]);
+    let (server, served) = serve_keys(&mut env, None);
+    let seal = || env.signet_with(&["seal", "-w", "db.yaml"], SECRET);
+    assert_eq!(seal().code, 0);
+    assert!(!env.read(".signet.yaml").contains("keySet:"));
+    // Somebody else's does not list the certificate.
+    served.lock().unwrap().1 = Some(key_set(1, [rsa(true)]));
+    assert_eq!(seal().code, 0);
+    assert!(!env.read(".signet.yaml").contains("keySet:"));
+    served.lock().unwrap().1 = Some(key_set(1, [rsa(false)]));
+    let output = seal();
+    assert!(
+        output.code == 0
+            && output
+                .stderr
+                .starts_with("The controller's key set is pinned in .signet.yaml; commit the file.\nIts key sets are believed if ed25519-"),
+        "{}",
+        output.stderr
+    );
+    assert!(env.read(".signet.yaml").contains("keySet:"));
+    let asked = server.requests().len();
+    assert_eq!(seal().stderr.lines().count(), 1, "nothing more to say");
+    assert_eq!(
+        server.requests().len() - asked,
+        2,
+        "the Service, and the certificate"
+    );
+    // And so the next key needs nobody.
+    let (other, _) = other_certificate();
+    *served.lock().unwrap() = (other, Some(key_set(2, [rsa(false), rsa(true)])));
+    let output = seal();
+    assert!(
+        output.code == 0 && output.stderr.contains("which the pinned one endorses"),
+        "{}",
+        output.stderr
     );
 }

@@ -25,7 +25,10 @@ impl Job<'_> {
         }
         let seal_for = self.seal_for(self.sealed_format()?)?;
         let mut sealed = self.seal_all(&seal_for, &secrets, self.scope())?;
-        if let (Some(keys), Some(file)) = (self.args.private.read()?, self.output_file()) {
+        // Without a file there are no lines to keep, and no key is read.
+        if let Some(file) = self.output_file()
+            && let Some(keys) = self.args.private.read()?
+        {
             let there = fs::read(file).map(|bytes| unchanged::objects(file, &bytes));
             let there = there.unwrap_or_default();
             for (secret, sealed) in secrets.iter().zip(&mut sealed) {
