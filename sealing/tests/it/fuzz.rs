@@ -22,10 +22,11 @@ fn no_input_makes_a_parser_panic_hang_or_talk() {
     let seconds = std::env::var("SIGNET_FUZZ_SECONDS")
         .ok()
         .and_then(|text| text.parse().ok());
-    let each = Duration::from_secs_f64(seconds.unwrap_or(2.0) / 4.0);
     let object = targets::object_with("{{ .pw }}").to_string();
     let deprecated = object.replace("\"spec\":{", "\"spec\":{\"data\":\"AgA=\",");
-    let targets: [(&str, Target, Vec<Vec<u8>>); 4] = [
+    let native = targets::native_object();
+    let [identity, recipient] = targets::native_keys();
+    let targets: [(&str, Target, Vec<Vec<u8>>); 8] = [
         (
             "envelope",
             targets::envelope,
@@ -37,8 +38,25 @@ fn no_input_makes_a_parser_panic_hang_or_talk() {
             seeds(&[&object, &deprecated, "{}", "[]", "null"]),
         ),
         ("template", targets::template, seeds(TEMPLATES)),
-        ("keys", targets::keys, seeds(&[CERTIFICATE, PKCS1, PKCS8])),
+        (
+            "keys",
+            targets::keys,
+            seeds(&[CERTIFICATE, PKCS1, PKCS8, &identity, &recipient]),
+        ),
+        ("native", targets::native, seeds(&[&native, "{}", "[]"])),
+        ("age_file", targets::age_file, vec![targets::native_age_file()]),
+        (
+            "native_template",
+            targets::native_template,
+            seeds(NATIVE_TEMPLATES),
+        ),
+        (
+            "key_set",
+            targets::key_set,
+            seeds(&[targets::signed_key_set(), "{}"]),
+        ),
     ];
+    let each = Duration::from_secs_f64(seconds.unwrap_or(2.0) / 8.0);
     for (name, target, seeds) in targets {
         let mut random = Random(0x5eed);
         let began = Instant::now();
@@ -73,6 +91,14 @@ const TEMPLATES: &[&str] = &[
     "{{ with $x := .pw }}{{ . | indent 2 | replace \"\\n\" \"\" }}{{ end }}{{- /* c */ -}}",
     "{{ dict \"a\" (list .pw 1 true) | toPrettyJson }}{{ toJson . }}{{ `raw` | upper | trunc -3 }}",
     "{{ $x := 1 }}{{ range list 1 2 }}{{ $x = add $x 1 }}{{ end }}{{ $x }}{{ b64dec .pw }}",
+];
+
+const NATIVE_TEMPLATES: &[&str] = &[
+    "postgres://x:${pw}@db",
+    "$${pw} ${pw}${pw} ${empty} $",
+    "${",
+    "${other}",
+    "line\n\tline ${pw}\n",
 ];
 
 /// What inputs are made of, beside pieces of other inputs.
@@ -121,6 +147,12 @@ const WORDS: &[&str] = &[
     "toJson ",
     "fail ",
     "keys .",
+    "${pw}",
+    "${",
+    "$$",
+    "-> X25519 ",
+    "\n--- ",
+    "age-encryption.org/v1\n",
 ];
 
 fn seeds(texts: &[&str]) -> Vec<Vec<u8>> {
