@@ -32,33 +32,6 @@ fn a_team_seals_with_the_certificate_that_the_api_server_passes_on() {
 }
 
 #[test]
-fn a_team_seals_in_the_native_format_for_the_key_set_that_the_api_server_passes_on() {
-    run(async {
-        let stage = Stage::shared().await;
-        stage.controller.expose(&stage.cluster);
-        let newest = crate::native::published(stage).await.key_ids();
-        let team = stage.space("key-set");
-        let kubeconfig = team.kubeconfig().await;
-        let repo = stage.git.repository(team.name());
-
-        let secret = objects::secret(team.name(), "db", &[("password", "swordfish")]).to_string();
-        let arguments = ["seal", "--format", "v2", "-w", "app/db.yaml"];
-        std::fs::create_dir_all(repo.work().join("app")).unwrap();
-        let said = signet(&kubeconfig, repo.work(), &arguments, &secret);
-        assert!(
-            said.code == 0 && said.stderr.contains(newest[0].as_str()),
-            "{said}"
-        );
-        let commit = repo.commit("Seal it for the cluster's key");
-        team.repository("app", &repo).await;
-        team.sync("app", "app").await;
-        team.applied("app", &commit).await;
-        let secret: k8s_openapi::api::core::v1::Secret = team.api().get("db").await.unwrap();
-        assert_eq!(secret.data.unwrap()["password"].0, b"swordfish");
-    });
-}
-
-#[test]
 fn sync_asks_now_and_status_says_how_it_is() {
     run(async {
         let stage = Stage::shared().await;

@@ -11,8 +11,8 @@ use tests::{Stage, http, objects, run, wait};
 
 use crate::native::published;
 
-fn signet(stage: &Stage, dir: &Path, arguments: &[&str], input: &str) -> Answer {
-    let mut signet = command::signet(stage.cluster.kubeconfig());
+fn signet(kubeconfig: &Path, dir: &Path, arguments: &[&str], input: &str) -> Answer {
+    let mut signet = command::signet(kubeconfig);
     signet.args(arguments).current_dir(dir);
     command::run(signet, input.as_bytes())
 }
@@ -26,6 +26,8 @@ fn the_controllers_key_is_sealed_for_followed_and_asked() {
         let team = stage.space("cli-native");
         let repo = stage.git.repository(team.name());
         let work = repo.work();
+        // A team's rights are enough to seal.
+        let (team_config, admin) = (team.kubeconfig().await, stage.cluster.kubeconfig());
         std::fs::create_dir(work.join("app")).unwrap();
         let secret = |value: &str| objects::secret(team.name(), "db", &[("password", value)]).to_string();
         let pinned = || std::fs::read_to_string(work.join(".signet.yaml")).unwrap();
@@ -33,7 +35,7 @@ fn the_controllers_key_is_sealed_for_followed_and_asked() {
         // The first time it is asked for by name, then it is what is pinned.
         let seal = ["seal", "-w", "app/db.yaml"];
         let first = signet(
-            stage,
+            &team_config,
             work,
             &[&seal[..], &["--format", "v2"]].concat(),
             &secret("one"),
@@ -43,7 +45,7 @@ fn the_controllers_key_is_sealed_for_followed_and_asked() {
             "{first}"
         );
         let before = pinned();
-        let second = signet(stage, work, &seal, &secret("two"));
+        let second = signet(&team_config, work, &seal, &secret("two"));
         assert!(
             second.code == 0 && second.stderr.contains("in format v2 for key-"),
             "{second}"
@@ -57,7 +59,7 @@ fn the_controllers_key_is_sealed_for_followed_and_asked() {
         assert_eq!(opened.data.unwrap()["password"].0, b"two");
 
         // The controller opens it where it stands, and nowhere else.
-        let verify = |file: &str| signet(stage, work, &["verify", "--controller", file], "");
+        let verify = |file: &str| signet(admin, work, &["verify", "--controller", file], "");
         let good = verify("app/db.yaml");
         assert!(good.code == 0 && good.stderr.contains("all open"), "{good}");
         let text = std::fs::read_to_string(work.join("app/db.yaml")).unwrap();
@@ -92,7 +94,7 @@ fn the_controllers_key_is_sealed_for_followed_and_asked() {
             is_next.then_some(()).ok_or(answer.body)
         })
         .await;
-        let third = signet(stage, work, &seal, &secret("three"));
+        let third = signet(&team_config, work, &seal, &secret("three"));
         assert!(
             third.code == 0 && third.stderr.contains(next.key_id().as_str()),
             "{third}"
@@ -108,7 +110,7 @@ fn the_controllers_key_is_sealed_for_followed_and_asked() {
         assert_eq!(opened.data.unwrap()["password"].0, b"three");
         // What is sealed for the key before opens, and is named as such.
         std::fs::write(work.join("old.yaml"), text).unwrap();
-        let old = signet(stage, work, &["verify", "old.yaml"], "");
+        let old = signet(admin, work, &["verify", "old.yaml"], "");
         assert!(old.code == 0 && old.stdout.contains("(former)"), "{old}");
     });
 }

@@ -74,6 +74,7 @@ mod reviewed;
 mod sealed_api;
 mod sealed_http;
 mod sealed_kept;
+mod sealed_namespaces;
 mod sealed_objects;
 mod sealed_support;
 mod substitute;
