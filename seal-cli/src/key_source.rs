@@ -159,17 +159,16 @@ impl KeySource<'_> {
                 let id = newest.key_id().as_str();
                 let named = self.pins.signers();
                 let said = key_set::believe_of(&document, Whom::Named(&named)).ok();
-                match said.filter(|_| self.pins.names(id)) {
-                    Some(set) => (set, false),
-                    None => {
-                        let pinned = known_id.clone().or_else(|| pin.map(pinned));
-                        let found = Found {
-                            key: id,
-                            signers: &key_set::signers(&document),
-                        };
-                        ask(self.ui, &pinned.unwrap_or_default(), &found, &why.to_string())?;
-                        (set, false)
-                    }
+                if let Some(set) = said.filter(|_| self.pins.names(id)) {
+                    (set, false)
+                } else {
+                    let pinned = known_id.clone().or_else(|| pin.map(pinned));
+                    let found = Found {
+                        key: id,
+                        signers: &key_set::signers(&document),
+                    };
+                    ask(self.ui, &pinned.unwrap_or_default(), &found, &why.to_string())?;
+                    (set, false)
                 }
             }
         };

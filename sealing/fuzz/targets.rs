@@ -223,8 +223,13 @@ fn open_native(object: &Value) {
         Ok(opened) => fits(&opened),
         Err(errors) => errors.iter().for_each(|err| silent(err)),
     }
-    if let Err(errors) = parsed.unlock_as_sealed(&world().identities) {
-        errors.iter().for_each(|err| silent(err));
+    for err in parsed
+        .unlock_as_sealed(&world().identities)
+        .err()
+        .into_iter()
+        .flatten()
+    {
+        silent(&err);
     }
     if let Err(err) = parsed.unset(["pw"]) {
         silent(&err);

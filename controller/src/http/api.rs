@@ -22,7 +22,7 @@ use super::identity::{Caller, Identities, NotKnown, Wish};
 use super::limit::Limits;
 use super::routes::{answer, count, nothing};
 use super::sealed::{rotated, verdict};
-use super::work::{UNNAMED, Work, plain, posted, too_soon};
+use super::work::{UNNAMED, Work, not_posted, plain, too_soon};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::text;
@@ -86,7 +86,9 @@ async fn usage(State(api): State<Api>, request: Request) -> Result<Response, Res
 impl Api {
     /// The object of a request, once its caller may do that with it. Nothing is read for who is not known.
     async fn admitted(&self, request: Request, verb: &'static str) -> Result<Value, Response> {
-        posted(request.method())?;
+        if let Some(refusal) = not_posted(request.method()) {
+            return Err(refusal);
+        }
         let caller = self.identities.of(request.headers()).await?;
         self.limits
             .admit(caller.name(), Instant::now())

@@ -59,11 +59,14 @@ pub(super) struct Wish<'a> {
     pub(super) name: &'a str,
 }
 
+/// Until when, and whose it is, by a token's digest; nobody's, where it was not good.
+type Remembered = HashMap<[u8; 32], (Instant, Option<Caller>)>;
+
 /// Asks the API server.
 pub(super) struct Identities {
     client: Client,
     reviews: Limit,
-    remembered: Mutex<HashMap<[u8; 32], (Instant, Option<Caller>)>>,
+    remembered: Mutex<Remembered>,
 }
 
 impl Known {
@@ -166,7 +169,7 @@ impl Identities {
         remembered.insert(digest, (until, found));
     }
 
-    fn remembered(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], (Instant, Option<Caller>)>> {
+    fn remembered(&self) -> std::sync::MutexGuard<'_, Remembered> {
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use super::limit::Limit;
 use super::routes::answer;
-use super::work::{Work, plain, posted, too_soon};
+use super::work::{Work, not_posted, plain, too_soon};
 use crate::config::Config;
 
 #[derive(Clone)]
@@ -75,7 +75,9 @@ pub(super) fn rotated<E>(object: Result<Value, E>) -> Response {
 
 impl Sealed {
     async fn object(&self, request: Request) -> Result<Value, Response> {
-        posted(request.method())?;
+        if let Some(refusal) = not_posted(request.method()) {
+            return Err(refusal);
+        }
         self.limit.admit(Instant::now()).map_err(too_soon)?;
         self.work.object(request.into_body()).await
     }

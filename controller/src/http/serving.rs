@@ -109,7 +109,7 @@ async fn stored(secrets: &Api<Secret>, name: &str) -> Result<Served, Failure> {
         match fit {
             Some(Ok(served)) if served.renewed_at > now => return Ok(served),
             Some(Err(why)) => {
-                warn!(secret = CERTIFICATE, %why, "the API listener's certificate is made anew")
+                warn!(secret = CERTIFICATE, %why, "the API listener's certificate is made anew");
             }
             _ => {}
         }

@@ -160,13 +160,9 @@ fn read(bytes: &[u8]) -> Option<Value> {
     (bitnamis || v2::SealedSecret::is(&object)).then_some(object)
 }
 
-/// Only POST is answered.
-pub(super) fn posted(method: &Method) -> Result<(), Response> {
-    if method == Method::POST {
-        Ok(())
-    } else {
-        Err(plain(StatusCode::METHOD_NOT_ALLOWED, "POST a SealedSecret.\n"))
-    }
+/// The answer to anything but POST.
+pub(super) fn not_posted(method: &Method) -> Option<Response> {
+    (method != Method::POST).then(|| plain(StatusCode::METHOD_NOT_ALLOWED, "POST a SealedSecret.\n"))
 }
 
 /// The answer of a limit, with what upstream's headers say.

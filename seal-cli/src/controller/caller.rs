@@ -33,27 +33,38 @@ const LARGEST: u64 = 64 << 10;
 pub(crate) struct CallerArgs {
     /// The service account to ask as; a token for the controller alone is made for it [default: signet-client, beside
     /// the controller]
-    #[arg(long, value_name = "NAMESPACE/NAME")]
-    controller_account: Option<String>,
+    #[arg(
+        long = "controller-account",
+        id = "controller_account",
+        value_name = "NAMESPACE/NAME"
+    )]
+    account: Option<String>,
     /// A token for the audience signet.dev, in a file; none is made then
     #[arg(
-        long,
+        long = "controller-token-file",
+        id = "controller_token_file",
         value_name = "FILE",
         env = "SIGNET_CONTROLLER_TOKEN_FILE",
         hide_env_values = true
     )]
-    controller_token_file: Option<PathBuf>,
+    token_file: Option<PathBuf>,
     /// Ask the controller at this https URL, and not through the API server
     #[arg(
-        long,
+        long = "controller-url",
+        id = "controller_url",
         value_name = "URL",
         env = "SIGNET_CONTROLLER_URL",
         hide_env_values = true
     )]
-    controller_url: Option<String>,
+    url: Option<String>,
     /// The certificate that it has there [default: what it publishes in the cluster]
-    #[arg(long, value_name = "FILE", requires = "controller_url")]
-    controller_ca: Option<PathBuf>,
+    #[arg(
+        long = "controller-ca",
+        id = "controller_ca",
+        value_name = "FILE",
+        requires = "controller_url"
+    )]
+    ca: Option<PathBuf>,
 }
 
 /// What a request brings.
@@ -74,7 +85,7 @@ impl Controller {
         connection: &ConnectionArgs,
     ) -> Result<Self, CommandError> {
         let place = args.places(false)?.swap_remove(0);
-        if let Some(url) = given(caller.controller_url.as_ref()) {
+        if let Some(url) = given(caller.url.as_ref()) {
             return direct(&url, &place, caller, global, connection).await;
         }
         let cluster = Cluster::connect_with(global, connection).await?;
@@ -104,7 +115,7 @@ impl Controller {
 impl CallerArgs {
     /// A token; or why there is none, where nobody asked for a certain one.
     async fn token(&self, cluster: &Cluster, place: &Place) -> Result<Result<Raw, String>, CommandError> {
-        if let Some(file) = &self.controller_token_file {
+        if let Some(file) = &self.token_file {
             return of_file(file).map(Ok);
         }
         let (namespace, name) = self.account(place)?;
@@ -128,9 +139,7 @@ impl CallerArgs {
                     whose: format!("service account {namespace}/{name}"),
                 }))
             }
-            Err(kube::Error::Api(status))
-                if matches!(status.code, 403 | 404) && self.controller_account.is_none() =>
-            {
+            Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) && self.account.is_none() => {
                 let what = if status.code == 403 {
                     "you may not make a token of"
                 } else {
@@ -146,7 +155,7 @@ impl CallerArgs {
     }
 
     fn account(&self, place: &Place) -> Result<(String, String), CommandError> {
-        let Some(text) = given(self.controller_account.as_ref()) else {
+        let Some(text) = given(self.account.as_ref()) else {
             return Ok((place.namespace.clone(), listener::ACCOUNT.to_owned()));
         };
         let both = text.split_once('/');
@@ -204,13 +213,13 @@ async fn direct(
         .ok()
         .filter(|address: &Uri| address.scheme_str() == Some("https") && address.host().is_some())
         .ok_or_else(|| CommandError::user(format!("{shown} is no https URL"), hint))?;
-    let needs_cluster = caller.controller_ca.is_none() || caller.controller_token_file.is_none();
+    let needs_cluster = caller.ca.is_none() || caller.token_file.is_none();
     let cluster = if needs_cluster {
         Some(Cluster::connect_with(global, connection).await?)
     } else {
         None
     };
-    let pem = match (&caller.controller_ca, &cluster) {
+    let pem = match (&caller.ca, &cluster) {
         (Some(file), _) => small_file(file)?,
         (None, Some(cluster)) => published(cluster, place).await?,
         (None, None) => return Err(CommandError::internal("no certificate and no cluster")),
@@ -224,7 +233,7 @@ async fn direct(
             "--controller-ca takes a file of PEM certificates",
         ));
     }
-    let token = match (&caller.controller_token_file, &cluster) {
+    let token = match (&caller.token_file, &cluster) {
         (Some(file), _) => of_file(file)?,
         (None, Some(cluster)) => caller.token(cluster, place).await?.map_err(|why| {
             CommandError::user(
@@ -274,12 +283,12 @@ fn small_file(file: &Path) -> Result<Zeroizing<String>, CommandError> {
         )
     };
     let size = std::fs::metadata(file)
-        .map_err(|err| fail(reason(&err).to_string()))?
+        .map_err(|err| fail(reason(&err).clone()))?
         .len();
     if size > LARGEST {
         return Err(fail("it is too large".to_owned()));
     }
-    let text = std::fs::read_to_string(file).map_err(|err| fail(reason(&err).to_string()))?;
+    let text = std::fs::read_to_string(file).map_err(|err| fail(reason(&err).clone()))?;
     Ok(Zeroizing::new(text))
 }
 

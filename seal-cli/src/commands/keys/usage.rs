@@ -77,9 +77,10 @@ struct Users {
 impl UsageArgs {
     pub(crate) fn run(&self, ui: &Ui, global: &GlobalArgs) -> Result<ExitCode, CommandError> {
         let mut objects = self.in_git()?;
-        let mut ring = match self.ask_controller {
-            true => None,
-            false => self.private.read()?.map(|keys| keys.ring),
+        let mut ring = if self.ask_controller {
+            None
+        } else {
+            self.private.read()?.map(|keys| keys.ring)
         };
         if self.cluster || self.cluster_keys {
             let (live, keys) = cluster::block_on(self.in_cluster(global))??;
