@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::ready::Readiness;
-use crate::request::{RequestError, bounded};
+use crate::request::{RequestError, within};
 
 /// The Lease's name, in the controller's own namespace.
 pub const NAME: &str = "signet-controller";
@@ -33,6 +33,9 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Between renewals that succeed: twelve a minute are all that an idle controller asks for beside its watches.
 const PACE: Duration = Duration::from_secs(5);
 
+/// How long a request about the Lease may take: two of them fit between a renewal and the [`DEADLINE`].
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Between tries.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -43,7 +46,8 @@ pub struct Fence {
     until: Arc<AtomicU64>,
     epoch: Instant,
     held: watch::Sender<bool>,
-    lease: Arc<str>,
+    /// Where Leases of the namespace are made.
+    leases: Arc<str>,
 }
 
 impl Fence {
@@ -54,7 +58,7 @@ impl Fence {
             until: Arc::default(),
             epoch: Instant::now(),
             held: watch::Sender::new(false),
-            lease: format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases").into(),
+            leases: format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases").into(),
         }
     }
 
@@ -62,16 +66,31 @@ impl Fence {
     #[must_use]
     pub fn lets_through(&self, method: &Method, path: &str) -> bool {
         *method == Method::GET
-            || path.starts_with(&*self.lease)
+            || self.is_the_lease(method, path)
             || path.starts_with("/apis/authentication.k8s.io/")
             || path.starts_with("/apis/authorization.k8s.io/")
             || self.is_open(Instant::now())
+    }
+
+    /// Whether it is this very Lease that is made or renewed.
+    fn is_the_lease(&self, method: &Method, path: &str) -> bool {
+        match path.strip_prefix(&*self.leases) {
+            Some("") => *method == Method::POST,
+            Some(name) => *method == Method::PUT && name.strip_prefix('/') == Some(NAME),
+            None => false,
+        }
     }
 
     /// Returns once the Lease has been ours.
     pub async fn opened(&self) {
         // The sender lives as long as this does.
         let _ = self.held.subscribe().wait_for(|held| *held).await;
+    }
+
+    /// Whether the Lease is ours now.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.is_open(Instant::now())
     }
 
     fn is_open(&self, now: Instant) -> bool {
@@ -107,8 +126,13 @@ impl Sight {
             .unwrap_or_default()
     }
 
+    /// None: it is gone. It counts for as long as it would have counted otherwise.
     fn version(&self) -> Option<&str> {
         self.lease.metadata.resource_version.as_deref()
+    }
+
+    fn acquired(&self) -> Option<&MicroTime> {
+        self.lease.spec.as_ref()?.acquire_time.as_ref()
     }
 
     /// Whether `identity` may hold it now.
@@ -125,6 +149,8 @@ pub struct Candidate {
     fence: Fence,
     sight: Option<Sight>,
     leads: bool,
+    /// When this process took the Lease, as the Lease says: another one of the same name takes it anew.
+    acquired: Option<MicroTime>,
     /// Until the next try.
     pause: Duration,
 }
@@ -139,6 +165,7 @@ impl Candidate {
             fence,
             sight: None,
             leads: false,
+            acquired: None,
             pause: Duration::ZERO,
         }
     }
@@ -186,7 +213,7 @@ impl Candidate {
             spec.holder_identity = Some(String::new());
         }
         // Whoever has it by now keeps it: the resourceVersion differs.
-        let _ = bounded(self.api.replace(NAME, &PostParams::default(), &lease)).await;
+        let _ = within(PATIENCE, self.api.replace(NAME, &PostParams::default(), &lease)).await;
     }
 
     fn holder(&self) -> &str {
@@ -196,7 +223,7 @@ impl Candidate {
     /// One try. Gives the time until the next.
     async fn step(&mut self) -> Duration {
         let begun = Instant::now();
-        match self.ask(begun).await {
+        match self.ask().await {
             Ok(true) => {
                 self.leads = true;
                 self.fence.open(begun);
@@ -207,45 +234,49 @@ impl Candidate {
                 self.leads = false;
                 RETRY
             }
+            // What was looked at has changed meanwhile.
+            Err(error) if error.is_conflict() => Duration::from_millis(100),
             Err(error) => {
-                if !error.is_conflict() {
-                    warn!(%error, "the Lease cannot be renewed or read");
-                }
-                if error.is_conflict() {
-                    Duration::from_millis(50)
-                } else {
-                    RETRY
-                }
+                warn!(%error, "the Lease cannot be renewed or read");
+                RETRY
             }
         }
     }
 
-    /// Whether the Lease is ours as of `now`.
-    async fn ask(&mut self, now: Instant) -> Result<bool, RequestError> {
+    /// Whether the Lease is ours.
+    async fn ask(&mut self) -> Result<bool, RequestError> {
         // Who leads renews what was seen last, in one request.
-        if !self.leads {
-            self.look(now).await?;
+        if !self.leads || self.sight.is_none() {
+            self.look().await?;
         }
-        let Some(sight) = &self.sight else {
-            let lease = self.claimed(None);
-            let made = bounded(self.api.create(&PostParams::default(), &lease)).await?;
-            self.saw(made, now);
-            return Ok(true);
-        };
-        if !sight.is_free_for(&self.identity, now) {
+        if self.is_lost() {
             return Ok(false);
         }
-        let lease = self.claimed(Some(&sight.lease));
-        match bounded(self.api.replace(NAME, &PostParams::default(), &lease)).await {
+        if let Some(sight) = &self.sight
+            && !sight.is_free_for(&self.identity, Instant::now())
+        {
+            return Ok(false);
+        }
+        let seen = self.sight.as_ref().map(|sight| &sight.lease);
+        let lease = self.claimed(seen);
+        let there = lease.metadata.resource_version.is_some();
+        let params = PostParams::default();
+        let answer = if there {
+            within(PATIENCE, self.api.replace(NAME, &params, &lease)).await
+        } else {
+            within(PATIENCE, self.api.create(&params, &lease)).await
+        };
+        match answer {
             Ok(renewed) => {
-                self.saw(renewed, now);
+                self.acquired = renewed.spec.as_ref().and_then(|spec| spec.acquire_time.clone());
+                self.saw(renewed);
                 Ok(true)
             }
             Err(error) if error.is_conflict() || error.is_not_found() => {
                 // Somebody else was there; who, a look tells.
-                self.look(now).await?;
+                self.look().await?;
                 match &self.sight {
-                    Some(sight) if sight.holder() != self.identity => Ok(false),
+                    Some(sight) if sight.holder() != self.identity || self.is_lost() => Ok(false),
                     _ => Err(error),
                 }
             }
@@ -253,17 +284,37 @@ impl Candidate {
         }
     }
 
-    async fn look(&mut self, now: Instant) -> Result<(), RequestError> {
-        match bounded(self.api.get_opt(NAME)).await? {
-            Some(lease) => self.saw(lease, now),
-            None => self.sight = None,
+    /// Whether the Lease, which this process took, was taken since: by another one, or by one that gives itself the same name.
+    fn is_lost(&self) -> bool {
+        let Some(sight) = self.sight.as_ref().filter(|_| self.leads) else {
+            return false;
+        };
+        sight.holder() != self.identity
+            || (sight.version().is_some() && sight.acquired() != self.acquired.as_ref())
+    }
+
+    async fn look(&mut self) -> Result<(), RequestError> {
+        match within(PATIENCE, self.api.get_opt(NAME)).await? {
+            Some(lease) => self.saw(lease),
+            None => {
+                // Who held it may not know yet.
+                if let Some(sight) = &mut self.sight {
+                    sight.lease.metadata = ObjectMeta {
+                        name: Some(NAME.to_owned()),
+                        ..ObjectMeta::default()
+                    };
+                }
+            }
         }
         Ok(())
     }
 
-    /// The clock of others is not read: what counts is how long the Lease has not changed.
-    fn saw(&mut self, lease: Lease, now: Instant) {
-        let new = Sight { lease, since: now };
+    /// The clock of others is not read: what counts is for how long the Lease has not changed, from when that was answered.
+    fn saw(&mut self, lease: Lease) {
+        let new = Sight {
+            lease,
+            since: Instant::now(),
+        };
         let known = self.sight.take();
         self.sight = Some(match known {
             Some(known) if known.version() == new.version() => known,
@@ -275,7 +326,8 @@ impl Candidate {
     fn claimed(&self, seen: Option<&Lease>) -> Lease {
         let now = Some(MicroTime(Timestamp::now()));
         let old = seen.and_then(|lease| lease.spec.clone()).unwrap_or_default();
-        let ours = old.holder_identity.as_deref() == Some(self.identity.as_str());
+        // A process that was started again takes it anew, whatever its name.
+        let ours = self.leads && old.holder_identity.as_deref() == Some(self.identity.as_str());
         let taken = i32::from(seen.is_some());
         let metadata = seen.map_or_else(
             || ObjectMeta {
@@ -342,6 +394,9 @@ mod tests {
         let cases = |open: bool| {
             assert!(fence.lets_through(&Method::GET, map));
             assert!(fence.lets_through(&Method::PUT, lease));
+            assert!(fence.lets_through(&Method::POST, lease.strip_suffix("/signet-controller").unwrap()));
+            assert_eq!(fence.lets_through(&Method::PATCH, lease), open);
+            assert_eq!(fence.lets_through(&Method::PUT, &format!("{lease}-2")), open);
             assert!(fence.lets_through(&Method::POST, review));
             assert_eq!(fence.lets_through(&Method::PATCH, map), open);
             assert_eq!(fence.lets_through(&Method::DELETE, map), open);

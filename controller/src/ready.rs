@@ -44,6 +44,12 @@ impl Readiness {
         self.state().stands_by = stands_by;
     }
 
+    /// Whether another controller acts.
+    #[must_use]
+    pub fn stands_by(&self) -> bool {
+        self.state().stands_by
+    }
+
     /// What is still waited for; empty when the controller is ready.
     #[must_use]
     pub fn waiting_for(&self) -> Vec<&'static str> {

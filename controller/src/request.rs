@@ -83,7 +83,15 @@ pub(crate) fn refused(status: &kube::core::Status) -> RequestError {
 
 /// Runs one request within [`TIMEOUT`].
 pub async fn bounded<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, RequestError> {
-    match timeout(TIMEOUT, call).await {
+    within(TIMEOUT, call).await
+}
+
+/// Runs one request within a time.
+pub async fn within<T>(
+    time: Duration,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, RequestError> {
+    match timeout(time, call).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(RequestError::from(&error)),
         Err(_) => Err(RequestError::Timeout),

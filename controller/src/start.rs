@@ -94,10 +94,18 @@ pub async fn run(config: Config) -> Result<(), Error> {
     };
     info!("stopping");
     trigger.fire();
-    // Until the rooms have stopped the Lease counts; they stop well before it runs out.
+    // What is under way is ended and written down under the Lease, unless it is another's.
+    let renewed = async {
+        match &result {
+            Err(Error::LeaseLost) => {}
+            _ => candidate.run(&readiness).await,
+        }
+        std::future::pending::<()>().await;
+    };
     let all = async { while rooms.join_next().await.is_some() {} };
     tokio::select! {
         () = all => {}
+        () = renewed => {}
         () = tokio::time::sleep(STOPPING) => warn!("not everything stopped in time"),
         // Asked again: at once.
         _ = terminate.recv() => {}
@@ -143,6 +151,7 @@ async fn start(
         events.clone(),
         Arc::clone(&metrics),
         readiness.gate("the sealing keys"),
+        fence.clone(),
     );
     let webhooks = Webhooks::new(
         client.clone(),
@@ -343,7 +352,11 @@ fn announce(
         })
 }
 
-/// The pod's name, for events.
+/// The pod's name, for events and for the Lease: no two controllers of one namespace may have the same.
 fn instance() -> String {
-    std::env::var("HOSTNAME").unwrap_or_else(|_| "signet-controller".into())
+    let host = std::env::var("HOSTNAME").ok();
+    let host = host.or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok());
+    let host = host.map(|name| name.trim().to_owned());
+    host.filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "signet-controller".into())
 }

@@ -89,6 +89,17 @@ impl Controller {
         controller
     }
 
+    /// Starts it and waits until it listens: it may not become ready.
+    pub async fn start_standing_by(cluster: &Cluster, options: Options) -> Self {
+        let mut controller = Self::prepare(cluster, options).await;
+        controller.child = Some(Child::start(&controller.command(), &controller.log_file()));
+        let file = controller.addresses_file();
+        controller.addresses = controller
+            .ask("say its addresses", || async { read_addresses(&file) })
+            .await;
+        controller
+    }
+
     /// Starts it so that it outlives this process.
     pub async fn start_detached(cluster: &Cluster, options: Options) -> Self {
         let mut controller = Self::prepare(cluster, options).await;

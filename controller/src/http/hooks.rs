@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use super::limit::Limit;
 use super::routes::{TEXT, answer};
+use crate::ready::Readiness;
 use crate::webhook::{Answer, Webhooks};
 
 /// Bytes of a body.
@@ -35,15 +36,17 @@ pub(super) const PREFIX: &str = "/v1/hooks/";
 
 #[derive(Clone)]
 struct Hooks {
+    readiness: Readiness,
     webhooks: Webhooks,
     limit: Arc<Limit>,
     slots: Arc<Semaphore>,
 }
 
-pub(super) fn routes(webhooks: Webhooks) -> Router {
+pub(super) fn routes(webhooks: Webhooks, readiness: Readiness) -> Router {
     Router::new()
         .route("/v1/hooks/{namespace}/{secret}", any(deliver))
         .with_state(Hooks {
+            readiness,
             webhooks,
             limit: Arc::new(Limit::new(RATE, BURST)),
             slots: Arc::new(Semaphore::new(AT_ONCE)),
@@ -64,6 +67,12 @@ async fn deliver(
     }
     if let Err(soon) = hooks.limit.admit(Instant::now()) {
         return too_soon(soon.retry_after);
+    }
+    if hooks.readiness.stands_by() {
+        // The host asks again, and may reach the one that acts; if not, that one finds the commit when it polls.
+        let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, "Another controller acts.\n");
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(1));
+        return response;
     }
     if request.headers().contains_key(CONTENT_ENCODING) {
         return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send it uncompressed.\n");

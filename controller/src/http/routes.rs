@@ -45,9 +45,12 @@ pub fn public(
         )
         .route("/readyz", get(ready))
         .fallback(nothing)
-        .with_state(Public { keys, readiness })
+        .with_state(Public {
+            keys,
+            readiness: readiness.clone(),
+        })
         .merge(sealed)
-        .merge(hooks::routes(webhooks))
+        .merge(hooks::routes(webhooks, readiness))
         .layer(middleware::from_fn_with_state(metrics, count))
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1::Secret;
 use kube::runtime::watcher::{Config as WatchConfig, Event};
 use kube::{Api, Client};
@@ -14,11 +14,12 @@ use tracing::{info, warn};
 use super::create::{Recipe, create};
 use super::document::{document, signers};
 use super::labelled::{Home, Stored, selector};
-use super::native::{self, NativeKey, NativeKeys};
+use super::native::{self, NativeKey, NativeKeys, until_done};
 use super::renew::{KeyOrder, Renewal, Schedule, until};
 use super::stored::{KeySet, RsaKey};
 use crate::config::Config;
 use crate::events::Events;
+use crate::leader::Fence;
 use crate::metrics::Metrics;
 use crate::ready::Gate;
 use crate::request::bounded;
@@ -48,6 +49,8 @@ pub struct Follower {
     waits: bool,
     /// Bitnami's first versions used one Secret with this very name and no label. Read at the start of every list.
     legacy: Option<Secret>,
+    /// Nobody makes a key but who acts.
+    fence: Fence,
 }
 
 /// A follower, and where the rings it makes can be had. The first one is empty.
@@ -58,6 +61,7 @@ pub fn first_load(
     events: Events,
     metrics: Arc<Metrics>,
     gate: Gate,
+    fence: Fence,
 ) -> (Follower, channel::Receiver<Arc<KeyRing>>) {
     let (publish, receiver) = channel::channel(Arc::new(KeyRing::new([])));
     let (found, natives) = channel::channel(None);
@@ -89,6 +93,7 @@ pub fn first_load(
         found,
         waits: true,
         legacy: None,
+        fence,
     };
     (follower, receiver)
 }
@@ -102,6 +107,7 @@ impl Follower {
             self.home.clone(),
             self.renewal,
             self.found.clone(),
+            self.fence.clone(),
         );
         tokio::select! {
             () = natives => {}
@@ -119,6 +125,7 @@ impl Follower {
         let mut first = true;
         let grace = tokio::time::sleep(GRACE);
         tokio::pin!(grace);
+        let mut making = None;
         loop {
             let due = if first {
                 None
@@ -130,6 +137,10 @@ impl Follower {
                     Some(event) => event,
                     None => return,
                 },
+                () = until_done(&mut making) => {
+                    making = None;
+                    continue;
+                }
                 () = until(due) => {
                     self.renew(&current).await;
                     continue;
@@ -167,8 +178,10 @@ impl Follower {
                     let changed = first || listed != current;
                     current = listed;
                     if first && current.ring(self.order).newest().is_none() {
-                        self.make().await;
                         // The watch brings it, and with it the first ring.
+                        let (api, recipe, fence) =
+                            (self.api.clone(), self.recipe.clone(), self.fence.clone());
+                        making = Some(make(api, recipe, fence).boxed());
                         continue;
                     }
                     changed
@@ -176,6 +189,10 @@ impl Follower {
                 Ok(Event::Apply(secret)) => current.take(&secret, &self.home),
                 Ok(Event::Delete(secret)) => current.remove(&secret.metadata.name.unwrap_or_default()),
             };
+            if current.ring(self.order).newest().is_some() {
+                // Somebody brought one.
+                making = None;
+            }
             if changed {
                 self.offer(&current, &mut first);
             }
@@ -249,19 +266,25 @@ impl Follower {
         if !self.schedule.begins(self.newest()) {
             return;
         }
+        if !self.fence.is_ours() {
+            // Who acts renews it.
+            return;
+        }
         info!("the newest sealing key is due to be renewed");
         if let Err(error) = create(&self.api, &self.recipe, |name| current.has(name)).await {
             warn!(%error, "the sealing key could not be renewed; it is tried again");
         }
     }
+}
 
-    async fn make(&self) {
-        loop {
-            match create(&self.api, &self.recipe, |_| false).await {
-                Ok(()) => return,
-                Err(error) => warn!(%error, "there is no sealing key yet; it is tried again"),
-            }
-            tokio::time::sleep(RETRY).await;
+/// Makes a key; where that fails, again and again.
+async fn make(api: Api<Secret>, recipe: Recipe, fence: Fence) {
+    fence.opened().await;
+    loop {
+        match create(&api, &recipe, |_| false).await {
+            Ok(()) => return,
+            Err(error) => warn!(%error, "there is no sealing key yet; it is tried again"),
         }
+        tokio::time::sleep(RETRY).await;
     }
 }

@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 use super::create::{CreateError, store};
 use super::labelled::{Home, Labelled, Stored, Unusable, field, is_in_use, selector};
 use super::renew::{Renewal, Schedule, until};
+use crate::leader::Fence;
 use crate::watch::watch;
 
 /// The type of the Secrets.
@@ -111,6 +112,7 @@ pub(super) async fn follow(
     home: Home,
     renewal: Renewal,
     publish: channel::Sender<Option<NativeKeys>>,
+    fence: Fence,
 ) {
     let selected = WatchConfig::default().labels(&selector(NativeKey::LABEL));
     let mut stream = Box::pin(watch(api.clone(), selected));
@@ -124,7 +126,7 @@ pub(super) async fn follow(
         let event = tokio::select! {
             event = stream.next() => event,
             () = until(schedule.next(newest)) => {
-                if schedule.begins(newest) {
+                if schedule.begins(newest) && fence.is_ours() {
                     renew(&api, &known).await;
                 }
                 continue;
@@ -149,7 +151,7 @@ pub(super) async fn follow(
             Some(Ok(Event::InitDone)) => {
                 known = std::mem::take(&mut listing);
                 if first && known.active().next().is_none() {
-                    making = Some(make(api.clone()).boxed());
+                    making = Some(make(api.clone(), fence.clone()).boxed());
                 }
                 first = false;
             }
@@ -174,7 +176,7 @@ pub(super) async fn follow(
     }
 }
 
-async fn until_done(work: &mut Option<BoxFuture<'static, ()>>) {
+pub(super) async fn until_done(work: &mut Option<BoxFuture<'static, ()>>) {
     match work {
         Some(work) => work.await,
         None => std::future::pending().await,
@@ -203,7 +205,8 @@ async fn renew(api: &Api<Secret>, known: &Labelled<NativeKey>) {
 }
 
 /// Makes a key; where that fails, again and again.
-async fn make(api: Api<Secret>) {
+async fn make(api: Api<Secret>, fence: Fence) {
+    fence.opened().await;
     loop {
         let made = match fresh() {
             Ok(secret) => store(&api, PREFIX, secret, |_| false, is_in_use::<NativeKey>).await,

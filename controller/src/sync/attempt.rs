@@ -13,6 +13,7 @@ use super::status::{self, Verdict};
 use super::store::Checkpoint;
 use super::walk::Errand;
 use super::worker::Worker;
+use crate::events::Severity;
 use apply::checkpoint::Record;
 use apply::plan::{Plan, Reason, Step};
 use apply::{ApiError, DeleteOutcome, Identity, Key, Meta, applyset};
@@ -269,11 +270,21 @@ impl Worker {
                 // Its kind is not served: gone, or its API server is away. The record stays until that is known.
                 continue;
             };
-            if let Some(inside) = Inside::of(key, catalog).filter(|_| !approved)
-                && let Some(asks) = self.lodger(errand, &inside)
-            {
-                waiting.push((key.clone(), asks));
-                continue;
+            if let Some(inside) = Inside::of(key, catalog) {
+                if let Some(why) = self.stays_for(errand, key, &inside) {
+                    self.tell_kept(key, &why);
+                    continue;
+                }
+                match self.rooms.names.lodger(&self.id.manager, &inside) {
+                    Lodger::Nobody => {}
+                    Lodger::Syncs(_) | Lodger::Leaving(_) if approved => {}
+                    Lodger::Syncs(others) | Lodger::Leaving(others) => {
+                        waiting.push((key.clone(), Asks::Others(others)));
+                        continue;
+                    }
+                    // What is not known is waited for; pruning does so before it begins.
+                    Lodger::Unknown => continue,
+                }
             }
             let uid = self
                 .checkpoint
@@ -292,6 +303,7 @@ impl Worker {
                         attempt.counts.pruned += 1;
                     }
                 }
+                Ok(Pruned::Spared(OwnWord::Orphan)) if Self::holds_up(key, keys, catalog) => {}
                 Ok(Pruned::Spared(OwnWord::Orphan)) => self.let_object_go(key),
                 // It stays ours: what it says of itself may change.
                 Ok(Pruned::Spared(OwnWord::Keep)) => {}
@@ -317,20 +329,32 @@ impl Worker {
         waiting
     }
 
-    /// Who has objects that would go with one that is about to be deleted, this Sync with what Git still holds among them.
-    fn lodger(&self, errand: &Errand<'_>, inside: &Inside) -> Option<Asks> {
-        let own = errand.inputs.desired.iter();
-        if own.map(|desired| &desired.key).any(|key| inside.holds(key))
-            || inside.holds_sync_in(&self.id.namespace)
-        {
-            return Some(Asks::Own);
+    /// Why a Namespace or definition that left Git is not deleted, whoever approved: what Git still holds, or what stays by its own
+    /// word, would go with it.
+    fn stays_for(&self, errand: &Errand<'_>, key: &Key, inside: &Inside) -> Option<String> {
+        if inside.holds_sync_in(&self.id.namespace) {
+            return Some("the Sync itself is in it".to_owned());
         }
-        match self.rooms.names.lodger(&self.id.manager, inside) {
-            Lodger::Nobody => None,
-            Lodger::Sync(other) => Some(Asks::Other(other)),
-            // The order of pruning waits for that already; should it not, nothing is risked.
-            Lodger::Unknown => Some(Asks::Other("that is not known yet".to_owned())),
+        if let Some(held) = errand.inputs.inside(inside) {
+            return Some(format!("Git still holds {held}"));
         }
+        let mut records = self.checkpoint.records().keys();
+        let left = records.find(|other| *other != key && inside.holds(other))?;
+        Some(format!("{left} stays, and would go with it"))
+    }
+
+    fn tell_kept(&mut self, key: &Key, why: &str) {
+        if self.told_kept.insert(key.clone()) {
+            let message = format!("Kept {key}, which left Git: {why}.");
+            self.event(Severity::Warning, "Kept", &message);
+        }
+    }
+
+    /// Whether an object that stays by its own word is in something that left Git as well. Then it stays ours, so that it is known
+    /// why that one stays.
+    fn holds_up(key: &Key, others: &[Key], catalog: &apply::Catalog) -> bool {
+        let mut insides = others.iter().filter_map(|other| Inside::of(other, catalog));
+        insides.any(|inside| inside.holds(key))
     }
 
     /// What may be said of an error about an object that has left Git, or about a hook: of that nothing is recorded.

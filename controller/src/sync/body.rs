@@ -68,6 +68,7 @@ pub(super) fn make(
                 ] {
                     metadata.remove(server_side);
                 }
+                spare_the_lease(wanted, metadata, namespace, marks)?;
                 if wanted.form == Form::PlainSecret {
                     spare_our_own(metadata, namespace, marks)?;
                 }
@@ -202,6 +203,26 @@ fn joined(problems: &[impl ToString]) -> String {
         String::new()
     };
     format!("{}{tail}", shown.join("; "))
+}
+
+/// Whoever could write the Lease from Git could stop the controller, again and again.
+fn spare_the_lease(
+    wanted: &Wanted,
+    metadata: &Map<String, Value>,
+    namespace: Option<&str>,
+    marks: &Marks<'_>,
+) -> Result<(), Refusal> {
+    let gvk = &wanted.item.id.gvk;
+    let name = metadata.get("name").and_then(Value::as_str);
+    let is_it = namespace == Some(marks.home) && name == Some(crate::leader::NAME);
+    if !is_it || (&*gvk.group, &*gvk.kind) != ("coordination.k8s.io", "Lease") {
+        return Ok(());
+    }
+    Err(Refusal {
+        message: "this Lease says which controller acts, and does not come from Git".to_owned(),
+        hint: "remove it from Git",
+        unopened: Vec::new(),
+    })
 }
 
 /// Sealing keys, checkpoints and the key of digests are the controller's: whoever could write them from Git, with an account

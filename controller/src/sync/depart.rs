@@ -3,7 +3,7 @@
 use super::farewell::Moment;
 use super::inside::Inside;
 use super::leave::{self, Departure};
-use super::names::Lodger;
+use super::names::{Lodger, syncs};
 use super::pruning::{OwnWord, own_word};
 use super::status::{self, Verdict};
 use super::worker::{End, Worker};
@@ -151,7 +151,14 @@ impl Worker {
             return self.let_go(sync).await;
         }
         let (mut waiting, mut failed) = (Vec::new(), None);
+        self.rooms.names.leaves(&self.id.manager);
+        let mut refused = 0;
         for key in batch {
+            if self.spec.borrow().metadata.generation.unwrap_or_default() != generation || refused >= REFUSED
+            {
+                // Something else is wanted now, or nothing can be deleted: what is left is looked at again.
+                break;
+            }
             let Some(info) = catalog.preferred(&key.kind) else {
                 continue;
             };
@@ -167,6 +174,8 @@ impl Worker {
                 ..
             } = self.rooms.observer.seen(&key)
                 && uid.as_deref() == Some(&*live)
+                // A watch that is broken shows it for ever.
+                && self.left.is_none_or(|(_, rounds)| rounds < 2)
             {
                 self.rooms.observer.release(&key, &self.mailbox);
                 self.rooms.observer.attend(&key, &self.mailbox, None);
@@ -195,6 +204,7 @@ impl Worker {
                 }
             };
             if matches!(word, Some(OwnWord::Keep | OwnWord::Orphan | OwnWord::Confirm)) {
+                self.leave_behind_around(&key, &catalog);
                 self.let_object_go(&key);
                 self.left_behind.push((key, "it says so itself".to_owned()));
                 continue;
@@ -205,13 +215,15 @@ impl Worker {
             };
             match lodger {
                 Lodger::Nobody => {}
-                Lodger::Sync(other) => {
+                Lodger::Syncs(others) => {
                     self.let_object_go(&key);
-                    let why = format!("Sync {other} has objects that would go with it");
+                    let have = if others.len() == 1 { "has" } else { "have" };
+                    let why = format!("{} {have} objects that would go with it", syncs(&others));
                     self.left_behind.push((key, why));
                     continue;
                 }
-                Lodger::Unknown => {
+                // It goes as well, or will be known: then this is looked at again.
+                Lodger::Leaving(_) | Lodger::Unknown => {
                     waiting.push(key);
                     continue;
                 }
@@ -224,7 +236,10 @@ impl Worker {
                     self.left_behind.push((key, why.to_owned()));
                 }
                 Ok(_) => waiting.push(key),
-                Err(error) => failed = Some((key, error)),
+                Err(error) => {
+                    refused += 1;
+                    failed = Some((key, error));
+                }
             }
         }
         self.save_soon();
@@ -286,6 +301,24 @@ impl Worker {
         }
     }
 }
+
+impl Worker {
+    /// What an object is in, or is of a kind of, stays with it: in one record with that, so that a restart changes nothing.
+    fn leave_behind_around(&mut self, key: &Key, catalog: &apply::Catalog) {
+        let records = self.checkpoint.records().keys();
+        let around: Vec<Key> = records
+            .filter(|other| Inside::of(other, catalog).is_some_and(|inside| inside.holds(key)))
+            .cloned()
+            .collect();
+        for other in around {
+            self.let_object_go(&other);
+            self.left_behind.push((other, format!("{key} stays in it")));
+        }
+    }
+}
+
+/// Deletions that fail before a round of them ends.
+const REFUSED: u32 = 8;
 
 /// Objects that are named of those that stay.
 const NAMED: usize = 5;

@@ -2,6 +2,7 @@
 
 use super::execute::Hand;
 use super::gate::Question;
+use super::inputs::Inputs;
 use super::report::{Failure, KEPT};
 use super::send::{Answer, DryRun};
 use super::status::{self, Verdict};
@@ -27,8 +28,8 @@ const PACE: Duration = Duration::from_secs(10);
 
 /// What was compared last.
 pub(super) struct Detected {
-    /// The digest of the inputs.
-    inputs: String,
+    /// What was compared: what is wanted, as it was resolved with the kinds that were served, and the keys that opened it.
+    of: (Arc<Inputs>, Arc<KeyRing>),
     at: Instant,
     /// What had drifted, by place in the inputs.
     drifted: Vec<usize>,
@@ -43,7 +44,7 @@ impl Detected {
     }
 
     /// How long what was found still counts; none where it has to be compared anew.
-    fn rest(&self, inputs: &str, drifted: &[usize]) -> Option<Duration> {
+    fn rest(&self, inputs: &Arc<Inputs>, ring: &Arc<KeyRing>, drifted: &[usize]) -> Option<Duration> {
         let lasts = if self.stale || self.drifted != drifted {
             PACE
         } else {
@@ -52,7 +53,8 @@ impl Detected {
         let rest = lasts
             .checked_sub(self.at.elapsed())
             .filter(|rest| !rest.is_zero());
-        rest.filter(|_| self.inputs == inputs)
+        let same = Arc::ptr_eq(&self.of.0, inputs) && Arc::ptr_eq(&self.of.1, ring);
+        rest.filter(|_| same)
     }
 }
 
@@ -72,10 +74,11 @@ impl Worker {
             .iter()
             .filter(|step| step.reason == Reason::Drifted);
         let drifted: Vec<usize> = drifted.map(|step| step.desired).collect();
+        let ring = self.rooms.context.keys.borrow().clone();
         if !requested
             && self.is_told(question)
             && let Some(known) = &self.detected
-            && let Some(rest) = known.rest(inputs_digest, &drifted)
+            && let Some(rest) = known.rest(question.inputs, &ring, &drifted)
         {
             self.wake_in(rest);
             self.settled = None;
@@ -84,7 +87,6 @@ impl Worker {
         let (sync, inputs, head) = (question.sync, question.inputs, question.head);
         let generation = now.generation;
         let hand = self.hand(sync);
-        let ring = self.rooms.context.keys.borrow().clone();
         let trials = hand
             .trials(inputs, &question.plan.apply, &head.snapshot, &ring)
             .await;
@@ -151,7 +153,7 @@ impl Worker {
         inputs_digest.clone_into(&mut next.inputs);
         next.last_attempted_revision = Some(head.revision.clone());
         self.detected = Some(Detected {
-            inputs: inputs_digest.to_owned(),
+            of: (Arc::clone(question.inputs), Arc::clone(&ring)),
             at: Instant::now(),
             drifted,
             stale: false,
@@ -243,23 +245,30 @@ mod tests {
 
     #[test]
     fn drift_that_stands_is_not_compared_again_and_again() {
+        let (inputs, ring) = (Arc::<Inputs>::default(), Arc::new(KeyRing::new([])));
         let mut known = Detected {
-            inputs: "i".into(),
+            of: (Arc::clone(&inputs), Arc::clone(&ring)),
             at: Instant::now(),
             drifted: vec![3],
             stale: false,
         };
         let is_long = |rest: Option<Duration>| rest.is_some_and(|rest| rest > PACE);
         let is_short = |rest: Option<Duration>| rest.is_some_and(|rest| rest <= PACE);
-        assert!(is_long(known.rest("i", &[3])));
+        assert!(is_long(known.rest(&inputs, &ring, &[3])));
         assert!(
-            is_short(known.rest("i", &[3, 4])),
+            is_short(known.rest(&inputs, &ring, &[3, 4])),
             "another one drifted, a moment ago"
         );
-        assert_eq!(known.rest("j", &[3]), None, "other inputs are compared at once");
+        let other = Arc::new(KeyRing::new([]));
+        assert_eq!(
+            known.rest(&inputs, &other, &[3]),
+            None,
+            "with other keys it is compared at once"
+        );
+        assert_eq!(known.rest(&Arc::default(), &ring, &[3]), None, "other inputs too");
         known.outdate();
-        assert!(is_short(known.rest("i", &[3])));
+        assert!(is_short(known.rest(&inputs, &ring, &[3])));
         known.at = Instant::now().checked_sub(PACE).unwrap();
-        assert_eq!(known.rest("i", &[3]), None);
+        assert_eq!(known.rest(&inputs, &ring, &[3]), None);
     }
 }

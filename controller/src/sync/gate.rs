@@ -2,6 +2,8 @@
 
 use super::board::Standing as Posted;
 use super::inputs::Inputs;
+use super::inside::Inside;
+use super::names::{Lodger, syncs};
 use super::pruning;
 use super::windows::{Standing, Windows};
 use super::worker::Worker;
@@ -196,10 +198,23 @@ impl Worker {
             .iter()
             .filter_map(|key| {
                 let uid = records.get(key)?.uid.as_deref()?;
-                Some((key.to_string(), uid.to_owned()))
+                // Whoever approves has to know what goes with it.
+                let lodgers = self.lodgers(key).join(" ");
+                Some((key.to_string(), format!("{uid} {lodgers}")))
             })
             .collect();
         pruning::plan_digest(self.rooms.context.digest_key.expose(), &sync.spec, inputs, &uids)
+    }
+
+    /// The Syncs that have objects which would go with this one.
+    fn lodgers(&self, key: &Key) -> Vec<String> {
+        let Some(inside) = Inside::of(key, &self.rooms.kinds.current()) else {
+            return Vec::new();
+        };
+        match self.rooms.names.lodger(&self.id.manager, &inside) {
+            Lodger::Syncs(names) | Lodger::Leaving(names) => names,
+            Lodger::Nobody | Lodger::Unknown => Vec::new(),
+        }
     }
 
     /// Whether the Sync's spec, in mode Approval, is another one than that which was let in last. Where none is written down,
@@ -261,7 +276,10 @@ impl Worker {
             .plan
             .prune
             .iter()
-            .map(|key| line("delete", key))
+            .map(|key| match &*self.lodgers(key) {
+                [] => line("delete", key),
+                lodgers => format!("{}, with what {} has in it", line("delete", key), syncs(lodgers)),
+            })
             .collect();
         let (mut create, mut update) = (0, 0);
         for step in &question.plan.apply {

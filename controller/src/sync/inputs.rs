@@ -1,5 +1,6 @@
 //! From what a directory renders to what a Sync wants: kinds resolved, namespaces filled in, duplicates refused. Pure.
 
+use super::inside::Inside;
 use super::order::{self, Group, Needs, Node};
 use super::report::{Failure, Warning, report};
 use super::sealed;
@@ -80,6 +81,17 @@ impl Inputs {
         let place = |at: &u32| &self.desired[*at as usize].key;
         let found = self.by_key.binary_search_by(|at| place(at).cmp(key)).ok()?;
         Some(self.by_key[found] as usize)
+    }
+
+    /// An object that Git holds and that would go with another one; those count that are left alone.
+    pub(super) fn inside(&self, inside: &Inside) -> Option<&Key> {
+        let desired = self.desired.iter().map(|desired| &desired.key);
+        desired.chain(&self.kept).find(|key| inside.holds(key))
+    }
+
+    /// Whether there is any.
+    pub(super) fn any_inside(&self, inside: &Inside) -> bool {
+        self.inside(inside).is_some()
     }
 
     /// Whether Git holds this object, applied or left alone.

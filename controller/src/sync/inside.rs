@@ -45,16 +45,22 @@ impl Inside {
     }
 }
 
-/// In which namespaces and of which kinds a Sync has objects, as its checkpoint says: it counts until its files are read.
-#[derive(Debug, Default)]
+/// In which namespaces and of which kinds a Sync has objects, as its checkpoint says: whatever its files say, what it has would go.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Places {
+    /// A part of the checkpoint is not known: it may have objects anywhere.
+    lost: bool,
     namespaces: HashSet<Arc<str>>,
     kinds: HashSet<GroupKind>,
 }
 
 impl Places {
-    pub(super) fn of<'a>(keys: impl Iterator<Item = &'a Key>) -> Self {
-        let mut places = Self::default();
+    /// `lost`: some of what is written down could not be read.
+    pub(super) fn of<'a>(keys: impl Iterator<Item = &'a Key>, lost: bool) -> Self {
+        let mut places = Self {
+            lost,
+            ..Self::default()
+        };
         for key in keys {
             if let Some(namespace) = &key.namespace
                 && !places.namespaces.contains(namespace)
@@ -69,10 +75,11 @@ impl Places {
     }
 
     pub(super) fn any(&self, inside: &Inside) -> bool {
-        match inside {
-            Inside::Namespace(name) => self.namespaces.contains(name),
-            Inside::Kind(kind) => self.kinds.contains(kind),
-        }
+        self.lost
+            || match inside {
+                Inside::Namespace(name) => self.namespaces.contains(name),
+                Inside::Kind(kind) => self.kinds.contains(kind),
+            }
     }
 }
 
@@ -116,7 +123,8 @@ mod tests {
             key("example.com", "Cart", Some("till"), "b"),
             key("", "Namespace", None, "bank"),
         ];
-        let places = Places::of(keys.iter());
+        assert!(Places::of([].iter(), true).any(&Inside::Namespace("any".into())));
+        let places = Places::of(keys.iter(), false);
         for (inside, any) in [
             (Inside::Namespace("shop".into()), true),
             (Inside::Namespace("till".into()), true),

@@ -26,8 +26,10 @@ struct Entry {
     name: String,
     /// What it wanted when its inputs were last read; none before that.
     wants: Option<Arc<Inputs>>,
-    /// Where it has objects, until it is known what it wants.
+    /// Where it has objects, as is written down of it.
     places: Places,
+    /// It is deleted, and takes its objects along.
+    leaves: bool,
     /// Whether it waits for others to want something else.
     holds_back: bool,
     /// The Repository that it follows.
@@ -70,10 +72,28 @@ pub(super) struct Unsure {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Lodger {
     Nobody,
-    /// `namespace/name`.
-    Sync(String),
+    /// `namespace/name` of each, sorted.
+    Syncs(Vec<String>),
+    /// The same, where all of them are deleted with their objects.
+    Leaving(Vec<String>),
     /// Not all Syncs are known yet.
     Unknown,
+}
+
+/// Syncs, for a sentence.
+pub(super) fn syncs(names: &[String]) -> String {
+    const NAMED: usize = 3;
+    let named = names
+        .iter()
+        .take(NAMED)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
+    match names.len() {
+        1 => format!("Sync {named}"),
+        count if count <= NAMED => format!("Syncs {named}"),
+        count => format!("Syncs {named} and {} more", count - NAMED),
+    }
 }
 
 /// Whose a field is.
@@ -114,6 +134,7 @@ impl Names {
             repository,
             wants: None,
             places: Places::default(),
+            leaves: false,
             holds_back: false,
             looked: None,
             waits: false,
@@ -123,9 +144,21 @@ impl Names {
     }
 
     /// Where a Sync has objects, as is written down of it.
-    pub(super) fn had(&self, manager: &str, places: Places) {
-        if let Some(entry) = self.known().syncs.get_mut(manager) {
+    pub(super) fn has(&self, manager: &str, places: Places) {
+        let mut known = self.known();
+        let Some(entry) = known.syncs.get_mut(manager) else {
+            return;
+        };
+        if entry.places != places {
             entry.places = places;
+            known.wake_who_holds_back();
+        }
+    }
+
+    /// A Sync is deleted, and its objects with it.
+    pub(super) fn leaves(&self, manager: &str) {
+        if let Some(entry) = self.known().syncs.get_mut(manager) {
+            entry.leaves = true;
         }
     }
 
@@ -155,31 +188,43 @@ impl Names {
         };
         let same = entry.wants.as_ref().is_some_and(|old| Arc::ptr_eq(old, inputs));
         entry.wants = Some(Arc::clone(inputs));
-        entry.places = Places::default();
+        entry.leaves = false;
         if !same {
             known.wake_who_holds_back();
         }
     }
 
-    /// Which other Sync has objects that would go with this one. The asking Sync is woken when that may have changed.
+    /// Which other Sync has objects that would go with this one, or wants some there. The asking Sync is woken when that may have
+    /// changed.
     pub(super) fn lodger(&self, manager: &str, inside: &Inside) -> Lodger {
         let mut known = self.known();
         let lives = |entry: &Entry| {
             let namespace = entry.name.split_once('/').map(|(namespace, _)| namespace);
             namespace.is_some_and(|namespace| inside.holds_sync_in(namespace))
-                || match &entry.wants {
-                    Some(inputs) => inputs.desired.iter().any(|desired| inside.holds(&desired.key)),
-                    None => entry.places.any(inside),
-                }
+                || entry.places.any(inside)
+                || entry
+                    .wants
+                    .as_ref()
+                    .is_some_and(|inputs| inputs.any_inside(inside))
         };
-        let mut others = known.syncs.iter().filter(|(other, _)| *other != manager);
-        let lodger = match others.find(|(_, entry)| lives(entry)) {
-            Some((_, entry)) => Lodger::Sync(entry.name.clone()),
-            None if known.complete => Lodger::Nobody,
-            None => Lodger::Unknown,
+        let others = known.syncs.iter().filter(|(other, _)| *other != manager);
+        let (leaving, staying): (Vec<_>, Vec<_>) = others
+            .map(|(_, entry)| entry)
+            .filter(|entry| lives(entry))
+            .partition(|entry| entry.leaves);
+        let sorted = |entries: Vec<&Entry>| {
+            let mut names: Vec<String> = entries.into_iter().map(|entry| entry.name.clone()).collect();
+            names.sort_unstable();
+            names
+        };
+        let lodger = match (staying.is_empty(), leaving.is_empty()) {
+            (false, _) => Lodger::Syncs(sorted(staying)),
+            (true, false) => Lodger::Leaving(sorted(leaving)),
+            (true, true) if known.complete => Lodger::Nobody,
+            (true, true) => Lodger::Unknown,
         };
         if let Some(entry) = known.syncs.get_mut(manager) {
-            entry.holds_back = lodger != Lodger::Nobody;
+            entry.holds_back |= lodger != Lodger::Nobody;
         }
         lodger
     }
@@ -332,6 +377,7 @@ impl Known {
 mod tests {
     use super::*;
     use apply::GroupKind;
+    use std::time::Duration;
 
     fn key() -> Key {
         Key {
@@ -442,6 +488,44 @@ mod tests {
         names.looked("signet/b", &looked("new"));
         assert!(mine.take(Some(std::time::Duration::ZERO)).await.is_some());
         assert_eq!(names.behind("signet/a", &looked("new")), None);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_lodger_is_woken_though_it_asked_about_others_too() {
+        let (names, mine) = (Names::default(), Arc::new(Mailbox::default()));
+        names.learn("signet/a", "n/a", repository(), &mine);
+        names.learn("signet/b", "n/b", repository(), &Arc::default());
+        let inside = |name: &str| Inside::Namespace(name.into());
+        assert_eq!(names.lodger("signet/a", &inside("free")), Lodger::Unknown);
+        names.complete();
+        names.has("signet/b", Places::of([key()].iter(), false));
+        mine.take(Some(Duration::from_secs(9)))
+            .await
+            .expect("all are known");
+        assert_eq!(
+            names.lodger("signet/a", &inside("n")),
+            Lodger::Syncs(vec!["n/b".into()])
+        );
+        assert_eq!(names.lodger("signet/a", &inside("free")), Lodger::Nobody);
+        assert_eq!(
+            names.lodger("signet/b", &inside("n")),
+            Lodger::Syncs(vec!["n/a".into()]),
+            "a Sync lives there"
+        );
+        // Whatever it wants now, what it has counts.
+        names.wants("signet/b", &Arc::default());
+        mine.take(Some(Duration::from_secs(9)))
+            .await
+            .expect("it wants something else");
+        names.leaves("signet/b");
+        assert_eq!(
+            names.lodger("signet/a", &inside("n")),
+            Lodger::Leaving(vec!["n/b".into()])
+        );
+        names.has("signet/b", Places::default());
+        mine.take(Some(Duration::from_secs(9)))
+            .await
+            .expect("it has nothing there any more");
     }
 
     #[test]

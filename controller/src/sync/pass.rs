@@ -2,6 +2,7 @@
 
 use super::gate::{Gate, Question};
 use super::inputs::{self, Frame, Inputs};
+use super::inside::Places;
 use super::mentions;
 use super::names::Looked;
 use super::pin::Source;
@@ -29,6 +30,8 @@ impl Worker {
         let sync = self.spec.borrow_and_update().clone();
         self.held = false;
         let end = self.pass_over(&sync).await;
+        let places = Places::of(self.checkpoint.records().keys(), self.checkpoint.lost);
+        self.rooms.names.has(&self.id.manager, places);
         // In mode Detect nothing is ever settled: what it compares may change at any time.
         let settled = self.settled.is_some() || sync.spec.mode == Mode::Detect;
         self.post(&sync, self.looked_at.as_ref(), settled);

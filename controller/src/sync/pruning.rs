@@ -1,5 +1,6 @@
 //! What may be deleted of what left Git, and what an approval is about. Pure.
 
+use super::names::syncs;
 use apply::Key;
 use apply::checkpoint::InputDigest;
 use crds::{Prune, PrunePolicy, SyncSpec, annotation};
@@ -84,17 +85,18 @@ pub(super) fn decide(
 pub(super) enum Asks {
     /// It says so itself.
     Itself,
-    /// This Sync's own objects would go with it, which Git still holds, or the Sync itself.
-    Own,
-    /// Objects of this Sync would go with it.
-    Other(String),
+    /// What these Syncs have would go with it.
+    Others(Vec<String>),
 }
 
 /// What is said of objects whose deletion asks for an approval of its own, if there are any.
 pub(super) fn waits(waiting: &[(Key, Asks)]) -> Option<String> {
-    let named = waiting.iter().find(|(_, asks)| *asks != Asks::Itself);
     let noun = |count: usize| if count == 1 { "is" } else { "are" };
-    let Some((key, asks)) = named else {
+    let lodged = waiting.iter().find_map(|(key, asks)| match asks {
+        Asks::Others(others) => Some((key, others)),
+        Asks::Itself => None,
+    });
+    let Some((key, others)) = lodged else {
         let (annotation, count) = (annotation::PRUNE, waiting.len());
         return (count > 0).then(|| {
             format!(
@@ -104,16 +106,14 @@ pub(super) fn waits(waiting: &[(Key, Asks)]) -> Option<String> {
             )
         });
     };
-    let lodger = match asks {
-        Asks::Other(sync) => format!("Sync {sync} has objects"),
-        _ => "the Sync itself has objects".to_owned(),
-    };
+    let lodger = syncs(others);
+    let have = if others.len() == 1 { "has" } else { "have" };
     let more = match waiting.len() - 1 {
         0 => String::new(),
         count => format!(", and {count} more"),
     };
     Some(format!(
-        "{key}{more} left Git and {} deleted once the plan is approved: {lodger} that would go with it.",
+        "{key}{more} left Git and {} deleted once the plan is approved: {lodger} {have} objects that would go with it.",
         noun(waiting.len()),
     ))
 }

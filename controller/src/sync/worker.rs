@@ -2,6 +2,7 @@
 
 use super::Rooms;
 use super::inputs::Inputs;
+use super::inside::Places;
 use super::pin;
 use super::store::{Checkpoint, Found};
 use super::variables::Sources;
@@ -10,7 +11,7 @@ use crate::repository::Head;
 use apply::{ApiError, Catalog, Key, applyset};
 use crds::{Counts, Sync, SyncStatus};
 use render::Rendered;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, watch as channel};
@@ -187,6 +188,8 @@ pub(super) struct Worker {
     pub(super) resolved: Option<Resolved>,
     /// Objects that a Sync which is deleted with its objects has let go of instead, with the reason.
     pub(super) left_behind: Vec<(Key, String)>,
+    /// Namespaces and definitions that left Git and stay for what is in them: told once.
+    pub(super) told_kept: HashSet<Key>,
     /// Of a Sync that is deleted with its objects: how many were left when it looked last, and how often it has looked since
     /// without any of them being gone.
     pub(super) left: Option<(usize, u32)>,
@@ -211,8 +214,8 @@ impl Worker {
             spec.borrow().metadata.uid.as_deref().unwrap_or_default(),
             found,
         );
-        let places = super::inside::Places::of(checkpoint.records().keys());
-        rooms.names.had(&id.manager, places);
+        let places = Places::of(checkpoint.records().keys(), checkpoint.lost);
+        rooms.names.has(&id.manager, places);
         let status = spec.borrow().status.clone().unwrap_or_default();
         Self {
             rooms,
@@ -258,6 +261,7 @@ impl Worker {
             held: false,
             resolved: None,
             left_behind: Vec::new(),
+            told_kept: HashSet::new(),
             left: None,
             unreadable: false,
         }

@@ -3,12 +3,14 @@
 use crds::{Sync, SyncSpec};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 use serde_json::json;
 use tests::{Cluster, Controller, ControllerOptions, Stage, http, objects, run, wait};
 
 use crate::order_world::{end, hook_is, job, jobs_made, plain};
+use crate::world::A_WHILE;
 
 const HOOK: &str = "signet.dev/hook";
 
@@ -121,5 +123,106 @@ fn one_of_two_controllers_acts_and_the_other_takes_over() {
             objects::applied(sync) == commit
         })
         .await;
+    });
+}
+
+/// Who stands by makes no key, and notices when the Lease is free; a Lease that is deleted under its holder is made again.
+#[test]
+fn who_stands_by_makes_nothing_and_a_deleted_lease_is_made_again() {
+    run(async {
+        let cluster = Cluster::own().await;
+        let lease = |holder: &str| {
+            json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+                "metadata": {"name": "signet-controller", "namespace": "signet-system"},
+                "spec": {"holderIdentity": holder, "leaseDurationSeconds": 15}})
+            .to_string()
+        };
+        cluster
+            .kubectl_with(["create", "-f", "-"], &lease("somebody"))
+            .ok();
+        let mut options = ControllerOptions::for_tests(&cluster);
+        options.arguments.push("--identity=third".into());
+        let controller = Controller::start_standing_by(&cluster, options).await;
+        let secrets: Api<Secret> = Api::namespaced(cluster.client(), "signet-system");
+        wait::throughout(A_WHILE, || async {
+            let found = secrets
+                .list(&ListParams::default())
+                .await
+                .map_err(|error| error.to_string())?;
+            let names: Vec<_> = found.items.iter().map(ResourceExt::name_any).collect();
+            let reply = http::get(&controller.certificate_url())
+                .await
+                .map(|reply| reply.status);
+            if names.is_empty() && reply == Some(503) {
+                Ok(())
+            } else {
+                Err(format!("{names:?}, {reply:?}"))
+            }
+        })
+        .await;
+        let hook = http::post(&format!("{}/v1/hooks/a/b", controller.url()), b"{}", &[]).await;
+        assert_eq!(hook.unwrap().status, 503, "the one that acts may be reached next");
+
+        // Given up by its holder, the Lease is taken at once.
+        cluster.kubectl_with(["replace", "-f", "-"], &lease("")).ok();
+        holder(&cluster, |holder| holder == "third").await;
+        wait::poll("the key", || async {
+            let reply = http::get(&controller.certificate_url())
+                .await
+                .map(|reply| reply.status);
+            if reply == Some(200) {
+                Ok(())
+            } else {
+                Err(format!("{reply:?}"))
+            }
+        })
+        .await;
+
+        // Deleted, it is made again by who holds it, in a handful of requests.
+        let mark = cluster.audit().mark();
+        cluster
+            .kubectl(["delete", "lease", "signet-controller", "-n", "signet-system"])
+            .ok();
+        holder(&cluster, |holder| holder == "third").await;
+        let asked = cluster.audit().since(mark, tests::audit::CONTROLLER);
+        let asked = asked.iter().filter(|request| request.is_lease()).count();
+        assert!(asked <= 8, "{asked} requests about one Lease");
+        assert!(
+            !controller.log().contains("another controller has taken"),
+            "{}",
+            controller.log()
+        );
+    });
+}
+
+/// Two of one name are two: the first one ends when the second one has taken its Lease.
+#[test]
+fn two_controllers_of_one_name_do_not_both_act() {
+    run(async {
+        let cluster = Cluster::own().await;
+        let options = |home: &str| {
+            let mut options = ControllerOptions::for_tests(&cluster);
+            options.home = cluster.home().join(home);
+            options.arguments.push("--identity=same".into());
+            options
+        };
+        let mut first = Controller::start(&cluster, options("first")).await;
+        let second = Controller::start(&cluster, options("second")).await;
+        wait::poll("the first controller to end", || {
+            let ended = first.process().ended().is_some();
+            async move { if ended { Ok(()) } else { Err("it runs".to_owned()) } }
+        })
+        .await;
+        assert!(
+            first.log().contains("another controller has taken the Lease"),
+            "{}",
+            first.log()
+        );
+        holder(&cluster, |holder| holder == "same").await;
+        assert!(
+            !second.log().contains("another controller has taken"),
+            "{}",
+            second.log()
+        );
     });
 }

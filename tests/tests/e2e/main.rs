@@ -52,6 +52,7 @@ mod kubeseal;
 mod kubeseal_beside;
 mod leader;
 mod leak;
+mod lodgers;
 mod main_job;
 mod mended;
 mod migrate;

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::Method;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt;
 use kube::api::ListParams;
-use kube::{Api, ResourceExt};
 use tests::fault_proxy::Fault;
 use tests::{Space, Stage, objects, run, wait};
 
 use crate::faults::behind_faults;
-use crate::world::{World, plan};
+use crate::world::World;
 
 /// Long enough for a Repository that is asked every second to be read and acted upon more than once.
 const A_WHILE: Duration = Duration::from_secs(4);
@@ -237,101 +237,4 @@ async fn lasts(team: &Space<'_>, name: &str) {
         }
     })
     .await;
-}
-
-/// A deleted Namespace takes along what others have in it, and nobody would have asked them.
-#[test]
-fn a_namespace_that_others_live_in_is_not_deleted_without_a_person() {
-    run(async {
-        let world = World::begin("lodgers").await;
-        world.team.make_platform();
-        let inner = format!("{}-inner", world.team.name());
-        let namespace = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {inner}}}\n");
-        let guest = |name: &str| {
-            format!(
-                "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: {inner}}}\ndata: {{of: guest}}\n"
-            )
-        };
-        world.repo.write("app/inner.yaml", &namespace);
-        world.applied(&[("a", "one"), ("b", "one")], |_| {}).await;
-        world.repo.write("guest/guest.yaml", guest("guest"));
-        let commit = world.repo.commit("A guest");
-        world
-            .team
-            .sync_with("guest", "guest", |spec| spec.prune.allow_empty = true)
-            .await;
-        world.team.applied("guest", &commit).await;
-
-        world.repo.remove("app/inner.yaml");
-        world.repo.commit("The namespace leaves, the guest does not");
-        let sync = world.says("app", "PruneRefused").await;
-        let message = objects::message(&sync, "Ready");
-        let who = format!(
-            "Sync {}/guest has objects that would go with it",
-            world.team.name()
-        );
-        assert!(
-            message.contains(&format!("Namespace {inner}")) && message.contains(&who),
-            "{message}"
-        );
-        assert_eq!(plan(&sync).actions, [format!("delete Namespace {inner}")]);
-        let namespaces: Api<Namespace> = Api::all(world.team.stage().cluster.client());
-        wait::throughout(A_WHILE, || async {
-            let found = namespaces.get(&inner).await.map_err(|error| error.to_string())?;
-            match found.metadata.deletion_timestamp {
-                None => Ok(()),
-                Some(_) => Err("the namespace is being deleted".to_owned()),
-            }
-        })
-        .await;
-
-        // With the guest gone nobody is asked any more.
-        world.repo.remove("guest/guest.yaml");
-        world.repo.write("guest/README.md", "Nobody.\n");
-        let commit = world.repo.commit("The guest leaves");
-        world.team.applied("guest", &commit).await;
-        world.team.applied("app", &commit).await;
-        wait::poll("the namespace to go", || async {
-            let found = namespaces
-                .get_opt(&inner)
-                .await
-                .map_err(|error| error.to_string())?;
-            match found {
-                Some(found) if found.metadata.deletion_timestamp.is_none() => Err("it is there".to_owned()),
-                _ => Ok(()),
-            }
-        })
-        .await;
-    });
-}
-
-#[test]
-fn a_namespace_that_others_live_in_outlives_its_sync() {
-    run(async {
-        let world = World::begin("outlived").await;
-        world.team.make_platform();
-        let inner = format!("{}-inner", world.team.name());
-        world.repo.write(
-            "app/inner.yaml",
-            format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {inner}}}\n"),
-        );
-        let with_it = |spec: &mut crds::SyncSpec| spec.deletion_policy = crds::DeletionPolicy::Delete;
-        world.applied(&[("a", "one")], with_it).await;
-        let map = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: guest, namespace: {inner}}}\n");
-        world.repo.write("guest/guest.yaml", map);
-        let commit = world.repo.commit("A guest");
-        world.team.sync("guest", "guest").await;
-        world.team.applied("guest", &commit).await;
-
-        world.team.kubectl(["delete", "sync", "app"]).ok();
-        world.team.gone::<ConfigMap>("a").await;
-        let said = format!(
-            "Sync {}/guest has objects that would go with it",
-            world.team.name()
-        );
-        world.told("Deleted", &[&inner, &said]).await;
-        let namespaces: Api<Namespace> = Api::all(world.team.stage().cluster.client());
-        let found = namespaces.get(&inner).await.expect("the namespace is there");
-        assert_eq!(found.metadata.deletion_timestamp, None, "the namespace stays");
-    });
 }

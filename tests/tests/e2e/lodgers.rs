@@ -1,0 +1,291 @@
+//! A deleted Namespace takes along what is in it, and a definition the objects of its kind; nobody would have asked their owners.
+
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+use tests::{objects, run, wait};
+
+use crate::world::{A_WHILE, World, plan};
+
+fn namespace(name: &str) -> String {
+    format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n")
+}
+
+fn map(name: &str, namespace: &str, annotations: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: {namespace}, annotations: {{{annotations}}}}}\n"
+    )
+}
+
+/// A team that may do everything, with the Sync `app`: a Namespace of its own, and two ConfigMaps in the team's.
+async fn begin(name: &str, policy: crds::DeletionPolicy) -> (World<'static>, String) {
+    let world = World::begin(name).await;
+    world.team.make_platform();
+    let inner = format!("{}-inner", world.team.name());
+    world.repo.write("app/inner.yaml", namespace(&inner));
+    world
+        .applied(&[("a", "one"), ("b", "one")], |spec| {
+            spec.deletion_policy = policy;
+        })
+        .await;
+    (world, inner)
+}
+
+/// The same, with a Sync `guest` that has something in the Namespace.
+async fn with_guest(name: &str, policy: crds::DeletionPolicy) -> (World<'static>, String) {
+    let (world, inner) = begin(name, policy).await;
+    world.repo.write("guest/guest.yaml", map("guest", &inner, ""));
+    let commit = world.repo.commit("A guest");
+    world
+        .team
+        .sync_with("guest", "guest", |spec| spec.prune.allow_empty = true)
+        .await;
+    world.team.applied("guest", &commit).await;
+    (world, inner)
+}
+
+fn namespaces(world: &World<'_>) -> Api<Namespace> {
+    Api::all(world.team.stage().cluster.client())
+}
+
+async fn stays(world: &World<'_>, name: &str) {
+    let api = namespaces(world);
+    wait::throughout(A_WHILE, || async {
+        let found = api.get(name).await.map_err(|error| error.to_string())?;
+        match found.metadata.deletion_timestamp {
+            None => Ok(()),
+            Some(_) => Err("the namespace is being deleted".to_owned()),
+        }
+    })
+    .await;
+}
+
+async fn goes(world: &World<'_>, name: &str) {
+    let api = namespaces(world);
+    wait::poll("the namespace to go", || async {
+        match api.get_opt(name).await.map_err(|error| error.to_string())? {
+            Some(found) if found.metadata.deletion_timestamp.is_none() => Err("it is there".to_owned()),
+            _ => Ok(()),
+        }
+    })
+    .await;
+}
+
+#[test]
+fn a_namespace_that_others_live_in_waits_for_them_or_for_a_person() {
+    run(async {
+        let (world, inner) = with_guest("lodgers", crds::DeletionPolicy::Orphan).await;
+        world.repo.remove("app/inner.yaml");
+        world.repo.commit("The namespace leaves, the guest does not");
+        let sync = world.says("app", "PruneRefused").await;
+        let message = objects::message(&sync, "Ready");
+        let guest = format!("Sync {}/guest", world.team.name());
+        let who = format!("{guest} has objects that would go with it");
+        assert!(
+            message.contains(&format!("Namespace {inner}")) && message.contains(&who),
+            "{message}"
+        );
+        let delete = format!("delete Namespace {inner}, with what {guest} has in it");
+        assert_eq!(plan(&sync).actions, [delete]);
+        stays(&world, &inner).await;
+
+        // A file that cannot be read says nothing of what is there: it still counts.
+        world.repo.write("guest/guest.yaml", "kind: [\n");
+        let broken = world.repo.commit("The guest cannot be read");
+        world.team.failed("guest", &broken).await;
+        stays(&world, &inner).await;
+
+        // With the guest gone nobody is asked any more.
+        world.repo.remove("guest/guest.yaml");
+        world.repo.write("guest/README.md", "Nobody.\n");
+        let commit = world.repo.commit("The guest leaves");
+        world.team.applied("guest", &commit).await;
+        world.team.applied("app", &commit).await;
+        goes(&world, &inner).await;
+    });
+}
+
+#[test]
+fn an_approval_lets_a_namespace_go_with_those_in_it_that_it_named() {
+    run(async {
+        let (world, inner) = with_guest("informed", crds::DeletionPolicy::Orphan).await;
+        world.set("app", serde_json::json!({"mode": "Approval"})).await;
+        world.repo.remove("app/inner.yaml");
+        world.repo.commit("The namespace leaves");
+        let sync = world
+            .until("app", "AwaitingApproval", |status| {
+                status.plan.as_ref().is_some_and(|plan| plan.delete == 1)
+            })
+            .await;
+        let guest = format!("Sync {}/guest", world.team.name());
+        assert_eq!(
+            plan(&sync).actions,
+            [format!("delete Namespace {inner}, with what {guest} has in it")]
+        );
+        let first = plan(&sync).digest.clone();
+
+        // Another one moves in: whoever approved did not know of it.
+        world.repo.write("second/second.yaml", map("second", &inner, ""));
+        let commit = world.repo.commit("A second guest");
+        world.team.sync("second", "second").await;
+        world.team.applied("second", &commit).await;
+        world.approve("old", "app", &first).await;
+        let sync = world
+            .until("app", "AwaitingApproval", |status| {
+                let plan = status.plan.as_ref();
+                plan.is_some_and(|plan| plan.digest != first && plan.actions[0].contains("second"))
+            })
+            .await;
+        stays(&world, &inner).await;
+        world.approve("new", "app", &plan(&sync).digest).await;
+        goes(&world, &inner).await;
+    });
+}
+
+#[test]
+fn what_stays_by_its_own_word_keeps_the_namespace_around_it() {
+    run(async {
+        let (world, inner) = begin("kept", crds::DeletionPolicy::Delete).await;
+        let words = [
+            ("orphan", "helm.sh/resource-policy: keep"),
+            ("kept", "signet.dev/prune: disabled"),
+        ];
+        for (name, word) in words {
+            world
+                .repo
+                .write(&format!("app/{name}.yaml"), map(name, &inner, word));
+        }
+        let commit = world.repo.commit("What stays");
+        world.team.applied("app", &commit).await;
+        world
+            .set("app", serde_json::json!({"prune": {"limit": "100%"}}))
+            .await;
+        for file in ["inner", "orphan", "kept"] {
+            world.repo.remove(&format!("app/{file}.yaml"));
+        }
+        let commit = world.repo.commit("All of it leaves");
+        world.team.applied("app", &commit).await;
+        world.told("Kept", &[&inner, "stays, and would go with it"]).await;
+        stays(&world, &inner).await;
+        let maps: Api<ConfigMap> = Api::namespaced(world.team.stage().cluster.client(), &inner);
+        let there = || async {
+            let found = maps.list(&ListParams::default()).await.unwrap().items;
+            let mut names: Vec<_> = found.iter().map(ResourceExt::name_any).collect();
+            names.retain(|name| name != "kube-root-ca.crt");
+            names
+        };
+        assert_eq!(there().await, ["kept", "orphan"]);
+
+        // The Sync is deleted with its objects: what stays by its own word keeps its namespace as well.
+        world.team.kubectl(["delete", "sync", "app"]).ok();
+        world.team.gone::<ConfigMap>("a").await;
+        world
+            .told("Deleted", &[&format!("Namespace {inner} ("), "stays in it"])
+            .await;
+        stays(&world, &inner).await;
+        assert_eq!(there().await, ["kept", "orphan"]);
+    });
+}
+
+#[test]
+fn a_namespace_that_git_still_has_objects_in_stays() {
+    run(async {
+        let (world, inner) = begin("inhabited", crds::DeletionPolicy::Orphan).await;
+        world.repo.write("app/own.yaml", map("own", &inner, ""));
+        let commit = world.repo.commit("In it");
+        world.team.applied("app", &commit).await;
+        world.repo.remove("app/inner.yaml");
+        let commit = world.repo.commit("The namespace leaves, what is in it does not");
+        world.team.applied("app", &commit).await;
+        let held = format!("Git still holds ConfigMap {inner}/own");
+        world.told("Kept", &[&inner, &held]).await;
+        stays(&world, &inner).await;
+        world.repo.remove("app/own.yaml");
+        let commit = world.repo.commit("That as well");
+        world.team.applied("app", &commit).await;
+        goes(&world, &inner).await;
+    });
+}
+
+#[test]
+fn a_namespace_that_others_live_in_outlives_its_sync() {
+    run(async {
+        let (world, inner) = with_guest("outlived", crds::DeletionPolicy::Delete).await;
+        world.team.kubectl(["delete", "sync", "app"]).ok();
+        world.team.gone::<ConfigMap>("a").await;
+        let said = format!(
+            "Sync {}/guest has objects that would go with it",
+            world.team.name()
+        );
+        world.told("Deleted", &[&inner, &said]).await;
+        stays(&world, &inner).await;
+    });
+}
+
+#[test]
+fn syncs_that_are_deleted_together_leave_nothing() {
+    run(async {
+        let (world, inner) = with_guest("together", crds::DeletionPolicy::Delete).await;
+        world
+            .set("guest", serde_json::json!({"deletionPolicy": "Delete"}))
+            .await;
+        let held = |sync: &crds::Sync| sync.finalizers().iter().any(|name| name == crds::FINALIZER);
+        world.team.until("guest", "the finalizer", held).await;
+        world.team.kubectl(["delete", "sync", "guest", "app"]).ok();
+        goes(&world, &inner).await;
+    });
+}
+
+#[test]
+fn a_definition_whose_objects_others_have_is_not_deleted_without_a_person() {
+    run(async {
+        let world = World::begin("defined").await;
+        world.team.make_platform();
+        let group = format!("{}.example.com", world.team.name());
+        let definition = format!(
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: lodgers.{group}}}\n\
+             spec:\n  group: {group}\n  scope: Namespaced\n  names: {{plural: lodgers, singular: lodger, kind: Lodger, listKind: \
+             LodgerList}}\n  versions:\n  - name: v1\n    served: true\n    storage: true\n    schema: {{openAPIV3Schema: {{type: \
+             object}}}}\n"
+        );
+        world.repo.write("app/definition.yaml", definition);
+        world.applied(&[("a", "one"), ("b", "one")], |_| {}).await;
+        let lodger = format!("apiVersion: {group}/v1\nkind: Lodger\nmetadata: {{name: one}}\n");
+        world.repo.write("guest/one.yaml", lodger);
+        let commit = world.repo.commit("One of its kind");
+        world.team.sync("guest", "guest").await;
+        world.team.applied("guest", &commit).await;
+        world.repo.remove("app/definition.yaml");
+        world.repo.commit("The definition leaves");
+        let sync = world.says("app", "PruneRefused").await;
+        let message = objects::message(&sync, "Ready");
+        assert!(
+            message.contains(&format!("Sync {}/guest", world.team.name())),
+            "{message}"
+        );
+        let definitions: Api<CustomResourceDefinition> = Api::all(world.team.stage().cluster.client());
+        let name = format!("lodgers.{group}");
+        wait::throughout(A_WHILE, || async {
+            let found = definitions.get(&name).await.map_err(|error| error.to_string())?;
+            found
+                .metadata
+                .deletion_timestamp
+                .map_or(Ok(()), |_| Err("it is being deleted".to_owned()))
+        })
+        .await;
+        // Objects of it hold no definition for ever.
+        world.approve("yes", "app", &plan(&sync).digest).await;
+        wait::poll("the definition to go", || async {
+            match definitions
+                .get_opt(&name)
+                .await
+                .map_err(|error| error.to_string())?
+            {
+                Some(found) if found.metadata.deletion_timestamp.is_none() => Err("it is there".to_owned()),
+                _ => Ok(()),
+            }
+        })
+        .await;
+    });
+}
