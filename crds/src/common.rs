@@ -134,6 +134,9 @@ pub struct Revision {
     /// When it was committed, RFC 3339.
     #[serde(default)]
     pub time: String,
+    /// Who signed it, where the Repository asks for signatures.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub signer: String,
 }
 
 impl Revision {

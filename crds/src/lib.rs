@@ -19,6 +19,7 @@ mod native_secret;
 mod repository;
 mod sealedsecret;
 mod sync;
+mod verify;
 mod webhook;
 
 pub use approval::ApprovalSpec;
@@ -36,6 +37,7 @@ pub use sync::{
     SourceKind, SourceReference, Substitute, SyncSpec, SyncStatus, Target, VariableKind, VariableSource,
     Window, WindowKind,
 };
+pub use verify::{OnRewrite, SignersKind, SignersReference, Verified, Verify, VerifyMode, VerifyRule};
 pub use webhook::{Webhook, WebhookProvider};
 
 #[cfg(feature = "kube")]

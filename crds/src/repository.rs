@@ -1,6 +1,6 @@
 //! Repository: a Git remote and the ref to follow.
 
-use crate::{Condition, GitReference, LocalReference, Revision, Webhook};
+use crate::{Condition, GitReference, LocalReference, Revision, Verified, Verify, Webhook};
 use serde::{Deserialize, Serialize};
 
 /// A Git remote, the ref to follow, and how to authenticate.
@@ -27,6 +27,12 @@ use serde::{Deserialize, Serialize};
             name = "Subject",
             type_ = "string",
             json_path = ".status.head.subject",
+            priority = 1
+        ),
+        printcolumn(
+            name = "Signer",
+            type_ = "string",
+            json_path = ".status.verified.signer",
             priority = 1
         ),
         printcolumn(name = "URL", type_ = "string", json_path = ".spec.url"),
@@ -69,6 +75,9 @@ pub struct RepositorySpec {
     /// A webhook that makes the controller look at the remote at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
+    /// Whose signatures commits need. Without it none are looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Verify>,
     /// Stops looking at the remote. What is applied stays.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
@@ -92,6 +101,9 @@ pub struct RepositoryStatus {
     /// The newest commit that was fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<Revision>,
+    /// With `spec.verify`: the last commit whose signatures were good, and who made them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Verified>,
     /// The last value of the annotation `signet.dev/requestedAt` that was acted on.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub last_handled_request: String,

@@ -94,6 +94,7 @@ pub(crate) fn repository_spec(url: &str) -> RepositorySpec {
         timeout: "20s".into(),
         secret_ref: None,
         webhook: None,
+        verify: None,
         suspend: false,
     }
 }

@@ -64,6 +64,14 @@ pub(crate) fn bytes<'odb>(
     read_object(odb, id.oid(), ObjectType::Commit, MAX_COMMIT_BYTES)
 }
 
+/// A tag's bytes, or `None` if the store does not hold it.
+pub(crate) fn tag_bytes<'odb>(
+    odb: &'odb Odb<'_>,
+    id: CommitId,
+) -> Result<Option<git2::OdbObject<'odb>>, SourceError> {
+    read_object(odb, id.oid(), ObjectType::Tag, MAX_COMMIT_BYTES)
+}
+
 /// An object of a known kind within a size, or `None` if the store does not hold it.
 fn read_object<'odb>(
     odb: &'odb Odb<'_>,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crds::{Repository, RepositoryStatus};
+use crds::{Repository, RepositoryStatus, Verified};
 use kube::Resource;
 use source::{RefSpec, Store};
 use tokio::sync::watch as channel;
@@ -13,6 +13,7 @@ use tracing::debug;
 
 use super::credentials::Credentials;
 use super::failure::Failure;
+use super::look::Serve;
 use super::spec::{self, Target};
 use super::status::{self, Now};
 use super::wanted::{Order, Wanted};
@@ -37,6 +38,8 @@ pub(super) struct Follower {
     /// URL and ref that `head` was found at.
     pub(super) origin: Option<(String, RefSpec)>,
     pub(super) writer: Writer,
+    /// The last commit whose signatures were good, where they are asked for.
+    pub(super) verified: Option<Verified>,
     failures: u32,
 }
 
@@ -48,6 +51,7 @@ impl Follower {
         };
         Self {
             dir: room.stores.join(&uid),
+            verified: status.verified.clone(),
             writer: Writer::new(room.client.clone(), &key, &uid, status),
             room,
             key,
@@ -154,12 +158,12 @@ impl Follower {
             Ok(()) => {
                 self.failures = 0;
                 if let Some(head) = self.head.clone() {
-                    let status = status::ready(
-                        &self.writer.status,
-                        &now,
-                        &head.revision,
-                        &reference::sentence(&target.reference, &head.revision),
-                    );
+                    let mut sentence = reference::sentence(&target.reference, &head.revision);
+                    if !head.revision.signer.is_empty() {
+                        sentence = format!("{sentence} Signed by {}.", head.revision.signer);
+                    }
+                    let mut status = status::ready(&self.writer.status, &now, &head.revision, &sentence);
+                    status.verified.clone_from(&self.verified);
                     self.writer.write(status).await;
                 }
                 Some(wait::jittered(target.interval))
@@ -230,7 +234,8 @@ impl Follower {
         if self.head.is_none()
             && let Ok(target) = spec::parse(&object.spec, &self.room.files)
         {
-            self.open_held(target).await;
+            let serve = self.serve(object, &target);
+            self.open_held(target, serve).await;
         }
         if self.head.is_some() {
             self.publish_ready();
@@ -242,7 +247,7 @@ impl Follower {
         }
     }
 
-    async fn open_held(&mut self, target: Target) {
+    async fn open_held(&mut self, target: Target, serve: Serve) {
         let dir = self.dir.clone();
         let origin = (target.remote.url.clone(), target.reference.clone());
         let opened = tokio::task::spawn_blocking(move || {
@@ -250,7 +255,7 @@ impl Follower {
                 return None;
             }
             let store = Store::open(&dir).ok()?;
-            let held = store.held(&target.remote, &target.reference).ok().flatten();
+            let held = serve.from(&store, &target.remote, &target.reference, false);
             Some((store, held))
         });
         if let Ok(Some((store, held))) = opened.await {

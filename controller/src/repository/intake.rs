@@ -36,7 +36,7 @@ impl Follower {
         let same = self.origin.as_ref() == Some(&origin);
         let known = self.head.as_ref().filter(|_| same);
         let look = Look {
-            remote,
+            remote: remote.clone(),
             reference: target.reference.clone(),
             dir: self.dir.clone(),
             store: self.store.clone(),
@@ -44,18 +44,20 @@ impl Follower {
             label: known.map(|head| head.revision.branch.clone()),
             pins: self.room.heads.pins_to_read(&self.key),
             remembered,
+            serve: self.serve(object, target),
         };
         let Ok(slot) = Arc::clone(&self.room.looks).acquire_owned().await else {
             return Err(stopped());
         };
-        let looked = tokio::task::spawn_blocking(move || {
+        let mut looked = tokio::task::spawn_blocking(move || {
             let looked = look.run();
             drop(slot);
             looked
         })
         .await
         .map_err(|_| stopped())?;
-        self.take_in(object, target, origin, looked)
+        let checked = self.verify(object, target, remote, &mut looked).await;
+        self.take_in(object, target, origin, looked, checked)
     }
 
     fn take_in(
@@ -64,6 +66,7 @@ impl Follower {
         target: &Target,
         origin: (String, RefSpec),
         looked: Looked,
+        checked: Result<(), Failure>,
     ) -> Result<(), Failure> {
         let metrics = Arc::clone(&self.room.metrics);
         self.store = looked.store;
@@ -79,13 +82,10 @@ impl Follower {
         let pinned = looked.pinned.into_iter().map(|(commit, read)| {
             let known = match read {
                 Ok(snapshot) => Pinned::Ready(head(snapshot, &label)),
-                Err(error) => {
-                    let failure = Failure::from(&error);
-                    Pinned::Failed {
-                        message: failure.message,
-                        temporary: failure.temporary,
-                    }
-                }
+                Err(failure) => Pinned::Failed {
+                    message: failure.message,
+                    temporary: failure.temporary,
+                },
             };
             (commit, known)
         });
@@ -97,6 +97,8 @@ impl Follower {
         match looked.found {
             Ok(Found::Unchanged) => {
                 count(&metrics.polls, PollOutcome::Unchanged, 1);
+                checked?;
+                self.sign_head();
                 self.publish_ready();
                 Ok(())
             }
@@ -109,7 +111,8 @@ impl Follower {
                 count(&metrics.polls, PollOutcome::Changed, 1);
                 count(&metrics.fetches, Outcome::Success, 1);
                 metrics.fetch_seconds.observe(took.as_secs_f64());
-                let new = head(snapshot, &label);
+                checked?; // what is refused is not published: the last good commit stays
+                let new = self.signed(head(snapshot, &label));
                 self.announce(object, &target.reference, &new, before);
                 self.head = Some(new);
                 self.origin = Some(origin);
@@ -213,7 +216,7 @@ impl Follower {
         let id = held.commit().id.to_string();
         let known = self.writer.status.head.as_ref().filter(|head| head.commit == id);
         let label = known.map_or_else(|| reference::label(reference), |head| head.branch.clone());
-        head(held, &label)
+        self.signed(head(held, &label))
     }
 
     /// The head that the status names, if it is of what is followed now.

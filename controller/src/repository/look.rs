@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::failure::Failure;
 use source::{CommitId, RefSpec, Remote, Rewritten, Snapshot, SourceError, Store, list_head};
 
 /// What to look at, and what is known already.
@@ -20,6 +21,39 @@ pub(super) struct Look {
     pub(super) pins: Vec<String>,
     /// The commit that the status names, if it is of this remote and ref: the store may have been lost since.
     pub(super) remembered: Option<CommitId>,
+    /// What may be served out of a store that was just opened.
+    pub(super) serve: Serve,
+}
+
+/// What may be served before a look has found anything.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Serve {
+    /// What was fetched last.
+    Fetched,
+    /// This commit, which was verified; what was fetched last may have been refused.
+    Verified(CommitId),
+    /// Nothing was verified yet.
+    Nothing,
+}
+
+impl Serve {
+    /// What the store holds of it. `deep`: it may ask the remote.
+    pub(super) fn from(
+        self,
+        store: &Store,
+        remote: &Remote,
+        reference: &RefSpec,
+        deep: bool,
+    ) -> Option<Snapshot> {
+        match self {
+            Self::Fetched => store.held(remote, reference).ok().flatten(),
+            Self::Verified(id) => match store.snapshot(id) {
+                Err(_) if deep => store.past(remote, reference, id).ok(),
+                held => held.ok(),
+            },
+            Self::Nothing => None,
+        }
+    }
 }
 
 /// What a look found.
@@ -43,7 +77,7 @@ pub(super) struct Looked {
     pub(super) held: Option<Snapshot>,
     pub(super) found: Result<Found, SourceError>,
     /// What became of the earlier commits.
-    pub(super) pinned: Vec<(String, Result<Snapshot, SourceError>)>,
+    pub(super) pinned: Vec<(String, Result<Snapshot, Failure>)>,
     /// Whether the failure was one of fetching, and not of asking.
     pub(super) fetching: bool,
 }
@@ -57,7 +91,7 @@ impl Look {
             None => match Store::open(&self.dir) {
                 Ok(store) => {
                     // What an earlier process fetched serves until the remote answers.
-                    held = store.held(&self.remote, &self.reference).ok().flatten();
+                    held = self.serve.from(&store, &self.remote, &self.reference, true);
                     Arc::new(store)
                 }
                 Err(error) => {
@@ -78,7 +112,7 @@ impl Look {
                 Ok(_) => self.past(&store, &commit),
                 Err(error) => Err(error.clone()),
             };
-            (commit, read)
+            (commit, read.map_err(|error| Failure::from(&error)))
         });
         let pinned = pinned.collect();
         Looked {

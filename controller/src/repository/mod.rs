@@ -15,6 +15,8 @@ mod reference;
 mod revision;
 mod spec;
 mod status;
+mod verified;
+mod verify;
 mod wait;
 mod wanted;
 mod write;

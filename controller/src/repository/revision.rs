@@ -16,6 +16,7 @@ pub(super) fn of(commit: &Commit, branch: &str) -> Revision {
         author: author(&commit.author.name, &commit.author.email),
         subject: text::bounded(&commit.subject, SUBJECT),
         time: time(commit.committer.time),
+        signer: String::new(),
     }
 }
 

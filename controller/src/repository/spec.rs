@@ -6,6 +6,7 @@ use crds::RepositorySpec;
 use source::{Auth, FileRemotes, RefSpec, Remote, RemoteLimits};
 
 use super::reference;
+use super::verify::{self, Policy};
 use crate::duration;
 
 /// Polling more often than this is refused.
@@ -20,6 +21,8 @@ pub(super) struct Target {
     pub(super) reference: RefSpec,
     pub(super) interval: Duration,
     pub(super) secret: Option<String>,
+    /// Whose signatures are asked for.
+    pub(super) policy: Option<Policy>,
 }
 
 /// What is wrong with a specification, and what to do.
@@ -49,9 +52,15 @@ pub(super) fn parse(spec: &RepositorySpec, files: &FileRemotes) -> Result<Target
         total: timeout,
         ..default
     };
+    let reference = reference::parse(&spec.reference).map_err(|message| Problem { message })?;
+    let policy = spec
+        .verify
+        .as_ref()
+        .map(|verify| verify::parse(verify, &reference));
     Ok(Target {
         remote,
-        reference: reference::parse(&spec.reference).map_err(|message| Problem { message })?,
+        reference,
+        policy: policy.transpose().map_err(|message| Problem { message })?,
         interval,
         secret: spec.secret_ref.as_ref().map(|reference| reference.name.clone()),
     })

@@ -227,6 +227,7 @@ mod tests {
             author: "Ada <ada@example.org>".into(),
             subject: "Raise the replicas".into(),
             time: "2026-01-02T03:04:05Z".into(),
+            signer: String::new(),
         }
     }
 

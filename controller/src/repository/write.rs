@@ -82,7 +82,7 @@ impl Writer {
 fn body(uid: &str, status: &RepositoryStatus) -> Value {
     let mut value = json!(status);
     if let Value::Object(fields) = &mut value {
-        for name in ["revision", "head", "lastHandledRequest"] {
+        for name in ["revision", "head", "verified", "lastHandledRequest"] {
             fields.entry(name).or_insert(Value::Null);
         }
     }

@@ -32,8 +32,12 @@ impl Followed {
 fn only_ref(reference: &GitReference) -> Option<String> {
     if let Some(tag) = &reference.tag {
         Some(format!("refs/tags/{tag}"))
-    } else if reference.name.is_some() {
-        reference.name.clone()
+    } else if let Some(name) = &reference.name {
+        // Hosts tell of the branch behind a pull request, under its own name.
+        let told = ["refs/heads/", "refs/tags/"]
+            .iter()
+            .any(|start| name.starts_with(start));
+        told.then(|| name.clone())
     } else if reference.semver.is_some() || reference.commit.is_some() {
         None
     } else {

@@ -78,6 +78,7 @@ mod sealed_kept;
 mod sealed_namespaces;
 mod sealed_objects;
 mod sealed_support;
+mod signed;
 mod substitute;
 mod waves;
 mod webhook;

@@ -17,6 +17,8 @@ pub struct Choice {
     /// What it was found at, for people: a branch or tag without `refs/heads/` or `refs/tags/`, another ref by its full
     /// name. Empty for a commit.
     pub label: String,
+    /// The tag object that stands between, where the ref is an annotated tag.
+    pub(crate) tag: Option<CommitId>,
     /// What is asked for when it is fetched: the ref's full name, or the commit's.
     pub(crate) wanted: String,
 }
@@ -27,6 +29,7 @@ impl Choice {
         Self {
             id,
             label: String::new(),
+            tag: None,
             wanted: id.to_string(),
         }
     }
@@ -66,10 +69,11 @@ fn from_list<'a>(
         RefSpec::Full(_) => (reference.identity(), ""),
     };
     let peeled = format!("{name}{PEELED}");
-    let mut found = None;
+    let (mut found, mut tag) = (None, None);
     for (listed, id) in refs {
         if listed == peeled {
-            found = Some(id);
+            // The tag itself stands before what it is peeled to.
+            tag = found.replace(id);
             break;
         }
         if listed == name {
@@ -78,6 +82,7 @@ fn from_list<'a>(
     }
     Some(Choice {
         id: found?,
+        tag,
         label: name.strip_prefix(prefix).unwrap_or(&name).to_owned(),
         wanted: name,
     })

@@ -42,8 +42,24 @@ impl Store {
         })?
     }
 
+    /// The bytes of the annotated tag that a ref is now, or `None` where it is none. Fetched if it must be.
+    pub fn tag_object(&self, remote: &Remote, reference: &RefSpec) -> Result<Option<Vec<u8>>, SourceError> {
+        let _one_at_a_time = self
+            .fetching
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let session = Session::open(remote)?;
+        let repository = self.current().open()?;
+        let Some(tag) = fetch::download(&repository, &session, reference, 1, None)?.tag else {
+            return Ok(None);
+        };
+        let odb = repository.odb().map_err(|error| problem(&error))?;
+        let object = crate::commit::tag_bytes(&odb, tag)?.ok_or(SourceError::NoSuchCommit)?;
+        Ok(Some(object.data().to_vec()))
+    }
+
     /// Shows every commit from `old`, without it, to `new`, parents before children. Says first whether `new` descends from
-    /// `old`; the range is then what only `new` has. Meant for a store of its own: history is fetched into it.
+    /// `old` (of tags that is not asked); the range is then what only `new` has. Meant for a store of its own: history is fetched into it.
     ///
     /// # Errors
     /// [`SourceError::TooLarge`] where the two do not meet within 5,000 commits.
@@ -94,6 +110,9 @@ impl Store {
                 object: &bytes,
                 touches: &touches,
             });
+        }
+        if !reference.has_history() {
+            return Ok(Rewritten::No);
         }
         Ok(match ancestry::relation(&odb, old, new)? {
             ancestry::Relation::Descends => Rewritten::No,

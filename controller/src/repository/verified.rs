@@ -1,0 +1,187 @@
+//! Between a look and what is published: signatures, where they are asked for.
+
+use std::sync::Arc;
+
+use crds::{Repository, Verified, Verify};
+use source::{Commit, Remote, Store};
+
+use super::Head;
+use super::failure::Failure;
+use super::follower::Follower;
+use super::look::{Found, Looked, Serve};
+use super::spec::Target;
+use super::verify::{self, Policy, Verifier};
+
+/// What is to be verified of one look.
+struct Job {
+    store: Arc<Store>,
+    verifier: Verifier,
+    /// With the branch or tag that it was found at.
+    head: Option<(Commit, String)>,
+    pins: Vec<Commit>,
+}
+
+impl Follower {
+    /// Verifies what a look has found. The answer is about the head; commits that Syncs are pinned to and that are refused
+    /// are marked in `looked`.
+    pub(super) async fn verify(
+        &mut self,
+        object: &Repository,
+        target: &Target,
+        remote: Remote,
+        looked: &mut Looked,
+    ) -> Result<(), Failure> {
+        let (Some(spec), Some(policy)) = (&object.spec.verify, &target.policy) else {
+            self.verified = None;
+            return Ok(());
+        };
+        let origin = origin(object);
+        let head = match &looked.found {
+            Ok(Found::New { snapshot, label, .. }) => Some((snapshot.commit().clone(), label.clone())),
+            Ok(Found::Unchanged) => self.unproven(&origin, spec),
+            Err(_) => None,
+        };
+        let pins: Vec<Commit> = looked
+            .pinned
+            .iter()
+            .filter_map(|(_, read)| Some(read.as_ref().ok()?.commit().clone()))
+            .collect();
+        let Some(store) = looked.store.clone() else {
+            return Ok(());
+        };
+        if head.is_none() && pins.is_empty() {
+            return Ok(());
+        }
+        let result = self
+            .job(spec, policy.clone(), target, remote, &origin)
+            .await
+            .map(|verifier| Job {
+                store,
+                verifier,
+                head: head.clone(),
+                pins,
+            });
+        let (checked, pins) = match result {
+            Ok(job) => {
+                let work = tokio::task::spawn_blocking(move || job.run());
+                work.await.map_err(|_| unfinished())?
+            }
+            Err(failure) => (Err(failure.clone()), vec![Err(failure); looked.pinned.len()]),
+        };
+        let read = looked.pinned.iter_mut().filter(|(_, read)| read.is_ok());
+        for ((_, read), judged) in read.zip(pins) {
+            if let Err(failure) = judged {
+                *read = Err(failure);
+            }
+        }
+        if let (Some((head, _)), Some((signer, commits))) = (head, checked?) {
+            self.verified = Some(Verified {
+                commit: head.id.to_string(),
+                signer,
+                commits,
+                origin,
+                since: spec.since.clone().unwrap_or_default(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The head that is published, where its signatures were not looked at under this specification.
+    fn unproven(&self, origin: &str, spec: &Verify) -> Option<(Commit, String)> {
+        let head = self.head.as_ref()?;
+        let proven = self.verified.as_ref().is_some_and(|verified| {
+            verified.commit == head.revision.commit
+                && verified.origin == origin
+                && spec.since.as_ref().is_none_or(|since| *since == verified.since)
+        });
+        (!proven).then(|| (head.snapshot.commit().clone(), head.revision.branch.clone()))
+    }
+
+    async fn job(
+        &self,
+        spec: &Verify,
+        policy: Policy,
+        target: &Target,
+        remote: Remote,
+        origin: &str,
+    ) -> Result<Verifier, Failure> {
+        let trust = verify::read(self.room.client.clone(), &self.key.0, &spec.signers_ref).await?;
+        let known = self
+            .verified
+            .as_ref()
+            .filter(|verified| verified.origin == origin);
+        // A new `since` is a new beginning; else it goes on where it was.
+        let since = spec.since.as_ref();
+        let begin = match known {
+            Some(verified) if since.is_none_or(|since| *since == verified.since) => Some(&verified.commit),
+            _ => since,
+        };
+        Ok(Verifier {
+            policy,
+            trust,
+            before: begin.and_then(|commit| commit.parse().ok()),
+            dir: self.dir.join("history"),
+            remote,
+            reference: target.reference.clone(),
+        })
+    }
+
+    /// What may be served out of a store that was just opened.
+    pub(super) fn serve(&self, object: &Repository, target: &Target) -> Serve {
+        if target.policy.is_none() {
+            return Serve::Fetched;
+        }
+        let origin = origin(object);
+        let known = self
+            .verified
+            .as_ref()
+            .filter(|verified| verified.origin == origin);
+        let commit = known.and_then(|verified| verified.commit.parse().ok());
+        commit.map_or(Serve::Nothing, Serve::Verified)
+    }
+
+    /// A head with its signer, if it is the one that was verified.
+    pub(super) fn signed(&self, mut head: Head) -> Head {
+        let known = self.verified.as_ref();
+        let signer = known.filter(|verified| verified.commit == head.revision.commit);
+        head.revision.signer = signer.map(|verified| verified.signer.clone()).unwrap_or_default();
+        head
+    }
+
+    /// The same for the head that is published already.
+    pub(super) fn sign_head(&mut self) {
+        if let Some(head) = self.head.take() {
+            self.head = Some(self.signed(head));
+        }
+    }
+}
+
+impl Job {
+    /// Blocks for as long as the remote's limits allow.
+    #[expect(clippy::type_complexity)]
+    fn run(self) -> (Result<Option<(String, u64)>, Failure>, Vec<Result<(), Failure>>) {
+        let pins = self.pins.iter();
+        let pins = pins
+            .map(|commit| self.verifier.one(&self.store, commit))
+            .collect();
+        let head = self.head.as_ref();
+        let checked = head.map(|(head, label)| self.verifier.check(&self.store, head, label));
+        let checked = checked.transpose();
+        let checked = checked.map(|checked| checked.map(|checked| (checked.signer, checked.commits)));
+        (checked, pins)
+    }
+}
+
+/// What a verified commit speaks of: of another repository or ref, nothing is compared.
+fn origin(object: &Repository) -> String {
+    let reference = serde_json::to_string(&object.spec.reference).unwrap_or_default();
+    format!("{} {reference}", object.spec.url)
+}
+
+fn unfinished() -> Failure {
+    Failure {
+        reason: "Failed",
+        message: "The verification stopped unexpectedly. It is tried again.".into(),
+        temporary: true,
+    }
+}
