@@ -2,9 +2,10 @@
 
 use crate::command_error::CommandError;
 use crate::commands::{
-    AdoptArgs, ApproveArgs, CertArgs, CompletionsArgs, DiffArgs, EditArgs, EventsArgs, HistoryArgs, KeysArgs,
-    LintArgs, ManArgs, MigrateArgs, PlanArgs, RenameArgs, ResumeArgs, RetemplateArgs, RollbackArgs, SealArgs,
-    SetArgs, StatusArgs, SuspendArgs, SyncArgs, TreeArgs, UnsetArgs, VerifyArgs, ViewArgs, WaitArgs,
+    AdoptArgs, ApproveArgs, AuditArgs, CertArgs, CompletionsArgs, DiffArgs, EditArgs, EventsArgs,
+    HistoryArgs, KeysArgs, LintArgs, ManArgs, MigrateArgs, PlanArgs, RenameArgs, ResumeArgs, RetemplateArgs,
+    RollbackArgs, SealArgs, SetArgs, StatusArgs, SuspendArgs, SyncArgs, TreeArgs, UnsetArgs, VerifyArgs,
+    ViewArgs, WaitArgs,
 };
 use crate::ui::Ui;
 use crate::{environment, kubeseal};
@@ -71,6 +72,7 @@ impl GlobalArgs {
 enum Command {
     Adopt(AdoptArgs),
     Approve(ApproveArgs),
+    Audit(Box<AuditArgs>),
     Cert(CertArgs),
     Completions(CompletionsArgs),
     Diff(DiffArgs),
@@ -140,6 +142,7 @@ fn dispatch(ui: &Ui, cli: &Cli) -> Result<ExitCode, CommandError> {
     match &cli.command {
         Command::Adopt(args) => args.run(ui, global),
         Command::Approve(args) => args.run(ui, global),
+        Command::Audit(args) => args.run(ui),
         Command::Cert(args) => args.run(ui, global),
         Command::Completions(args) => args.run(ui),
         Command::Diff(args) => args.run(ui, global),

@@ -3,9 +3,11 @@
 use crate::command_error::CommandError;
 use crate::output::show;
 use sealing::Printable;
+use std::collections::HashMap;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
+use std::thread::JoinHandle;
 
 /// One commit.
 #[derive(Clone)]
@@ -340,6 +342,39 @@ pub(crate) fn staged_contents(
     names: &[String],
     limit: usize,
 ) -> Result<Vec<(String, Vec<u8>)>, CommandError> {
+    // A name with a line end in it cannot be asked for.
+    let names: Vec<&String> = names.iter().filter(|name| !name.contains('\n')).collect();
+    let asked: Vec<String> = names.iter().map(|name| format!(":{name}")).collect();
+    let found = batch(top, &asked, limit, &["blob"])?;
+    let named = found.into_iter().filter_map(|(place, bytes)| {
+        let name = names.get(place)?;
+        Some(((*name).clone(), bytes))
+    });
+    Ok(named.collect())
+}
+
+/// The bytes of blobs and commits by their ids, in one run of git. What is larger than `limit`, or is not there, is left
+/// out.
+pub(crate) fn contents(
+    top: &Path,
+    ids: &[String],
+    limit: usize,
+) -> Result<HashMap<String, Vec<u8>>, CommandError> {
+    let ids: Vec<String> = ids.iter().filter(|id| is_id(id)).cloned().collect();
+    let found = batch(top, &ids, limit, &["blob", "commit"])?;
+    let named = found
+        .into_iter()
+        .filter_map(|(place, bytes)| Some((ids.get(place)?.clone(), bytes)));
+    Ok(named.collect())
+}
+
+/// Objects of these kinds, each with the place of its name in the list.
+fn batch(
+    top: &Path,
+    names: &[String],
+    limit: usize,
+    kinds: &[&str],
+) -> Result<Vec<(usize, Vec<u8>)>, CommandError> {
     let mut command = git(top);
     command
         .args(["cat-file", "--batch"])
@@ -348,34 +383,31 @@ pub(crate) fn staged_contents(
         .stderr(Stdio::null());
     let failed = |err: io::Error| {
         CommandError::user(
-            format!("cannot read what is staged: {err}"),
+            format!("cannot read what git holds: {err}"),
             "does `git status` work here?",
         )
     };
     let mut child = command.spawn().map_err(failed)?;
-    let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+    let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(CommandError::internal("git has no pipes"));
     };
-    // A name with a line end in it cannot be asked for.
-    let names: Vec<&String> = names.iter().filter(|name| !name.contains('\n')).collect();
     let request: Vec<u8> = names
         .iter()
-        .flat_map(|name| [b":", name.as_bytes(), b"\n"].concat())
+        .flat_map(|name| [name.as_bytes(), b"\n"].concat())
         .collect();
-    // Written beside the reading, or both wait for each other once the pipes are full.
-    let writer = std::thread::spawn(move || stdin.write_all(&request));
+    let writer = feed(stdin, request);
     let mut reader = BufReader::new(stdout);
     let mut contents = Vec::new();
-    for name in names {
+    for place in 0..names.len() {
         let mut head = String::new();
         reader.read_line(&mut head).map_err(failed)?;
         let mut words = head.trim_end().rsplit(' ');
         let (size, kind) = (words.next().unwrap_or_default(), words.next());
         let Ok(size) = size.parse::<usize>() else { continue };
-        if kind == Some("blob") && size <= limit {
+        if kind.is_some_and(|kind| kinds.contains(&kind)) && size <= limit {
             let mut bytes = vec![0; size];
             reader.read_exact(&mut bytes).map_err(failed)?;
-            contents.push((name.clone(), bytes));
+            contents.push((place, bytes));
         } else {
             io::copy(&mut (&mut reader).take(size as u64), &mut io::sink()).map_err(failed)?;
         }
@@ -384,6 +416,41 @@ pub(crate) fn staged_contents(
     drop(writer.join());
     child.wait().map_err(failed)?;
     Ok(contents)
+}
+
+/// Writes beside the reading, or both wait for each other once the pipes are full.
+fn feed(mut stdin: ChildStdin, request: Vec<u8>) -> JoinHandle<io::Result<()>> {
+    std::thread::spawn(move || stdin.write_all(&request))
+}
+
+/// What a run of git prints that reads `input`.
+pub(crate) fn output(top: &Path, arguments: &[String], input: Vec<u8>) -> Result<Vec<u8>, CommandError> {
+    let mut command = git(top);
+    command.args(arguments);
+    if input.is_empty() {
+        return run(command);
+    }
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let failed = |err: io::Error| {
+        CommandError::user(
+            format!("cannot run git: {err}"),
+            "install git, and have it in the PATH",
+        )
+    };
+    let mut child = command.spawn().map_err(failed)?;
+    let Some(stdin) = child.stdin.take() else {
+        return Err(CommandError::internal("git has no pipes"));
+    };
+    let writer = feed(stdin, input);
+    let output = child.wait_with_output().map_err(failed)?;
+    drop(writer.join());
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    Err(CommandError::user(SILENT, "does `git log` work here?"))
 }
 
 /// Where the clone's hooks are.

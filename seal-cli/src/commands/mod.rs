@@ -2,6 +2,7 @@
 
 mod adopt;
 mod approve;
+mod audit;
 mod cert;
 mod completions;
 mod diff;
@@ -29,6 +30,7 @@ mod wait;
 
 pub(crate) use adopt::AdoptArgs;
 pub(crate) use approve::ApproveArgs;
+pub(crate) use audit::AuditArgs;
 pub(crate) use cert::CertArgs;
 pub(crate) use completions::CompletionsArgs;
 pub(crate) use diff::DiffArgs;

@@ -40,6 +40,7 @@ fn every_command_has_help_with_an_example() {
     for command in [
         "adopt",
         "approve",
+        "audit",
         "cert",
         "completions",
         "diff",

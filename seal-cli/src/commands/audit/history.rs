@@ -1,0 +1,176 @@
+//! The commits, and the files that each of them changes, as git lists them.
+
+use crate::command_error::CommandError;
+use crate::git;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// The largest file that is looked into, in bytes.
+const LARGEST: usize = 4 << 20;
+
+/// Which commits to list.
+pub(super) struct Filter<'a> {
+    pub(super) revision: &'a str,
+    pub(super) path: Option<&'a str>,
+    pub(super) since: Option<&'a str>,
+    pub(super) author: Option<&'a str>,
+    pub(super) limit: usize,
+}
+
+/// One commit.
+#[derive(Clone)]
+pub(super) struct Commit {
+    pub(super) id: String,
+    pub(super) author: String,
+    pub(super) authored: String,
+    pub(super) committer: String,
+    pub(super) committed: String,
+    pub(super) subject: String,
+    pub(super) merge: bool,
+    pub(super) files: Vec<File>,
+}
+
+/// A file that a commit changes. Of a merge: one that is as none of its parents has it.
+#[derive(Clone)]
+pub(super) struct File {
+    pub(super) path: String,
+    /// Names of blobs; none where there is no file.
+    pub(super) before: Option<String>,
+    pub(super) after: Option<String>,
+}
+
+/// NUL between fields and after each record: no commit can hold one.
+const FORMAT: &str = "--format=tformat:%H%x00%P%x00%an <%ae>%x00%aI%x00%cn <%ce>%x00%cI%x00%s";
+const FIELDS: usize = 7;
+
+/// Lists commits, newest first, with their files.
+pub(super) fn log(top: &Path, filter: &Filter<'_>) -> Result<Vec<Commit>, CommandError> {
+    let mut arguments = vec![
+        "log".to_owned(),
+        "-z".into(),
+        "--no-color".into(),
+        "--no-show-signature".into(),
+        // Side branches too, whatever became of them.
+        "--full-history".into(),
+        "--fixed-strings".into(),
+        format!("--max-count={}", filter.limit),
+        FORMAT.into(),
+    ];
+    if let Some(author) = filter.author {
+        arguments.push(format!("--author={author}"));
+    }
+    let last = git::commit(top, filter.revision)?;
+    let mut range = last;
+    if let Some(since) = filter.since {
+        match git::commit(top, since) {
+            Ok(commit) => range = format!("{commit}..{range}"),
+            Err(_) => arguments.push(format!("--since={since}")),
+        }
+    }
+    arguments.push("--end-of-options".into());
+    arguments.push(range);
+    arguments.push("--".into());
+    arguments.extend(filter.path.map(str::to_owned));
+    let output = git::output(top, &arguments, Vec::new())?;
+    let text = String::from_utf8_lossy(&output);
+    let fields: Vec<&str> = text.split('\0').collect();
+    let mut commits: Vec<Commit> = fields
+        .chunks_exact(FIELDS)
+        .map(|record| Commit {
+            id: record[0].to_owned(),
+            merge: record[1].contains(' '),
+            author: record[2].to_owned(),
+            authored: record[3].to_owned(),
+            committer: record[4].to_owned(),
+            committed: record[5].to_owned(),
+            subject: record[6].to_owned(),
+            files: Vec::new(),
+        })
+        .collect();
+    files(top, filter.path, &mut commits)?;
+    Ok(commits)
+}
+
+/// Adds the files: `git diff-tree`, which reads the commits from its input.
+fn files(top: &Path, path: Option<&str>, commits: &mut [Commit]) -> Result<(), CommandError> {
+    let mut arguments: Vec<String> = [
+        "diff-tree",
+        "--stdin",
+        "-z",
+        "-r",
+        "-c",
+        "--root",
+        "--raw",
+        "--no-renames",
+    ]
+    .map(str::to_owned)
+    .into();
+    arguments.extend(["--no-abbrev".into(), "--no-color".into(), "--".into()]);
+    arguments.extend(path.map(str::to_owned));
+    if commits.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<&str> = commits.iter().map(|commit| commit.id.as_str()).collect();
+    let input = ids.join("\n") + "\n";
+    let output = git::output(top, &arguments, input.into_bytes())?;
+    let places: HashMap<String, usize> = commits
+        .iter()
+        .enumerate()
+        .map(|(place, commit)| (commit.id.clone(), place))
+        .collect();
+    let mut current: Option<usize> = None;
+    let mut tokens = output.split(|byte| *byte == 0);
+    while let Some(token) = tokens.next() {
+        let token = String::from_utf8_lossy(token);
+        if token.starts_with(':') {
+            let path = String::from_utf8_lossy(tokens.next().unwrap_or_default()).into_owned();
+            if let (Some(place), Some(file)) = (current, file(&token, path))
+                && let Some(commit) = commits.get_mut(place)
+            {
+                commit.files.push(file);
+            }
+        } else if let Some(place) = places.get(token.trim()) {
+            current = Some(*place);
+        }
+    }
+    Ok(())
+}
+
+/// `:modes… names… status`, with one colon a parent.
+fn file(head: &str, path: String) -> Option<File> {
+    let parents = head.bytes().take_while(|byte| *byte == b':').count();
+    let words: Vec<&str> = head.trim_start_matches(':').split(' ').collect();
+    let name = |index: usize| -> Option<String> {
+        let name = words.get(index)?;
+        (!name.bytes().all(|byte| byte == b'0')).then(|| (*name).to_owned())
+    };
+    words.get(2 * parents + 2)?;
+    Some(File {
+        path,
+        before: name(parents + 1),
+        after: name(2 * parents + 1),
+    })
+}
+
+/// The bytes of commits and of their manifests, by name. What is too large is left out.
+pub(super) fn contents(top: &Path, commits: &[Commit]) -> Result<HashMap<String, Vec<u8>>, CommandError> {
+    let mut names: Vec<String> = Vec::new();
+    for commit in commits {
+        names.push(commit.id.clone());
+        let manifests = commit.files.iter().filter(|file| is_manifest(&file.path));
+        names.extend(
+            manifests
+                .flat_map(|file| [&file.before, &file.after])
+                .flatten()
+                .cloned(),
+        );
+    }
+    names.sort_unstable();
+    names.dedup();
+    git::contents(top, &names, LARGEST)
+}
+
+pub(super) fn is_manifest(path: &str) -> bool {
+    let ending = Path::new(path).extension().and_then(|ending| ending.to_str());
+    matches!(ending, Some("yaml" | "yml" | "json"))
+}
