@@ -172,6 +172,11 @@ fn ask(team: &Space<'_>, repo: &tests::Repo, cli: &mut Cli) {
     for arguments in [&["history"][..], &["history", "tls"], &["history", "shapes"]] {
         cli.run_in(repo.work(), &[arguments, &here].concat(), "");
     }
+    // What everybody did to every secret, and none of what it was.
+    for output in ["table", "json", "csv", "markdown"] {
+        let audit = cli.run_in(repo.work(), &["audit", "--output", output], "");
+        assert!(audit.ok().contains("SealedSecret"), "the audit has seen them");
+    }
 }
 
 /// Has the controller say what it knows of sealed values, good and bad, as somebody whose token is nobody else's business.
