@@ -47,13 +47,14 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct RepositorySpec {
-    /// Where the repository is: `https://`, `http://`, or `file://` where the controller's operator allows it.
+    /// Where the repository is: `https://`, `http://`, `ssh://git@host/path`, `git@host:path`, or `file://` where the
+    /// controller's operator allows it.
     /// Credentials do not belong here; name a Secret in `secretRef`.
     #[cfg_attr(
         feature = "kube",
-        x_kube(validation = kube::core::Rule::new("self.matches('^(https?|file)://')")
-            .message("url must start with https://, http:// or file://")),
-        x_kube(validation = kube::core::Rule::new("!self.matches('^[a-z]+://[^/]*@')")
+        x_kube(validation = kube::core::Rule::new("self.matches('^(https?|ssh|file)://|^[A-Za-z0-9._-]+@[A-Za-z0-9._-]+:[^:]')")
+            .message("url must start with https://, http://, ssh:// or file://, or be git@host:path")),
+        x_kube(validation = kube::core::Rule::new("!self.matches('^(https?|file)://[^/]*@|^ssh://[^/@]*:[^/]*@')")
             .message("credentials do not belong in the url: put them in a Secret and name it in spec.secretRef")),
         schemars(length(min = 8, max = 2048))
     )]
@@ -69,7 +70,8 @@ pub struct RepositorySpec {
     #[serde(default = "default_timeout")]
     #[cfg_attr(feature = "kube", schemars(schema_with = "crate::common::schema::duration"))]
     pub timeout: String,
-    /// A Secret in this namespace with `username` and `password`, or `bearerToken`, and optionally `ca.crt`.
+    /// A Secret in this namespace with `username` and `password`, or `bearerToken`, and optionally `ca.crt`; for SSH with
+    /// `identity`, `known_hosts`, and `password` where the key has a passphrase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalReference>,
     /// A webhook that makes the controller look at the remote at once.

@@ -20,6 +20,18 @@ pub enum SourceError {
     /// A username, password or token with a character that no header can carry.
     #[error("the credentials hold characters that HTTP cannot carry")]
     BadCredentials,
+    /// SSH without a key.
+    #[error("SSH needs a key")]
+    NoKey,
+    /// A key for an address that is not SSH's.
+    #[error("the credentials are an SSH key, and the address is not one of SSH")]
+    KeyForHttp,
+    /// The private key cannot be used.
+    #[error("the SSH key cannot be used: {0}")]
+    BadKey(&'static str),
+    /// known_hosts has no key of the host, by its name there.
+    #[error("known_hosts has no key of {0}")]
+    HostUnknown(String),
     /// A `file://` URL outside the directories allowed.
     #[error("repositories on the controller's own disk are not allowed")]
     FilesRefused,
@@ -31,6 +43,15 @@ pub enum SourceError {
     /// The TLS handshake failed.
     #[error("no trusted TLS connection: {0}")]
     Tls(String),
+    /// The host is not who it should be. Nothing was sent to it.
+    #[error("the SSH host is not trusted: {0}")]
+    HostKey(String),
+    /// The host does not know the key, by its kind and fingerprint.
+    #[error("the host does not accept the key {0}")]
+    KeyRefused(String),
+    /// SSH itself failed.
+    #[error("the SSH connection failed: {0}")]
+    Ssh(String),
     /// No answer, or not a whole one, within the limits.
     #[error("the remote did not answer in time ({0})")]
     Timeout(&'static str),
@@ -104,7 +125,25 @@ impl SourceError {
     /// What to do about it, one sentence.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::BadUrl(_) => "use https://host/path, without credentials, query or fragment",
+            Self::BadUrl(_) => {
+                "use https://host/path, ssh://git@host/path or git@host:path, without a password, query or fragment"
+            }
+            Self::NoKey => "reference a Secret with identity (the private key) and known_hosts",
+            Self::KeyForHttp => {
+                "use ssh://git@host/path or git@host:path, or give a username and password, or a token"
+            }
+            Self::BadKey(_) => {
+                "make one with `ssh-keygen -t ed25519`; its passphrase goes into the field password"
+            }
+            Self::HostUnknown(_) => {
+                "get the key with `ssh-keyscan`, compare it with what the host's operators publish, and put the line into \
+                 known_hosts; a port other than 22 is written as [host]:port"
+            }
+            Self::HostKey(_) => {
+                "compare with what the host's operators publish; if the change is theirs, put the new line into known_hosts"
+            }
+            Self::KeyRefused(_) => "add the public half as a deploy key of the repository",
+            Self::Ssh(_) => "it is tried again; compare with `ssh -v` to the host if it stays",
             Self::BadRef => {
                 "name a branch as `git branch` shows it, such as main; another ref by its full name"
             }
@@ -149,6 +188,7 @@ impl SourceError {
         matches!(
             self,
             Self::Unreachable(_)
+                | Self::Ssh(_)
                 | Self::Timeout(_)
                 | Self::EmptyRemote
                 | Self::NoSuchBranch(_)

@@ -8,8 +8,8 @@
 //! says is untrusted: sizes, times, depths and counts are bounded, symbolic links and submodules are
 //! reported and never followed, and no error carries a credential.
 //!
-//! HTTP is ours (ureq and rustls), not libgit2's: no OpenSSL, per-remote certificate authorities,
-//! time and size limits, no redirects. See [`Remote`] for what is promised.
+//! HTTP is ours (ureq and rustls), and so is SSH (russh), not libgit2's: no OpenSSL, no libssh2, per-remote certificate
+//! authorities and known hosts, time and size limits, no redirects. See [`Remote`] for what is promised.
 //!
 //! Not here: what files mean (crate `render`), who may use which remote (the controller).
 
@@ -22,6 +22,7 @@ mod reference;
 mod remote;
 mod session;
 mod snapshot;
+mod ssh_address;
 mod store;
 mod text;
 mod transport;

@@ -13,7 +13,8 @@ use zeroize::Zeroizing;
 /// request ends within [`RemoteLimits`].
 #[derive(Debug, Clone)]
 pub struct Remote {
-    /// `https://`, `http://` or (see `files`) `file://`. Without userinfo, query or fragment.
+    /// `https://`, `http://`, `ssh://git@host/path`, `git@host:path` or (see `files`) `file://`. Without password, query or
+    /// fragment.
     pub url: String,
     /// Credentials, sent with every request to `url`.
     pub auth: Auth,
@@ -53,6 +54,15 @@ pub enum Auth {
     },
     /// A bearer token (RFC 6750).
     Bearer(Zeroizing<String>),
+    /// An SSH key. Nothing else logs in over SSH: no password, no agent, no file of this machine.
+    Key {
+        /// The private key, as `ssh-keygen` writes it.
+        identity: Zeroizing<String>,
+        /// What opens it.
+        passphrase: Option<Zeroizing<String>>,
+        /// Which keys hosts may show (sshd(8)).
+        known_hosts: String,
+    },
 }
 
 impl fmt::Debug for Auth {
@@ -61,6 +71,7 @@ impl fmt::Debug for Auth {
             Self::None => "None",
             Self::Basic { .. } => "Basic(..)",
             Self::Bearer(_) => "Bearer(..)",
+            Self::Key { .. } => "Key(..)",
         })
     }
 }
@@ -118,6 +129,12 @@ mod tests {
         };
         assert!(!format!("{remote:?}").contains("hunter2"));
         remote.auth = Auth::Bearer(Zeroizing::new("hunter2".into()));
+        assert!(!format!("{remote:?}").contains("hunter2"));
+        remote.auth = Auth::Key {
+            identity: Zeroizing::new("hunter2".into()),
+            passphrase: Some(Zeroizing::new("hunter2".into())),
+            known_hosts: String::new(),
+        };
         assert!(!format!("{remote:?}").contains("hunter2"));
     }
 }

@@ -1,4 +1,4 @@
-//! One call towards one remote, over HTTP or to a local directory.
+//! One call towards one remote, over HTTP or SSH or to a local directory.
 
 use git2::{Direction, ErrorClass, ErrorCode};
 
@@ -22,7 +22,7 @@ pub fn list_head(remote: &Remote, reference: &RefSpec) -> Result<Choice, SourceE
 /// A remote made known to libgit2 for the time of one call.
 pub(crate) struct Session {
     registered: Registered,
-    /// The URL of a local repository; HTTP goes by the registered number.
+    /// The path of a local repository; remotes go by the registered number.
     local: Option<String>,
 }
 
@@ -30,16 +30,17 @@ impl Session {
     pub(crate) fn open(remote: &Remote) -> Result<Self, SourceError> {
         init::init()?;
         let target = Target::parse(remote)?;
-        let (base, tls, local) = match target {
-            Target::Http { base, tls } => (base, tls, None),
+        let local = match &target {
             Target::File(path) => {
-                let path = path
-                    .to_str()
-                    .ok_or(SourceError::BadUrl("its path is not UTF-8"))?;
-                (String::new(), false, Some(path.to_owned()))
+                let path = path.to_str();
+                Some(
+                    path.ok_or(SourceError::BadUrl("its path is not UTF-8"))?
+                        .to_owned(),
+                )
             }
+            _ => None,
         };
-        let registered = Registered::new(Operation::new(base, tls, remote)?);
+        let registered = Registered::new(Operation::new(target, remote)?);
         Ok(Self { registered, local })
     }
 
@@ -79,7 +80,7 @@ impl Session {
         }
         match error.class() {
             // Said by the remote, or about what it said.
-            ErrorClass::Net | ErrorClass::Http | ErrorClass::Indexer | ErrorClass::Zlib => {
+            ErrorClass::Net | ErrorClass::Http | ErrorClass::Ssh | ErrorClass::Indexer | ErrorClass::Zlib => {
                 SourceError::NotGit(self.remote_words(error.message()))
             }
             _ => SourceError::Store(self.remote_words(error.message())),

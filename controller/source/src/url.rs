@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ureq::http::Uri;
 
+use crate::ssh_address::SshAddress;
 use crate::{FileRemotes, Remote, SourceError};
 
 /// A checked address.
@@ -11,6 +12,8 @@ use crate::{FileRemotes, Remote, SourceError};
 pub(crate) enum Target {
     /// Base URL without trailing slash; `/info/refs` and the services are appended.
     Http { base: String, tls: bool },
+    /// A repository on an SSH host.
+    Ssh(SshAddress),
     /// A directory that exists, links resolved.
     File(PathBuf),
 }
@@ -24,16 +27,18 @@ impl Target {
             ));
         }
         let Some((scheme, rest)) = url.split_once("://") else {
-            return Err(SourceError::BadUrl(
-                "it has no scheme; ssh addresses are not supported yet",
-            ));
+            return SshAddress::parse_short(url)
+                .unwrap_or(Err(SourceError::BadUrl(
+                    "it has no scheme, and is not git@host:path",
+                )))
+                .map(Target::Ssh);
         };
         match scheme.to_ascii_lowercase().as_str() {
             "http" => http(rest, false),
             "https" => http(rest, true),
             "file" => file(rest, &remote.files),
-            "ssh" | "git+ssh" => Err(SourceError::BadUrl("ssh is not supported yet")),
-            _ => Err(SourceError::BadUrl("only https and http are supported")),
+            "ssh" => SshAddress::parse_long(rest).map(Target::Ssh),
+            _ => Err(SourceError::BadUrl("only https, http and ssh are supported")),
         }
     }
 }
@@ -132,8 +137,9 @@ mod tests {
         for url in [
             "https://user:hunter2@git.example/r",
             "https://token@git.example/r",
-            "git@git.example:r",
-            "ssh://git.example/r",
+            "git.example:r",
+            "git+ssh://git.example/r",
+            "ssh://git:hunter2@git.example/r",
             "ext::sh -c id",
             "ext::sh",
             "git://git.example/r",

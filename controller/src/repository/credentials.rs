@@ -34,7 +34,8 @@ pub(super) async fn read(client: Client, namespace: &str, name: &str) -> Result<
             reason: "SecretUnusable",
             message: format!(
                 "Secret {name} {what}. Give username and password, or bearerToken, and ca.crt if the server's \
-                 certificate authority is private"
+                 certificate authority is private; for SSH identity and known_hosts, and password if the key has a \
+                 passphrase"
             ),
             temporary: false,
         }),
@@ -60,6 +61,9 @@ pub(super) async fn read(client: Client, namespace: &str, name: &str) -> Result<
 }
 
 fn parse(secret: &Secret) -> Result<Credentials, String> {
+    if let Some(identity) = field(secret, "identity", LONGEST_VALUE)? {
+        return key(secret, identity);
+    }
     let username = field(secret, "username", LONGEST_VALUE)?;
     let password = field(secret, "password", LONGEST_VALUE)?;
     let token = field(secret, "bearerToken", LONGEST_VALUE)?;
@@ -78,6 +82,25 @@ fn parse(secret: &Secret) -> Result<Credentials, String> {
         (_, _, Some(_)) => return Err("has both a bearerToken and a username or password".into()),
     };
     Ok(Credentials { auth, ca_pem })
+}
+
+/// An SSH key, by Flux's names: `identity`, `password` for its passphrase, `known_hosts`.
+fn key(secret: &Secret, identity: Zeroizing<String>) -> Result<Credentials, String> {
+    for other in ["username", "bearerToken"] {
+        if field(secret, other, LONGEST_VALUE)?.is_some() {
+            return Err(format!("has both an identity and a {other}"));
+        }
+    }
+    let known_hosts = field(secret, "known_hosts", LONGEST_BUNDLE)?;
+    let known_hosts = known_hosts.ok_or("has an identity and no known_hosts")?;
+    Ok(Credentials {
+        auth: Auth::Key {
+            identity,
+            passphrase: field(secret, "password", LONGEST_VALUE)?,
+            known_hosts: known_hosts.to_string(),
+        },
+        ca_pem: None,
+    })
 }
 
 fn field(secret: &Secret, name: &str, longest: usize) -> Result<Option<Zeroizing<String>>, String> {
@@ -119,9 +142,35 @@ mod tests {
     }
 
     #[test]
+    fn an_ssh_key_comes_with_the_hosts_it_is_for() {
+        let fields = [
+            ("identity", "hunter2"),
+            ("known_hosts", "h ssh-ed25519 A"),
+            ("password", "hunter2"),
+            ("identity.pub", "ssh-ed25519 A"),
+        ];
+        let key = parse(&secret(&fields)).unwrap();
+        assert!(!format!("{key:?}").contains("hunter2"));
+        assert!(matches!(
+            &key.auth,
+            Auth::Key {
+                passphrase: Some(_),
+                ..
+            }
+        ));
+        let without = parse(&secret(&fields[..1])).unwrap_err();
+        assert_eq!(without, "has an identity and no known_hosts");
+    }
+
+    #[test]
     fn what_is_wrong_quotes_nothing() {
         for fields in [
             &[][..],
+            &[
+                ("identity", "hunter2"),
+                ("known_hosts", "h"),
+                ("bearerToken", "hunter2"),
+            ],
             &[("username", "hunter2")],
             &[("username", "hunter2"), ("bearerToken", "hunter2")],
             &[("password", "hunter2"), ("bearerToken", "hunter2")],

@@ -241,6 +241,12 @@ fn may_be_the_credentials(error: &SourceError) -> bool {
             | SourceError::Tls(_)
             | SourceError::BadCredentials
             | SourceError::BadCertificates
+            | SourceError::NoKey
+            | SourceError::KeyForHttp
+            | SourceError::BadKey(_)
+            | SourceError::HostUnknown(_)
+            | SourceError::HostKey(_)
+            | SourceError::KeyRefused(_)
     )
 }
 

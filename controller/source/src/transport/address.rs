@@ -43,7 +43,7 @@ impl Resolver for Filtered {
     }
 }
 
-fn is_allowed(address: IpAddr) -> bool {
+pub(super) fn is_allowed(address: IpAddr) -> bool {
     let address = address.to_canonical();
     let local = match address {
         IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),

@@ -11,9 +11,10 @@ use crate::{SourceError, url};
 
 /// `GET info/refs`: answers with the refs, read as a stream.
 pub(super) fn advertisement(operation: Arc<Operation>, service: &str) -> Result<Stream, SourceError> {
-    let url = format!("{}/info/refs?service={service}", operation.base);
-    let mut request = operation.agent.get(&url);
-    if let Some(authorization) = &operation.authorization {
+    let http = operation.http()?;
+    let url = format!("{}/info/refs?service={service}", http.base);
+    let mut request = http.agent.get(&url);
+    if let Some(authorization) = &http.authorization {
         request = request.header(header::AUTHORIZATION, authorization.clone());
     }
     let left = operation.remaining()?;
@@ -45,12 +46,13 @@ pub(super) fn post(
     service: &str,
     body: &[u8],
 ) -> Result<ureq::BodyReader<'static>, SourceError> {
-    let mut request = operation
+    let http = operation.http()?;
+    let mut request = http
         .agent
-        .post(format!("{}/{service}", operation.base))
+        .post(format!("{}/{service}", http.base))
         .header(header::CONTENT_TYPE, format!("application/x-{service}-request"))
         .header(header::ACCEPT, format!("application/x-{service}-result"));
-    if let Some(authorization) = &operation.authorization {
+    if let Some(authorization) = &http.authorization {
         request = request.header(header::AUTHORIZATION, authorization.clone());
     }
     let left = operation.remaining()?;
@@ -71,7 +73,7 @@ fn check(operation: &Operation, status: StatusCode, headers: &HeaderMap) -> Resu
             SourceError::Redirected(url::redirect_target(location))
         }
         401 => SourceError::Unauthorized {
-            sent: operation.authorization.is_some(),
+            sent: operation.http()?.authorization.is_some(),
         },
         403 => SourceError::Forbidden,
         404 | 410 => SourceError::NotFound,

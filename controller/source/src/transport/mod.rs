@@ -1,4 +1,4 @@
-//! Git's smart HTTP protocol for libgit2, spoken by ureq and rustls.
+//! Git's smart protocol for libgit2: over HTTP, spoken by ureq and rustls, and over SSH, spoken by russh.
 //!
 //! libgit2 chooses a transport by URL scheme and gives its factory nothing but the URL. So each call
 //! of this crate is an [`Operation`] in a table, and libgit2 sees `signet://<number>/`: no real
@@ -7,6 +7,7 @@
 mod address;
 mod http;
 mod operation;
+mod ssh;
 mod stream;
 mod tls;
 
@@ -35,7 +36,8 @@ pub(crate) unsafe fn register() -> Result<(), Error> {
         let Some(operation) = operation else {
             return Err(error("the operation has ended"));
         };
-        Transport::smart(remote, true, Subtransport(operation))
+        let stateless = !operation.is_ssh();
+        Transport::smart(remote, stateless, Subtransport(operation))
     };
     // SAFETY: the caller keeps the contract.
     unsafe { git2::transport::register(SCHEME, factory) }
@@ -79,6 +81,17 @@ struct Subtransport(Arc<Operation>);
 impl SmartSubtransport for Subtransport {
     fn action(&self, _url: &str, service: Service) -> Result<Box<dyn SmartSubtransportStream>, Error> {
         let operation = Arc::clone(&self.0);
+        if operation.is_ssh() {
+            // One connection and one stream for both halves of a service.
+            let service = match service {
+                Service::UploadPackLs | Service::UploadPack => "git-upload-pack",
+                Service::ReceivePackLs | Service::ReceivePack => "git-receive-pack",
+            };
+            return match ssh::open(operation, service) {
+                Ok(stream) => Ok(Box::new(stream)),
+                Err(failure) => Err(error(&self.0.fail(failure).to_string())),
+            };
+        }
         let stream = match service {
             Service::UploadPackLs => http::advertisement(operation, "git-upload-pack"),
             Service::ReceivePackLs => http::advertisement(operation, "git-receive-pack"),

@@ -13,15 +13,14 @@ use zeroize::Zeroizing;
 
 use super::address::Filtered;
 use super::tls;
+use crate::ssh_address::SshAddress;
+use crate::url::Target;
 use crate::{Auth, Remote, RemoteLimits, SourceError};
 
-/// The state that all HTTP requests of one call share.
+/// The state that all requests of one call share.
 pub(crate) struct Operation {
-    /// `http(s)://host/path`, empty for local repositories.
-    pub(super) base: String,
-    pub(super) authorization: Option<HeaderValue>,
+    way: Way,
     auth: Auth,
-    pub(super) agent: Agent,
     limits: RemoteLimits,
     deadline: Instant,
     received: AtomicU64,
@@ -29,8 +28,24 @@ pub(crate) struct Operation {
     failure: Mutex<Option<SourceError>>,
 }
 
-impl Operation {
-    pub(crate) fn new(base: String, uses_tls: bool, remote: &Remote) -> Result<Self, SourceError> {
+/// How the remote is reached.
+enum Way {
+    Http(Http),
+    Ssh(SshAddress),
+    /// By libgit2 itself.
+    Local,
+}
+
+/// What HTTP requests share.
+pub(super) struct Http {
+    /// `http(s)://host/path`.
+    pub(super) base: String,
+    pub(super) authorization: Option<HeaderValue>,
+    pub(super) agent: Agent,
+}
+
+impl Http {
+    fn new(base: String, uses_tls: bool, remote: &Remote) -> Result<Self, SourceError> {
         let limits = remote.limits;
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
@@ -51,13 +66,44 @@ impl Operation {
         Ok(Self {
             base,
             authorization: authorization(&remote.auth)?,
-            auth: remote.auth.clone(),
             agent: Agent::with_parts(config.build(), DefaultConnector::default(), Filtered::default()),
+        })
+    }
+}
+
+impl Operation {
+    pub(crate) fn new(target: Target, remote: &Remote) -> Result<Self, SourceError> {
+        let limits = remote.limits;
+        Ok(Self {
+            way: match target {
+                Target::Http { base, tls } => Way::Http(Http::new(base, tls, remote)?),
+                Target::Ssh(address) => Way::Ssh(address),
+                Target::File(_) => Way::Local,
+            },
+            auth: remote.auth.clone(),
             limits,
             deadline: Instant::now() + limits.total,
             received: AtomicU64::new(0),
             failure: Mutex::new(None),
         })
+    }
+
+    pub(super) fn is_ssh(&self) -> bool {
+        matches!(self.way, Way::Ssh(_))
+    }
+
+    pub(super) fn http(&self) -> Result<&Http, SourceError> {
+        match &self.way {
+            Way::Http(http) => Ok(http),
+            _ => Err(SourceError::BadUrl("it is not an HTTP address")),
+        }
+    }
+
+    pub(super) fn ssh(&self) -> Result<(&SshAddress, &Auth), SourceError> {
+        match &self.way {
+            Way::Ssh(address) => Ok((address, &self.auth)),
+            _ => Err(SourceError::BadUrl("it is not an SSH address")),
+        }
     }
 
     pub(crate) fn limits(&self) -> &RemoteLimits {
@@ -97,7 +143,10 @@ impl Operation {
 
     /// Whether `text` repeats a credential, plain or as it went over the wire.
     pub(crate) fn holds_secret(&self, text: &str) -> bool {
-        let header = self.authorization.as_ref().and_then(|value| value.to_str().ok());
+        let header = match &self.way {
+            Way::Http(http) => http.authorization.as_ref().and_then(|value| value.to_str().ok()),
+            _ => None,
+        };
         let sent = header
             .and_then(|header| header.split_once(' '))
             .map(|(_, sent)| sent);
@@ -105,6 +154,7 @@ impl Operation {
             Auth::None => None,
             Auth::Basic { password, .. } => Some(password.as_str()),
             Auth::Bearer(token) => Some(token.as_str()),
+            Auth::Key { passphrase, .. } => passphrase.as_ref().map(|text| text.as_str()),
         };
         [sent, secret]
             .into_iter()
@@ -122,6 +172,7 @@ impl Operation {
 fn authorization(auth: &Auth) -> Result<Option<HeaderValue>, SourceError> {
     let text = match auth {
         Auth::None => return Ok(None),
+        Auth::Key { .. } => return Err(SourceError::KeyForHttp),
         Auth::Basic { username, password } => {
             let controls = |text: &str| text.chars().any(char::is_control);
             if username.contains(':') || controls(username) || controls(password) {

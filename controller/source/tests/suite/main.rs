@@ -18,5 +18,6 @@ mod local;
 mod pushing;
 mod refs;
 mod rewriting;
+mod ssh;
 mod storage;
 mod tls;

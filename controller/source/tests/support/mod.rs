@@ -8,6 +8,7 @@
 
 pub mod http;
 pub mod repo;
+pub mod ssh;
 pub mod tls;
 
 use std::path::Path;
