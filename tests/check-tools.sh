@@ -47,4 +47,12 @@ else
 	at_least 1.21 "${found#go}" || need "Go 1.21 or newer, $go for preference (this is $found)" "https://go.dev/dl"
 fi
 
+# Optional: the tests of Git over SSH have a server of their own, and take OpenSSH's as well where there is one.
+if [[ -z ${SIGNET_SSHD:-} && ! -x /usr/sbin/sshd ]]; then
+	echo "note: there is no sshd; one test of Git over SSH is skipped (Debian: apt-get install openssh-server)" >&2
+fi
+if ! command -v ssh-keygen >/dev/null; then
+	need "ssh-keygen, which makes the keys of the tests of Git over SSH" "Debian: apt-get install openssh-client"
+fi
+
 exit "$missing"

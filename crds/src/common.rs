@@ -22,6 +22,8 @@ pub mod label {
 pub mod annotation {
     /// On a Sync or Repository: any new value asks for a reconciliation now.
     pub const REQUESTED_AT: &str = "signet.dev/requestedAt";
+    /// On a Repository with `spec.deployKey`: any new value asks for another key.
+    pub const RENEW_DEPLOY_KEY: &str = "signet.dev/renewDeployKey";
     /// On every applied object: Sync, file and document it came from, as `namespace/sync:file#document`.
     pub const SOURCE: &str = "signet.dev/source";
     /// On a hook's object: the operation that it was made for.

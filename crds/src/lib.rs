@@ -13,6 +13,7 @@
 
 mod approval;
 mod common;
+mod deploy_key;
 mod git_reference;
 pub mod listener;
 mod native_secret;
@@ -24,6 +25,7 @@ mod webhook;
 
 pub use approval::ApprovalSpec;
 pub use common::{Condition, ConditionStatus, LocalReference, Revision, annotation, condition, label};
+pub use deploy_key::{DeployKey, DeployKeyStatus};
 pub use git_reference::GitReference;
 pub use native_secret::{
     DataKey, NativeSealedSecretSpec, NativeTemplate, NativeTemplateMetadata, SealedFor, SealedScope,

@@ -1,6 +1,8 @@
 //! Repository: a Git remote and the ref to follow.
 
-use crate::{Condition, GitReference, LocalReference, Revision, Verified, Verify, Webhook};
+use crate::{
+    Condition, DeployKey, DeployKeyStatus, GitReference, LocalReference, Revision, Verified, Verify, Webhook,
+};
 use serde::{Deserialize, Serialize};
 
 /// A Git remote, the ref to follow, and how to authenticate.
@@ -45,6 +47,21 @@ use serde::{Deserialize, Serialize};
         printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
     )
 )]
+#[cfg_attr(
+    feature = "kube",
+    x_kube(validation = kube::core::Rule::new("!(has(self.deployKey) && has(self.secretRef))")
+        .message("give one of deployKey and secretRef"))
+)]
+#[cfg_attr(
+    feature = "kube",
+    x_kube(validation = kube::core::Rule::new("!has(self.deployKey) || !self.url.matches('^(https?|file)://')")
+        .message("a deployKey is for SSH: url must be ssh://git@host/path or git@host:path"))
+)]
+#[cfg_attr(
+    feature = "kube",
+    x_kube(validation = kube::core::Rule::new("!has(self.proxySecretRef) || self.url.matches('^https?://')")
+        .message("a proxy is for https:// and http://"))
+)]
 #[serde(rename_all = "camelCase")]
 pub struct RepositorySpec {
     /// Where the repository is: `https://`, `http://`, `ssh://git@host/path`, `git@host:path`, or `file://` where the
@@ -70,8 +87,8 @@ pub struct RepositorySpec {
     #[serde(default = "default_timeout")]
     #[cfg_attr(feature = "kube", schemars(schema_with = "crate::common::schema::duration"))]
     pub timeout: String,
-    /// A Secret in this namespace with `username` and `password`, or `bearerToken`, and optionally `ca.crt`; for SSH with
-    /// `identity`, `known_hosts`, and `password` where the key has a passphrase.
+    /// A Secret in this namespace with `username` and `password`, or `bearerToken`, and optionally `ca.crt`, `tls.crt` and
+    /// `tls.key`; for SSH with `identity`, `known_hosts`, and `password` where the key has a passphrase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalReference>,
     /// A webhook that makes the controller look at the remote at once.
@@ -80,6 +97,12 @@ pub struct RepositorySpec {
     /// Whose signatures commits need. Without it none are looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Verify>,
+    /// A Secret in this namespace with the `address` of an HTTP proxy, and optionally `username` and `password`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_secret_ref: Option<LocalReference>,
+    /// A key for SSH of the controller's own making, instead of a Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deploy_key: Option<DeployKey>,
     /// Stops looking at the remote. What is applied stays.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
@@ -106,6 +129,9 @@ pub struct RepositoryStatus {
     /// With `spec.verify`: the last commit whose signatures were good, and who made them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<Verified>,
+    /// The public halves of the deploy key that the controller made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deploy_key: Option<DeployKeyStatus>,
     /// The last value of the annotation `signet.dev/requestedAt` that was acted on.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub last_handled_request: String,

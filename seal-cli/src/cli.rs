@@ -2,10 +2,10 @@
 
 use crate::command_error::CommandError;
 use crate::commands::{
-    AdoptArgs, ApproveArgs, AuditArgs, CertArgs, CompletionsArgs, DiffArgs, EditArgs, EventsArgs,
-    HistoryArgs, KeysArgs, LintArgs, ManArgs, MigrateArgs, PlanArgs, RenameArgs, ResumeArgs, RetemplateArgs,
-    RollbackArgs, SealArgs, SetArgs, StatusArgs, SuspendArgs, SyncArgs, TreeArgs, UnsetArgs, VerifyArgs,
-    ViewArgs, WaitArgs,
+    AdoptArgs, ApproveArgs, AuditArgs, CertArgs, CompletionsArgs, DeployKeyArgs, DiffArgs, EditArgs,
+    EventsArgs, HistoryArgs, KeysArgs, LintArgs, ManArgs, MigrateArgs, PlanArgs, RenameArgs, ResumeArgs,
+    RetemplateArgs, RollbackArgs, SealArgs, SetArgs, StatusArgs, SuspendArgs, SyncArgs, TreeArgs, UnsetArgs,
+    VerifyArgs, ViewArgs, WaitArgs,
 };
 use crate::ui::Ui;
 use crate::{environment, kubeseal};
@@ -75,6 +75,7 @@ enum Command {
     Audit(Box<AuditArgs>),
     Cert(CertArgs),
     Completions(CompletionsArgs),
+    DeployKey(DeployKeyArgs),
     Diff(DiffArgs),
     Edit(EditArgs),
     Events(EventsArgs),
@@ -145,6 +146,7 @@ fn dispatch(ui: &Ui, cli: &Cli) -> Result<ExitCode, CommandError> {
         Command::Audit(args) => args.run(ui),
         Command::Cert(args) => args.run(ui, global),
         Command::Completions(args) => args.run(ui),
+        Command::DeployKey(args) => args.run(ui, global),
         Command::Diff(args) => args.run(ui, global),
         Command::Edit(args) => args.run(ui, global),
         Command::Events(args) => args.run(ui, global),

@@ -93,6 +93,8 @@ pub(crate) fn repository_spec(url: &str) -> RepositorySpec {
         interval: "1s".into(),
         timeout: "20s".into(),
         secret_ref: None,
+        proxy_secret_ref: None,
+        deploy_key: None,
         webhook: None,
         verify: None,
         suspend: false,

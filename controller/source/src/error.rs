@@ -20,6 +20,15 @@ pub enum SourceError {
     /// A username, password or token with a character that no header can carry.
     #[error("the credentials hold characters that HTTP cannot carry")]
     BadCredentials,
+    /// The client certificate or its key cannot be used.
+    #[error("the client certificate cannot be used: {0}")]
+    BadClientCertificate(&'static str),
+    /// The proxy's address cannot be used.
+    #[error("the address of the proxy cannot be used: {0}")]
+    BadProxy(&'static str),
+    /// The proxy does not let us through.
+    #[error("the proxy does not connect: {0}")]
+    ProxyRefused(String),
     /// SSH without a key.
     #[error("SSH needs a key")]
     NoKey,
@@ -128,6 +137,11 @@ impl SourceError {
             Self::BadUrl(_) => {
                 "use https://host/path, ssh://git@host/path or git@host:path, without a password, query or fragment"
             }
+            Self::BadClientCertificate(_) => {
+                "give tls.crt and tls.key as `kubectl create secret tls` takes them"
+            }
+            Self::BadProxy(_) => "use http://host:port, and username and password in fields of their own",
+            Self::ProxyRefused(_) => "check the proxy's rules, and its username and password",
             Self::NoKey => "reference a Secret with identity (the private key) and known_hosts",
             Self::KeyForHttp => {
                 "use ssh://git@host/path or git@host:path, or give a username and password, or a token"
@@ -189,6 +203,7 @@ impl SourceError {
             self,
             Self::Unreachable(_)
                 | Self::Ssh(_)
+                | Self::ProxyRefused(_)
                 | Self::Timeout(_)
                 | Self::EmptyRemote
                 | Self::NoSuchBranch(_)

@@ -20,6 +20,10 @@ pub struct Remote {
     pub auth: Auth,
     /// PEM certificates of authorities trusted for this remote, beside the platform's.
     pub ca_pem: Option<String>,
+    /// What this side shows of itself over TLS.
+    pub client: Option<ClientCertificate>,
+    /// The proxy that HTTP goes through.
+    pub proxy: Option<Proxy>,
     /// Bounds on time and size.
     pub limits: RemoteLimits,
     /// Whether, and where, `file://` is allowed. For tests and air-gapped hosts.
@@ -33,6 +37,8 @@ impl Remote {
             url: url.into(),
             auth: Auth::None,
             ca_pem: None,
+            client: None,
+            proxy: None,
             limits: RemoteLimits::default(),
             files: FileRemotes::Refused,
         }
@@ -73,6 +79,38 @@ impl fmt::Debug for Auth {
             Self::Bearer(_) => "Bearer(..)",
             Self::Key { .. } => "Key(..)",
         })
+    }
+}
+
+/// A certificate for TLS, and its key.
+#[derive(Clone)]
+pub struct ClientCertificate {
+    /// PEM certificates, one's own first.
+    pub chain_pem: String,
+    /// PEM private key.
+    pub key_pem: Zeroizing<String>,
+}
+
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientCertificate(..)")
+    }
+}
+
+/// An HTTP proxy.
+#[derive(Clone)]
+pub struct Proxy {
+    /// `http://host:port`.
+    pub address: String,
+    /// For basic authentication.
+    pub username: Option<Zeroizing<String>>,
+    /// For basic authentication.
+    pub password: Option<Zeroizing<String>>,
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Proxy(..)")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
-use source::Auth;
+use source::{Auth, ClientCertificate, Proxy};
 use zeroize::Zeroizing;
 
 use crate::request::bounded;
@@ -16,6 +16,7 @@ const LONGEST_BUNDLE: usize = 1 << 20;
 pub(super) struct Credentials {
     pub(super) auth: Auth,
     pub(super) ca_pem: Option<String>,
+    pub(super) client: Option<ClientCertificate>,
 }
 
 /// Why there are no credentials. Quotes nothing but the Secret's name.
@@ -27,21 +28,49 @@ pub(super) struct Problem {
     pub(super) temporary: bool,
 }
 
+/// The credentials of `spec.secretRef`.
 pub(super) async fn read(client: Client, namespace: &str, name: &str) -> Result<Credentials, Problem> {
-    let api: Api<Secret> = Api::namespaced(client, namespace);
-    match bounded(api.get(name)).await {
-        Ok(secret) => parse(&secret).map_err(|what| Problem {
-            reason: "SecretUnusable",
-            message: format!(
+    get(client, namespace, name, "secretRef", |secret| {
+        parse(secret).map_err(|what| {
+            format!(
                 "Secret {name} {what}. Give username and password, or bearerToken, and ca.crt if the server's \
                  certificate authority is private; for SSH identity and known_hosts, and password if the key has a \
                  passphrase"
-            ),
+            )
+        })
+    })
+    .await
+}
+
+/// The proxy of `spec.proxySecretRef`.
+pub(super) async fn read_proxy(client: Client, namespace: &str, name: &str) -> Result<Proxy, Problem> {
+    get(client, namespace, name, "proxySecretRef", |secret| {
+        proxy(secret).map_err(|what| {
+            format!("Secret {name} {what}. Give address (http://host:port), and username and password if it asks for them")
+        })
+    })
+    .await
+}
+
+async fn get<T>(
+    client: Client,
+    namespace: &str,
+    name: &str,
+    role: &str,
+    parse: impl FnOnce(&Secret) -> Result<T, String>,
+) -> Result<T, Problem> {
+    let api: Api<Secret> = Api::namespaced(client, namespace);
+    match bounded(api.get(name)).await {
+        Ok(secret) => parse(&secret).map_err(|message| Problem {
+            reason: "SecretUnusable",
+            message,
             temporary: false,
         }),
         Err(error) if error.is_not_found() => Err(Problem {
             reason: "SecretMissing",
-            message: format!("Secret {name} of spec.secretRef does not exist in namespace {namespace}. Create it"),
+            message: format!(
+                "Secret {name} of spec.{role} does not exist in namespace {namespace}. Create it"
+            ),
             temporary: false,
         }),
         Err(error) if error.is_forbidden() => Err(Problem {
@@ -68,6 +97,7 @@ fn parse(secret: &Secret) -> Result<Credentials, String> {
     let password = field(secret, "password", LONGEST_VALUE)?;
     let token = field(secret, "bearerToken", LONGEST_VALUE)?;
     let ca_pem = field(secret, "ca.crt", LONGEST_BUNDLE)?.map(|text| text.to_string());
+    let client = client(secret)?;
     let auth = match (username, password, token) {
         (Some(username), Some(password), None) => Auth::Basic { username, password },
         (None, None, Some(token)) => Auth::Bearer(token),
@@ -76,12 +106,37 @@ fn parse(secret: &Secret) -> Result<Credentials, String> {
             username: Zeroizing::new("git".into()),
             password,
         },
-        (None, None, None) if ca_pem.is_some() => Auth::None,
+        (None, None, None) if ca_pem.is_some() || client.is_some() => Auth::None,
         (None, None, None) => return Err("holds no credentials".into()),
         (Some(_), None, None) => return Err("has a username and no password".into()),
         (_, _, Some(_)) => return Err("has both a bearerToken and a username or password".into()),
     };
-    Ok(Credentials { auth, ca_pem })
+    Ok(Credentials { auth, ca_pem, client })
+}
+
+/// A certificate to show, by the names of `kubectl create secret tls`.
+fn client(secret: &Secret) -> Result<Option<ClientCertificate>, String> {
+    let chain = field(secret, "tls.crt", LONGEST_BUNDLE)?;
+    let key = field(secret, "tls.key", LONGEST_VALUE)?;
+    match (chain, key) {
+        (Some(chain), Some(key_pem)) => Ok(Some(ClientCertificate {
+            chain_pem: chain.to_string(),
+            key_pem,
+        })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err("has a tls.crt and no tls.key".into()),
+        (None, Some(_)) => Err("has a tls.key and no tls.crt".into()),
+    }
+}
+
+/// A proxy, by Flux's names: `address`, `username`, `password`.
+fn proxy(secret: &Secret) -> Result<Proxy, String> {
+    let address = field(secret, "address", LONGEST_VALUE)?.ok_or("holds no address")?;
+    Ok(Proxy {
+        address: address.to_string(),
+        username: field(secret, "username", LONGEST_VALUE)?,
+        password: field(secret, "password", LONGEST_VALUE)?,
+    })
 }
 
 /// An SSH key, by Flux's names: `identity`, `password` for its passphrase, `known_hosts`.
@@ -100,6 +155,7 @@ fn key(secret: &Secret, identity: Zeroizing<String>) -> Result<Credentials, Stri
             known_hosts: known_hosts.to_string(),
         },
         ca_pem: None,
+        client: None,
     })
 }
 

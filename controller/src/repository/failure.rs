@@ -2,6 +2,7 @@
 
 use source::SourceError;
 
+use super::credentials::Problem;
 use super::reference::capital;
 
 /// A failure, for people.
@@ -23,6 +24,16 @@ impl From<&SourceError> for Failure {
     }
 }
 
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self {
+            reason: problem.reason,
+            message: format!("{}.", problem.message),
+            temporary: problem.temporary,
+        }
+    }
+}
+
 /// Two sentences out of an error and a hint that are none.
 fn sentences(what: &str, hint: &str) -> String {
     format!(
@@ -37,8 +48,13 @@ fn reason(error: &SourceError) -> &'static str {
         SourceError::BadUrl(_) => "BadUrl",
         SourceError::BadRef => "BadRef",
         SourceError::BadCertificates => "BadCertificates",
-        SourceError::BadCredentials => "BadCredentials",
-        SourceError::NoKey | SourceError::KeyForHttp | SourceError::BadKey(_) => "BadCredentials",
+        SourceError::BadCredentials
+        | SourceError::NoKey
+        | SourceError::KeyForHttp
+        | SourceError::BadKey(_)
+        | SourceError::BadClientCertificate(_) => "BadCredentials",
+        SourceError::BadProxy(_) => "BadProxy",
+        SourceError::ProxyRefused(_) => "ProxyRefused",
         SourceError::HostUnknown(_) => "HostUnknown",
         SourceError::HostKey(_) => "HostKeyRefused",
         SourceError::KeyRefused(_) => "KeyRefused",

@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crds::{Repository, RepositoryStatus, Verified};
+use crds::{DeployKeyStatus, Repository, RepositoryStatus, Verified};
 use kube::Resource;
-use source::{RefSpec, Store};
+use source::{Proxy, RefSpec, Store};
 use tokio::sync::watch as channel;
 use tokio::time::Instant;
 use tracing::debug;
 
 use super::credentials::Credentials;
+use super::deploy_key::DeployKeys;
 use super::failure::Failure;
 use super::look::Serve;
 use super::spec::{self, Target};
@@ -34,6 +35,12 @@ pub(super) struct Follower {
     pub(super) store: Option<Arc<Store>>,
     /// Read once for these wishes; again when they change, or when the remote refuses.
     pub(super) credentials: Option<(Wanted, Credentials)>,
+    /// As the credentials.
+    pub(super) proxy: Option<(Wanted, Proxy)>,
+    /// The keys that were made for it; read once for these wishes.
+    pub(super) deploy_keys: Option<(Wanted, DeployKeys)>,
+    /// Their public halves, as far as they are known.
+    pub(super) deploy_key: Option<DeployKeyStatus>,
     pub(super) head: Option<Head>,
     /// URL and ref that `head` was found at.
     pub(super) origin: Option<(String, RefSpec)>,
@@ -52,6 +59,9 @@ impl Follower {
         Self {
             dir: room.stores.join(&uid),
             verified: status.verified.clone(),
+            proxy: None,
+            deploy_keys: None,
+            deploy_key: status.deploy_key.clone(),
             writer: Writer::new(room.client.clone(), &key, &uid, status),
             room,
             key,
@@ -122,10 +132,16 @@ impl Follower {
     /// One look, and everything that follows from it. Returns when the next one is due, if time alone makes it so.
     async fn step(&mut self, object: &Repository, wanted: &Wanted) -> Option<Duration> {
         let time = condition::now();
+        if object.spec.deploy_key.is_none() {
+            self.deploy_keys = None;
+            self.deploy_key = None;
+        }
+        let deploy_key = self.deploy_key.clone();
         let now = Now {
             generation: wanted.generation,
             request: &wanted.request,
             time: &time,
+            deploy_key: deploy_key.as_ref(),
         };
         if object.spec.suspend {
             let status = status::suspended(&self.writer.status, &now);
@@ -153,7 +169,12 @@ impl Follower {
         let result = self.look(object, &target, wanted, remembered).await;
         // The look may have taken a while.
         let time = condition::now();
-        let now = Now { time: &time, ..now };
+        let deploy_key = self.deploy_key.clone();
+        let now = Now {
+            time: &time,
+            deploy_key: deploy_key.as_ref(),
+            ..now
+        };
         match result {
             Ok(()) => {
                 self.failures = 0;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crds::Repository;
 use kube::Resource;
-use source::{CommitId, RefSpec, Rewritten, Snapshot, SourceError};
+use source::{CommitId, Proxy, RefSpec, Rewritten, Snapshot, SourceError};
 use tracing::info;
 
 use super::credentials::{self, Credentials};
@@ -31,12 +31,23 @@ impl Follower {
             let credentials = self.credentials(secret, wanted).await?;
             remote.auth = credentials.auth;
             remote.ca_pem = credentials.ca_pem;
+            remote.client = credentials.client;
+        }
+        if let Some(secret) = &target.proxy {
+            remote.proxy = Some(self.proxy(secret, wanted).await?);
+        }
+        let mut otherwise = None;
+        if let Some(known_hosts) = &target.deploy_key {
+            let mut auths = self.deploy_auths(object, wanted, known_hosts).await?.into_iter();
+            remote.auth = auths.next().unwrap_or_default();
+            otherwise = auths.next();
         }
         let origin = (remote.url.clone(), target.reference.clone());
         let same = self.origin.as_ref() == Some(&origin);
         let known = self.head.as_ref().filter(|_| same);
         let look = Look {
             remote: remote.clone(),
+            otherwise: otherwise.clone(),
             reference: target.reference.clone(),
             dir: self.dir.clone(),
             store: self.store.clone(),
@@ -56,8 +67,15 @@ impl Follower {
         })
         .await
         .map_err(|_| stopped())?;
+        if target.deploy_key.is_some() {
+            self.keep_deploy_key(object, &looked).await;
+        }
+        if let (true, Some(auth)) = (looked.fell_back, otherwise) {
+            remote.auth = auth;
+        }
         let checked = self.verify(object, target, remote, &mut looked).await;
-        self.take_in(object, target, origin, looked, checked)
+        let result = self.take_in(object, target, origin, looked, checked);
+        result.map_err(|failure| self.with_key_to_add(failure))
     }
 
     fn take_in(
@@ -127,6 +145,7 @@ impl Follower {
                 }
                 if may_be_the_credentials(&error) {
                     self.credentials = None;
+                    self.proxy = None;
                 }
                 Err(Failure::from(&error))
             }
@@ -203,12 +222,19 @@ impl Follower {
                 self.credentials = Some((wanted.clone(), credentials.clone()));
                 Ok(credentials)
             }
-            Err(problem) => Err(Failure {
-                reason: problem.reason,
-                message: format!("{}.", problem.message),
-                temporary: problem.temporary,
-            }),
+            Err(problem) => Err(problem.into()),
         }
+    }
+
+    async fn proxy(&mut self, secret: &str, wanted: &Wanted) -> Result<Proxy, Failure> {
+        if let Some((of, proxy)) = &self.proxy
+            && of == wanted
+        {
+            return Ok(proxy.clone());
+        }
+        let proxy = credentials::read_proxy(self.room.client.clone(), &self.key.0, secret).await?;
+        self.proxy = Some((wanted.clone(), proxy.clone()));
+        Ok(proxy)
     }
 
     /// A commit that the store held when it was opened, labelled as the status has it.
@@ -241,6 +267,9 @@ fn may_be_the_credentials(error: &SourceError) -> bool {
             | SourceError::Tls(_)
             | SourceError::BadCredentials
             | SourceError::BadCertificates
+            | SourceError::BadClientCertificate(_)
+            | SourceError::BadProxy(_)
+            | SourceError::ProxyRefused(_)
             | SourceError::NoKey
             | SourceError::KeyForHttp
             | SourceError::BadKey(_)

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::failure::Failure;
-use source::{CommitId, RefSpec, Remote, Rewritten, Snapshot, SourceError, Store, list_head};
+use source::{Auth, CommitId, RefSpec, Remote, Rewritten, Snapshot, SourceError, Store, list_head};
 
 /// What to look at, and what is known already.
 pub(super) struct Look {
     pub(super) remote: Remote,
+    /// What to log in with if the host refuses the first: the older deploy key, while it is renewed.
+    pub(super) otherwise: Option<Auth>,
     pub(super) reference: RefSpec,
     pub(super) dir: PathBuf,
     pub(super) store: Option<Arc<Store>>,
@@ -80,6 +82,8 @@ pub(super) struct Looked {
     pub(super) pinned: Vec<(String, Result<Snapshot, Failure>)>,
     /// Whether the failure was one of fetching, and not of asking.
     pub(super) fetching: bool,
+    /// Whether the first credentials were refused.
+    pub(super) fell_back: bool,
 }
 
 impl Look {
@@ -101,11 +105,18 @@ impl Look {
                         found: Err(error),
                         pinned: Vec::new(),
                         fetching: false,
+                        fell_back: false,
                     };
                 }
             },
         };
-        let (found, fetching) = self.look(&store);
+        let (mut found, mut fetching) = self.look(&store);
+        let mut fell_back = false;
+        if let (Err(SourceError::KeyRefused(_)), Some(auth)) = (&found, self.otherwise.take()) {
+            self.remote.auth = auth;
+            fell_back = true;
+            (found, fetching) = self.look(&store);
+        }
         let pins = std::mem::take(&mut self.pins).into_iter();
         let pinned = pins.map(|commit| {
             let read = match &found {
@@ -121,6 +132,7 @@ impl Look {
             found,
             pinned,
             fetching,
+            fell_back,
         }
     }
 

@@ -5,6 +5,8 @@
 //! are written when they change.
 
 mod credentials;
+mod deploy_key;
+mod deploy_login;
 mod failure;
 mod follower;
 mod heads;

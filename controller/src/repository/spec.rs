@@ -23,6 +23,10 @@ pub(super) struct Target {
     pub(super) secret: Option<String>,
     /// Whose signatures are asked for.
     pub(super) policy: Option<Policy>,
+    /// The Secret of the proxy.
+    pub(super) proxy: Option<String>,
+    /// known_hosts for the deploy key that the controller makes.
+    pub(super) deploy_key: Option<String>,
 }
 
 /// What is wrong with a specification, and what to do.
@@ -62,6 +66,11 @@ pub(super) fn parse(spec: &RepositorySpec, files: &FileRemotes) -> Result<Target
         reference,
         policy: policy.transpose().map_err(|message| Problem { message })?,
         interval,
+        proxy: spec
+            .proxy_secret_ref
+            .as_ref()
+            .map(|reference| reference.name.clone()),
+        deploy_key: spec.deploy_key.as_ref().map(|key| key.known_hosts.clone()),
         secret: spec.secret_ref.as_ref().map(|reference| reference.name.clone()),
     })
 }

@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::revision::short;
 use crate::condition;
 use crds::condition::{READY, RECONCILING, STALLED};
-use crds::{ConditionStatus, RepositoryStatus, Revision};
+use crds::{ConditionStatus, DeployKeyStatus, RepositoryStatus, Revision};
 
 /// What a status speaks of.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub(super) struct Now<'a> {
     /// The request that this look answers; empty if none was ever made.
     pub(super) request: &'a str,
     pub(super) time: &'a str,
+    /// The deploy key, as far as it is known.
+    pub(super) deploy_key: Option<&'a DeployKeyStatus>,
 }
 
 /// The head is here.
@@ -182,6 +184,7 @@ pub(super) fn one_line(head: &Revision) -> String {
 fn begin(before: &RepositoryStatus, now: &Now<'_>) -> RepositoryStatus {
     RepositoryStatus {
         observed_generation: now.generation,
+        deploy_key: now.deploy_key.cloned(),
         ..before.clone()
     }
 }
@@ -217,6 +220,7 @@ mod tests {
             generation: 2,
             request: "r1",
             time,
+            deploy_key: None,
         }
     }
 

@@ -24,16 +24,20 @@ pub(super) enum Order {
 pub(super) struct Wanted {
     pub(super) generation: i64,
     pub(super) request: String,
+    /// The wish for another deploy key.
+    pub(super) renewal: String,
 }
 
 impl Wanted {
     pub(super) fn of(object: &Repository) -> Self {
-        let request = object.annotations().get(annotation::REQUESTED_AT);
+        let read = |name| {
+            let value = object.annotations().get(name);
+            value.map(|text| text::bounded(text, REQUEST)).unwrap_or_default()
+        };
         Self {
             generation: object.metadata.generation.unwrap_or_default(),
-            request: request
-                .map(|text| text::bounded(text, REQUEST))
-                .unwrap_or_default(),
+            request: read(annotation::REQUESTED_AT),
+            renewal: read(annotation::RENEW_DEPLOY_KEY),
         }
     }
 }

@@ -82,7 +82,7 @@ impl Writer {
 fn body(uid: &str, status: &RepositoryStatus) -> Value {
     let mut value = json!(status);
     if let Value::Object(fields) = &mut value {
-        for name in ["revision", "head", "verified", "lastHandledRequest"] {
+        for name in ["revision", "head", "verified", "lastHandledRequest", "deployKey"] {
             fields.entry(name).or_insert(Value::Null);
         }
     }
@@ -106,5 +106,15 @@ mod tests {
             ..RepositoryStatus::default()
         };
         assert_eq!(body("u", &status)["status"]["revision"], "main@1");
+        let key = crds::DeployKeyStatus::default();
+        let status = RepositoryStatus {
+            deploy_key: Some(key),
+            ..RepositoryStatus::default()
+        };
+        let patch = body("u", &status);
+        assert_eq!(
+            patch["status"]["deployKey"]["nextPublicKey"], "",
+            "a renewal that ended"
+        );
     }
 }

@@ -79,6 +79,7 @@ mod sealed_namespaces;
 mod sealed_objects;
 mod sealed_support;
 mod signed;
+mod ssh;
 mod substitute;
 mod waves;
 mod webhook;

@@ -109,6 +109,8 @@ pub(super) fn explain(error: &ureq::Error) -> SourceError {
             Timeout::Global | Timeout::PerCall => "total time",
             _ => "silence",
         }),
+        // Its own words for the proxy's status; nothing that the proxy wrote.
+        ureq::Error::ConnectProxyFailed(words) => SourceError::ProxyRefused(words.clone()),
         ureq::Error::HostNotFound => SourceError::Unreachable("the host name is not known".into()),
         ureq::Error::Io(error) => explain_io(error),
         ureq::Error::Rustls(error) => tls::explain(error),

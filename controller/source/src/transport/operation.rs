@@ -12,7 +12,7 @@ use ureq::unversioned::transport::DefaultConnector;
 use zeroize::Zeroizing;
 
 use super::address::Filtered;
-use super::tls;
+use super::{proxy, tls};
 use crate::ssh_address::SshAddress;
 use crate::url::Target;
 use crate::{Auth, Remote, RemoteLimits, SourceError};
@@ -51,7 +51,13 @@ impl Http {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .proxy(None)
+            .proxy(
+                remote
+                    .proxy
+                    .as_ref()
+                    .map(|way| proxy::config(way, &base))
+                    .transpose()?,
+            )
             .https_only(uses_tls)
             .user_agent(concat!("git/2.0 (signet ", env!("CARGO_PKG_VERSION"), ")"))
             .accept_encoding("identity")
@@ -61,7 +67,7 @@ impl Http {
             .timeout_recv_response(Some(limits.read))
             .max_response_header_size(64 << 10);
         if uses_tls {
-            config = config.tls_config(tls::config(remote.ca_pem.as_deref())?);
+            config = config.tls_config(tls::config(remote.ca_pem.as_deref(), remote.client.as_ref())?);
         }
         Ok(Self {
             base,

@@ -3,14 +3,19 @@
 use std::sync::{Arc, OnceLock};
 
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::CertificateDer;
-use rustls::{CertificateError, RootCertStore};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{AlertDescription, CertificateError, RootCertStore};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig};
 
-use crate::SourceError;
+use crate::{ClientCertificate, SourceError};
 
 /// The TLS settings for one remote.
-pub(super) fn config(ca_pem: Option<&str>) -> Result<TlsConfig, SourceError> {
+pub(super) fn config(
+    ca_pem: Option<&str>,
+    client: Option<&ClientCertificate>,
+) -> Result<TlsConfig, SourceError> {
     // The provider is named here and not taken from the process's default, which others may set.
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     let provider = PROVIDER.get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
@@ -25,7 +30,21 @@ pub(super) fn config(ca_pem: Option<&str>) -> Result<TlsConfig, SourceError> {
     Ok(TlsConfig::builder()
         .unversioned_rustls_crypto_provider(Arc::clone(provider))
         .root_certs(roots)
+        .client_cert(client.map(|client| identity(client, provider)).transpose()?)
         .build())
+}
+
+/// What this side shows of itself. A key of another certificate is found here, and not by a server's refusal.
+fn identity(client: &ClientCertificate, provider: &CryptoProvider) -> Result<ClientCert, SourceError> {
+    let bad = SourceError::BadClientCertificate;
+    let chain = bundle(&client.chain_pem).map_err(|_| bad("it is not PEM"))?;
+    let key = PrivateKey::from_pem(client.key_pem.as_bytes()).map_err(|_| bad("its key is not PEM"))?;
+    let owned = |certificate: &Certificate<'static>| CertificateDer::from(certificate.der().to_vec());
+    let der =
+        PrivateKeyDer::from_pem_slice(client.key_pem.as_bytes()).map_err(|_| bad("its key is not PEM"))?;
+    CertifiedKey::from_der(chain.iter().map(owned).collect(), der, provider)
+        .map_err(|_| bad("its key is another one's, or of a kind that is not used here"))?;
+    Ok(ClientCert::new_with_certs(&chain, key))
 }
 
 /// The platform's authorities, read once: a new bundle on disk comes with a new container.
@@ -81,6 +100,18 @@ pub(super) fn explain(error: &rustls::Error) -> SourceError {
             CertificateError::Revoked => "the server's certificate is revoked",
             _ => "the server's certificate is not acceptable",
         },
+        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
+            "the server asks for a client certificate"
+        }
+        rustls::Error::AlertReceived(
+            AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::AccessDenied
+            | AlertDescription::DecryptError,
+        ) => "the server does not accept the client certificate",
         rustls::Error::AlertReceived(_) => "the server ended the handshake",
         rustls::Error::InvalidMessage(_) => "the server does not speak TLS here",
         rustls::Error::PeerIncompatible(_) => "the server offers no acceptable TLS version or cipher",
@@ -98,7 +129,7 @@ mod tests {
         let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         for pem in ["", "hello", broken] {
             assert!(
-                matches!(config(Some(pem)), Err(SourceError::BadCertificates)),
+                matches!(config(Some(pem), None), Err(SourceError::BadCertificates)),
                 "{pem}"
             );
         }

@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::print_stderr,
     clippy::panic,
     reason = "clippy.toml allows them in test functions only, not in their helpers"
 )]
@@ -15,6 +16,7 @@ mod history;
 mod hostile_trees;
 mod limits;
 mod local;
+mod proxied;
 mod pushing;
 mod refs;
 mod rewriting;

@@ -5,10 +5,24 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use source::{Auth, Remote, SourceError, list_head};
+use zeroize::Zeroizing;
 
 use crate::support::repo::Repo;
-use crate::support::ssh::{Keys, Setup, SshServer, Sshd, remote};
+use crate::support::ssh::{Keys, Setup, SshServer, Sshd};
 use crate::support::{fetch, main_branch, store};
+
+/// A remote at `url` with this key and these known hosts.
+fn remote(url: &str, identity: &str, passphrase: Option<&str>, known_hosts: &str) -> Remote {
+    let mut remote = Remote::new(url);
+    remote.limits.connect = Duration::from_secs(5);
+    remote.limits.total = Duration::from_secs(30);
+    remote.auth = Auth::Key {
+        identity: Zeroizing::new(identity.into()),
+        passphrase: passphrase.map(|text| Zeroizing::new(text.into())),
+        known_hosts: known_hosts.into(),
+    };
+    remote
+}
 
 /// A repository behind a server with an ed25519 host key `host`, which knows the key `deploy`.
 fn world() -> (Repo, Keys, SshServer) {
@@ -121,7 +135,7 @@ fn keys_that_cannot_be_used_say_why() {
     assert_eq!(server.logins(), ["git out"]);
     let mut without = Remote::new(server.url());
     assert_eq!(list_head(&without, &main_branch()), Err(SourceError::NoKey));
-    without.auth = Auth::Bearer(zeroize::Zeroizing::new("t".into()));
+    without.auth = Auth::Bearer(Zeroizing::new("t".into()));
     assert_eq!(list_head(&without, &main_branch()), Err(SourceError::NoKey));
 }
 
@@ -216,7 +230,7 @@ fn a_certificate_from_a_known_authority_is_enough() {
 
 #[test]
 fn what_the_host_says_is_understood_and_bounded() {
-    let (_repo, keys, server) = world();
+    let (repo, keys, server) = world();
     let known = known(&keys, &server);
     let url = server.url().replace("repo.git", "none.git");
     let error = list_head(&remote(&url, &keys.text("deploy"), None, &known), &main_branch()).unwrap_err();
@@ -226,7 +240,7 @@ fn what_the_host_says_is_understood_and_bounded() {
         &remote(&quoted, &keys.text("deploy"), None, &known),
         &main_branch(),
     );
-    assert!(!_repo.root().join("x").exists() && !std::path::Path::new("x").exists());
+    assert!(!repo.root().join("x").exists() && !std::path::Path::new("x").exists());
 }
 
 #[test]

@@ -67,3 +67,46 @@ fn a_server_without_tls_is_refused() {
     remote.url = server.url().replace("http:", "https:");
     assert!(list_head(&remote, &main_branch()).is_err());
 }
+
+#[test]
+fn a_client_certificate_opens_a_server_that_asks_for_one() {
+    let repo = Repo::with(&[("a", "1")]);
+    let identity = Identity::new("127.0.0.1");
+    let server = Server::start_mutual(repo.root(), Mode::Good, &identity);
+    let mut remote = server.remote();
+    remote.ca_pem = Some(identity.ca_pem.clone());
+    let without = list_head(&remote, &main_branch()).unwrap_err();
+    assert!(matches!(without, SourceError::Tls(_)), "{without:?}");
+    remote.client = Some(identity.client());
+    let dir = tempfile::tempdir().unwrap();
+    let head = fetch(&store(dir.path()), &remote).unwrap();
+    assert_eq!(head.commit().id.to_string(), repo.head());
+    remote.client = Some(Identity::new("127.0.0.1").client());
+    let other = list_head(&remote, &main_branch()).unwrap_err();
+    assert!(matches!(other, SourceError::Tls(_)), "{other:?}");
+    assert_eq!(
+        server.requests().len(),
+        3,
+        "nothing is asked without the right one"
+    );
+
+    // A key of another certificate is found before anything is sent.
+    let mut swapped = identity.client();
+    swapped.key_pem = identity.client().key_pem;
+    for bad in [
+        swapped,
+        source::ClientCertificate {
+            key_pem: String::from("hunter2").into(),
+            ..identity.client()
+        },
+        source::ClientCertificate {
+            chain_pem: "hunter2".into(),
+            ..identity.client()
+        },
+    ] {
+        remote.client = Some(bad);
+        let error = list_head(&remote, &main_branch()).unwrap_err();
+        assert!(matches!(error, SourceError::BadClientCertificate(_)), "{error:?}");
+    }
+    assert!(!format!("{remote:?}").contains("PRIVATE"));
+}

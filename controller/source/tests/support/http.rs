@@ -68,6 +68,11 @@ impl Server {
         Self::run(root, mode, Some(identity.server_config()))
     }
 
+    /// The same for clients with a certificate.
+    pub fn start_mutual(root: &Path, mode: Mode, identity: &tls::Identity) -> Self {
+        Self::run(root, mode, Some(identity.mutual_config()))
+    }
+
     fn run(root: &Path, mode: Mode, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -7,6 +7,7 @@
 )]
 
 pub mod http;
+pub mod proxy;
 pub mod repo;
 pub mod ssh;
 pub mod tls;

@@ -146,15 +146,6 @@ fn git(dir: &Path, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// A command line for the shell, with git's environment.
-pub fn shell(dir: &Path, line: &str) -> Command {
-    let git = command(dir);
-    let mut shell = Command::new("sh");
-    shell.arg("-c").arg(line).current_dir(dir).env_clear();
-    shell.envs(git.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    shell
-}
-
 /// git, blind to this machine's and this user's configuration.
 pub fn command(dir: &Path) -> Command {
     let mut command = Command::new("git");
