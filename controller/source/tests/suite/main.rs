@@ -10,6 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod behind;
 mod failures;
 mod fetching;
 mod history;
