@@ -88,6 +88,37 @@ impl Editor {
         self.change(document, path, &Change::Rename(key))
     }
 
+    /// Makes one value of another, entry by entry: what is the same in both keeps its text. `old` is what stands at `path`.
+    ///
+    /// # Errors
+    /// Those of [`Editor::set`] and [`Editor::remove`]; changes before that one stay made.
+    pub fn update(
+        &mut self,
+        document: usize,
+        path: &Path,
+        old: &Value,
+        new: &Value,
+    ) -> Result<(), EditError> {
+        match (old, new) {
+            (Value::Object(before), Value::Object(after)) if !before.is_empty() => {
+                // What is new comes first: a mapping that loses its last entry would be written in another form.
+                for (key, value) in after {
+                    let way = path.within([key.as_str()]);
+                    match before.get(key) {
+                        Some(old) => self.update(document, &way, old, value)?,
+                        None => self.set(document, &way, value)?,
+                    }
+                }
+                before
+                    .keys()
+                    .filter(|key| !after.contains_key(*key))
+                    .try_for_each(|key| self.remove(document, &path.within([key.as_str()])))
+            }
+            (old, new) if old == new => Ok(()),
+            _ => self.set(document, path, new),
+        }
+    }
+
     /// Replaces the whole text of a document, comments included, by one other document. Its last line ends as the old one did.
     pub fn replace(&mut self, document: usize, text: &str) -> Result<(), EditError> {
         let fail = |problem| EditError::new(document, problem);

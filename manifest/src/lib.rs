@@ -24,6 +24,7 @@ mod objects;
 mod order;
 mod read;
 mod text;
+mod visit;
 mod write;
 
 pub use digest::digest;
@@ -39,4 +40,5 @@ pub use read::{
     Document, Limits, ReadError, ReadErrorKind, for_each_document, read_document, read_draft, read_stream,
 };
 pub use text::Printable;
+pub use visit::each_object;
 pub use write::write_yaml;

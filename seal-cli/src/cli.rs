@@ -3,9 +3,9 @@
 use crate::command_error::CommandError;
 use crate::commands::{
     AdoptArgs, ApproveArgs, AuditArgs, CertArgs, CompletionsArgs, DeployKeyArgs, DiffArgs, EditArgs,
-    EventsArgs, HistoryArgs, KeysArgs, LintArgs, ManArgs, MigrateArgs, PlanArgs, RenameArgs, ResumeArgs,
-    RetemplateArgs, RollbackArgs, SealArgs, SetArgs, StatusArgs, SuspendArgs, SyncArgs, TreeArgs, UnsetArgs,
-    VerifyArgs, ViewArgs, WaitArgs,
+    EventsArgs, HistoryArgs, KeysArgs, LintArgs, ManArgs, MigrateArgs, PlanArgs, RenameArgs, ResealArgs,
+    ResumeArgs, RetemplateArgs, RollbackArgs, SealArgs, SetArgs, StatusArgs, SuspendArgs, SyncArgs, TreeArgs,
+    UnsetArgs, VerifyArgs, ViewArgs, WaitArgs,
 };
 use crate::ui::Ui;
 use crate::{environment, kubeseal};
@@ -86,6 +86,7 @@ enum Command {
     Migrate(MigrateArgs),
     Plan(PlanArgs),
     Rename(RenameArgs),
+    Reseal(ResealArgs),
     Resume(ResumeArgs),
     Retemplate(RetemplateArgs),
     Rollback(RollbackArgs),
@@ -157,6 +158,7 @@ fn dispatch(ui: &Ui, cli: &Cli) -> Result<ExitCode, CommandError> {
         Command::Migrate(args) => args.run(ui, global),
         Command::Plan(args) => args.run(ui, global),
         Command::Rename(args) => args.run(ui, global),
+        Command::Reseal(args) => args.run(ui, global),
         Command::Resume(args) => args.run(ui, global),
         Command::Retemplate(args) => args.run(ui, global),
         Command::Rollback(args) => args.run(ui, global),

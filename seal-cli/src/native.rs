@@ -2,7 +2,7 @@
 
 use crate::command_error::CommandError;
 use crate::private_keys::PrivateKeys;
-use crate::sealed_file::{SealedFile, SealedObject, apply, within};
+use crate::sealed_file::{SealedFile, SealedObject};
 use sealing::ItemError;
 use sealing::v2::{EditError, Identities, SealedSecret, Unlocked};
 
@@ -71,14 +71,8 @@ pub(crate) fn refused(object: &SealedObject, err: &EditError) -> CommandError {
 pub(crate) fn put(file: &mut SealedFile, index: usize, new: &SealedSecret) -> Result<(), CommandError> {
     let (old, new) = (file.objects[index].value.clone(), new.to_value());
     file.change(index, |editor, document, at| {
-        ["metadata", "spec"].iter().try_for_each(|field| {
-            apply(
-                editor,
-                document,
-                &within(at, [*field]),
-                &old[*field],
-                &new[*field],
-            )
-        })
+        ["metadata", "spec"]
+            .iter()
+            .try_for_each(|field| editor.update(document, &at.within([*field]), &old[*field], &new[*field]))
     })
 }

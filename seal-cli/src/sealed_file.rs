@@ -2,7 +2,7 @@
 
 use crate::command_error::CommandError;
 use crate::output::{self, show};
-use manifest::{EditError, Editor, Limits, Path as Way, Step, read_stream};
+use manifest::{EditError, Editor, Limits, Path as Way, Step, each_object, read_stream};
 use sealing::{Printable, Scope};
 use serde_json::Value;
 use std::fs;
@@ -69,7 +69,7 @@ impl SealedFile {
             let value = document
                 .value
                 .map_err(|err| unreadable(&format!("document {}: {err}", document.number), err.hint()))?;
-            each_object(&value, &Way::default(), limits.list_depth, &mut |value, at| {
+            each_object(&value, limits.list_depth, &mut |value, at| {
                 plain |= text(value, "apiVersion") == "v1" && text(value, "kind") == "Secret";
                 if let Some(format) = Format::of(value) {
                     objects.push(SealedObject::new(
@@ -250,20 +250,6 @@ impl SealedObject {
     }
 }
 
-/// Visits the objects of a document, those in Lists too.
-pub(crate) fn each_object(value: &Value, at: &Way, depth: usize, visit: &mut impl FnMut(&Value, &Way)) {
-    let items = value.get("items").and_then(Value::as_array);
-    match items {
-        Some(items) if depth > 0 && text(value, "kind").ends_with("List") => {
-            let at = at.then(Step::Key("items".to_owned()));
-            for (index, item) in items.iter().enumerate() {
-                each_object(item, &at.then(Step::Index(index)), depth - 1, visit);
-            }
-        }
-        _ => visit(value, at),
-    }
-}
-
 fn text<'v>(value: &'v Value, field: &str) -> &'v str {
     value.get(field).and_then(Value::as_str).unwrap_or_default()
 }
@@ -275,38 +261,4 @@ pub(crate) fn at<'v>(document: &'v Value, way: &Way) -> Option<&'v Value> {
         Step::Key(key) => value.get(key),
         Step::Index(index) => value.get(index),
     })
-}
-
-/// A way within an object, from the document's top.
-pub(crate) fn within<'k>(at: &Way, keys: impl IntoIterator<Item = &'k str>) -> Way {
-    keys.into_iter()
-        .fold(at.clone(), |way, key| way.then(Step::Key(key.to_owned())))
-}
-
-/// Makes one object of another, entry by entry: what is the same in both keeps its text.
-pub(crate) fn apply(
-    editor: &mut Editor,
-    document: usize,
-    at: &Way,
-    old: &Value,
-    new: &Value,
-) -> Result<(), EditError> {
-    match (old, new) {
-        (Value::Object(before), Value::Object(after)) if !before.is_empty() => {
-            // What is new comes first: a mapping that loses its last entry would be written in another form.
-            for (key, value) in after {
-                let way = at.then(Step::Key(key.clone()));
-                match before.get(key) {
-                    Some(old) => apply(editor, document, &way, old, value)?,
-                    None => editor.set(document, &way, value)?,
-                }
-            }
-            before
-                .keys()
-                .filter(|key| !after.contains_key(*key))
-                .try_for_each(|key| editor.remove(document, &at.then(Step::Key(key.clone()))))
-        }
-        (old, new) if old == new => Ok(()),
-        _ => editor.set(document, at, new),
-    }
 }

@@ -96,6 +96,11 @@ impl SealForArgs {
         Ok(source.certificate)
     }
 
+    /// The certificate in a file or at a URL, as a person names it.
+    pub(crate) fn named(&self, ui: &Ui, source: &str) -> Result<Certificate, CommandError> {
+        Ok(self.trust.named(ui, source)?.certificate)
+    }
+
     fn with<T>(
         &self,
         ui: &Ui,

@@ -30,6 +30,16 @@ impl Path {
         longer
     }
 
+    /// The same way further, through mappings.
+    #[must_use]
+    pub fn within<'k>(&self, keys: impl IntoIterator<Item = &'k str>) -> Self {
+        let mut longer = self.clone();
+        for key in keys {
+            longer.push(Step::Key(key.to_owned()));
+        }
+        longer
+    }
+
     /// The steps, the outermost first.
     pub fn steps(&self) -> &[Step] {
         &self.0

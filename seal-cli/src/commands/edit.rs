@@ -10,7 +10,7 @@ use crate::new_value::NewValue;
 use crate::output::show;
 use crate::private_file::PrivateFile;
 use crate::private_keys::PrivateKeyArgs;
-use crate::sealed_file::{Format, within};
+use crate::sealed_file::Format;
 use crate::sound;
 use crate::trust::SealForArgs;
 use crate::ui::Ui;
@@ -115,13 +115,13 @@ impl EditArgs {
             }
             file.change(index, |editor, document, at| {
                 for (key, text) in &sealed {
-                    let way = within(at, ["spec", "encryptedData", key]);
+                    let way = at.within(["spec", "encryptedData", key]);
                     editor.set(document, &way, &text.as_str().into())?;
                 }
                 changes
                     .removed
                     .iter()
-                    .try_for_each(|key| editor.remove(document, &within(at, ["spec", "encryptedData", key])))
+                    .try_for_each(|key| editor.remove(document, &at.within(["spec", "encryptedData", key])))
             })?;
         }
         sound::check(&file, index)?;

@@ -11,11 +11,10 @@ mod sealed;
 use crate::command_error::CommandError;
 use crate::repo_config::{self, RepoConfig};
 use crate::repo_files::{self, Text};
-use crate::sealed_file::each_object;
 use crate::ui::Ui;
 use clap::{Args, ValueEnum};
 use finding::{Finding, Level, Place, Rule};
-use manifest::{Document, Limits, Path as Way, read_stream};
+use manifest::{Document, Limits, Path as Way, each_object, read_stream};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -135,7 +134,7 @@ fn manifests(text: &Text, config: &RepoConfig, known: &mut duplicates::Known, fo
                 continue;
             }
         };
-        each_object(value, &Way::default(), limits.list_depth, &mut |object, at| {
+        each_object(value, limits.list_depth, &mut |object, at| {
             let mut own = Vec::new();
             let object = finding::Object {
                 text,

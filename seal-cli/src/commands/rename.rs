@@ -8,7 +8,7 @@ use crate::new_value::NewValue;
 use crate::opening::{self, Outcome};
 use crate::output::show;
 use crate::private_keys::PrivateKeyArgs;
-use crate::sealed_file::{Format, SealedFile, SealedObject, within};
+use crate::sealed_file::{Format, SealedFile, SealedObject};
 use crate::sound;
 use crate::trust::SealForArgs;
 use crate::ui::Ui;
@@ -117,12 +117,12 @@ impl RenameArgs {
             for (key, text) in &sealed {
                 editor.set(
                     document,
-                    &within(at, ["spec", "encryptedData", key]),
+                    &at.within(["spec", "encryptedData", key]),
                     &text.as_str().into(),
                 )?;
             }
             for (from, to) in &pairs {
-                editor.rename(document, &within(at, ["spec", "encryptedData", from]), to)?;
+                editor.rename(document, &at.within(["spec", "encryptedData", from]), to)?;
             }
             put(editor, document, at, &before, &old, &new)
         })?;
@@ -339,7 +339,7 @@ fn put(
         let own = metadata.len() == 1;
         let there = metadata.iter().try_fold(object, |value, key| value.get(key));
         let field = |name: &str| there.and_then(|there| there.get(name)).and_then(Value::as_str);
-        let way = |field: &str| within(at, metadata.iter().copied().chain([field]));
+        let way = |field: &str| at.within(metadata.iter().copied().chain([field]));
         if old.name != new.name && (own || field("name") == Some(&old.name)) {
             editor.set(document, &way("name"), &new.name.as_str().into())?;
         }
@@ -354,11 +354,11 @@ fn put(
                     .is_some()
             };
             if let Some(name) = new.scope.annotation() {
-                editor.set(document, &within(&annotations, [name]), &"true".into())?;
+                editor.set(document, &annotations.within([name]), &"true".into())?;
             }
             for scope in Scope::ALL {
                 if let Some(name) = scope.annotation().filter(|name| scope != new.scope && has(name)) {
-                    editor.remove(document, &within(&annotations, [name]))?;
+                    editor.remove(document, &annotations.within([name]))?;
                 }
             }
         }

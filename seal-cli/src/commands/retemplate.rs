@@ -6,7 +6,7 @@ use crate::command_error::CommandError;
 use crate::native;
 use crate::output::show;
 use crate::private_keys::PrivateKeyArgs;
-use crate::sealed_file::{Format, within};
+use crate::sealed_file::Format;
 use crate::sound;
 use crate::trust::SealForArgs;
 use crate::ui::Ui;
@@ -121,8 +121,7 @@ impl RetemplateArgs {
         } else {
             file.change(index, |editor, document, at| {
                 changes.iter().try_for_each(|change| {
-                    let way = within(
-                        at,
+                    let way = at.within(
                         ["spec", "template"]
                             .into_iter()
                             .chain(change.way.iter().map(String::as_str)),

@@ -5,7 +5,7 @@ use crate::command_error::CommandError;
 use crate::native;
 use crate::new_value::{self, NewValue};
 use crate::output::show;
-use crate::sealed_file::{Format, SealedFile, SealedObject, within};
+use crate::sealed_file::{Format, SealedFile, SealedObject};
 use crate::sound;
 use crate::trust::SealForArgs;
 use crate::ui::Ui;
@@ -73,7 +73,7 @@ impl SetArgs {
                 let sealed = seal_all(public_key(&certificate)?, &label, &values)?;
                 file.change(index, |editor, document, at| {
                     sealed.iter().try_for_each(|(name, text)| {
-                        let way = within(at, ["spec", "encryptedData", name]);
+                        let way = at.within(["spec", "encryptedData", name]);
                         editor.set(document, &way, &text.as_str().into())
                     })
                 })?;

@@ -4,7 +4,7 @@ use super::set::{ObjectArgs, names};
 use crate::command_error::CommandError;
 use crate::native;
 use crate::output::show;
-use crate::sealed_file::{Format, within};
+use crate::sealed_file::Format;
 use crate::sound;
 use crate::ui::Ui;
 use clap::Args;
@@ -67,7 +67,7 @@ impl UnsetArgs {
             file.change(index, |editor, document, at| {
                 self.keys
                     .iter()
-                    .try_for_each(|key| editor.remove(document, &within(at, ["spec", "encryptedData", key])))
+                    .try_for_each(|key| editor.remove(document, &at.within(["spec", "encryptedData", key])))
             })?;
         }
         sound::check(&file, index)?;

@@ -21,6 +21,7 @@ mod test_migrate;
 mod test_native;
 mod test_plan;
 mod test_rename;
+mod test_reseal;
 mod test_rollback;
 mod test_seal;
 mod test_seal_native;

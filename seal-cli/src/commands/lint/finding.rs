@@ -142,7 +142,7 @@ impl Object<'_> {
         message: String,
         hint: &'static str,
     ) -> Finding {
-        let way = crate::sealed_file::within(self.at, way);
+        let way = self.at.within(way);
         self.finding_at(rule, level, &way, message, hint)
     }
 

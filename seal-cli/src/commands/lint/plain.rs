@@ -103,7 +103,9 @@ fn generators(object: &Object<'_>, found: &mut Vec<Finding>) {
     for (index, generator) in generators.into_iter().flatten().enumerate() {
         let literals = generator.get("literals").and_then(Value::as_array);
         if literals.is_some_and(|literals| !literals.is_empty()) {
-            let way = crate::sealed_file::within(object.at, ["secretGenerator"])
+            let way = object
+                .at
+                .within(["secretGenerator"])
                 .then(Step::Index(index))
                 .then(Step::Key("literals".to_owned()));
             found.push(object.finding_at(

@@ -78,7 +78,7 @@ impl OpenFile {
             .map(|object| object["spec"].clone())
             .unwrap_or_default();
         let spec = way.then(Step::Key("spec".to_owned()));
-        let changed = sealed_file::apply(&mut self.editor, document, &spec, &old, &new["spec"]);
+        let changed = self.editor.update(document, &spec, &old, &new["spec"]);
         changed.map_err(|err| refused(&self.path, &err))
     }
 

@@ -1,0 +1,46 @@
+//! Which values leave their key.
+
+use crate::support::{Keys, keys, sealed_v1, sealed_v2, with};
+use manifest::write_yaml;
+use sealing::Scope;
+use std::collections::BTreeSet;
+
+fn text(keys: &Keys) -> String {
+    let value = sealed_v1(keys, Scope::Strict, "shop", "db", "hunter2");
+    format!(
+        "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata:\n  name: db\nspec:\n  encryptedData:\n    p: {value}\n---\n{}",
+        write_yaml(&[sealed_v2(keys, "token", &[("a", "one")])])
+    )
+}
+
+#[test]
+fn only_what_hangs_on_the_named_keys_is_sealed_again() {
+    let (old, new) = (keys(), keys());
+    let text = text(&old);
+    let named = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<BTreeSet<_>>()
+    };
+    let v1 = old.certificate.fingerprint().as_str().to_owned();
+    let v2 = old.recipients.key_ids()[0].as_str().to_owned();
+    for (leaving, changed, current) in [
+        (named(&["key-nobody"]), 0, 2),
+        (named(&[&v1]), 1, 1),
+        (named(&[&v2]), 1, 1),
+        (named(&[&v1, &v2]), 2, 0),
+        (named(&[]), 2, 0),
+    ] {
+        let resealed = with(&text, &old, &new, &leaving, Some("shop"));
+        assert_eq!(
+            (resealed.changed.len(), resealed.current),
+            (changed, current),
+            "{leaving:?}"
+        );
+        for changed in &resealed.changed {
+            assert!(changed.from == [v1.clone()] || changed.from == [v2.clone()]);
+            assert_ne!(changed.from, changed.to);
+        }
+    }
+}
