@@ -15,7 +15,7 @@ use super::walk::Errand;
 use super::worker::Worker;
 use crate::events::Severity;
 use apply::checkpoint::Record;
-use apply::plan::{Plan, Reason, Step};
+use apply::plan::{Plan, Reason, Seen, Step};
 use apply::{ApiError, DeleteOutcome, Identity, Key, Meta, applyset};
 use crds::{Counts, Sync, annotation, label};
 use kube::ResourceExt;
@@ -30,7 +30,17 @@ impl Worker {
     pub(super) async fn intend(&mut self, inputs: &Inputs, steps: &[Step]) -> Result<(), ApiError> {
         for step in steps {
             let desired = &inputs.desired[step.desired];
-            if !self.checkpoint.records().contains_key(&desired.key) {
+            // A record of what was there before says nothing of what is about to be made in its place.
+            let outlived = match self.checkpoint.records().get(&desired.key) {
+                None => true,
+                Some(Record { uid: None, .. }) => false,
+                Some(Record { uid: Some(uid), .. }) => match self.rooms.observer.seen(&desired.key) {
+                    Seen::Absent => true,
+                    Seen::Present { uid: live, .. } => *uid != live,
+                    Seen::Unwatched => false,
+                },
+            };
+            if outlived {
                 let record = Record {
                     uid: None,
                     owned: None,
