@@ -82,7 +82,9 @@ pub fn kubectl(kubeconfig: &Path) -> Command {
     command
         .arg("kubectl")
         .env("KUBECONFIG", kubeconfig)
-        .env("KUBERC", "off");
+        .env("KUBERC", "off")
+        // What somebody does who runs `kubectl edit`.
+        .env("KUBE_EDITOR", "sed -i 's/^  value: one$/  value: edited/'");
     command
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use tests::audit::summary;
+use tests::audit::{CONTROLLER, summary};
 use tests::{Space, Stage, objects, run};
 
 /// A second is what we promise and print; a busy machine gets more.
@@ -67,7 +67,7 @@ fn what_was_deleted_or_changed_is_restored_at_once_and_then_there_is_silence() {
     });
 }
 
-/// No request of the controller's for a minute, Leases aside.
+/// No request of the controller's for a minute but those that renew the Lease.
 async fn silence(stage: &Stage) {
     // What the last repair still has to say and to write down comes first, and is done when nothing came for a while.
     let audit = stage.cluster.audit();
@@ -91,7 +91,15 @@ async fn silence(stage: &Stage) {
             (mark, since) = (audit.mark(), Instant::now());
         }
     }
-    eprintln!("no API request in the minute after");
+    let leases = audit.since(mark, CONTROLLER);
+    let leases = leases.iter().filter(|request| request.is_lease()).count();
+    let most = usize::try_from(since.elapsed().as_secs() / 4).unwrap();
+    assert!(
+        (1..=most).contains(&leases),
+        "{leases} requests about the Lease in {:?}",
+        since.elapsed()
+    );
+    eprintln!("no API request in the minute after but {leases} that renew the Lease");
 }
 
 fn report(what: &str, took: Duration) {
