@@ -34,6 +34,12 @@ test: tools ## build everything, then run all tests: unit, command line, end to 
 bench: tools ## build optimised, then measure beside the API server's own floor: docs/benchmarks.md (ARGS="--objects 1000")
 	@$(MAKE) --no-print-directory cluster kubeseal && $(CARGO) build --profile quick --workspace --bins && $(TARGET)/quick/bench $(ARGS)
 
+.PHONY: soak
+soak: tools ## what CI does in seconds, for minutes: 50 crashes of an apply of 500 objects, and a minute of faults on the way to the API server
+	@$(MAKE) --no-print-directory -j2 cluster kubeseal test-binaries
+	SIGNET_CRASH_POINTS=50 SIGNET_FAULTS=long $(CARGO) test --workspace --test e2e -- --nocapture --exact \
+		crash::a_controller_that_is_killed_anywhere_ends_where_git_says faults::storms_delay_what_git_says_and_cost_no_object
+
 .PHONY: check
 check: fmt lint deny doc ## formatting, lints, dependencies and documentation, as CI checks them
 
