@@ -177,6 +177,11 @@ impl Candidate {
         }
     }
 
+    /// The next renewal is due now: nobody knows how long ago the last one was.
+    pub fn hurry(&mut self) {
+        self.pause = Duration::ZERO;
+    }
+
     /// Wants the Lease, and keeps it. Returns when somebody else has taken it from us.
     pub async fn run(&mut self, readiness: &Readiness) {
         let mut said = String::new();

@@ -94,6 +94,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     };
     info!("stopping");
     trigger.fire();
+    candidate.hurry();
     // What is under way is ended and written down under the Lease, unless it is another's.
     let renewed = async {
         match &result {

@@ -38,19 +38,15 @@ impl<'w> Work<'w> {
             Ok(label) => label,
             Err(why) => return self.keep(None, why),
         };
-        let (target, to) = match self.target() {
-            Ok(target) => target,
-            Err(why) => return self.keep(None, why),
-        };
         for (key, at, value) in values {
-            match self.value(value, &label, target, to) {
+            match self.value(value, &label) {
                 Ok(None) => self.resealed.current += 1,
-                Ok(Some((from, text))) => match self.editor.set(self.place.document, &at, &text.into()) {
+                Ok(Some(again)) => match self.editor.set(self.place.document, &at, &again.text.into()) {
                     Ok(()) => self.resealed.changed.push(Changed {
                         place: self.place.clone(),
                         keys: vec![key.to_owned()],
-                        from: vec![from],
-                        to: vec![to.fingerprint().as_str().to_owned()],
+                        from: vec![again.from],
+                        to: vec![again.to],
                     }),
                     Err(error) => self.keep(Some(key), Why::Unchangeable(error)),
                 },
@@ -59,30 +55,26 @@ impl<'w> Work<'w> {
         }
     }
 
-    /// The fingerprint of the key that a value was sealed for, and the value sealed again; none where it may stay.
-    fn value(
-        &self,
-        value: &Value,
-        label: &[u8],
-        target: &PublicKey,
-        to: &Certificate,
-    ) -> Result<Option<(String, String)>, Why> {
+    /// The value sealed again; none where it may stay.
+    fn value(&self, value: &Value, label: &[u8]) -> Result<Option<Again>, Why> {
         let sealed = value
             .as_str()
             .ok_or_else(|| Why::Refused("a sealed value is a text".to_owned()))?;
         let (open, by) = self.task.ring.open_and_tell(sealed, label).map_err(Why::Closed)?;
         let from = by.fingerprint();
-        let leaves = if self.task.leaving.is_empty() {
-            from != to.fingerprint()
-        } else {
-            self.task.leaving.contains(from.as_str())
-        };
-        if !leaves {
+        if !self.task.leaving.is_empty() && !self.task.leaving.contains(from.as_str()) {
             return Ok(None);
         }
-        let again =
-            v1::seal(target, label, open.expose()).map_err(|error| Why::Refused(error.to_string()))?;
-        Ok(Some((from.as_str().to_owned(), again)))
+        let (target, to) = self.target()?;
+        if self.task.leaving.is_empty() && from == to.fingerprint() {
+            return Ok(None);
+        }
+        let text = v1::seal(target, label, open.expose()).map_err(|error| Why::Refused(error.to_string()))?;
+        Ok(Some(Again {
+            from: from.as_str().to_owned(),
+            to: to.fingerprint().as_str().to_owned(),
+            text,
+        }))
     }
 
     /// What values of format v1 are sealed for: by the object's own metadata, the template has no say in it.
@@ -132,14 +124,21 @@ impl<'w> Work<'w> {
         let refused = |problems: &[ItemError]| Why::Refused(joined(problems));
         let sealed = v2::SealedSecret::parse(self.object).map_err(|all| Why::Refused(joined(&all)))?;
         let from: BTreeSet<&KeyId> = sealed.recipients();
+        let leaving = &self.task.leaving;
+        if !leaving.is_empty() && !from.iter().any(|id| leaving.contains(id.as_str())) {
+            self.resealed.current += sealed.keys().count();
+            return Ok(None);
+        }
+        if !from.iter().any(|id| self.task.identities.get(id).is_some()) {
+            return Err(Why::OtherKey);
+        }
         let recipients = self.task.recipients.ok_or(Why::NoTarget)?;
         let to: BTreeSet<KeyId> = recipients.key_ids().into_iter().collect();
-        let leaves = if self.task.leaving.is_empty() {
-            !from.iter().copied().eq(&to)
-        } else {
-            from.iter().any(|id| self.task.leaving.contains(id.as_str()))
+        // Value by value: each hangs on the recipients of its own data key.
+        let is_current = |outline: &v2::Outline<'_>| {
+            outline.recipients.iter().collect::<BTreeSet<_>>() == to.iter().collect()
         };
-        if !leaves {
+        if leaving.is_empty() && sealed.outline().all(|(_, outline)| is_current(&outline)) {
             self.resealed.current += sealed.keys().count();
             return Ok(None);
         }
@@ -164,6 +163,13 @@ impl<'w> Work<'w> {
             why,
         });
     }
+}
+
+/// A value of format v1, sealed again.
+struct Again {
+    from: String,
+    to: String,
+    text: String,
 }
 
 fn joined(problems: &[impl ToString]) -> String {

@@ -61,6 +61,9 @@ pub enum Why {
     /// None of the keys at hand opens it where it stands.
     #[error("{0}")]
     Closed(OpenError),
+    /// It is sealed for other keys than those at hand.
+    #[error("it is sealed for other keys")]
+    OtherKey,
     /// None of the keys at hand opens it where it stands, or it is damaged.
     #[error("{0}")]
     Refused(String),
@@ -75,7 +78,8 @@ impl Why {
     pub fn is_other_key(&self) -> bool {
         matches!(
             self,
-            Self::Closed(OpenError::NoKey | OpenError::OtherKeySize { .. } | OpenError::EmptyRing)
+            Self::OtherKey
+                | Self::Closed(OpenError::NoKey | OpenError::OtherKeySize { .. } | OpenError::EmptyRing)
         )
     }
 }

@@ -287,8 +287,8 @@ impl Worker {
                 }
                 match self.rooms.names.lodger(&self.id.manager, &inside) {
                     Lodger::Nobody => {}
-                    Lodger::Syncs(_) | Lodger::Leaving(_) if approved => {}
-                    Lodger::Syncs(others) | Lodger::Leaving(others) => {
+                    Lodger::Syncs(_) if approved => {}
+                    Lodger::Syncs(others) => {
                         waiting.push((key.clone(), Asks::Others(others)));
                         continue;
                     }
@@ -349,7 +349,9 @@ impl Worker {
             return Some(format!("Git still holds {held}"));
         }
         let mut records = self.checkpoint.records().keys();
-        let left = records.find(|other| *other != key && inside.holds(other))?;
+        // What is gone already is forgotten after this.
+        let gone = &errand.plan.forget;
+        let left = records.find(|other| *other != key && inside.holds(other) && !gone.contains(other))?;
         Some(format!("{left} stays, and would go with it"))
     }
 

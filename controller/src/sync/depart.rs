@@ -1,5 +1,6 @@
 //! A Sync that is being deleted takes its objects along, or lets them go.
 
+use super::execute::Hand;
 use super::farewell::Moment;
 use super::inside::Inside;
 use super::leave::{self, Departure};
@@ -145,13 +146,15 @@ impl Worker {
                 return self.leaving(next, generation, verdict, end).await;
             }
         }
-        let batch = leave::next_batch(self.checkpoint.records(), &home, account, |_| true);
+        let mut batch = leave::next_batch(self.checkpoint.records(), &home, account, |_| true);
         if batch.is_empty() {
             self.event(Severity::Normal, "Deleted", &farewell(&self.left_behind));
             return self.let_go(sync).await;
         }
         let (mut waiting, mut failed) = (Vec::new(), None);
-        self.rooms.names.leaves(&self.id.manager);
+        // Those that are refused again and again do not hide the others.
+        let past = (self.attempts as usize).saturating_mul(REFUSED) % batch.len();
+        batch.rotate_left(past);
         let mut refused = 0;
         for key in batch {
             if self.spec.borrow().metadata.generation.unwrap_or_default() != generation || refused >= REFUSED
@@ -209,8 +212,25 @@ impl Worker {
                 self.left_behind.push((key, "it says so itself".to_owned()));
                 continue;
             }
-            let lodger = match Inside::of(&key, &catalog) {
-                Some(inside) => self.rooms.names.lodger(&self.id.manager, &inside),
+            let inside = Inside::of(&key, &catalog);
+            if let Some(inside) = &inside {
+                // What gives the account its rights goes last; its own word is read before the Namespace around it goes.
+                match self.word_inside(&hand, inside, &key, &catalog).await {
+                    Ok(None) => {}
+                    Ok(Some(stays)) => {
+                        self.let_object_go(&key);
+                        self.left_behind.push((key, format!("{stays} stays in it")));
+                        continue;
+                    }
+                    Err(error) => {
+                        refused += 1;
+                        failed = Some((key, error));
+                        continue;
+                    }
+                }
+            }
+            let lodger = match &inside {
+                Some(inside) => self.rooms.names.lodger(&self.id.manager, inside),
                 None => Lodger::Nobody,
             };
             match lodger {
@@ -222,8 +242,8 @@ impl Worker {
                     self.left_behind.push((key, why));
                     continue;
                 }
-                // It goes as well, or will be known: then this is looked at again.
-                Lodger::Leaving(_) | Lodger::Unknown => {
+                // All are known soon: then this is looked at again.
+                Lodger::Unknown => {
                     waiting.push(key);
                     continue;
                 }
@@ -303,6 +323,33 @@ impl Worker {
 }
 
 impl Worker {
+    /// An object that is still recorded, would go with this one, and says that it stays.
+    async fn word_inside(
+        &self,
+        hand: &Hand,
+        inside: &Inside,
+        around: &Key,
+        catalog: &apply::Catalog,
+    ) -> Result<Option<Key>, ApiError> {
+        let records = self.checkpoint.records().keys();
+        for key in records.filter(|key| *key != around && inside.holds(key)) {
+            let Some(info) = catalog.preferred(&key.kind) else {
+                continue;
+            };
+            let found = self.rooms.server.metadata(&hand.identity, info, key).await?;
+            let word = found.and_then(|found| {
+                own_word(
+                    &found.0.annotations.unwrap_or_default(),
+                    &found.0.labels.unwrap_or_default(),
+                )
+            });
+            if word.is_some() {
+                return Ok(Some(key.clone()));
+            }
+        }
+        Ok(None)
+    }
+
     /// What an object is in, or is of a kind of, stays with it: in one record with that, so that a restart changes nothing.
     fn leave_behind_around(&mut self, key: &Key, catalog: &apply::Catalog) {
         let records = self.checkpoint.records().keys();
@@ -318,7 +365,7 @@ impl Worker {
 }
 
 /// Deletions that fail before a round of them ends.
-const REFUSED: u32 = 8;
+const REFUSED: usize = 8;
 
 /// Objects that are named of those that stay.
 const NAMED: usize = 5;

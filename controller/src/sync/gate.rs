@@ -212,7 +212,7 @@ impl Worker {
             return Vec::new();
         };
         match self.rooms.names.lodger(&self.id.manager, &inside) {
-            Lodger::Syncs(names) | Lodger::Leaving(names) => names,
+            Lodger::Syncs(names) => names,
             Lodger::Nobody | Lodger::Unknown => Vec::new(),
         }
     }

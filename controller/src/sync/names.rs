@@ -28,8 +28,6 @@ struct Entry {
     wants: Option<Arc<Inputs>>,
     /// Where it has objects, as is written down of it.
     places: Places,
-    /// It is deleted, and takes its objects along.
-    leaves: bool,
     /// Whether it waits for others to want something else.
     holds_back: bool,
     /// The Repository that it follows.
@@ -74,8 +72,6 @@ pub(super) enum Lodger {
     Nobody,
     /// `namespace/name` of each, sorted.
     Syncs(Vec<String>),
-    /// The same, where all of them are deleted with their objects.
-    Leaving(Vec<String>),
     /// Not all Syncs are known yet.
     Unknown,
 }
@@ -134,7 +130,6 @@ impl Names {
             repository,
             wants: None,
             places: Places::default(),
-            leaves: false,
             holds_back: false,
             looked: None,
             waits: false,
@@ -152,13 +147,6 @@ impl Names {
         if entry.places != places {
             entry.places = places;
             known.wake_who_holds_back();
-        }
-    }
-
-    /// A Sync is deleted, and its objects with it.
-    pub(super) fn leaves(&self, manager: &str) {
-        if let Some(entry) = self.known().syncs.get_mut(manager) {
-            entry.leaves = true;
         }
     }
 
@@ -188,7 +176,6 @@ impl Names {
         };
         let same = entry.wants.as_ref().is_some_and(|old| Arc::ptr_eq(old, inputs));
         entry.wants = Some(Arc::clone(inputs));
-        entry.leaves = false;
         if !same {
             known.wake_who_holds_back();
         }
@@ -208,20 +195,16 @@ impl Names {
                     .is_some_and(|inputs| inputs.any_inside(inside))
         };
         let others = known.syncs.iter().filter(|(other, _)| *other != manager);
-        let (leaving, staying): (Vec<_>, Vec<_>) = others
+        let mut names: Vec<String> = others
             .map(|(_, entry)| entry)
             .filter(|entry| lives(entry))
-            .partition(|entry| entry.leaves);
-        let sorted = |entries: Vec<&Entry>| {
-            let mut names: Vec<String> = entries.into_iter().map(|entry| entry.name.clone()).collect();
-            names.sort_unstable();
-            names
-        };
-        let lodger = match (staying.is_empty(), leaving.is_empty()) {
-            (false, _) => Lodger::Syncs(sorted(staying)),
-            (true, false) => Lodger::Leaving(sorted(leaving)),
-            (true, true) if known.complete => Lodger::Nobody,
-            (true, true) => Lodger::Unknown,
+            .map(|entry| entry.name.clone())
+            .collect();
+        names.sort_unstable();
+        let lodger = match names.is_empty() {
+            false => Lodger::Syncs(names),
+            true if known.complete => Lodger::Nobody,
+            true => Lodger::Unknown,
         };
         if let Some(entry) = known.syncs.get_mut(manager) {
             entry.holds_back |= lodger != Lodger::Nobody;
@@ -517,11 +500,6 @@ mod tests {
         mine.take(Some(Duration::from_secs(9)))
             .await
             .expect("it wants something else");
-        names.leaves("signet/b");
-        assert_eq!(
-            names.lodger("signet/a", &inside("n")),
-            Lodger::Leaving(vec!["n/b".into()])
-        );
         names.has("signet/b", Places::default());
         mine.take(Some(Duration::from_secs(9)))
             .await

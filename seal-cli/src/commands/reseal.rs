@@ -8,21 +8,22 @@ use crate::command_error::CommandError;
 use crate::output::{self, show};
 use crate::private_keys::{self, PrivateKeys};
 use crate::progress::Progress;
-use crate::repo_config::{self, RepoConfig};
+use crate::repo_config::{self, LintConfig};
 use crate::repo_files::{self, Text};
 use crate::trust::{SealForArgs, parse_recipients};
 use crate::ui::Ui;
 use clap::Args;
 use manifest::Limits;
 use reseal::{Resealed, Task};
-use sealing::Certificate;
 use sealing::v2::Recipients;
+use sealing::{Certificate, Printable};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
+use zeroize::Zeroizing;
 
 /// Seal again, for another key, all that an old key can open
 ///
@@ -99,6 +100,7 @@ impl ResealArgs {
         let keys = private_keys::read_files(&self.from_key)?;
         let (top, texts) = self.texts()?;
         let target = self.target(ui, global, &texts)?;
+        self.check_leaving(&keys, &target)?;
         let progress = Progress::start(ui, "sealing again");
         let all = self.seal_again(&texts, &keys, &target);
         drop(progress);
@@ -118,6 +120,7 @@ impl ResealArgs {
                     let path = top
                         .as_deref()
                         .map_or_else(|| PathBuf::from(&text.name), |top| top.join(&text.name));
+                    unchanged(&path, text)?;
                     output::replace_bytes(&path, &resealed.bytes)?;
                 }
             }
@@ -132,13 +135,47 @@ impl ResealArgs {
     /// The texts that may hold SealedSecrets, and the top of the repository that they are in.
     fn texts(&self) -> Result<(Option<PathBuf>, Vec<Text>), CommandError> {
         let top = repo_config::top_of(self.paths.first().map_or(Path::new("."), PathBuf::as_path));
-        let config = match &top {
-            Some(top) => RepoConfig::read(top)?,
-            None => RepoConfig::default(),
-        };
-        let mut texts = repo_files::read(top.as_deref(), &self.paths, false, &config.lint)?;
+        // What `lint` leaves out may hang on the old key as well.
+        let mut texts = repo_files::read(top.as_deref(), &self.paths, false, &LintConfig::default())?;
         texts.retain(|text| text.is_manifest() && has(text, "SealedSecret"));
         Ok((top, texts))
+    }
+
+    /// A slip in `--leaving` would look as if there were nothing to do.
+    fn check_leaving(&self, keys: &PrivateKeys, target: &Target) -> Result<(), CommandError> {
+        for leaving in &self.leaving {
+            let shown = Printable(leaving);
+            let certificate = target.certificate.as_ref();
+            let to_v1 = certificate.is_some_and(|to| to.fingerprint().as_str() == leaving);
+            let recipients = target.recipients.iter().flat_map(Recipients::key_ids);
+            if to_v1 || recipients.into_iter().any(|id| id.as_str() == leaving) {
+                return Err(CommandError::user(
+                    format!("{shown} is to be left, and is one of the keys to seal for"),
+                    "take it out of `recipients` in .signet.yaml, or name the new keys with --to",
+                ));
+            }
+            let is_v1 = leaving.starts_with("SHA256:");
+            if !is_v1 && !leaving.starts_with("key-") {
+                return Err(CommandError::user(
+                    format!("{shown} is no name of a key"),
+                    "it is a fingerprint (SHA256:…) or a key id (key-…), as `signet keys list` shows it",
+                ));
+            }
+            // No value of format v1 says what it is sealed for: only its key tells.
+            if is_v1
+                && !keys
+                    .ring
+                    .keys()
+                    .iter()
+                    .any(|key| key.fingerprint().as_str() == leaving)
+            {
+                return Err(CommandError::user(
+                    format!("{shown} is none of the keys that --from-key gives"),
+                    "give its private key with --from-key",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The keys that are sealed for, of the formats that there are.
@@ -213,6 +250,18 @@ impl ResealArgs {
         })
         .collect()
     }
+}
+
+/// Somebody may have written to the file meanwhile.
+fn unchanged(path: &Path, text: &Text) -> Result<(), CommandError> {
+    let now = std::fs::read(path).map(Zeroizing::new);
+    if now.is_ok_and(|now| *now == *text.bytes) {
+        return Ok(());
+    }
+    Err(CommandError::user(
+        format!("{} was changed while its values were sealed again", show(path)),
+        "it was left as it is; run this again",
+    ))
 }
 
 fn has(text: &Text, word: &str) -> bool {

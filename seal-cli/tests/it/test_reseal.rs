@@ -72,7 +72,7 @@ fn both_formats_are_sealed_again_in_place_and_without_a_cluster() {
         let short = |text: &str| {
             let lines = text
                 .lines()
-                .filter(|line| line.len() < 80 && !line.contains("dk-") && !line.contains("key-"));
+                .filter(|line| line.len() < 80 && !line.contains(" id: ") && !line.contains("key-"));
             lines.map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(short(&after), short(before), "{file}");
@@ -165,5 +165,37 @@ fn slips_of_the_command_line_are_said() {
         namespace.stderr.starts_with("error: --namespace"),
         "{}",
         namespace.stderr
+    );
+    let leaving = |key: &str| {
+        let output = env.signet(&[
+            "reseal",
+            "--from-key",
+            "key.pem",
+            "--to",
+            "cert.pem",
+            "--leaving",
+            key,
+            "db.yaml",
+        ]);
+        assert_eq!(output.code, 1, "{}", output.stderr);
+        output.stderr
+    };
+    assert!(leaving("SHA256:nobody").contains("none of the keys that --from-key gives"));
+    assert!(leaving("old").contains("is no name of a key"));
+    env.write("new.pem", &other_certificate().0);
+    let itself = &[
+        "reseal",
+        "--from-key",
+        "key.pem",
+        "--to",
+        "new.pem",
+        "--leaving",
+        &other_certificate().1,
+        "db.yaml",
+    ];
+    assert!(
+        env.signet(itself)
+            .stderr
+            .contains("is one of the keys to seal for")
     );
 }

@@ -224,20 +224,6 @@ fn a_namespace_that_others_live_in_outlives_its_sync() {
 }
 
 #[test]
-fn syncs_that_are_deleted_together_leave_nothing() {
-    run(async {
-        let (world, inner) = with_guest("together", crds::DeletionPolicy::Delete).await;
-        world
-            .set("guest", serde_json::json!({"deletionPolicy": "Delete"}))
-            .await;
-        let held = |sync: &crds::Sync| sync.finalizers().iter().any(|name| name == crds::FINALIZER);
-        world.team.until("guest", "the finalizer", held).await;
-        world.team.kubectl(["delete", "sync", "guest", "app"]).ok();
-        goes(&world, &inner).await;
-    });
-}
-
-#[test]
 fn a_definition_whose_objects_others_have_is_not_deleted_without_a_person() {
     run(async {
         let world = World::begin("defined").await;
