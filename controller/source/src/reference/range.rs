@@ -72,6 +72,10 @@ fn version(tag: &str) -> Option<Version> {
 
 /// Conditions of which all hold.
 fn conditions(text: &str) -> Result<VersionReq, RangeError> {
+    // A hyphen between two versions is a range elsewhere, and none here.
+    if text.split_whitespace().any(|word| word == "-") {
+        return Err(RangeError::Malformed);
+    }
     let mut comparators = Vec::new();
     // An operator may stand apart from its version.
     let mut pending = String::new();
