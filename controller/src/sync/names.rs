@@ -500,6 +500,7 @@ mod tests {
         mine.take(Some(Duration::from_secs(9)))
             .await
             .expect("it wants something else");
+        let _ = names.lodger("signet/a", &inside("n"));
         names.has("signet/b", Places::default());
         mine.take(Some(Duration::from_secs(9)))
             .await
