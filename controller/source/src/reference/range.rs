@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn what_could_mean_two_things_is_refused() {
-        for bare in ["1.2.3", "1.2.3 - 2.0.0", "v1.2.3", "1.2", "1", ">=1.0.0 1.2.3"] {
+        for bare in ["1.2.3", "v1.2.3", "1.2", "1", ">=1.0.0 1.2.3"] {
             assert_eq!(TagRange::parse(bare), Err(RangeError::Bare), "{bare}");
         }
         for bad in [
