@@ -1,10 +1,10 @@
 //! All that a test needs, started once: a cluster, a controller on it, and a Git server.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::command::Answer;
-use crate::{Cluster, Controller, ControllerOptions, GitServer, Space};
+use crate::{Cluster, Controller, ControllerOptions, GitServer, Repo, Space, objects};
 
 static SHARED: OnceCell<Stage> = OnceCell::const_new();
 static DROP_IN: OnceCell<Stage> = OnceCell::const_new();
@@ -93,6 +93,21 @@ impl Stage {
     /// A namespace of [`Stage::space`] that was kept.
     pub fn space_of(&self, name: &str) -> Space<'_> {
         Space::of(self, name)
+    }
+
+    /// Has the controller follow the path `app` of a repository, in a namespace that was kept: for tests that stop the controller.
+    pub fn follow(&self, namespace: &str, repo: &Repo) {
+        let place = json!({"name": "app", "namespace": namespace});
+        let api = "signet.dev/v1alpha1";
+        let both = objects::list(&[
+            json!({"apiVersion": api, "kind": "Repository", "metadata": place,
+                "spec": {"url": repo.url(), "interval": "1s"}}),
+            json!({"apiVersion": api, "kind": "Sync", "metadata": place, "spec": {
+                "sourceRef": {"name": "app"}, "path": "app", "serviceAccountName": objects::DEPLOYER}}),
+        ]);
+        self.cluster
+            .kubectl_with(["create", "-f", "-"], &both.to_string())
+            .ok();
     }
 
     /// Seals a Secret with `signet seal` for this controller, and gives the YAML.

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use crds::Sync;
 use kube::{Api, ResourceExt};
-use serde_json::json;
 use tests::audit::{CONTROLLER, Mark};
 use tests::members::Kinds;
 use tests::random::Random;
@@ -55,7 +54,7 @@ fn a_controller_that_is_killed_anywhere_ends_where_git_says() {
                 stage.controller.start_again().await;
             }
             if point == 0 {
-                follow(&stage, &name, repo.url());
+                stage.follow(&name, &repo);
             }
             // The last writes are those of the checkpoint and the status.
             let after = random.within(1..changes + 4);
@@ -82,22 +81,6 @@ fn a_controller_that_is_killed_anywhere_ends_where_git_says() {
         assert!(stage.controller.stop().success());
         written_down(&stage, &name, &wanted).await;
     });
-}
-
-/// Has the controller follow the path `app`.
-fn follow(stage: &Stage, namespace: &str, url: &str) {
-    let (api, place) = (
-        "signet.dev/v1alpha1",
-        json!({"name": "app", "namespace": namespace}),
-    );
-    let both = objects::list(&[
-        json!({"apiVersion": api, "kind": "Repository", "metadata": place,
-            "spec": {"url": url, "interval": "1s"}}),
-        json!({"apiVersion": api, "kind": "Sync", "metadata": place, "spec": {
-            "sourceRef": {"name": "app"}, "path": "app", "serviceAccountName": objects::DEPLOYER}}),
-    ]);
-    let create = ["create", "-f", "-"];
-    stage.cluster.kubectl_with(create, &both.to_string()).ok();
 }
 
 /// Kills the controller once it has sent so many writes since `mark`; gives how many it had.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crds::{Sync, SyncSpec};
+use crds::Sync;
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -148,16 +148,7 @@ fn a_controller_that_is_killed_makes_no_hook_twice() {
             .write("app/post.yaml", job("post", false, &[(HOOK, "Post")]));
         let commit = repo.commit("Begin");
         let start = stage.cluster.audit().mark();
-        let both = objects::list(&[
-            json!({"apiVersion": "signet.dev/v1alpha1", "kind": "Repository", "metadata": {"name": "app", "namespace": name},
-                "spec": {"url": repo.url(), "interval": "1s"}}),
-            json!({"apiVersion": "signet.dev/v1alpha1", "kind": "Sync", "metadata": {"name": "app", "namespace": name},
-                "spec": serde_json::to_value(SyncSpec::new("app", "app", objects::DEPLOYER)).unwrap()}),
-        ]);
-        stage
-            .cluster
-            .kubectl_with(["create", "-f", "-"], &both.to_string())
-            .ok();
+        stage.follow(&name, &repo);
         let mut tail = stage.cluster.audit().tail(start);
         wait::poll("the hook to be made", || {
             let sent = tail

@@ -1,6 +1,6 @@
 //! Two controllers of one namespace: one acts, and the other stands by until the Lease is free.
 
-use crds::{Sync, SyncSpec};
+use crds::Sync;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -46,16 +46,7 @@ fn one_of_two_controllers_acts_and_the_other_takes_over() {
             certificates.push((reply.status, reply.body));
         }
         assert_eq!(certificates[0], certificates[1]);
-        let both = objects::list(&[
-            json!({"apiVersion": "signet.dev/v1alpha1", "kind": "Repository", "metadata": {"name": "app", "namespace": name},
-                "spec": {"url": repo.url(), "interval": "1s"}}),
-            json!({"apiVersion": "signet.dev/v1alpha1", "kind": "Sync", "metadata": {"name": "app", "namespace": name},
-                "spec": serde_json::to_value(SyncSpec::new("app", "app", objects::DEPLOYER)).unwrap()}),
-        ]);
-        stage
-            .cluster
-            .kubectl_with(["create", "-f", "-"], &both.to_string())
-            .ok();
+        stage.follow(&name, &repo);
         let syncs: Api<Sync> = Api::namespaced(stage.cluster.client(), &name);
         let object = format!("Job {name}/pre");
         wait::until(&stage.cluster, syncs.clone(), "app", "the hook to run", |sync| {
