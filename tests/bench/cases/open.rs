@@ -1,12 +1,14 @@
-//! Opening many values of format v1, beside the code that the sealed-secrets controller opens with: no cluster, no YAML.
+//! Opening many values: of format v1 beside the code that the sealed-secrets controller opens with, and of format v2. No cluster, no
+//! YAML.
 
 use std::fmt::Write as _;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use sealing::{KeyRing, PrivateKey, Scope, SealingKey, SelfSigned, v1};
-use serde_json::Value;
+use sealing::v2::{Identities, Identity, Recipients, SealedSecret, Suite, seal_secret};
+use sealing::{KeyRing, PrivateKey, Scope, SealOptions, SealingKey, SelfSigned, v1};
+use serde_json::{Value, json};
 use tests::{command, paths};
 
 use crate::numbers::count;
@@ -61,7 +63,9 @@ pub(super) fn measure(values: usize, report: &mut Report) {
         ("signet: format v1, one thread", 1),
         ("signet: format v1, a thread a processor", workers),
     ] {
-        let (opened, seconds) = open(&ring, &sealed, workers);
+        let (opened, seconds) = open(&sealed, workers, |one| {
+            ring.open(&one.value, &one.label).expect("it opens").len()
+        });
         assert_eq!(opened, bytes, "each opens to what was sealed");
         report.add_with(CASE, what, seconds, "s", note.clone());
         report.say(&format!("{:.2} ms each", 1000.0 * seconds / count(values)));
@@ -73,6 +77,10 @@ pub(super) fn measure(values: usize, report: &mut Report) {
         ),
         ring.private_operations() == 2 * values as u64,
     );
+
+    for suite in [Suite::MlKem768X25519, Suite::X25519] {
+        native(suite, values, workers, report);
+    }
 
     report.say("the code of sealed-secrets opens");
     let folder = paths::kubeseal().parent().expect("a folder").to_owned();
@@ -90,16 +98,61 @@ pub(super) fn measure(values: usize, report: &mut Report) {
     report.add(CASE, "processors busy with others", before.used().others, "");
 }
 
-/// Opens every value; how many bytes came out, and how many seconds it took.
-fn open(ring: &KeyRing, sealed: &[Sealed], workers: usize) -> (usize, f64) {
+/// Values of format v2, each in a SealedSecret of its own, so that each takes a private-key operation: the most that they can cost.
+fn native(suite: Suite, values: usize, workers: usize, report: &mut Report) {
+    report.say(&format!("Signet opens format v2, {suite}"));
+    let identity = Identity::generate(suite).expect("a key");
+    let recipients = Recipients::new([identity.recipient().clone()]).expect("a recipient");
+    let identities = Identities::new([identity]);
+    let mut bytes = 0;
+    let sealed: Vec<SealedSecret> = (0..values)
+        .map(|index| {
+            let value = format!(
+                "{:016x}{:016x}",
+                objects::noise(index, 1),
+                objects::noise(index, 2)
+            );
+            bytes += value.len();
+            let secret = json!({
+                "apiVersion": "v1", "kind": "Secret",
+                "metadata": {"namespace": "team", "name": format!("login-{index:05}")},
+                "stringData": {"password": value},
+            });
+            seal_secret(&secret, &recipients, SealOptions::default()).expect("a sealed Secret")
+        })
+        .collect();
+    let before = identities.private_operations();
+    for workers in [1, workers] {
+        let (opened, seconds) = open(&sealed, workers, |one| {
+            let opened = one.open(&identities, "team").ok().expect("it opens");
+            opened.data().values().map(|value| value.len()).sum()
+        });
+        assert_eq!(opened, bytes, "each opens to what was sealed");
+        let what = match (suite, workers) {
+            (Suite::MlKem768X25519, 1) => "signet: format v2, hybrid, one thread",
+            (Suite::MlKem768X25519, _) => "signet: format v2, hybrid, a thread a processor",
+            (Suite::X25519, 1) => "signet: format v2, X25519, one thread",
+            (Suite::X25519, _) => "signet: format v2, X25519, a thread a processor",
+        };
+        let note = format!("{values} SealedSecrets of one value");
+        report.add_with(CASE, what, seconds, "s", note);
+    }
+    let operations = identities.private_operations() - before;
+    report.promise(
+        format!("open: one private-key operation a SealedSecret of format v2; {operations} were done for {values} twice"),
+        operations == 2 * values as u64,
+    );
+}
+
+/// Opens everything with `open`, which says how many bytes came out; all of them, and how many seconds it took.
+fn open<T: Sync>(sealed: &[T], workers: usize, open: impl Fn(&T) -> usize + Sync) -> (usize, f64) {
     let (next, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let began = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
                 while let Some(one) = sealed.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let opened = ring.open(&one.value, &one.label).expect("it opens");
-                    bytes.fetch_add(opened.len(), Ordering::Relaxed);
+                    bytes.fetch_add(open(one), Ordering::Relaxed);
                 }
             });
         }

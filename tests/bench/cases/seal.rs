@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
+use sealing::v2::{Identity, Suite};
 use sealing::{PrivateKey, SelfSigned};
 use tests::command;
 
@@ -29,12 +30,21 @@ pub(super) fn measure(secrets: usize, report: &mut Report) {
             .arg(&certificate);
         signet
     };
+    let recipient = Identity::generate(Suite::default())
+        .expect("a key")
+        .recipient()
+        .to_string();
+    let native = || {
+        let mut signet = command::signet(home.path());
+        signet.args(["seal", "--output", "yaml", "--recipient", &recipient]);
+        signet
+    };
     let kubeseal = || {
         let mut kubeseal = command::kubeseal();
         kubeseal.args(["--format", "yaml", "--cert"]).arg(&certificate);
         kubeseal
     };
-    let tools: [(&[&'static str; 3], &dyn Fn() -> Command); 2] = [
+    let tools: [(&[&'static str; 3], &dyn Fn() -> Command); 3] = [
         (
             &[
                 "signet seal: one call",
@@ -42,6 +52,14 @@ pub(super) fn measure(secrets: usize, report: &mut Report) {
                 "signet seal: processors busy with others",
             ],
             &signet,
+        ),
+        (
+            &[
+                "signet seal, format v2: one call",
+                "signet seal, format v2: a process each",
+                "signet seal, format v2: processors busy with others",
+            ],
+            &native,
         ),
         (
             &[
@@ -58,7 +76,8 @@ pub(super) fn measure(secrets: usize, report: &mut Report) {
         let all = documents.join("\n---\n");
         let began = Instant::now();
         let sealed = command::run(tool(), all.as_bytes()).ok();
-        let note = format!("{secrets} Secrets of 2 values, RSA 4096, certificate from a file");
+        let note =
+            format!("{secrets} Secrets of 2 values, RSA 4096 or a hybrid key, from a file or by argument");
         report.add_with(CASE, one, began.elapsed().as_secs_f64(), "s", note);
         let kinds = sealed
             .lines()
