@@ -58,6 +58,8 @@ impl Options {
             "--serve-verify",
             "--serve-rotate",
             "--rate-limit=1000",
+            // So slow that a busy machine, where a request takes a while, reaches it too.
+            "--api-rate-limit=1",
         ] {
             options.arguments.push(argument.into());
         }
