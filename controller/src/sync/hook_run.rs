@@ -203,7 +203,9 @@ impl Worker {
             let mark = self.checkpoint.journal.mark(&hooks::name(group));
             let stranger = "an object of this name exists and is no hook of this Sync";
             if ours && run_of(&found) == Some(&mark) {
+                // Made by a request whose answer was lost.
                 self.hook_began(&object, group, uid);
+                attempt.counts.created += 1;
             } else if !ours {
                 self.hook_ended(&object, group, State::Failed, stranger);
             } else if !policy.before_creation && !inputs.wanted[at].item.generate_name {

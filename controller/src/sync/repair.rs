@@ -98,6 +98,14 @@ impl Worker {
             return;
         }
         steps.sort_by_key(|step| step.desired);
+        // What is made anew is another object: whoever starts after a crash has to know that it may be there.
+        let is_anew = |step: &&Step| matches!(why[&step.desired], Drift::Deleted);
+        let anew: Vec<Step> = steps.iter().filter(is_anew).copied().collect();
+        if self.intend(&inputs, &anew).await.is_err() {
+            self.settled = None;
+            self.plan_retry(&End::Retry { transient: true });
+            return;
+        }
         let ring = self.rooms.context.keys.borrow().clone();
         let (hand, halt, checkpoint) = (self.hand(&sync), self.halt(&now, None), &mut self.checkpoint);
         let mut done = Done::default();

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crds::{DeletionPolicy, Sync};
+use futures::future::join_all;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
@@ -60,62 +61,81 @@ fn an_object_that_is_made_anew_is_written_down_before_it_is_told() {
 /// again, the controller knows what it made for its own.
 #[test]
 fn what_takes_the_place_of_a_recorded_object_is_written_down_before_it_is_made() {
-    run(async {
-        let mut stage = Stage::own().await;
-        let names: Vec<String> = (10..70).map(|n| format!("m{n}")).collect();
-        let (space, repo) = {
-            let World { team, repo } = World::on(&stage, "place").await;
-            for name in names.iter().map(String::as_str).chain(["keep"]) {
-                repo.write(&format!("app/{name}.yaml"), objects::config_map(name, "one"));
-            }
-            let commit = repo.commit("Write maps");
-            team.sync_with("app", "app", |spec| spec.prune.limit = "100%".into())
-                .await;
-            team.applied("app", &commit).await;
-            (team.keep(), repo)
-        };
-        assert!(stage.controller.stop().success());
-        let maps: Api<ConfigMap> = Api::namespaced(stage.cluster.client(), &space);
-        for name in &names {
-            maps.delete(name, &DeleteParams::default()).await.unwrap();
+    run(made_anew_and_killed("place", true));
+}
+
+/// The same of what is deleted while it runs.
+#[test]
+fn what_is_restored_is_written_down_before_it_is_made() {
+    run(made_anew_and_killed("restored", false));
+}
+
+async fn made_anew_and_killed(name: &str, down: bool) {
+    let mut stage = Stage::own().await;
+    let names: Vec<String> = (10..70).map(|n| format!("m{n}")).collect();
+    let (space, repo) = {
+        let World { team, repo } = World::on(&stage, name).await;
+        for name in names.iter().map(String::as_str).chain(["keep"]) {
+            repo.write(&format!("app/{name}.yaml"), objects::config_map(name, "one"));
         }
-        let mut tail = stage.cluster.audit().tail(stage.cluster.audit().mark());
+        let commit = repo.commit("Write maps");
+        team.sync_with("app", "app", |spec| spec.prune.limit = "100%".into())
+            .await;
+        team.applied("app", &commit).await;
+        (team.keep(), repo)
+    };
+    if down {
+        assert!(stage.controller.stop().success());
+    }
+    let maps: Api<ConfigMap> = Api::namespaced(stage.cluster.client(), &space);
+    let mut tail = stage.cluster.audit().tail(stage.cluster.audit().mark());
+    let delete = async {
+        let at_once = DeleteParams::default();
+        let deletes = names.iter().map(|name| maps.delete(name, &at_once));
+        for answer in join_all(deletes).await {
+            answer.unwrap();
+        }
+    };
+    let killed = async {
+        let mut made = 0;
+        while made < 20 {
+            let asked = tail.by_controller();
+            made += asked
+                .iter()
+                .filter(|request| {
+                    request.writes() && request.resource == "configmaps" && request.namespace == space
+                })
+                .count();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    if down {
+        delete.await;
         let start = stage.controller.start_again();
-        let killed = async {
-            let mut made = 0;
-            while made < 20 {
-                let asked = tail.by_controller();
-                made += asked
-                    .iter()
-                    .filter(|request| {
-                        request.writes() && request.resource == "configmaps" && request.namespace == space
-                    })
-                    .count();
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
         // It may be ready before that or after.
         tokio::select! {
             () = killed => {}
             () = async { start.await; std::future::pending::<()>().await } => {}
         }
-        stage.controller.kill();
-        for name in &names {
-            repo.remove(&format!("app/{name}.yaml"));
-        }
-        let commit = repo.commit("Do without them");
-        stage.controller.start_again().await;
-        let syncs: Api<Sync> = Api::namespaced(stage.cluster.client(), &space);
-        let applied = |sync: &Sync| objects::applied(sync) == commit && objects::is(sync, "Ready", "True");
-        wait::until(&stage.cluster, syncs, "app", "it to be applied", applied).await;
-        let left = maps.list(&ListParams::default()).await.unwrap().items;
-        let left: Vec<_> = left
-            .iter()
-            .map(ResourceExt::name_any)
-            .filter(|name| name != "kube-root-ca.crt")
-            .collect();
-        assert_eq!(left, ["keep"], "the others are left over, and nobody's");
-    });
+    } else {
+        tokio::join!(delete, killed);
+    }
+    stage.controller.kill();
+    for name in &names {
+        repo.remove(&format!("app/{name}.yaml"));
+    }
+    let commit = repo.commit("Do without them");
+    stage.controller.start_again().await;
+    let syncs: Api<Sync> = Api::namespaced(stage.cluster.client(), &space);
+    let applied = |sync: &Sync| objects::applied(sync) == commit && objects::is(sync, "Ready", "True");
+    wait::until(&stage.cluster, syncs, "app", "it to be applied", applied).await;
+    let left = maps.list(&ListParams::default()).await.unwrap().items;
+    let left: Vec<_> = left
+        .iter()
+        .map(ResourceExt::name_any)
+        .filter(|name| name != "kube-root-ca.crt")
+        .collect();
+    assert_eq!(left, ["keep"], "the others are left over, and nobody's");
 }
 
 /// Without its journal, a Sync that has hooks for its deletion looks for them in Git, at once after a restart or later.
