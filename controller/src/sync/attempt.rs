@@ -3,7 +3,7 @@
 use super::OWN_MANAGER;
 use super::execute::{Effect, Hand, Sent};
 use super::inputs::Inputs;
-use super::inside::Inside;
+use super::inside::{Inside, Lodged};
 use super::names::Lodger;
 use super::policy::Policy;
 use super::pruning::{Asks, OwnWord, own_word};
@@ -17,7 +17,7 @@ use crate::events::Severity;
 use apply::checkpoint::Record;
 use apply::plan::{Plan, Reason, Seen, Step};
 use apply::{ApiError, DeleteOutcome, Identity, Key, Meta, applyset};
-use crds::{Counts, Sync, annotation, label};
+use crds::{Counts, Immutable, Sync, annotation, label};
 use kube::ResourceExt;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -27,17 +27,25 @@ use std::sync::{Arc, Mutex};
 impl Worker {
     /// Writes down the intent to create, before it is sent: only of what is sent now. A record without a uid says that an
     /// object may be there, and whoever starts after a crash looks.
-    pub(super) async fn intend(&mut self, inputs: &Inputs, steps: &[Step]) -> Result<(), ApiError> {
+    pub(super) async fn intend(
+        &mut self,
+        sync: &Sync,
+        inputs: &Inputs,
+        steps: &[Step],
+    ) -> Result<(), ApiError> {
         for step in steps {
             let desired = &inputs.desired[step.desired];
+            let replace = inputs.wanted[step.desired].item.options().replace;
+            let replace = replace.unwrap_or(sync.spec.immutable == Immutable::Replace);
             // A record of what was there before says nothing of what is about to be made in its place.
             let outlived = match self.checkpoint.records().get(&desired.key) {
                 None => true,
                 Some(Record { uid: None, .. }) => false,
                 Some(Record { uid: Some(uid), .. }) => match self.rooms.observer.seen(&desired.key) {
-                    Seen::Absent => true,
-                    Seen::Present { uid: live, .. } => *uid != live,
-                    Seen::Unwatched => false,
+                    Seen::Absent | Seen::Unwatched => true,
+                    Seen::Present { uid: live, .. } => {
+                        *uid != live || (replace && step.reason == Reason::Changed)
+                    }
                 },
             };
             if outlived {
@@ -74,7 +82,7 @@ impl Worker {
             }
         };
         let first = first_steps(errand);
-        let (marked, intended) = tokio::join!(mark, self.intend(inputs, &first));
+        let (marked, intended) = tokio::join!(mark, self.intend(errand.sync, inputs, &first));
         marked.and(intended)
     }
 
@@ -228,12 +236,13 @@ impl Worker {
     }
 
     /// Deletes what left Git, in the reverse of apply order: what needs others goes before what it needs, and what cannot be
-    /// deleted stops what would go after its wave. Gives those that wait for an approval, with the reason.
+    /// deleted stops what would go after its wave. Gives those that wait for an approval, with the reason. `approved`: who the
+    /// approval, if there is one, knew of in what is deleted.
     pub(super) async fn prune(
         &mut self,
         errand: &Errand<'_>,
         keys: &[Key],
-        approved: bool,
+        approved: Option<&Lodged>,
         catalog: &apply::Catalog,
         attempt: &mut Attempt,
     ) -> Vec<(Key, Asks)> {
@@ -287,7 +296,8 @@ impl Worker {
                 }
                 match self.rooms.names.lodger(&self.id.manager, &inside) {
                     Lodger::Nobody => {}
-                    Lodger::Syncs(_) if approved => {}
+                    // Somebody may have moved in since.
+                    Lodger::Syncs(others) if approved.is_some_and(|lodged| lodged.knows(key, &others)) => {}
                     Lodger::Syncs(others) => {
                         waiting.push((key.clone(), Asks::Others(others)));
                         continue;
@@ -304,7 +314,7 @@ impl Worker {
             let forbids = |meta: &Meta| {
                 let annotations = meta.0.annotations.clone().unwrap_or_default();
                 let word = own_word(&annotations, &meta.0.labels.clone().unwrap_or_default());
-                word.filter(|word| !(approved && *word == OwnWord::Confirm))
+                word.filter(|word| !(approved.is_some() && *word == OwnWord::Confirm))
             };
             match hand.prune_unless(info, key, uid.as_deref(), forbids).await {
                 Ok(Pruned::Deleted(outcome)) => {

@@ -2,7 +2,7 @@
 
 use super::board::Standing as Posted;
 use super::inputs::Inputs;
-use super::inside::Inside;
+use super::inside::{Inside, Lodged};
 use super::names::{Lodger, syncs};
 use super::pruning;
 use super::windows::{Standing, Windows};
@@ -191,7 +191,7 @@ impl Worker {
     }
 
     /// The digest of a plan: what an approval names.
-    pub(super) fn plan_digest(&self, sync: &Sync, inputs: &str, plan: &Plan) -> String {
+    pub(super) fn plan_digest(&self, sync: &Sync, inputs: &str, plan: &Plan, lodged: &Lodged) -> String {
         let records = self.checkpoint.records();
         let uids: Vec<(String, String)> = plan
             .prune
@@ -199,11 +199,16 @@ impl Worker {
             .filter_map(|key| {
                 let uid = records.get(key)?.uid.as_deref()?;
                 // Whoever approves has to know what goes with it.
-                let lodgers = self.lodgers(key).join(" ");
+                let lodgers = lodged.of(key).join(" ");
                 Some((key.to_string(), format!("{uid} {lodgers}")))
             })
             .collect();
         pruning::plan_digest(self.rooms.context.digest_key.expose(), &sync.spec, inputs, &uids)
+    }
+
+    /// Who has objects that would go with what left Git.
+    pub(super) fn lodged(&self, plan: &Plan) -> Lodged {
+        Lodged::new(plan.prune.iter().map(|key| (key.clone(), self.lodgers(key))))
     }
 
     /// The Syncs that have objects which would go with this one.
@@ -260,7 +265,7 @@ impl Worker {
             ..Plan::default()
         };
         // As the next pass will see it: what stays by its own word stays recorded.
-        let digest = self.plan_digest(question.sync, inputs, &plan);
+        let digest = self.plan_digest(question.sync, inputs, &plan, &self.lodged(&plan));
         plan.prune = held;
         let question = Question {
             plan: &plan,

@@ -4,7 +4,7 @@
 //! that somebody looked at, so such a deletion waits for a person.
 
 use apply::{Catalog, GroupKind, Key};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// What an object takes along when it is deleted.
@@ -42,6 +42,26 @@ impl Inside {
     /// Whether a Sync in this namespace goes as well.
     pub(super) fn holds_sync_in(&self, namespace: &str) -> bool {
         matches!(self, Self::Namespace(name) if &**name == namespace)
+    }
+}
+
+/// The other Syncs that have objects in what is about to be deleted, as they were when that was looked at.
+#[derive(Debug, Default)]
+pub(super) struct Lodged(HashMap<Key, Vec<String>>);
+
+impl Lodged {
+    pub(super) fn new(all: impl Iterator<Item = (Key, Vec<String>)>) -> Self {
+        Self(all.filter(|(_, names)| !names.is_empty()).collect())
+    }
+
+    /// Who was in it.
+    pub(super) fn of(&self, key: &Key) -> &[String] {
+        self.0.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether all of these were.
+    pub(super) fn knows(&self, key: &Key, names: &[String]) -> bool {
+        names.iter().all(|name| self.of(key).contains(name))
     }
 }
 
@@ -114,6 +134,24 @@ mod tests {
             "carts.example.com",
         );
         assert_eq!(Inside::of(&unserved, &catalog), None);
+    }
+
+    #[test]
+    fn who_moves_in_after_the_look_is_not_known() {
+        let (shop, other) = (
+            key("", "Namespace", None, "shop"),
+            key("", "Namespace", None, "other"),
+        );
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let seen = [
+            (shop.clone(), names(&["t/a", "t/b"])),
+            (other.clone(), Vec::new()),
+        ];
+        let lodged = Lodged::new(seen.into_iter());
+        assert_eq!(lodged.of(&shop), ["t/a", "t/b"]);
+        assert!(lodged.knows(&shop, &names(&["t/b"])), "one has left");
+        assert!(!lodged.knows(&shop, &names(&["t/b", "t/c"])));
+        assert!(!lodged.knows(&other, &names(&["t/a"])));
     }
 
     #[test]

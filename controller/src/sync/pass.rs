@@ -371,7 +371,8 @@ impl Worker {
             }
             return self.tell_health(generation).await;
         }
-        let named = self.plan_digest(sync, &digest, &plan);
+        let lodged = self.lodged(&plan);
+        let named = self.plan_digest(sync, &digest, &plan, &lodged);
         let question = Question {
             sync,
             inputs: &inputs,
@@ -475,7 +476,13 @@ impl Worker {
                 self.let_object_go(key);
             }
             let waiting = self
-                .prune(&errand, &pruning.now, approved, &catalog, &mut walk.attempt)
+                .prune(
+                    &errand,
+                    &pruning.now,
+                    approved.then_some(&lodged),
+                    &catalog,
+                    &mut walk.attempt,
+                )
                 .await;
             if walk.attempt.cut && self.is_outdated(sync, &head) {
                 self.save_soon();

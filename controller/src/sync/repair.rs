@@ -101,7 +101,7 @@ impl Worker {
         // What is made anew is another object: whoever starts after a crash has to know that it may be there.
         let is_anew = |step: &&Step| matches!(why[&step.desired], Drift::Deleted);
         let anew: Vec<Step> = steps.iter().filter(is_anew).copied().collect();
-        if self.intend(&inputs, &anew).await.is_err() {
+        if self.intend(&sync, &inputs, &anew).await.is_err() {
             self.settled = None;
             self.plan_retry(&End::Retry { transient: true });
             return;

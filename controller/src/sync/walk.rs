@@ -171,7 +171,7 @@ impl Worker {
             if now.is_empty() {
                 break;
             }
-            if let Err(error) = self.intend(inputs, &now).await {
+            if let Err(error) = self.intend(errand.sync, inputs, &now).await {
                 let message = format!("what is about to be applied could not be written down: {error}");
                 walk.attempt.fails(Failure {
                     report: report(None, None, &message, error.hint()),

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crds::{DeletionPolicy, Sync};
+use crds::{DeletionPolicy, Immutable, Sync};
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
@@ -61,30 +61,54 @@ fn an_object_that_is_made_anew_is_written_down_before_it_is_told() {
 /// again, the controller knows what it made for its own.
 #[test]
 fn what_takes_the_place_of_a_recorded_object_is_written_down_before_it_is_made() {
-    run(made_anew_and_killed("place", true));
+    run(made_anew_and_killed("place", Anew::WhileDown));
 }
 
 /// The same of what is deleted while it runs.
 #[test]
 fn what_is_restored_is_written_down_before_it_is_made() {
-    run(made_anew_and_killed("restored", false));
+    run(made_anew_and_killed("restored", Anew::Restored));
 }
 
-async fn made_anew_and_killed(name: &str, down: bool) {
+/// The same of what a commit has replaced, since it cannot be changed.
+#[test]
+fn what_is_replaced_is_written_down_before_it_is_deleted() {
+    run(made_anew_and_killed("immutable", Anew::Replaced));
+}
+
+/// Why objects are made anew.
+#[derive(PartialEq)]
+enum Anew {
+    /// They were deleted while the controller was down.
+    WhileDown,
+    /// They are deleted while it runs.
+    Restored,
+    /// Git changes them, and the API server does not allow that.
+    Replaced,
+}
+
+fn immutable(name: &str, value: &str) -> String {
+    format!("{}immutable: true\n", objects::config_map(name, value))
+}
+
+async fn made_anew_and_killed(name: &str, why: Anew) {
     let mut stage = Stage::own().await;
     let names: Vec<String> = (10..70).map(|n| format!("m{n}")).collect();
     let (space, repo) = {
         let World { team, repo } = World::on(&stage, name).await;
         for name in names.iter().map(String::as_str).chain(["keep"]) {
-            repo.write(&format!("app/{name}.yaml"), objects::config_map(name, "one"));
+            repo.write(&format!("app/{name}.yaml"), immutable(name, "one"));
         }
         let commit = repo.commit("Write maps");
-        team.sync_with("app", "app", |spec| spec.prune.limit = "100%".into())
-            .await;
+        team.sync_with("app", "app", |spec| {
+            spec.prune.limit = "100%".into();
+            spec.immutable = Immutable::Replace;
+        })
+        .await;
         team.applied("app", &commit).await;
         (team.keep(), repo)
     };
-    if down {
+    if why == Anew::WhileDown {
         assert!(stage.controller.stop().success());
     }
     let maps: Api<ConfigMap> = Api::namespaced(stage.cluster.client(), &space);
@@ -102,23 +126,32 @@ async fn made_anew_and_killed(name: &str, down: bool) {
             let asked = tail.by_controller();
             made += asked
                 .iter()
-                .filter(|request| {
-                    request.writes() && request.resource == "configmaps" && request.namespace == space
-                })
+                .filter(|request| request.resource == "configmaps" && request.namespace == space)
+                .filter(|request| request.writes() && (why != Anew::Replaced || request.verb == "delete"))
                 .count();
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    if down {
-        delete.await;
-        let start = stage.controller.start_again();
-        // It may be ready before that or after.
-        tokio::select! {
-            () = killed => {}
-            () = async { start.await; std::future::pending::<()>().await } => {}
+    match why {
+        Anew::WhileDown => {
+            delete.await;
+            let start = stage.controller.start_again();
+            // It may be ready before that or after.
+            tokio::select! {
+                () = killed => {}
+                () = async { start.await; std::future::pending::<()>().await } => {}
+            }
         }
-    } else {
-        tokio::join!(delete, killed);
+        Anew::Restored => {
+            tokio::join!(delete, killed);
+        }
+        Anew::Replaced => {
+            for name in &names {
+                repo.write(&format!("app/{name}.yaml"), immutable(name, "two"));
+            }
+            repo.commit("Change them");
+            killed.await;
+        }
     }
     stage.controller.kill();
     for name in &names {
