@@ -211,6 +211,31 @@ fn keys_that_are_added_changed_and_removed_take_effect_without_a_restart() {
     });
 }
 
+/// Before there was a label, the key had this name and no number. It is read at the start, as Bitnami's controller does.
+#[test]
+fn a_key_from_before_there_were_labels_opens_what_was_sealed_for_it() {
+    run(async {
+        let mut stage = Stage::own_drop_in().await;
+        let name = stage.space("legacy").keep();
+        let (pem, key) = pair(SystemTime::now() - HOUR);
+        let sealed = sealed_with(&stage, &name, &pem).await;
+        let data = v1_data(&pem, &key);
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": data["type"], "data": data["data"],
+            "metadata": {"name": "sealed-secrets-key", "namespace": "signet-system"},
+        });
+        stage
+            .cluster
+            .kubectl_with(["apply", "--server-side", "-f", "-"], &secret.to_string())
+            .ok();
+        let newest = certificate(&stage).await;
+        restarted(&mut stage, &[]).await;
+        answers(&stage, &sealed, 200).await;
+        // It is old: what is sealed anew is sealed for the other one.
+        assert_eq!(certificate(&stage).await, newest);
+    });
+}
+
 /// A certificate that begins then, and its private key.
 fn pair(not_before: SystemTime) -> (String, String) {
     let key = PrivateKey::generate(2048).unwrap();
