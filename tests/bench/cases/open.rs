@@ -124,8 +124,8 @@ fn native(suite: Suite, values: usize, workers: usize, report: &mut Report) {
     let before = identities.private_operations();
     for workers in [1, workers] {
         let (opened, seconds) = open(&sealed, workers, |one| {
-            let opened = one.open(&identities, "team").ok().expect("it opens");
-            opened.data().values().map(|value| value.len()).sum()
+            let opened = one.open(&identities, "team").expect("it opens");
+            opened.data().values().map(sealing::Plaintext::len).sum()
         });
         assert_eq!(opened, bytes, "each opens to what was sealed");
         let what = match (suite, workers) {
