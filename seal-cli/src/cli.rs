@@ -2,10 +2,10 @@
 
 use crate::command_error::CommandError;
 use crate::commands::{
-    AdoptArgs, ApproveArgs, AuditArgs, CertArgs, CompletionsArgs, DeployKeyArgs, DiffArgs, EditArgs,
-    EventsArgs, HistoryArgs, KeysArgs, LintArgs, ManArgs, MigrateArgs, PlanArgs, RenameArgs, ResealArgs,
-    ResumeArgs, RetemplateArgs, RollbackArgs, SealArgs, SetArgs, StatusArgs, SuspendArgs, SyncArgs, TreeArgs,
-    UnsetArgs, VerifyArgs, ViewArgs, WaitArgs,
+    AdoptArgs, ApproveArgs, AuditArgs, BootstrapArgs, CertArgs, CompletionsArgs, DeployKeyArgs, DiffArgs,
+    EditArgs, EventsArgs, HistoryArgs, KeysArgs, LintArgs, ManArgs, MigrateArgs, PlanArgs, RenameArgs,
+    ResealArgs, ResumeArgs, RetemplateArgs, RollbackArgs, SealArgs, SetArgs, StatusArgs, SuspendArgs,
+    SyncArgs, TreeArgs, UnsetArgs, VerifyArgs, ViewArgs, WaitArgs,
 };
 use crate::ui::Ui;
 use crate::{environment, kubeseal};
@@ -21,7 +21,7 @@ use std::process::ExitCode;
 /// Data goes to standard output, everything else to standard error.
 ///
 /// Exit codes: 0 success; 1 the input was refused or the command failed; 2 the command line is wrong; 3 something is
-/// not ready (`status`, `sync`) or not in time (`wait`); 4 the cluster or a server cannot be reached; 255 a bug. Of
+/// not ready (`status`, `sync`) or not in time (`wait`, `bootstrap`); 4 the cluster or a server cannot be reached; 255 a bug. Of
 /// `plan` and `diff`, as of diff: 0 nothing differs; 1 something does; 2 an error. `lint`, `verify` and `migrate` end so too.
 #[derive(Parser)]
 #[command(
@@ -73,6 +73,7 @@ enum Command {
     Adopt(AdoptArgs),
     Approve(ApproveArgs),
     Audit(Box<AuditArgs>),
+    Bootstrap(Box<BootstrapArgs>),
     Cert(CertArgs),
     Completions(CompletionsArgs),
     DeployKey(DeployKeyArgs),
@@ -145,6 +146,7 @@ fn dispatch(ui: &Ui, cli: &Cli) -> Result<ExitCode, CommandError> {
         Command::Adopt(args) => args.run(ui, global),
         Command::Approve(args) => args.run(ui, global),
         Command::Audit(args) => args.run(ui),
+        Command::Bootstrap(args) => args.run(ui, global),
         Command::Cert(args) => args.run(ui, global),
         Command::Completions(args) => args.run(ui),
         Command::DeployKey(args) => args.run(ui, global),

@@ -1,5 +1,7 @@
 //! `git log` of the clone at hand. The git binary is what the user's clone, credentials and configuration belong to.
 
+pub(crate) mod publish;
+
 use crate::command_error::CommandError;
 use crate::output::show;
 use sealing::Printable;

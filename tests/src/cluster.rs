@@ -56,6 +56,12 @@ impl Cluster {
         Self::start(&new_home(), Lifetime::Held, Some(permit)).await
     }
 
+    /// The same with nothing of Signet in it.
+    pub async fn empty() -> Self {
+        let permit = OWN.acquire().await.expect("never closed");
+        Self::bare(&new_home(), Lifetime::Held, Some(permit)).await
+    }
+
     /// A cluster that outlives this process, in a directory that is kept.
     pub async fn detached(home: &Path) -> Self {
         Self::start(home, Lifetime::Detached, None).await
@@ -67,11 +73,17 @@ impl Cluster {
     }
 
     async fn start(home: &Path, lifetime: Lifetime, permit: Option<SemaphorePermit<'static>>) -> Self {
+        let cluster = Self::bare(home, lifetime, permit).await;
+        install::install(&cluster);
+        cluster
+    }
+
+    async fn bare(home: &Path, lifetime: Lifetime, permit: Option<SemaphorePermit<'static>>) -> Self {
         let data = home.to_owned();
         let (process, report) = tokio::task::spawn_blocking(move || launch(&data, lifetime))
             .await
             .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-        let cluster = Self {
+        Self {
             client: client(&report.kubeconfig).await,
             kubeconfig: report.kubeconfig,
             server: report.server,
@@ -83,9 +95,7 @@ impl Cluster {
             process: Some(process),
             lifetime,
             _permit: permit,
-        };
-        install::install(&cluster);
-        cluster
+        }
     }
 
     async fn reuse(kubeconfig: PathBuf) -> Self {

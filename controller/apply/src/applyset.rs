@@ -29,6 +29,9 @@ pub fn manager(id: &str) -> String {
 /// The field manager of Secrets that SealedSecret objects of the cluster make. Not a Sync's.
 pub const SEALED_MANAGER: &str = "signet-sealed-secrets";
 
+/// The field manager of `signet bootstrap`, whose objects the Sync that they bring takes over.
+pub const BOOTSTRAP_MANAGER: &str = "signet-bootstrap";
+
 /// What every Sync's field manager starts with.
 pub const MANAGER_PREFIX: &str = "signet/";
 

@@ -2,7 +2,7 @@
 
 mod backup;
 mod list;
-mod restore;
+pub(super) mod restore;
 pub(super) mod stored;
 mod usage;
 

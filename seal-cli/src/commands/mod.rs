@@ -3,6 +3,7 @@
 mod adopt;
 mod approve;
 mod audit;
+mod bootstrap;
 mod cert;
 mod completions;
 mod deploy_key;
@@ -33,6 +34,7 @@ mod wait;
 pub(crate) use adopt::AdoptArgs;
 pub(crate) use approve::ApproveArgs;
 pub(crate) use audit::AuditArgs;
+pub(crate) use bootstrap::BootstrapArgs;
 pub(crate) use cert::CertArgs;
 pub(crate) use completions::CompletionsArgs;
 pub(crate) use deploy_key::DeployKeyArgs;

@@ -1,7 +1,7 @@
 //! `signet wait`.
 
-mod revision;
-mod verdict;
+pub(super) mod revision;
+pub(super) mod verdict;
 
 use super::status;
 use crate::args::{Format, NamespaceArg, OutputArg, duration, human};
@@ -78,7 +78,7 @@ pub(crate) struct WaitArgs {
 
 /// What is waited for.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Goal {
+pub(super) enum Goal {
     Ready,
     Applied,
     Healthy,

@@ -8,6 +8,7 @@ mod support;
 mod test_adopt;
 mod test_approve;
 mod test_audit;
+mod test_bootstrap;
 mod test_cert;
 mod test_completions;
 mod test_diff;

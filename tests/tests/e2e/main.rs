@@ -23,6 +23,7 @@ mod bad_server;
 mod bad_spec;
 mod bad_support;
 mod bad_yaml;
+mod bootstrap;
 mod cli;
 mod cli_adopt;
 mod cli_diff;

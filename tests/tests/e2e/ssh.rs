@@ -6,7 +6,7 @@
     unreachable_pub,
     reason = "shared with the tests of `source`, which take more of it"
 )]
-mod server;
+pub(crate) mod server;
 
 use crds::Repository;
 use kube::api::{Patch, PatchParams};

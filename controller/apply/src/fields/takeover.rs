@@ -5,7 +5,7 @@
 
 use super::owner::{self, is_own, subresource};
 use super::set::FieldTree;
-use crate::applyset::{MANAGER_PREFIX, SEALED_MANAGER};
+use crate::applyset::{BOOTSTRAP_MANAGER, MANAGER_PREFIX, SEALED_MANAGER};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, Time};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -179,9 +179,9 @@ fn is_legacy(entry: &ManagedFieldsEntry, ours: &Heir<'_>) -> bool {
     match manager {
         // Its annotation is a restart; to remove it would be another one.
         "kubectl-rollout" => false,
-        // The API server's own name for what was there before anybody applied, and ours for a Secret that a SealedSecret
-        // object made, and that was handed over to a Sync.
-        "before-first-apply" | SEALED_MANAGER => true,
+        // The API server's own name for what was there before anybody applied, and ours for what a Sync was to have from the
+        // beginning: a Secret that a SealedSecret object made, and what `signet bootstrap` installed.
+        "before-first-apply" | SEALED_MANAGER | BOOTSTRAP_MANAGER => true,
         _ => manager == ours.manager || Tool::of(manager).is_some(),
     }
 }

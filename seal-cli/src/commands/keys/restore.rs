@@ -10,13 +10,13 @@ use crate::syncs::MANAGER;
 use crate::ui::Ui;
 use clap::Args;
 use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
 use kube::api::PostParams;
+use kube::{Api, Client};
 use sealing::Printable;
 use sealing::v2::{Identities, Identity};
 use serde_json::Value;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use zeroize::Zeroizing;
 
@@ -56,7 +56,7 @@ pub(crate) struct RestoreArgs {
 
 impl RestoreArgs {
     pub(crate) fn run(&self, ui: &Ui, global: &GlobalArgs) -> Result<ExitCode, CommandError> {
-        let secrets = self.open()?;
+        let secrets = open(&self.file, &self.identity)?;
         let namespace = self.controller.namespace();
         if self.dry_run {
             for secret in &secrets {
@@ -70,81 +70,115 @@ impl RestoreArgs {
         }
         let failed = cluster::block_on(async {
             let cluster = Cluster::connect(global).await?;
-            let api: Api<Secret> = Api::namespaced(cluster.client, namespace);
-            let mut failed = Vec::new();
-            for secret in &secrets {
-                match put(&api, secret).await? {
-                    Put::Created(as_name) => {
-                        let taken = if as_name == name(secret) {
-                            String::new()
-                        } else {
-                            format!(" (the name {} is another key's)", name(secret))
-                        };
-                        ui.status(format!(
-                            "Created {namespace}/{as_name}: {}{taken}.",
-                            about(secret)
-                        ));
-                    }
-                    Put::There(as_name) => {
-                        ui.status(format!("{namespace}/{as_name} is there already."));
-                    }
-                    Put::Failed(why) => failed.push(format!("{}: {why}", name(secret))),
-                }
+            let restored = restore(&cluster.client, namespace, &secrets).await?;
+            for sentence in &restored.said {
+                ui.status(sentence);
             }
-            Ok::<_, CommandError>(failed)
+            Ok::<_, CommandError>(restored.failed)
         })??;
         if failed.is_empty() {
             return Ok(ExitCode::SUCCESS);
         }
-        Err(CommandError::user(
-            "not every key was restored:",
-            "may you create Secrets there, and is it the right namespace?",
-        )
-        .details(failed))
+        Err(not_all(failed))
     }
+}
 
-    /// Decrypts and checks the whole before anything is created.
-    fn open(&self) -> Result<Vec<Secret>, CommandError> {
-        let read = |path: &PathBuf, hint: &str| {
-            fs::read(path)
-                .map(Zeroizing::new)
-                .map_err(|err| CommandError::user(format!("cannot read {}: {err}", show(path)), hint))
-        };
-        let file = read(&self.file, "give the file that `signet keys backup` wrote")?;
-        let hint = "an identity file is what `age-keygen` writes";
-        let identity = read(&self.identity, hint)?;
-        let keys = std::str::from_utf8(&identity)
-            .map_err(|_| "not a text".to_owned())
-            .and_then(|text| Identity::parse_file(text).map_err(|err| err.to_string()))
-            .map_err(|err| CommandError::user(format!("{}: {err}", show(&self.identity)), hint))?;
-        let plain = Identities::new(keys).decrypt(&file, LARGEST).ok_or_else(|| {
-            CommandError::user(
-                format!("{} does not open with {}", show(&self.file), show(&self.identity)),
-                "is it the identity of a recipient that the backup was made for, and is the file whole?",
-            )
-        })?;
-        let bad = || {
-            CommandError::user(
-                format!("{} holds something else than sealing keys", show(&self.file)),
-                "give the file that `signet keys backup` wrote",
-            )
-        };
-        // A parser's words could quote a key.
-        let list: Value = serde_json::from_slice(plain.expose()).map_err(|_| bad())?;
-        let items = list.get("items").and_then(Value::as_array).ok_or_else(bad)?;
-        let secrets = items
-            .iter()
-            .map(|item| serde_json::from_value::<Secret>(item.clone()).map_err(|_| bad()))
-            .collect::<Result<Vec<_>, _>>()?;
-        let sound = |secret: &Secret| {
-            sealing::is_object_name(&name(secret))
-                && (stored::certificate(secret).is_some() || stored::text(secret, "identity").is_some())
-        };
-        if secrets.is_empty() || !secrets.iter().all(sound) {
-            return Err(bad());
+/// What came of a backup's keys.
+pub(in crate::commands) struct Restored {
+    /// A sentence for each that is in the cluster now.
+    pub(in crate::commands) said: Vec<String>,
+    pub(in crate::commands) failed: Vec<String>,
+    /// How many were not there before.
+    pub(in crate::commands) created: usize,
+}
+
+/// Creates the keys that are not there.
+pub(in crate::commands) async fn restore(
+    client: &Client,
+    namespace: &str,
+    secrets: &[Secret],
+) -> Result<Restored, CommandError> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let mut restored = Restored {
+        said: Vec::new(),
+        failed: Vec::new(),
+        created: 0,
+    };
+    for secret in secrets {
+        match put(&api, secret).await? {
+            Put::Created(as_name) => {
+                let taken = if as_name == name(secret) {
+                    String::new()
+                } else {
+                    format!(" (the name {} is another key's)", name(secret))
+                };
+                restored.created += 1;
+                restored.said.push(format!(
+                    "Created {namespace}/{as_name}: {}{taken}.",
+                    about(secret)
+                ));
+            }
+            Put::There(as_name) => {
+                restored
+                    .said
+                    .push(format!("{namespace}/{as_name} is there already."));
+            }
+            Put::Failed(why) => restored.failed.push(format!("{}: {why}", name(secret))),
         }
-        Ok(secrets)
     }
+    Ok(restored)
+}
+
+/// That some keys are not there.
+pub(in crate::commands) fn not_all(failed: Vec<String>) -> CommandError {
+    CommandError::user(
+        "not every key was restored:",
+        "may you create Secrets there, and is it the right namespace?",
+    )
+    .details(failed)
+}
+
+/// Decrypts and checks the whole of a backup before anything is created.
+pub(in crate::commands) fn open(backup: &Path, identity_file: &Path) -> Result<Vec<Secret>, CommandError> {
+    let read = |path: &Path, hint: &str| {
+        fs::read(path)
+            .map(Zeroizing::new)
+            .map_err(|err| CommandError::user(format!("cannot read {}: {err}", show(path)), hint))
+    };
+    let file = read(backup, "give the file that `signet keys backup` wrote")?;
+    let hint = "an identity file is what `age-keygen` writes";
+    let identity = read(identity_file, hint)?;
+    let keys = std::str::from_utf8(&identity)
+        .map_err(|_| "not a text".to_owned())
+        .and_then(|text| Identity::parse_file(text).map_err(|err| err.to_string()))
+        .map_err(|err| CommandError::user(format!("{}: {err}", show(identity_file)), hint))?;
+    let plain = Identities::new(keys).decrypt(&file, LARGEST).ok_or_else(|| {
+        CommandError::user(
+            format!("{} does not open with {}", show(backup), show(identity_file)),
+            "is it the identity of a recipient that the backup was made for, and is the file whole?",
+        )
+    })?;
+    let bad = || {
+        CommandError::user(
+            format!("{} holds something else than sealing keys", show(backup)),
+            "give the file that `signet keys backup` wrote",
+        )
+    };
+    // A parser's words could quote a key.
+    let list: Value = serde_json::from_slice(plain.expose()).map_err(|_| bad())?;
+    let items = list.get("items").and_then(Value::as_array).ok_or_else(bad)?;
+    let secrets = items
+        .iter()
+        .map(|item| serde_json::from_value::<Secret>(item.clone()).map_err(|_| bad()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let sound = |secret: &Secret| {
+        sealing::is_object_name(&name(secret))
+            && (stored::certificate(secret).is_some() || stored::text(secret, "identity").is_some())
+    };
+    if secrets.is_empty() || !secrets.iter().all(sound) {
+        return Err(bad());
+    }
+    Ok(secrets)
 }
 
 /// What became of a key.

@@ -16,7 +16,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// A commit that has to be applied, itself or by a later one.
-pub(super) struct Wanted {
+pub(in crate::commands) struct Wanted {
     commit: String,
     /// The top of a clone that holds the commit.
     clone: Option<PathBuf>,
@@ -43,6 +43,16 @@ impl Wanted {
             said: BTreeMap::new(),
             asked: BTreeMap::new(),
         })
+    }
+
+    /// A commit that a clone holds.
+    pub(in crate::commands) fn in_clone(commit: &str, top: &Path) -> Self {
+        Self {
+            commit: commit.to_owned(),
+            clone: Some(top.to_owned()),
+            said: BTreeMap::new(),
+            asked: BTreeMap::new(),
+        }
     }
 
     pub(super) fn short(&self) -> &str {

@@ -11,7 +11,7 @@ use sealing::Printable;
 const NAMED: usize = 3;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(in crate::commands) enum Verdict {
     Done,
     /// Why it will not come by itself.
     Failed(String),
@@ -19,7 +19,7 @@ pub(super) enum Verdict {
     Waiting(String),
 }
 
-pub(super) fn of(sync: &Sync, goal: Goal, mut wanted: Option<&mut Wanted>) -> Verdict {
+pub(in crate::commands) fn of(sync: &Sync, goal: Goal, mut wanted: Option<&mut Wanted>) -> Verdict {
     if sync.metadata.deletion_timestamp.is_some() {
         return Verdict::Failed("it is being deleted".to_owned());
     }

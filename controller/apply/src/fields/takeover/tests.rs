@@ -33,6 +33,27 @@ fn heir() -> Heir<'static> {
 }
 
 #[test]
+fn what_bootstrap_installed_becomes_the_syncs() {
+    let all = entries(&json!([
+        entry(OURS, "Apply", "v1", &json!({"f:data": {"f:a": {}}})),
+        entry(
+            "signet-bootstrap",
+            "Apply",
+            "v1",
+            &json!({"f:data": {"f:a": {}, "f:b": {}}})
+        ),
+        entry("signet-cli", "Update", "v1", &json!({"f:data": {"f:c": {}}})),
+    ]));
+    assert_eq!(legacy(&all, &heir()).managers, ["signet-bootstrap"]);
+    let after = merged(&all, &heir(), &now());
+    let managers: Vec<_> = after
+        .iter()
+        .filter_map(|entry| entry.manager.as_deref())
+        .collect();
+    assert_eq!(managers, [OURS, "signet-cli"]);
+}
+
+#[test]
 fn what_a_sync_left_is_taken_over_whenever_that_is_seen() {
     let all = entries(&json!([
         entry(OURS, "Apply", "v1", &json!({"f:data": {"f:a": {}}})),
