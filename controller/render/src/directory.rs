@@ -6,13 +6,13 @@ use sha2::{Digest, Sha256};
 use source::{EntryKind, FileEntry, PathError, RepoPath, Snapshot, WalkLimits};
 
 use crate::file::{self, Found};
-use crate::{Limits, Problem, RenderError, Rendered, Variables, layout};
+use crate::{Limits, Problem, RenderError, Rendered, Variables, ignored, layout};
 
 /// Changes whenever the same files come to mean something else.
 const VERSION: &[u8] = b"signet render 2\0";
 
 /// Reads every manifest below `path`: files that end in `.yaml`, `.yml` or `.json`, in all directories,
-/// except those whose names begin with a dot.
+/// except those whose names begin with a dot, and those that `.signetignore` in `path` names.
 pub fn directory(snapshot: &Snapshot, path: &str, limits: &Limits) -> Result<Rendered, RenderError> {
     directory_with(snapshot, path, limits, None)
 }
@@ -34,6 +34,7 @@ pub fn directory_with(
         ..WalkLimits::default()
     };
     snapshot.walk(path.as_str(), &walk, |entry| entries.push(entry))?;
+    ignored::leave_out(snapshot, path.as_str(), &mut entries)?;
     let layout = layout::sort(path.as_str(), &entries);
     if let Some((tool, file)) = layout.tool {
         return Err(RenderError::NeedsTool { tool, file });

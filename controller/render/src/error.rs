@@ -26,6 +26,9 @@ pub enum RenderError {
         /// The file that says so.
         file: &'static str,
     },
+    /// What is to be left out cannot be known.
+    #[error(".signetignore of the path cannot be used: {0}")]
+    BadIgnore(String),
     /// An item does not belong to the snapshot it is loaded from.
     #[error("the object is not where this commit was said to hold it")]
     NoSuchItem,
@@ -47,6 +50,9 @@ impl RenderError {
                 "split the path into several Syncs, or raise the limits"
             }
             Self::NeedsTool { .. } => "commit the rendered manifests, and name their directory",
+            Self::BadIgnore(_) => {
+                "write one pattern a line, as for .gitignore; until then nothing is changed"
+            }
             Self::NoSuchItem => "render again",
         }
     }

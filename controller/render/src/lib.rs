@@ -18,6 +18,7 @@ mod directory;
 mod error;
 mod facts;
 mod file;
+mod ignored;
 mod item;
 mod layout;
 mod limits;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use git2::{ObjectType, Odb};
 
 use crate::store::Generation;
-use crate::{BlobId, Commit, FileEntry, PathError, RepoPath, SourceError, TreeId, WalkLimits, tree, walk};
+use crate::{
+    BlobId, Commit, EntryKind, FileEntry, PathError, RepoPath, SourceError, TreeId, WalkLimits, tree, walk,
+};
 
 /// A commit whose files can be read for as long as this value lives, whatever the store fetches
 /// meanwhile. Cloning is cheap; clones can be used from many threads at once.
@@ -42,6 +44,17 @@ impl Snapshot {
     pub fn tree_id(&self, path: &str) -> Result<TreeId, PathError> {
         let path = RepoPath::parse(path)?;
         self.with_odb(|odb| tree::resolve(odb, self.0.commit.tree, &path))
+    }
+
+    /// What a name in the directory `path` is; nothing where it is not there or a directory.
+    pub fn entry(&self, path: &str, name: &str) -> Result<Option<EntryKind>, PathError> {
+        let path = RepoPath::parse(path)?;
+        self.with_odb(|odb| {
+            let tree = tree::resolve(odb, self.0.commit.tree, &path)?;
+            let entries = tree::read(odb, tree)?;
+            let found = entries.iter().find(|entry| entry.name == name);
+            Ok(found.and_then(|entry| EntryKind::of(entry.node)))
+        })
     }
 
     /// Visits every file, link and submodule below the directory `path`, bytewise by path. Links and

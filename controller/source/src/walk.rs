@@ -60,6 +60,19 @@ pub enum EntryKind {
     Odd,
 }
 
+impl EntryKind {
+    /// None for a directory.
+    pub(crate) fn of(node: Node) -> Option<Self> {
+        Some(match node {
+            Node::Directory(_) => return None,
+            Node::File { blob, executable } => Self::File { blob, executable },
+            Node::Symlink => Self::Symlink,
+            Node::Submodule => Self::Submodule,
+            Node::Odd => Self::Odd,
+        })
+    }
+}
+
 /// Visits everything below `top`, which lies at `path`.
 pub(crate) fn walk(
     odb: &Odb<'_>,
@@ -73,16 +86,10 @@ pub(crate) fn walk(
     let mut stack = Vec::new();
     push(odb, top, path.as_str(), 0, limits, &mut left, &mut stack)?;
     while let Some((depth, path, node)) = stack.pop() {
-        let kind = match node {
-            Node::Directory(id) => {
-                push(odb, id, &path, depth + 1, limits, &mut left, &mut stack)?;
-                continue;
-            }
-            Node::File { blob, executable } => EntryKind::File { blob, executable },
-            Node::Symlink => EntryKind::Symlink,
-            Node::Submodule => EntryKind::Submodule,
-            Node::Odd => EntryKind::Odd,
-        };
+        if let Node::Directory(id) = node {
+            push(odb, id, &path, depth + 1, limits, &mut left, &mut stack)?;
+        }
+        let Some(kind) = EntryKind::of(node) else { continue };
         let path = if matches!(node, Node::Odd) {
             crate::display_safe(&path)
         } else {

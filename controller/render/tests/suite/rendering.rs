@@ -186,3 +186,39 @@ fn another_tools_directory_is_refused() {
     assert_eq!(rendered.problems.len(), 1);
     assert_eq!(rendered.problems[0].file, "both/k/kustomization.yml");
 }
+
+#[test]
+fn what_signetignore_names_is_left_out() {
+    let map = config_map("a");
+    let files = [
+        ("app/.signetignore", "ci/\n*.tmp.yaml\n!keep.tmp.yaml\nlink\n"),
+        ("app/a.yaml", map.as_str()),
+        ("app/ci/pipeline.yaml", "stages: [test]"),
+        ("app/x.tmp.yaml", "not: [a manifest"),
+        ("app/keep.tmp.yaml", &config_map("keep")),
+        ("app/deep/.signetignore", "*"),
+        ("app/deep/b.yaml", &config_map("b")),
+        ("other/ci/c.yaml", &config_map("c")),
+    ];
+    let fixture = Fixture::new(&files);
+    let names = |path: &str| {
+        let rendered = fixture.render(path).unwrap();
+        assert!(rendered.problems.is_empty(), "{:?}", rendered.problems);
+        let mut names: Vec<_> = rendered.items.iter().map(|item| item.id.name.clone()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(
+        names("app"),
+        ["a", "b", "keep"],
+        "only the path's own file counts"
+    );
+    assert_eq!(names("other"), ["c"]);
+
+    // Nothing of a path is known whose file cannot be read.
+    for (text, part) in [("a\n[z-a]\n", "line 2"), (&*"x".repeat(70_000), "64 KiB")] {
+        let fixture = Fixture::new(&[("app/.signetignore", text), ("app/a.yaml", &map)]);
+        let refused = fixture.render("app").unwrap_err().to_string();
+        assert!(refused.contains(part), "{refused}");
+    }
+}
