@@ -39,6 +39,8 @@ pub struct Context {
     pub namespace: String,
     /// The newest commits of all Repositories.
     pub heads: repository::Heads,
+    /// Where the results of commits are written down.
+    pub notes: repository::Notes,
     /// The sealing keys in use.
     pub keys: tokio::sync::watch::Receiver<std::sync::Arc<sealing::KeyRing>>,
     /// The key of keyed digests and of checkpoints.

@@ -24,7 +24,7 @@ use crate::keys::{self, DigestKey};
 use crate::leader::{Candidate, Fence};
 use crate::metrics::Metrics;
 use crate::ready::Readiness;
-use crate::repository::{Heads, Room};
+use crate::repository::{Heads, Notes, Room};
 use crate::shutdown::{self, Shutdown};
 use crate::webhook::Webhooks;
 use crate::{Context, client, sealed, sync};
@@ -160,6 +160,7 @@ async fn start(
         events.clone(),
         Arc::clone(&metrics),
     );
+    let notes = Notes::new(client.clone(), &config, events.clone(), shutdown.clone());
     let repositories = Room::new(
         client.clone(),
         &config,
@@ -167,6 +168,7 @@ async fn start(
         Arc::clone(&metrics),
         heads.clone(),
         webhooks.clone(),
+        notes.clone(),
         shutdown.clone(),
     );
     let watching = readiness.gate_to_act("the watch on Repositories");
@@ -218,6 +220,16 @@ async fn start(
         "the watch on sealing keys",
         Box::pin(until_stopped(shutdown.clone(), follower.run())),
     );
+    let (leads, stops, written) = (fence.clone(), shutdown.clone(), notes.clone());
+    room(
+        "the notes in Git",
+        Box::pin(async move {
+            tokio::select! {
+                () = stops.requested() => {}
+                () = leads.opened() => written.run().await,
+            }
+        }),
+    );
     let (leads, stops) = (fence.clone(), shutdown.clone());
     room(
         "the watch on Repositories",
@@ -249,6 +261,7 @@ async fn start(
                 client,
                 namespace: config.namespace.clone(),
                 heads,
+                notes,
                 keys,
                 digest_key,
                 metrics,

@@ -14,9 +14,11 @@
 mod approval;
 mod common;
 mod deploy_key;
+mod fallback;
 mod git_reference;
 pub mod listener;
 mod native_secret;
+mod notes;
 mod repository;
 mod sealedsecret;
 mod sync;
@@ -26,10 +28,12 @@ mod webhook;
 pub use approval::ApprovalSpec;
 pub use common::{Condition, ConditionStatus, LocalReference, Revision, annotation, condition, label};
 pub use deploy_key::{DeployKey, DeployKeyStatus};
+pub use fallback::Fallback;
 pub use git_reference::GitReference;
 pub use native_secret::{
     DataKey, NativeSealedSecretSpec, NativeTemplate, NativeTemplateMetadata, SealedFor, SealedScope,
 };
+pub use notes::Notes;
 pub use repository::{RepositorySpec, RepositoryStatus};
 pub use sealedsecret::{SealedSecretCondition, SealedSecretSpec, SealedSecretStatus, SealedSecretTemplate};
 pub use sync::{

@@ -1,7 +1,8 @@
 //! Repository: a Git remote and the ref to follow.
 
 use crate::{
-    Condition, DeployKey, DeployKeyStatus, GitReference, LocalReference, Revision, Verified, Verify, Webhook,
+    Condition, DeployKey, DeployKeyStatus, Fallback, GitReference, LocalReference, Notes, Revision, Verified,
+    Verify, Webhook,
 };
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +92,10 @@ pub struct RepositorySpec {
     /// `tls.key`; for SSH with `identity`, `known_hosts`, and `password` where the key has a passphrase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalReference>,
+    /// Where to read while the remote cannot be reached, one after the other. Nothing older than what is in use is taken from there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "kube", schemars(length(max = 4)))]
+    pub fallbacks: Vec<Fallback>,
     /// A webhook that makes the controller look at the remote at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
@@ -103,6 +108,9 @@ pub struct RepositorySpec {
     /// A key for SSH of the controller's own making, instead of a Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deploy_key: Option<DeployKey>,
+    /// Has the controller write what became of each commit into the remote, as Git notes. Without it the controller only reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<Notes>,
     /// Stops looking at the remote. What is applied stays.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,

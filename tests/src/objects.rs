@@ -97,6 +97,8 @@ pub(crate) fn repository_spec(url: &str) -> RepositorySpec {
         deploy_key: None,
         webhook: None,
         verify: None,
+        notes: None,
+        fallbacks: Vec::new(),
         suspend: false,
     }
 }

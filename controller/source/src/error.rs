@@ -45,6 +45,10 @@ pub enum SourceError {
     #[error("repositories on the controller's own disk are not allowed")]
     FilesRefused,
 
+    /// A GitHub App gets no token.
+    #[error("the GitHub App gets no token: {0}")]
+    App(String),
+
     // On the way to the remote.
     /// No connection: name, address, port or network.
     #[error("the remote cannot be reached: {0}")]
@@ -111,6 +115,9 @@ pub enum SourceError {
              branch, and the remote refuses to be asked for commits by their names"
     )]
     CommitNotServed(String),
+    /// A fall-back has another commit than the one in use, and not a later one.
+    #[error("it is behind: it has not the commit that is in use, nor a later one")]
+    Behind,
     /// The remote refused a push.
     #[error("the remote refused the push: {0}")]
     PushRefused(String),
@@ -158,6 +165,10 @@ impl SourceError {
             }
             Self::KeyRefused(_) => "add the public half as a deploy key of the repository",
             Self::Ssh(_) => "it is tried again; compare with `ssh -v` to the host if it stays",
+            Self::App(_) => {
+                "compare githubAppID and githubAppInstallationID with the app's pages, give one of its private keys, and \
+                 look whether the controller's clock is right"
+            }
             Self::BadRef => {
                 "name a branch as `git branch` shows it, such as main; another ref by its full name"
             }
@@ -187,6 +198,7 @@ impl SourceError {
             Self::CommitNotServed(_) => {
                 "put a tag or branch on the commit, or allow uploadpack.allowReachableSHA1InWant on the server"
             }
+            Self::Behind => "have it follow the remote, or wait until it does",
             Self::PushRefused(_) => "fetch and try again, or check branch protection",
             Self::StoreBusy => "run one controller a directory",
             Self::Store(_) => "check free space and permissions of the controller's data directory",
@@ -194,6 +206,19 @@ impl SourceError {
                 "name a commit that `git log` of the branch shows; older ones are not fetched"
             }
             Self::NoSuchCommit => "fetch again",
+        }
+    }
+
+    /// Whether it is the remote, or the way there, that fails, and not what was asked for: another remote may do better.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Unreachable(_)
+            | Self::Ssh(_)
+            | Self::ProxyRefused(_)
+            | Self::Timeout(_)
+            | Self::NotGit(_) => true,
+            Self::Status(status) => *status >= 500 || *status == 429,
+            _ => false,
         }
     }
 
@@ -212,6 +237,7 @@ impl SourceError {
                 | Self::NoVersion(_)
                 | Self::CommitNotServed(_)
                 | Self::NotGit(_)
+                | Self::Behind
                 | Self::Store(_)
                 | Self::StoreBusy
         ) || matches!(self, Self::Status(status) if *status >= 500 || *status == 429)

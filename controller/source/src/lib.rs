@@ -15,6 +15,7 @@
 
 mod commit;
 mod error;
+mod github_app;
 mod id;
 mod init;
 mod key;
@@ -33,6 +34,7 @@ mod walk;
 
 pub use commit::{Commit, Person};
 pub use error::SourceError;
+pub use github_app::{AppToken, GitHubApp};
 pub use id::{BlobId, CommitId, ParseIdError, TreeId};
 pub use key::SshKey;
 pub use path::{PathError, RepoPath};
@@ -40,6 +42,6 @@ pub use reference::{Choice, RangeError, RefSpec, TagRange};
 pub use remote::{Auth, ClientCertificate, FileRemotes, Proxy, Remote, RemoteLimits};
 pub use session::list_head;
 pub use snapshot::Snapshot;
-pub use store::{Fetched, Rewritten, Step, Store, StoreOptions};
+pub use store::{Fetched, Line, Notebook, Rewritten, Step, Store, StoreOptions};
 pub use text::display_safe;
 pub use walk::{EntryKind, FileEntry, WalkLimits};

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
-use source::{Auth, ClientCertificate, Proxy};
+use source::{Auth, ClientCertificate, GitHubApp, Proxy};
 use zeroize::Zeroizing;
 
 use crate::request::bounded;
@@ -17,6 +17,8 @@ pub(super) struct Credentials {
     pub(super) auth: Auth,
     pub(super) ca_pem: Option<String>,
     pub(super) client: Option<ClientCertificate>,
+    /// An app whose tokens are to be used.
+    pub(super) app: Option<GitHubApp>,
 }
 
 /// Why there are no credentials. Quotes nothing but the Secret's name.
@@ -30,7 +32,11 @@ pub(super) struct Problem {
 
 /// The credentials of `spec.secretRef`.
 pub(super) async fn read(client: Client, namespace: &str, name: &str) -> Result<Credentials, Problem> {
-    get(client, namespace, name, "secretRef", |secret| {
+    read_as(client, namespace, name, "secretRef").await
+}
+
+async fn read_as(client: Client, namespace: &str, name: &str, role: &str) -> Result<Credentials, Problem> {
+    get(client, namespace, name, role, |secret| {
         parse(secret).map_err(|what| {
             format!(
                 "Secret {name} {what}. Give username and password, or bearerToken, and ca.crt if the server's \
@@ -40,6 +46,11 @@ pub(super) async fn read(client: Client, namespace: &str, name: &str) -> Result<
         })
     })
     .await
+}
+
+/// The credentials of `spec.notes.pushSecretRef`: the same fields.
+pub(super) async fn read_push(client: Client, namespace: &str, name: &str) -> Result<Credentials, Problem> {
+    read_as(client, namespace, name, "notes.pushSecretRef").await
 }
 
 /// The proxy of `spec.proxySecretRef`.
@@ -98,6 +109,10 @@ fn parse(secret: &Secret) -> Result<Credentials, String> {
     let token = field(secret, "bearerToken", LONGEST_VALUE)?;
     let ca_pem = field(secret, "ca.crt", LONGEST_BUNDLE)?.map(|text| text.to_string());
     let client = client(secret)?;
+    let app = app(secret)?;
+    if app.is_some() && (username.is_some() || password.is_some() || token.is_some()) {
+        return Err("has both a GitHub App and a username, password or bearerToken".into());
+    }
     let auth = match (username, password, token) {
         (Some(username), Some(password), None) => Auth::Basic { username, password },
         (None, None, Some(token)) => Auth::Bearer(token),
@@ -106,12 +121,34 @@ fn parse(secret: &Secret) -> Result<Credentials, String> {
             username: Zeroizing::new("git".into()),
             password,
         },
-        (None, None, None) if ca_pem.is_some() || client.is_some() => Auth::None,
+        (None, None, None) if ca_pem.is_some() || client.is_some() || app.is_some() => Auth::None,
         (None, None, None) => return Err("holds no credentials".into()),
         (Some(_), None, None) => return Err("has a username and no password".into()),
         (_, _, Some(_)) => return Err("has both a bearerToken and a username or password".into()),
     };
-    Ok(Credentials { auth, ca_pem, client })
+    Ok(Credentials {
+        auth,
+        ca_pem,
+        client,
+        app,
+    })
+}
+
+/// A GitHub App, by Flux's names.
+fn app(secret: &Secret) -> Result<Option<GitHubApp>, String> {
+    let field = |name| field(secret, name, LONGEST_VALUE);
+    let (id, installation) = (field("githubAppID")?, field("githubAppInstallationID")?);
+    let (key, api) = (field("githubAppPrivateKey")?, field("githubAppBaseURL")?);
+    match (id, installation, key) {
+        (None, None, None) => Ok(None),
+        (Some(id), Some(installation), Some(key_pem)) => Ok(Some(GitHubApp {
+            id: id.trim().to_owned(),
+            installation: installation.trim().to_owned(),
+            key_pem,
+            api: api.map(|api| api.trim().to_owned()),
+        })),
+        _ => Err("has not all of githubAppID, githubAppInstallationID and githubAppPrivateKey".into()),
+    }
 }
 
 /// A certificate to show, by the names of `kubectl create secret tls`.
@@ -156,6 +193,7 @@ fn key(secret: &Secret, identity: Zeroizing<String>) -> Result<Credentials, Stri
         },
         ca_pem: None,
         client: None,
+        app: None,
     })
 }
 

@@ -53,6 +53,7 @@ fn reason(error: &SourceError) -> &'static str {
         | SourceError::KeyForHttp
         | SourceError::BadKey(_)
         | SourceError::BadClientCertificate(_) => "BadCredentials",
+        SourceError::App(_) => "AppRefused",
         SourceError::BadProxy(_) => "BadProxy",
         SourceError::ProxyRefused(_) => "ProxyRefused",
         SourceError::HostUnknown(_) => "HostUnknown",

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use crds::{DeployKeyStatus, Repository, RepositoryStatus, Verified};
 use kube::Resource;
-use source::{Proxy, RefSpec, Store};
+use source::{Proxy, RefSpec, Remote, Store};
 use tokio::sync::watch as channel;
 use tokio::time::Instant;
 use tracing::debug;
 
+use super::app_login::AppLogin;
 use super::credentials::Credentials;
 use super::deploy_key::DeployKeys;
 use super::failure::Failure;
@@ -35,8 +36,14 @@ pub(super) struct Follower {
     pub(super) store: Option<Arc<Store>>,
     /// Read once for these wishes; again when they change, or when the remote refuses.
     pub(super) credentials: Option<(Wanted, Credentials)>,
+    /// The token of a GitHub App.
+    pub(super) app: AppLogin,
     /// As the credentials.
     pub(super) proxy: Option<(Wanted, Proxy)>,
+    /// The fall-backs with their credentials; as the credentials.
+    pub(super) fallbacks: Option<(Wanted, Vec<Remote>)>,
+    /// The fall-back that the head is read from, while the remote fails.
+    pub(super) aside: Option<String>,
     /// The keys that were made for it; read once for these wishes.
     pub(super) deploy_keys: Option<(Wanted, DeployKeys)>,
     /// Their public halves, as far as they are known.
@@ -59,7 +66,10 @@ impl Follower {
         Self {
             dir: room.stores.join(&uid),
             verified: status.verified.clone(),
+            app: AppLogin::default(),
             proxy: None,
+            fallbacks: None,
+            aside: None,
             deploy_keys: None,
             deploy_key: status.deploy_key.clone(),
             writer: Writer::new(room.client.clone(), &key, &uid, status),
@@ -182,6 +192,10 @@ impl Follower {
                     let mut sentence = reference::sentence(&target.reference, &head.revision);
                     if !head.revision.signer.is_empty() {
                         sentence = format!("{sentence} Signed by {}.", head.revision.signer);
+                    }
+                    if let Some(url) = &self.aside {
+                        sentence =
+                            format!("{sentence} Read from the fall-back {url}: the remote itself fails.");
                     }
                     let mut status = status::ready(&self.writer.status, &now, &head.revision, &sentence);
                     status.verified.clone_from(&self.verified);

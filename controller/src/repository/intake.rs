@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crds::Repository;
 use kube::Resource;
-use source::{CommitId, Proxy, RefSpec, Rewritten, Snapshot, SourceError};
-use tracing::info;
+use source::{CommitId, Proxy, RefSpec, Remote, Rewritten, Snapshot, SourceError};
+use tracing::{info, warn};
 
 use super::credentials::{self, Credentials};
 use super::failure::Failure;
@@ -27,14 +27,21 @@ impl Follower {
         remembered: Option<CommitId>,
     ) -> Result<(), Failure> {
         let mut remote = target.remote.clone();
+        if let Some(secret) = &target.proxy {
+            remote.proxy = Some(self.proxy(secret, wanted).await?);
+        }
         if let Some(secret) = &target.secret {
             let credentials = self.credentials(secret, wanted).await?;
             remote.auth = credentials.auth;
             remote.ca_pem = credentials.ca_pem;
             remote.client = credentials.client;
-        }
-        if let Some(secret) = &target.proxy {
-            remote.proxy = Some(self.proxy(secret, wanted).await?);
+            if let Some(app) = &credentials.app {
+                let token = self.app.auth(app, &remote).await;
+                if token.is_err() {
+                    self.credentials = None;
+                }
+                remote.auth = token?;
+            }
         }
         let mut otherwise = None;
         if let Some(known_hosts) = &target.deploy_key {
@@ -42,10 +49,12 @@ impl Follower {
             remote.auth = auths.next().unwrap_or_default();
             otherwise = auths.next();
         }
+        let fallbacks = self.fallbacks(target, remote.proxy.as_ref(), wanted).await;
         let origin = (remote.url.clone(), target.reference.clone());
         let same = self.origin.as_ref() == Some(&origin);
         let known = self.head.as_ref().filter(|_| same);
         let look = Look {
+            fallbacks,
             remote: remote.clone(),
             otherwise: otherwise.clone(),
             reference: target.reference.clone(),
@@ -72,6 +81,10 @@ impl Follower {
         }
         if let (true, Some(auth)) = (looked.fell_back, otherwise) {
             remote.auth = auth;
+        }
+        self.tell_aside(object, &looked);
+        if let Some(aside) = &looked.aside {
+            remote = aside.clone();
         }
         let checked = self.verify(object, target, remote, &mut looked).await;
         let result = self.take_in(object, target, origin, looked, checked);
@@ -145,11 +158,94 @@ impl Follower {
                 }
                 if may_be_the_credentials(&error) {
                     self.credentials = None;
+                    self.app.forget();
                     self.proxy = None;
                 }
-                Err(Failure::from(&error))
+                let mut failure = Failure::from(&error);
+                if let Some(aside) = looked.aside_failed {
+                    self.fallbacks = None;
+                    let why = Failure::from(&aside).message;
+                    failure.message = format!(
+                        "{} No fall-back does better. The last one: {why}",
+                        failure.message
+                    );
+                }
+                Err(failure)
             }
         }
+    }
+
+    /// The fall-backs with their credentials. One whose Secret cannot be read is left out.
+    async fn fallbacks(&mut self, target: &Target, proxy: Option<&Proxy>, wanted: &Wanted) -> Vec<Remote> {
+        if let Some((of, remotes)) = &self.fallbacks
+            && of == wanted
+        {
+            return remotes.clone();
+        }
+        let mut remotes = Vec::new();
+        for (remote, secret) in &target.fallbacks {
+            let mut remote = remote.clone();
+            if remote.url.starts_with("http") {
+                remote.proxy = proxy.cloned();
+            }
+            if let Some(secret) = secret {
+                match credentials::read(self.room.client.clone(), &self.key.0, secret).await {
+                    // Its tokens end, and these are kept.
+                    Ok(found) if found.app.is_some() => {
+                        warn!(
+                            namespace = self.key.0,
+                            name = self.key.1,
+                            "a fall-back is left out: it cannot log in as a GitHub App"
+                        );
+                        continue;
+                    }
+                    Ok(found) => {
+                        (remote.auth, remote.ca_pem, remote.client) =
+                            (found.auth, found.ca_pem, found.client);
+                    }
+                    Err(problem) => {
+                        warn!(
+                            namespace = self.key.0,
+                            name = self.key.1,
+                            reason = problem.reason,
+                            "a fall-back is left out: {}",
+                            problem.message
+                        );
+                        continue;
+                    }
+                }
+            }
+            remotes.push(remote);
+        }
+        self.fallbacks = Some((wanted.clone(), remotes.clone()));
+        remotes
+    }
+
+    /// Says once that the remote fails and another one does not, and once that it is back.
+    fn tell_aside(&mut self, object: &Repository, looked: &Looked) {
+        let now = looked
+            .aside
+            .as_ref()
+            .map(|remote| source::display_safe(&remote.url));
+        if looked.found.is_err() || now == self.aside {
+            return;
+        }
+        let (severity, reason, message) = match &now {
+            Some(url) => (
+                Severity::Warning,
+                "FellBack",
+                format!("The remote fails. It is read from the fall-back {url} meanwhile."),
+            ),
+            None => (
+                Severity::Normal,
+                "RemoteBack",
+                "The remote is read again.".to_owned(),
+            ),
+        };
+        self.room
+            .events
+            .publish(&object.object_ref(&()), severity, reason, message);
+        self.aside = now;
     }
 
     /// Events about a commit that was not the head before.
@@ -219,6 +315,7 @@ impl Follower {
         }
         match credentials::read(self.room.client.clone(), &self.key.0, secret).await {
             Ok(credentials) => {
+                self.app.forget();
                 self.credentials = Some((wanted.clone(), credentials.clone()));
                 Ok(credentials)
             }

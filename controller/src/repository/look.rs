@@ -12,6 +12,8 @@ pub(super) struct Look {
     pub(super) remote: Remote,
     /// What to log in with if the host refuses the first: the older deploy key, while it is renewed.
     pub(super) otherwise: Option<Auth>,
+    /// Where to look while the remote fails.
+    pub(super) fallbacks: Vec<Remote>,
     pub(super) reference: RefSpec,
     pub(super) dir: PathBuf,
     pub(super) store: Option<Arc<Store>>,
@@ -84,6 +86,10 @@ pub(super) struct Looked {
     pub(super) fetching: bool,
     /// Whether the first credentials were refused.
     pub(super) fell_back: bool,
+    /// The fall-back that answered.
+    pub(super) aside: Option<Remote>,
+    /// Why the last fall-back that was asked did not.
+    pub(super) aside_failed: Option<SourceError>,
 }
 
 impl Look {
@@ -106,6 +112,8 @@ impl Look {
                         pinned: Vec::new(),
                         fetching: false,
                         fell_back: false,
+                        aside: None,
+                        aside_failed: None,
                     };
                 }
             },
@@ -116,6 +124,20 @@ impl Look {
             self.remote.auth = auth;
             fell_back = true;
             (found, fetching) = self.look(&store);
+        }
+        let (mut aside, mut aside_failed) = (None, None);
+        if found.as_ref().is_err_and(SourceError::is_outage) {
+            for remote in std::mem::take(&mut self.fallbacks) {
+                self.remote = remote;
+                match self.look_aside(&store) {
+                    Ok(answer) => {
+                        (found, fetching) = (Ok(answer), true);
+                        aside = Some(self.remote.clone());
+                        break;
+                    }
+                    Err(error) => aside_failed = Some(error),
+                }
+            }
         }
         let pins = std::mem::take(&mut self.pins).into_iter();
         let pinned = pins.map(|commit| {
@@ -133,7 +155,35 @@ impl Look {
             pinned,
             fetching,
             fell_back,
+            aside_failed: aside_failed.filter(|_| aside.is_none()),
+            aside,
         }
+    }
+
+    /// A fall-back may lag behind: what is in use, or what descends from it, and nothing else.
+    fn look_aside(&self, store: &Store) -> Result<Found, SourceError> {
+        let known = self.known.filter(|_| !store.is_damaged());
+        let head = list_head(&self.remote, &self.reference)?;
+        if known == Some(head.id) {
+            return Ok(Found::Unchanged);
+        }
+        let started = Instant::now();
+        let fetched = store.fetch(&self.remote, &self.reference)?;
+        let new = fetched.commit().id;
+        let old = self.known.or(self.remembered).filter(|old| *old != new);
+        if let Some(old) = old {
+            let later = self.reference.has_history()
+                && store.compare(&self.remote, &self.reference, old, new)? == Rewritten::No;
+            if !later {
+                return Err(SourceError::Behind);
+            }
+        }
+        Ok(Found::New {
+            snapshot: fetched.snapshot,
+            label: fetched.label,
+            before: old.map(|old| (old, Rewritten::No)),
+            took: started.elapsed(),
+        })
     }
 
     fn look(&self, store: &Store) -> (Result<Found, SourceError>, bool) {

@@ -107,6 +107,7 @@ impl Manager {
         let key = key(object.meta());
         let uid = object.uid().unwrap_or_default();
         self.room.webhooks.register(&key, &object);
+        self.room.notes.register(&key, &object);
         let order = Order::Follow(Arc::new(object));
         match self.known.get(&key) {
             Some(running) if running.uid == uid => {
@@ -135,6 +136,7 @@ impl Manager {
 
     fn remove(&mut self, key: &Key) {
         self.room.webhooks.forget(key);
+        self.room.notes.forget(key);
         self.end(key);
     }
 

@@ -4,6 +4,7 @@
 //! remote one question an interval and the API server nothing: credentials are read once and kept, status and events
 //! are written when they change.
 
+mod app_login;
 mod credentials;
 mod deploy_key;
 mod deploy_login;
@@ -13,6 +14,7 @@ mod heads;
 mod intake;
 mod look;
 mod manager;
+mod notes;
 mod reference;
 mod revision;
 mod spec;
@@ -37,6 +39,7 @@ use crate::shutdown::Shutdown;
 use crate::webhook::Webhooks;
 
 pub use heads::{Change, Changes, Head, Heads, Key, Pinned, SourceState};
+pub use notes::Notes;
 
 /// What the room works with.
 pub struct Room {
@@ -45,6 +48,7 @@ pub struct Room {
     metrics: Arc<Metrics>,
     heads: Heads,
     webhooks: Webhooks,
+    notes: Notes,
     shutdown: Shutdown,
     /// One directory a Repository lies in here.
     stores: PathBuf,
@@ -54,8 +58,9 @@ pub struct Room {
 }
 
 impl Room {
-    /// A room that publishes to `heads`, and tells `webhooks` who wants to be told of pushes.
+    /// A room that publishes to `heads`, tells `webhooks` who wants to be told of pushes, and `notes` who wants to be written to.
     #[must_use]
+    #[allow(clippy::too_many_arguments)] // the rooms beside it
     pub fn new(
         client: Client,
         config: &Config,
@@ -63,22 +68,19 @@ impl Room {
         metrics: Arc<Metrics>,
         heads: Heads,
         webhooks: Webhooks,
+        notes: Notes,
         shutdown: Shutdown,
     ) -> Self {
-        let files = if config.allow_file_remotes.is_empty() {
-            source::FileRemotes::Refused
-        } else {
-            source::FileRemotes::Below(config.allow_file_remotes.clone())
-        };
         Self {
             client,
             events,
             metrics,
             heads,
             webhooks,
+            notes,
             shutdown,
-            stores: config.data_dir.join("repositories"),
-            files,
+            stores: stores(config),
+            files: files(config),
             looks: Arc::new(Semaphore::new(config.concurrency.into())),
         }
     }
@@ -86,5 +88,19 @@ impl Room {
     /// Follows every Repository until the controller stops. `gate` opens when all of them are known.
     pub async fn run(self, gate: Gate) {
         manager::Manager::new(Arc::new(self), gate).run().await;
+    }
+}
+
+/// Where the stores of all Repositories lie.
+fn stores(config: &Config) -> PathBuf {
+    config.data_dir.join("repositories")
+}
+
+/// Which directories may be remotes.
+fn files(config: &Config) -> source::FileRemotes {
+    if config.allow_file_remotes.is_empty() {
+        source::FileRemotes::Refused
+    } else {
+        source::FileRemotes::Below(config.allow_file_remotes.clone())
     }
 }

@@ -18,6 +18,8 @@ const LONGEST_TIMEOUT: Duration = Duration::from_mins(30);
 pub(super) struct Target {
     /// Without credentials: see [`super::credentials`].
     pub(super) remote: Remote,
+    /// Where to look while that one fails, and with the credentials of which Secret.
+    pub(super) fallbacks: Vec<(Remote, Option<String>)>,
     pub(super) reference: RefSpec,
     pub(super) interval: Duration,
     pub(super) secret: Option<String>,
@@ -47,22 +49,34 @@ pub(super) fn parse(spec: &RepositorySpec, files: &FileRemotes) -> Result<Target
         return Err(problem("The field spec.timeout is not between 1s and 30m"));
     }
     let default = RemoteLimits::default();
-    let mut remote = Remote::new(spec.url.clone());
-    remote.auth = Auth::None;
-    remote.files = files.clone();
-    remote.limits = RemoteLimits {
+    let limits = RemoteLimits {
         connect: default.connect.min(timeout),
         read: default.read.min(timeout),
         total: timeout,
         ..default
     };
+    let remote = |url: &str| {
+        let mut remote = Remote::new(url);
+        remote.auth = Auth::None;
+        remote.files = files.clone();
+        remote.limits = limits;
+        remote
+    };
+    let fallbacks = spec.fallbacks.iter().map(|fallback| {
+        let secret = fallback
+            .secret_ref
+            .as_ref()
+            .map(|reference| reference.name.clone());
+        (remote(&fallback.url), secret)
+    });
     let reference = reference::parse(&spec.reference).map_err(|message| Problem { message })?;
     let policy = spec
         .verify
         .as_ref()
         .map(|verify| verify::parse(verify, &reference));
     Ok(Target {
-        remote,
+        fallbacks: fallbacks.collect(),
+        remote: remote(&spec.url),
         reference,
         policy: policy.transpose().map_err(|message| Problem { message })?,
         interval,

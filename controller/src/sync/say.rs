@@ -5,9 +5,11 @@ use super::health::{self, Summary};
 use super::inputs::Inputs;
 use super::order::Group;
 use super::report::{Failure, KEPT, line, report};
+use super::results;
 use super::status::{self, Verdict};
 use super::walk::{Errand, Walk};
 use super::worker::{End, Settled, Worker};
+use crate::condition;
 use crate::events::Severity;
 use crate::metrics::{ApplyOutcome, Outcome, count};
 use crate::repository::Head;
@@ -35,6 +37,7 @@ impl Worker {
         mut next: SyncStatus,
     ) -> End {
         let (inputs, head, generation) = (errand.inputs, errand.head, errand.generation);
+        self.note_standing();
         let pass = walk.attempt.counts;
         let did = pass.created + pass.changed + pass.pruned > 0;
         // A walk that found nothing to do, over the inputs that the status speaks of, is no news: not after a restart, and
@@ -367,6 +370,7 @@ impl Worker {
         }
         match self.write(&next).await {
             Ok(()) => {
+                self.note(&next);
                 self.status = next;
                 self.said_at = Some(Instant::now());
                 None
@@ -377,6 +381,29 @@ impl Worker {
                 Some(End::Retry { transient: true })
             }
         }
+    }
+
+    /// Hands what is new of a commit to the notes in Git, if the Repository wants them.
+    fn note(&mut self, next: &SyncStatus) {
+        let key = self.repository();
+        if self.rooms.context.notes.wanted(&key) {
+            let lines = results::lines(&self.id.full, &self.status, next, &condition::now());
+            self.rooms.context.notes.record(&key, lines);
+        }
+    }
+
+    /// The same of what was applied before this process began: it may have ended before that was written down.
+    fn note_standing(&mut self) {
+        let key = self.repository();
+        if !std::mem::replace(&mut self.noted, true) && self.rooms.context.notes.wanted(&key) {
+            let line = results::standing(&self.id.full, &self.status, &condition::now());
+            self.rooms.context.notes.record(&key, line);
+        }
+    }
+
+    fn repository(&self) -> crate::repository::Key {
+        let source = self.spec.borrow().spec.source_ref.name.clone();
+        (self.id.namespace.to_string(), source)
     }
 
     async fn write(&self, next: &SyncStatus) -> Result<(), ApiError> {

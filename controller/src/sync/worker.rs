@@ -195,6 +195,8 @@ pub(super) struct Worker {
     pub(super) left: Option<(usize, u32)>,
     /// Something in the store could not be read, and a look at the remote was asked for.
     pub(super) unreadable: bool,
+    /// Whether what the status said when this process began is known to the notes in Git.
+    pub(super) noted: bool,
 }
 
 impl Worker {
@@ -264,6 +266,7 @@ impl Worker {
             told_kept: HashSet::new(),
             left: None,
             unreadable: false,
+            noted: false,
         }
     }
 

@@ -4,6 +4,7 @@ mod changes;
 mod history;
 mod objects;
 mod render;
+mod results;
 mod signature;
 
 use crate::command_error::CommandError;
@@ -16,9 +17,10 @@ use std::process::ExitCode;
 
 use changes::Change;
 use history::{Commit, Filter};
+use results::Outcome;
 use signature::Signers;
 
-/// Show who changed what, commit by commit, with signatures and sealed keys
+/// Show who changed what, commit by commit, and what became of it
 ///
 /// Run it inside a clone of the repository. For each commit it tells author
 /// and committer, what the signature is worth, which objects the manifests
@@ -26,6 +28,11 @@ use signature::Signers;
 /// removed or sealed again, for which sealing keys. A merge is listed with
 /// what it changes beyond the sides that it brings together. Values are
 /// sealed in Git and are never shown.
+///
+/// When which cluster applied a commit, and with what result, is told where
+/// controllers write it down (spec.notes of a Repository) and the clone has it:
+///
+///     git fetch origin '+refs/notes/signet/*:refs/notes/signet/*'
 ///
 /// Example: everybody who touched the password of the shop, as a
 /// spreadsheet:
@@ -91,6 +98,8 @@ struct Entry {
     /// One word, and a clause.
     signature: (String, String),
     changes: Vec<Change>,
+    /// What clusters made of it.
+    results: Vec<Outcome>,
 }
 
 impl AuditArgs {
@@ -130,6 +139,7 @@ impl AuditArgs {
         signers: &Signers,
     ) -> Result<Vec<Entry>, CommandError> {
         let commits = history::log(top, filter)?;
+        let mut results = results::read(top, self.sync.as_deref())?;
         let mut entries = Vec::new();
         // In portions: memory stays small, and git is started once for each.
         for portion in commits.chunks(200) {
@@ -146,6 +156,7 @@ impl AuditArgs {
                     commit: commit.clone(),
                     signature: signers.judge(object),
                     changes,
+                    results: results.remove(&commit.id).unwrap_or_default(),
                 });
             }
         }

@@ -332,3 +332,80 @@ fn nothing_from_git_computes_or_marks_anything_up() {
     let none = env.signet(&["audit", "--author", "nobody-at-all"]);
     assert_eq!((none.code, none.stderr.as_str()), (0, "No commit fits.\n"));
 }
+
+/// What controllers write down of each commit, as any git lays it out.
+#[test]
+fn what_clusters_made_of_a_commit_is_told() {
+    let env = TestEnvironment::new();
+    env.git(&["init", "-q"]);
+    for subject in ["first", "second"] {
+        env.git(&["commit", "-q", "--allow-empty", "-m", subject]);
+    }
+    let note = |cluster: &str, commit: &str, text: &str| {
+        let reference = format!("--ref=refs/notes/signet/{cluster}");
+        env.git(&["notes", &reference, "append", "-m", text, commit]);
+    };
+    note(
+        "prod",
+        "HEAD",
+        "2026-11-29T06:10:05Z shop/web Ready: 12 objects, 3 created",
+    );
+    note(
+        "prod",
+        "HEAD",
+        "2026-11-29T06:10:02Z shop/web Failed: 1 of 12 objects",
+    );
+    note(
+        "test",
+        "HEAD",
+        "2026-11-29T06:09:00Z shop/web Applied: =SUM(A1) | <b>",
+    );
+    note(
+        "test",
+        "HEAD",
+        "a word by hand\nTuesday shop/web Ready: no\n2026-11-29T06:09:00Z shop/web Grand: no",
+    );
+    note("prod", "HEAD~1", "2026-11-28T06:10:05Z shop/api Ready: 2 objects");
+    env.git(&[
+        "notes",
+        "--ref=refs/notes/other",
+        "add",
+        "-m",
+        "2026-11-29T06:10:05Z a/b Ready: x",
+        "HEAD",
+    ]);
+
+    let entries = audit(&env, &[]);
+    let results = entries[0]["results"].as_array().unwrap();
+    let told: Vec<String> = results
+        .iter()
+        .map(|found| {
+            format!(
+                "{} {}",
+                found["cluster"].as_str().unwrap(),
+                found["result"].as_str().unwrap()
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        ["test Applied", "prod Failed", "prod Ready"],
+        "by time, and nothing that is no result"
+    );
+    assert_eq!(
+        entries[1]["results"],
+        json!([{"cluster": "prod", "time": "2026-11-28T06:10:05Z", "sync": "shop/api", "result": "Ready", "detail": "2 objects"}])
+    );
+    let table = env.signet(&["audit"]).success();
+    assert!(
+        table.contains("Ready in prod at 2026-11-29T06:10:05Z by shop/web: 12 objects, 3 created"),
+        "{table}"
+    );
+    let csv = env.signet(&["audit", "-o", "csv"]).success();
+    assert!(
+        csv.contains("Failed in prod at 2026-11-29T06:10:02Z by shop/web: 1 of 12 objects; Ready in prod"),
+        "{csv}"
+    );
+    let markdown = env.signet(&["audit", "-o", "markdown"]).success();
+    assert!(markdown.contains("=SUM(A1) \\| &lt;b&gt;"), "{markdown}");
+}

@@ -124,7 +124,7 @@ impl Store {
 
 impl Store {
     /// Leaves what was fetched so far behind: every fetch adds a pack.
-    fn start_afresh(&self) -> Result<(), SourceError> {
+    pub(super) fn start_afresh(&self) -> Result<(), SourceError> {
         let old = self.current();
         let fresh = open::keep(&self.dir, open::create(&self.dir, old.number() + 1)?)?;
         *self

@@ -12,6 +12,7 @@ mod ancestry;
 mod fetch;
 mod generation;
 mod history;
+mod notebook;
 mod open;
 mod push;
 
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) use generation::Generation;
 use git2::{ObjectType, Oid, Repository};
 pub use history::Step;
+pub use notebook::{Line, Notebook};
 
 use crate::session::Session;
 use crate::{Choice, Commit, CommitId, RefSpec, Remote, Snapshot, SourceError, display_safe, text};

@@ -9,15 +9,16 @@ use crate::session::Session;
 use crate::{CommitId, RefSpec, Remote, SourceError};
 
 impl Store {
-    /// Moves the remote's branch to `commit`, which the store holds with its new objects. Never forced:
+    /// Moves the remote's branch, or another ref by its full name, to `commit`, which the store holds with its new objects. Never forced:
     /// a remote that moved on refuses. Works from a shallow store, as long as the remote holds what lies
     /// behind the boundary.
     pub fn push(&self, remote: &Remote, reference: &RefSpec, commit: CommitId) -> Result<(), SourceError> {
         reference.check()?;
-        let RefSpec::Branch(branch) = reference else {
-            return Err(SourceError::BadRef);
+        let name = match reference {
+            RefSpec::Branch(branch) => format!("refs/heads/{branch}"),
+            RefSpec::Full(name) => name.clone(),
+            _ => return Err(SourceError::BadRef),
         };
-        let name = format!("refs/heads/{branch}");
         let session = Session::open(remote)?;
         let generation = self.current();
         // libgit2 pushes refs, not commits: a private one holds it for the time.
@@ -57,7 +58,7 @@ fn send(repository: &git2::Repository, session: &Session, refspec: &str) -> Resu
         return Err(refusal);
     }
     result.map_err(|error| match error.code() {
-        git2::ErrorCode::NotFastForward => SourceError::PushRefused("the branch has moved on".into()),
+        git2::ErrorCode::NotFastForward => SourceError::PushRefused("the ref has moved on".into()),
         _ => explain(error),
     })
 }

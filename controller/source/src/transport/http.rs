@@ -1,9 +1,10 @@
 //! The two requests of smart HTTP (gitprotocol-http(5)): the advertisement and the exchange.
 
-use std::io;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use ureq::http::{HeaderMap, StatusCode, header};
+use zeroize::Zeroizing;
 
 use super::stream::{Budget, Stream};
 use super::{Operation, tls};
@@ -61,6 +62,32 @@ pub(super) fn post(
     check(operation, answer.status(), answer.headers())?;
     content_type(answer.headers(), &format!("application/x-{service}-result"))?;
     Ok(answer.into_body().into_reader())
+}
+
+/// `POST` to the operation's own address, as GitHub's REST API wants it: the status, and a body of at most `limit` bytes.
+pub(crate) fn post_json(operation: &Operation, limit: u64) -> Result<(u16, Zeroizing<Vec<u8>>), SourceError> {
+    let http = operation.http()?;
+    let mut request = http
+        .agent
+        .post(&http.base)
+        .header(header::ACCEPT, "application/vnd.github+json")
+        .header(header::CONTENT_TYPE, "application/json")
+        .header("X-GitHub-Api-Version", "2022-11-28");
+    if let Some(authorization) = &http.authorization {
+        request = request.header(header::AUTHORIZATION, authorization.clone());
+    }
+    let left = operation.remaining()?;
+    let answer = request.config().timeout_global(Some(left)).build().send("{}");
+    let answer = answer.map_err(|error| explain(&error))?;
+    let status = answer.status().as_u16();
+    let mut body = Zeroizing::new(Vec::new());
+    let read = answer
+        .into_body()
+        .into_reader()
+        .take(limit)
+        .read_to_end(&mut body);
+    read.map_err(|error| explain_io(&error))?;
+    Ok((status, body))
 }
 
 fn check(operation: &Operation, status: StatusCode, headers: &HeaderMap) -> Result<(), SourceError> {

@@ -32,6 +32,15 @@ pub(super) fn table(ui: &Ui, entries: &[Entry]) -> String {
             let text = format!("  {}", sentence(change));
             rows.push(vec![blank(), blank(), blank(), blank(), Cell::new(text)]);
         }
+        for result in &entry.results {
+            let style = if result.result == "Failed" {
+                Style::Bad
+            } else {
+                Style::Good
+            };
+            let text = Cell::styled(format!("  {}", result.sentence()), style);
+            rows.push(vec![blank(), blank(), blank(), blank(), text]);
+        }
     }
     table::render(ui, &headings, &rows)
 }
@@ -54,6 +63,14 @@ pub(super) fn json(entries: &[Entry]) -> String {
                     json!({"what": change.what, "object": change.object, "sealed": details})
                 })
                 .collect();
+            let results: Vec<_> = entry
+                .results
+                .iter()
+                .map(|found| {
+                    json!({"cluster": found.cluster, "time": found.time, "sync": found.sync,
+                        "result": found.result, "detail": found.detail})
+                })
+                .collect();
             json!({
                 "commit": commit.id,
                 "author": commit.author,
@@ -64,6 +81,7 @@ pub(super) fn json(entries: &[Entry]) -> String {
                 "merge": commit.merge,
                 "signature": {"verdict": entry.signature.0, "message": entry.signature.1},
                 "changes": changes,
+                "results": results,
             })
         })
         .collect();
@@ -82,6 +100,7 @@ pub(super) fn csv(entries: &[Entry]) -> String {
         "change",
         "object",
         "details",
+        "results",
     ];
     let mut out = line(&head.map(str::to_owned));
     for (entry, change) in lines(entries) {
@@ -97,6 +116,7 @@ pub(super) fn csv(entries: &[Entry]) -> String {
             of(|change| change.what.to_owned()),
             of(|change| change.object.clone()),
             of(|change| told(&change.details)),
+            results(entry),
         ]);
     }
     out
@@ -105,7 +125,7 @@ pub(super) fn csv(entries: &[Entry]) -> String {
 /// For reports.
 pub(super) fn markdown(entries: &[Entry]) -> String {
     let mut out =
-        "| commit | time | author | signature | subject | change |\n|---|---|---|---|---|---|\n".to_owned();
+        "| commit | time | author | signature | subject | change | results |\n|---|---|---|---|---|---|---|\n".to_owned();
     for (entry, change) in lines(entries) {
         let commit = &entry.commit;
         let cells = [
@@ -115,6 +135,7 @@ pub(super) fn markdown(entries: &[Entry]) -> String {
             entry.signature.1.clone(),
             commit.subject.clone(),
             change.map(sentence).unwrap_or_default(),
+            results(entry),
         ];
         let cells = cells.map(|cell| escaped(&cell));
         let _ = writeln!(out, "| {} |", cells.join(" | "));
@@ -129,6 +150,11 @@ fn lines(entries: &[Entry]) -> impl Iterator<Item = (&Entry, Option<&Change>)> {
         let each = entry.changes.iter().map(move |change| (entry, Some(change)));
         alone.into_iter().chain(each)
     })
+}
+
+fn results(entry: &Entry) -> String {
+    let results = entry.results.iter().map(super::Outcome::sentence);
+    results.collect::<Vec<_>>().join("; ")
 }
 
 fn sentence(change: &Change) -> String {

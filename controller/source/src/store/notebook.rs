@@ -1,0 +1,215 @@
+//! Lines about commits, kept under a notes ref of the remote (git-notes(1)): read what is there, add, send, never by force.
+//!
+//! The notes live in a store of their own, at depth 1: the newest tree holds them all. What somebody else pushes meanwhile is
+//! fetched, and the lines are put on top of that.
+
+use std::path::Path;
+
+use git2::build::TreeUpdateBuilder;
+use git2::{FileMode, ObjectType, Oid, Repository, Signature, Time};
+
+use super::{Store, problem};
+use crate::{CommitId, RefSpec, Remote, SourceError};
+
+/// How often lines are put on top of what somebody else has just pushed, before they wait.
+const TRIES: usize = 5;
+/// Writes before the store is made anew: each leaves loose objects behind.
+const WRITES: u32 = 500;
+/// The longest note, in bytes. What does not fit is left out.
+const LONGEST: usize = 64 << 10;
+/// An address that is nobody's (RFC 2606).
+const EMAIL: &str = "controller@signet.invalid";
+
+/// A line about a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The commit. It need not be in the store.
+    pub commit: CommitId,
+    /// Without a line end.
+    pub text: String,
+    /// Left out where the commit's note has a line with this in it.
+    pub unless: Option<String>,
+}
+
+/// What the remote has.
+#[derive(Debug, Clone, Copy)]
+enum Head {
+    /// It has to be asked.
+    Unknown,
+    /// A commit of notes, or no such ref.
+    Known(Option<CommitId>),
+}
+
+/// The notes under one ref of one remote.
+#[derive(Debug)]
+pub struct Notebook {
+    store: Store,
+    reference: RefSpec,
+    author: String,
+    head: Head,
+    written: u32,
+}
+
+impl Notebook {
+    /// Opens the store in `dir` for the notes ref of this full name. `author` is who the commits of notes are by.
+    ///
+    /// # Errors
+    /// [`SourceError::BadRef`] for what is no notes ref.
+    pub fn open(dir: &Path, reference: &str, author: &str) -> Result<Self, SourceError> {
+        if !reference.starts_with("refs/notes/") {
+            return Err(SourceError::BadRef);
+        }
+        let reference = RefSpec::Full(reference.to_owned());
+        reference.check()?;
+        Ok(Self {
+            store: Store::open(dir)?,
+            reference,
+            author: author.to_owned(),
+            head: Head::Unknown,
+            written: 0,
+        })
+    }
+
+    /// Adds lines, in one commit. Those that are there already are not added again, so that it may be repeated.
+    ///
+    /// # Errors
+    /// [`SourceError::PushRefused`] where the remote does not take it, whatever it is put on top of.
+    pub fn append(&mut self, remote: &Remote, lines: &[Line]) -> Result<(), SourceError> {
+        let mut refusal = SourceError::PushRefused("others write to it all the time".into());
+        for _ in 0..TRIES {
+            let base = self.base(remote)?;
+            let Some(commit) = self.write(base, lines)? else {
+                return Ok(());
+            };
+            match self.store.push(remote, &self.reference, commit) {
+                Ok(()) => {
+                    self.head = Head::Known(Some(commit));
+                    self.written += 1;
+                    return Ok(());
+                }
+                Err(SourceError::PushRefused(why)) => {
+                    self.head = Head::Unknown;
+                    if self.base(remote)? == base {
+                        return Err(SourceError::PushRefused(why)); // it is not for what others did
+                    }
+                    refusal = SourceError::PushRefused(why);
+                }
+                // It may have arrived: what is there is looked at again.
+                Err(error) => {
+                    self.head = Head::Unknown;
+                    return Err(error);
+                }
+            }
+        }
+        Err(refusal)
+    }
+
+    /// What the remote has.
+    fn base(&mut self, remote: &Remote) -> Result<Option<CommitId>, SourceError> {
+        if self.written >= WRITES {
+            self.store.start_afresh()?;
+            (self.head, self.written) = (Head::Unknown, 0);
+        }
+        if let Head::Known(head) = self.head {
+            return Ok(head);
+        }
+        let head = match self.store.fetch(remote, &self.reference) {
+            Ok(fetched) => Some(fetched.commit().id),
+            Err(SourceError::NoSuchRef(_) | SourceError::EmptyRemote) => None,
+            Err(error) => return Err(error),
+        };
+        self.head = Head::Known(head);
+        Ok(head)
+    }
+
+    /// A commit with the lines on top of `base`; none where they are there.
+    fn write(&self, base: Option<CommitId>, lines: &[Line]) -> Result<Option<CommitId>, SourceError> {
+        let written = self
+            .store
+            .current()
+            .with(|repository| add(repository, base, lines, &self.author))?;
+        written.map_err(|error| problem(&error))
+    }
+}
+
+fn add(
+    repository: &Repository,
+    base: Option<CommitId>,
+    lines: &[Line],
+    author: &str,
+) -> Result<Option<CommitId>, git2::Error> {
+    let parent = base.map(|id| repository.find_commit(id.oid())).transpose()?;
+    let before = match &parent {
+        Some(commit) => commit.tree()?,
+        None => repository.find_tree(repository.treebuilder(None)?.write()?)?,
+    };
+    let mut update = TreeUpdateBuilder::new();
+    let mut changed = 0_usize;
+    let mut commits: Vec<CommitId> = lines.iter().map(|line| line.commit).collect();
+    commits.sort();
+    commits.dedup();
+    for commit in commits {
+        let hex = commit.to_string();
+        let (directory, rest) = hex.split_at(2);
+        let fanned = format!("{directory}/{rest}");
+        let flat = before.get_name(&hex).map(|entry| entry.id());
+        let held = before
+            .get_path(Path::new(&fanned))
+            .ok()
+            .map(|entry| entry.id())
+            .or(flat);
+        let mut note = held.map_or_else(Vec::new, |id| text(repository, id));
+        let new = lines.iter().filter(|line| line.commit == commit);
+        let added = new.filter(|line| put(&mut note, line)).count();
+        if added == 0 {
+            continue;
+        }
+        changed += 1;
+        update.upsert(&*fanned, repository.blob(&note)?, FileMode::Blob);
+        if flat.is_some() {
+            update.remove(&*hex);
+        }
+    }
+    if changed == 0 {
+        return Ok(None);
+    }
+    let tree = repository.find_tree(update.create_updated(repository, &before)?)?;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let seconds = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(0));
+    let who = Signature::new(author, EMAIL, &Time::new(seconds, 0))?;
+    let message = match changed {
+        1 => "Results of 1 commit".to_owned(),
+        more => format!("Results of {more} commits"),
+    };
+    let parents: Vec<_> = parent.iter().collect();
+    let id = repository.commit(None, &who, &who, &message, &tree, &parents)?;
+    Ok(Some(CommitId::of(id)))
+}
+
+fn text(repository: &Repository, id: Oid) -> Vec<u8> {
+    match repository.find_object(id, Some(ObjectType::Blob)) {
+        Ok(object) => object
+            .as_blob()
+            .map_or_else(Vec::new, |blob| blob.content().to_vec()),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// Puts a line at a note's end; not one that it has, nor one that makes it too long.
+fn put(note: &mut Vec<u8>, line: &Line) -> bool {
+    let text = line.text.as_bytes();
+    let mut there = note.split(|byte| *byte == b'\n');
+    let known = there.any(|known| {
+        let mark = line.unless.as_deref().map(str::as_bytes);
+        known == text || mark.is_some_and(|mark| known.windows(mark.len().max(1)).any(|part| part == mark))
+    });
+    if known || note.len() + text.len() + 2 > LONGEST {
+        return false;
+    }
+    if note.last().is_some_and(|last| *last != b'\n') {
+        note.push(b'\n');
+    }
+    note.extend_from_slice(text);
+    note.push(b'\n');
+    true
+}

@@ -1,0 +1,223 @@
+//! One Repository's notes: collect for a moment, push, and try again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crds::Repository;
+use kube::{Resource, ResourceExt};
+use source::{Line, Notebook, SourceError};
+use tokio::sync::Notify;
+use tracing::warn;
+
+use super::Notes;
+use crate::events::Severity;
+use crate::repository::app_login::AppLogin;
+use crate::repository::failure::Failure;
+use crate::repository::{Key, credentials, spec, wait};
+
+/// Many Syncs apply one commit: their lines are one push.
+const COLLECT: Duration = Duration::from_secs(2);
+/// Lines of one push.
+const BATCH: usize = 500;
+/// The last attempt, when the controller stops.
+const LAST: Duration = Duration::from_secs(8);
+const LONGEST_RETRY: Duration = Duration::from_mins(1);
+
+pub(super) struct Scribe {
+    notes: Notes,
+    key: Key,
+    uid: String,
+    news: Arc<Notify>,
+    book: Option<(String, Notebook)>,
+    app: AppLogin,
+    failures: u32,
+    /// What was said last of a failure.
+    said: String,
+}
+
+impl Scribe {
+    pub(super) fn new(notes: Notes, key: Key) -> Self {
+        let (uid, news) = match notes.desks().get(&key) {
+            Some(desk) => (desk.object.uid().unwrap_or_default(), Arc::clone(&desk.news)),
+            None => Default::default(),
+        };
+        Self {
+            notes,
+            key,
+            uid,
+            news,
+            book: None,
+            app: AppLogin::default(),
+            failures: 0,
+            said: String::new(),
+        }
+    }
+
+    /// Until the Repository wants no notes, or the controller stops.
+    pub(super) async fn run(mut self) {
+        let (shutdown, news) = (self.notes.0.shutdown.clone(), Arc::clone(&self.news));
+        loop {
+            let Some((object, lines)) = self.waiting() else {
+                return;
+            };
+            if lines.is_empty() {
+                tokio::select! {
+                    () = shutdown.requested() => return,
+                    () = news.notified() => {}
+                }
+                let last = shutdown.is_requested();
+                if !last {
+                    tokio::select! {
+                        () = shutdown.requested() => {}
+                        () = tokio::time::sleep(COLLECT) => {}
+                    }
+                }
+                continue;
+            }
+            if shutdown.is_requested() {
+                let _ = tokio::time::timeout(LAST, self.write(&object, &lines)).await;
+                return;
+            }
+            match self.write(&object, &lines).await {
+                Ok(()) => {
+                    self.failures = 0;
+                    self.said.clear();
+                    self.done(lines.len());
+                }
+                Err(failure) => {
+                    self.app.forget();
+                    self.failures = self.failures.saturating_add(1);
+                    self.tell(&object, &failure);
+                    tokio::select! {
+                        () = shutdown.requested() => {}
+                        () = self.changed(&object) => {}
+                        () = tokio::time::sleep(wait::jittered(wait::retry(self.failures, LONGEST_RETRY))) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// The Repository and what waits to be written; none where it wants nothing more.
+    fn waiting(&self) -> Option<(Arc<Repository>, Vec<Line>)> {
+        let mut desks = self.notes.desks();
+        let desk = desks.get_mut(&self.key)?;
+        if desk.object.uid().unwrap_or_default() != self.uid {
+            return None;
+        }
+        if desk.dropped > 0 {
+            warn!(
+                namespace = self.key.0,
+                name = self.key.1,
+                lines = desk.dropped,
+                "results were dropped: too many wait to be pushed"
+            );
+            desk.dropped = 0;
+        }
+        Some((
+            Arc::clone(&desk.object),
+            desk.lines.iter().take(BATCH).cloned().collect(),
+        ))
+    }
+
+    fn done(&self, count: usize) {
+        if let Some(desk) = self.notes.desks().get_mut(&self.key) {
+            desk.lines.drain(..count.min(desk.lines.len()));
+        }
+    }
+
+    /// Returns once the Repository's spec is another one. More lines are no reason to hurry.
+    async fn changed(&self, object: &Repository) {
+        loop {
+            self.news.notified().await;
+            let now = self
+                .notes
+                .desks()
+                .get(&self.key)
+                .map(|desk| desk.object.metadata.generation);
+            if now != Some(object.metadata.generation) {
+                return;
+            }
+        }
+    }
+
+    async fn write(&mut self, object: &Repository, lines: &[Line]) -> Result<(), Failure> {
+        let Some(wish) = &object.spec.notes else {
+            return Ok(());
+        };
+        let inner = Arc::clone(&self.notes.0);
+        let target = spec::parse(&object.spec, &inner.files).map_err(|problem| Failure {
+            reason: "BadSpec",
+            message: format!("{}.", problem.message),
+            temporary: false,
+        })?;
+        let mut remote = target.remote;
+        let secret = &wish.push_secret_ref.name;
+        let login = credentials::read_push(inner.client.clone(), &self.key.0, secret).await?;
+        (remote.auth, remote.ca_pem, remote.client) = (login.auth, login.ca_pem, login.client);
+        if let Some(proxy) = &target.proxy {
+            remote.proxy = Some(credentials::read_proxy(inner.client.clone(), &self.key.0, proxy).await?);
+        }
+        if let Some(app) = &login.app {
+            remote.auth = self.app.auth(app, &remote).await?;
+        }
+        // Of another address or ref, nothing is known.
+        let identity = format!("{}\0{}", remote.url, wish.reference());
+        let book = self
+            .book
+            .take()
+            .filter(|(of, _)| *of == identity)
+            .map(|(_, book)| book);
+        let dir = inner.stores.join(&self.uid).join("notes");
+        let (reference, author) = (wish.reference(), format!("signet ({})", wish.cluster));
+        let lines = lines.to_vec();
+        let Ok(slot) = Arc::clone(&inner.pushes).acquire_owned().await else {
+            return Err(Failure::from(&SourceError::StoreBusy));
+        };
+        let written = tokio::task::spawn_blocking(move || {
+            let _slot = slot;
+            let mut book = match book {
+                Some(book) => book,
+                None => Notebook::open(&dir, &reference, &author)?,
+            };
+            book.append(&remote, &lines).map(|()| book)
+        });
+        match written.await {
+            Ok(Ok(book)) => {
+                self.book = Some((identity, book));
+                Ok(())
+            }
+            Ok(Err(error)) => Err(Failure::from(&error)),
+            Err(_) => Err(Failure::from(&SourceError::StoreBusy)),
+        }
+    }
+
+    /// Says once why the results do not get into Git.
+    fn tell(&mut self, object: &Repository, failure: &Failure) {
+        let reference = object
+            .spec
+            .notes
+            .as_ref()
+            .map(crds::Notes::reference)
+            .unwrap_or_default();
+        let message = format!(
+            "The results cannot be written to {reference}. {}",
+            failure.message
+        );
+        if message == self.said {
+            return;
+        }
+        warn!(
+            namespace = self.key.0,
+            name = self.key.1,
+            reason = failure.reason,
+            "{message}"
+        );
+        let about = object.object_ref(&());
+        self.notes
+            .0
+            .events
+            .publish(&about, Severity::Warning, "NotesNotWritten", &message);
+        self.said = message;
+    }
+}

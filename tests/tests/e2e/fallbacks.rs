@@ -1,0 +1,143 @@
+//! A second remote while the first one fails: read from where it can be, never backwards, and never with the other's password.
+
+use crds::{Fallback, Repository};
+use tests::git::Mood;
+use tests::{GitServer, Repo, Stage, command, git, objects, run};
+
+/// Copies what the remote has to the mirror.
+fn mirror(repo: &Repo, to: &Repo) {
+    let mut push = git::git(repo.work());
+    push.args(["push", "--quiet", "--force"])
+        .arg(to.bare())
+        .arg("HEAD:refs/heads/main");
+    command::run(push, b"").ok();
+}
+
+fn message(found: &Repository) -> String {
+    let conditions = found.status.iter().flat_map(|status| &status.conditions);
+    let mut ready = conditions.filter(|condition| condition.type_ == "Ready");
+    ready
+        .next()
+        .map(|ready| ready.message.clone())
+        .unwrap_or_default()
+}
+
+#[test]
+fn a_mirror_serves_while_the_remote_is_away_and_nothing_goes_backwards() {
+    run(async {
+        let stage = Stage::shared().await;
+        let team = stage.space("fallbacks");
+        let home = tempfile::tempdir().unwrap();
+        let first = GitServer::start(&home.path().join("first")).await;
+        let second = GitServer::start(&home.path().join("second")).await;
+        let (repo, copy) = (first.repository("app"), second.repository("app"));
+        let one = repo
+            .write("app/map.yaml", objects::config_map("map", "one"))
+            .commit("One");
+        mirror(&repo, &copy);
+        team.repository_with("app", &repo, |spec| {
+            spec.fallbacks = vec![Fallback {
+                url: copy.url().to_owned(),
+                secret_ref: None,
+            }];
+        })
+        .await;
+        team.sync("app", "app").await;
+        team.applied("app", &one).await;
+        assert_eq!(
+            second.requests(&copy),
+            [""; 0],
+            "as long as the remote answers, nobody else is asked"
+        );
+
+        // The remote goes away; the mirror lags a commit behind what is applied.
+        let two = repo
+            .write("app/map.yaml", objects::config_map("map", "two"))
+            .commit("Two");
+        team.applied("app", &two).await;
+        first.set_mood(Mood::Unavailable);
+        let behind = team
+            .until("app", "the mirror to be refused", |found: &Repository| {
+                message(found).contains("it is behind") || message(found).contains("It is behind")
+            })
+            .await;
+        assert!(
+            message(&behind).contains("503") && message(&behind).contains("stays in use"),
+            "{}",
+            message(&behind)
+        );
+        // It catches up, and goes on.
+        mirror(&repo, &copy);
+        let served = team
+            .until("app", "the mirror to serve", |found: &Repository| {
+                message(found).contains("Read from the fall-back")
+            })
+            .await;
+        assert!(message(&served).contains(copy.url()), "{}", message(&served));
+        let said = team.event("Repository", "app", "FellBack").await;
+        assert!(said.contains(copy.url()), "{said}");
+        let three = repo
+            .write("app/map.yaml", objects::config_map("map", "three"))
+            .commit_only("Three");
+        mirror(&repo, &copy);
+        team.applied("app", &three).await;
+
+        // The remote is back.
+        repo.push();
+        first.set_mood(Mood::Serving);
+        team.event("Repository", "app", "RemoteBack").await;
+        let back = team
+            .until("app", "the remote to be read again", |found: &Repository| {
+                !message(found).is_empty() && !message(found).contains("Read from the fall-back")
+            })
+            .await;
+        assert_eq!(back.status.unwrap().head.unwrap().commit, three);
+    });
+}
+
+#[test]
+fn the_remotes_password_is_not_sent_to_its_fallback() {
+    run(async {
+        let stage = Stage::shared().await;
+        let team = stage.space("fallback-login");
+        let home = tempfile::tempdir().unwrap();
+        let first = GitServer::start(&home.path().join("first")).await;
+        let second = GitServer::start(&home.path().join("second")).await;
+        let (repo, copy) = (first.repository("app"), second.repository("app"));
+        let commit = repo
+            .write("app/map.yaml", objects::config_map("map", "one"))
+            .commit("One");
+        mirror(&repo, &copy);
+        // The mirror would take that very password.
+        second.require_login("writer", "correct horse");
+        first.set_mood(Mood::Unavailable);
+        crate::notes::push_secret(&team);
+        team.repository_with("app", &repo, |spec| {
+            spec.secret_ref = Some(crds::LocalReference { name: "push".into() });
+            spec.fallbacks = vec![Fallback {
+                url: copy.url().to_owned(),
+                secret_ref: None,
+            }];
+        })
+        .await;
+        let refused = team
+            .until("app", "the mirror to ask for a login", |found: &Repository| {
+                message(found).contains("asks for credentials")
+            })
+            .await;
+        assert!(message(&refused).contains("503"), "{}", message(&refused));
+        // With a Secret of its own it serves, from the beginning.
+        let patch =
+            serde_json::json!({"spec": {"fallbacks": [{"url": copy.url(), "secretRef": {"name": "push"}}]}});
+        let repositories: kube::Api<Repository> = team.api();
+        repositories
+            .patch(
+                "app",
+                &kube::api::PatchParams::default(),
+                &kube::api::Patch::Merge(patch),
+            )
+            .await
+            .unwrap();
+        team.fetched("app", &commit).await;
+    });
+}
