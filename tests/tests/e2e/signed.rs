@@ -242,6 +242,57 @@ fn every_commit_since_the_last_is_verified() {
 }
 
 #[test]
+fn a_rewritten_branch_is_followed_where_that_is_only_reported() {
+    run(async {
+        let stage = Stage::shared().await;
+        let team = stage.space("signed-rewrite");
+        let home = tempfile::tempdir().unwrap();
+        let people = People::new(home.path(), &["ada"]);
+        people.trust(&team, &["ada"], &[]);
+        let repo = stage.git.repository(team.name());
+        people.sign(&repo, Some("ada"));
+        write(&repo, "app/map.yaml", "one");
+        let first = repo.commit("First");
+        write(&repo, "app/map.yaml", "two");
+        let second = repo.commit("Second");
+        team.repository_with("app", &repo, |spec| {
+            let mut wish = verify(VerifyMode::Range);
+            wish.on_rewrite = OnRewrite::Report;
+            wish.since = Some(first.clone());
+            spec.verify = Some(wish);
+        })
+        .await;
+        team.sync("app", "app").await;
+        team.applied("app", &second).await;
+
+        // Another second: told, and followed.
+        repo.git(["reset", "--quiet", "--hard", &first]);
+        write(&repo, "app/map.yaml", "rewritten");
+        let other = repo.commit_only("Another second");
+        repo.force_push();
+        team.applied("app", &other).await;
+        let said = team.event("Repository", "app", "BranchRewritten").await;
+        assert!(
+            said.contains(&second[..12]) && said.contains("is followed"),
+            "{said}"
+        );
+        let found = team.fetched("app", &other).await;
+        assert_eq!(ready(&found).unwrap().reason, "Fetched");
+        assert_eq!(found.status.unwrap().verified.unwrap().commit, other);
+
+        // Reporting a rewrite lets nobody in who may not sign.
+        people.sign(&repo, None);
+        repo.git(["reset", "--quiet", "--hard", &first]);
+        write(&repo, "app/map.yaml", "unsigned");
+        let unsigned = repo.commit_only("Unsigned");
+        repo.force_push();
+        let message = refused(&team, "app", "CommitUnsigned").await;
+        assert!(message.contains(&unsigned[..12]), "{message}");
+        team.sent("app", &other).await;
+    });
+}
+
+#[test]
 fn a_refused_head_is_not_served_after_a_restart_either() {
     run(async {
         let mut stage = Stage::own().await;

@@ -13,7 +13,12 @@ use super::cli::Cli;
 use super::values::Values;
 
 /// Commits every case and waits until each has come to its end.
-pub(super) async fn begin(team: &Space<'_>, repo: &Repo, cases: Vec<Case>) {
+pub(super) async fn begin(
+    team: &Space<'_>,
+    repo: &Repo,
+    cases: Vec<Case>,
+    change: impl FnOnce(&mut crds::RepositorySpec),
+) {
     let mut ends = Vec::new();
     for case in &cases {
         for (name, content) in &case.files {
@@ -22,7 +27,7 @@ pub(super) async fn begin(team: &Space<'_>, repo: &Repo, cases: Vec<Case>) {
     }
     symlink("../tls", repo.work().join("linked")).expect("a symbolic link");
     let commit = repo.commit("Add everything");
-    team.repository("app", repo).await;
+    team.repository_with("app", repo, change).await;
     for case in cases {
         team.sync_with(&case.name, &case.name, case.change).await;
         ends.push((case.name, case.end));

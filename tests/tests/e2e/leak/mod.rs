@@ -16,6 +16,7 @@ pub(crate) mod memory;
 mod mistakes;
 mod native;
 mod policies;
+mod remotes;
 mod scanner;
 
 mod scanner_tests;
@@ -87,13 +88,15 @@ fn no_secret_is_found_where_it_must_not_be() {
         cases.extend(substituted::cases(&team, &mut values));
         eprintln!("{:.1} s: {} cases", start.elapsed().as_secs_f64(), cases.len());
 
-        drive::begin(&team, &repo, cases).await;
+        let noted = remotes::note_results(&team, &mut values);
+        drive::begin(&team, &repo, cases, noted).await;
         native::objects(&team, &recipients, &mut values).await;
         eprintln!("{:.1} s: all came to their end", start.elapsed().as_secs_f64());
         captures.extend(sinks::objects(&stage.cluster, &[team.name()]).await);
         drive::change(&team, &repo, &mut values, &mut cli).await;
         drive::drift(&team, &mut values).await;
         drive::logins(&team, &stage, &mut values, &mut cli).await;
+        remotes::deploy_key(&team, &repo, &mut values, &mut cli).await;
         captures.extend(webhooks::deliver(&team, &repo, &mut values).await);
         ask(&team, &repo, &mut cli);
         ask_controller(&stage, &repo, &mut values, &mut cli);
@@ -121,6 +124,7 @@ fn no_secret_is_found_where_it_must_not_be() {
         captures.extend(sinks::objects(&stage.cluster, &[&namespace]).await);
         let targets = sinks::secrets(&stage.cluster, &namespace).await;
         captures.extend(watched.end());
+        captures.push(remotes::notes(&repo));
         captures.extend(sinks::git_stores(&store));
         // Without work, and without credentials that it needs: what is in memory now has been forgotten there.
         let delete = [
