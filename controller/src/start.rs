@@ -198,7 +198,7 @@ async fn start(
         "the metrics listener",
         Box::pin(http::serve(
             measured,
-            http::metrics(Arc::clone(&metrics)),
+            http::metrics(Arc::clone(&metrics), readiness.clone()),
             shutdown.clone(),
         )),
     );

@@ -1,6 +1,8 @@
 //! Text from outside, made fit for status, events and logs: bounded, on one line, without characters that steer a
 //! terminal or reorder what follows.
 
+use std::fmt::Write as _;
+
 /// `text` on one line and at most `limit` characters long; what was cut is marked with an ellipsis.
 #[must_use]
 pub fn bounded(text: &str, limit: usize) -> String {
@@ -26,6 +28,15 @@ pub fn bounded_bytes(text: &str, limit: usize) -> String {
     let room = limit.saturating_sub('…'.len_utf8());
     let end = (0..=room).rev().find(|&i| line.is_char_boundary(i)).unwrap_or(0);
     format!("{}…", line.get(..end).unwrap_or_default())
+}
+
+/// Bytes as lower-case hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
 }
 
 /// `text` up to the first bracket. Paths of fields name items of lists by their content there, which may be secret.

@@ -26,6 +26,9 @@ pub mod annotation {
     pub const RENEW_DEPLOY_KEY: &str = "signet.dev/renewDeployKey";
     /// On every applied object: Sync, file and document it came from, as `namespace/sync:file#document`.
     pub const SOURCE: &str = "signet.dev/source";
+    /// In the pod template of a workload that is rolled when a Secret that its pods read changes: a keyed digest of what those
+    /// Secrets hold.
+    pub const SECRETS: &str = "signet.dev/secrets";
     /// On a hook's object: the operation that it was made for.
     pub const RUN: &str = "signet.dev/run";
     /// On a Sync: who manages this ApplySet (KEP-3659).

@@ -55,7 +55,21 @@ pub struct Record {
     pub wave: Wave,
     /// A secret variable's value was put into it: what is said of it is not quoted, even when it has left Git.
     pub secret: bool,
+    /// It was about to be made anew, and that was not answered: an object of another uid may be ours as well.
+    pub anew: bool,
 }
+
+impl Record {
+    /// The uid that an object has to have to be ours; none where another one may be.
+    #[must_use]
+    pub fn only_uid(&self) -> Option<&str> {
+        self.uid.as_deref().filter(|_| !self.anew)
+    }
+}
+
+/// Bits of a record's last byte. What read it before there were two took any for a secret, which is the careful reading.
+const SECRET: u8 = 1;
+const ANEW: u8 = 2;
 
 /// A place in the walk; greater is later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,7 +143,7 @@ pub fn encode<'a>(
         out.extend_from_slice(&record.digest.0);
         out.extend_from_slice(&record.wave.number.to_be_bytes());
         out.extend_from_slice(&record.wave.round.to_be_bytes());
-        out.push(u8::from(record.secret));
+        out.push((u8::from(record.secret) * SECRET) | (u8::from(record.anew) * ANEW));
     }
     seal(mac_key, place, out)
 }
@@ -169,7 +183,7 @@ pub fn decode(mac_key: &[u8; 32], place: &str, bytes: &[u8]) -> Option<HashMap<K
         let owned = take(&mut rest)?;
         let (digest, after) = rest.split_first_chunk::<16>()?;
         rest = after;
-        let (mut wave, mut secret) = (Wave::of(0), true);
+        let (mut wave, mut marks) = (Wave::of(0), SECRET);
         // Not written down in the first form: what could hold a secret is taken to.
         if form > 0 {
             let (number, after) = rest.split_first_chunk::<4>()?;
@@ -179,7 +193,7 @@ pub fn decode(mac_key: &[u8; 32], place: &str, bytes: &[u8]) -> Option<HashMap<K
                 (wave.round, rest) = (u16::from_be_bytes(*round), after);
             }
             let (mark, after) = rest.split_first()?;
-            (secret, rest) = (*mark != 0, after);
+            (marks, rest) = (*mark, after);
         }
         let kind = GroupKind::new(group, kind);
         let key = Key {
@@ -198,7 +212,8 @@ pub fn decode(mac_key: &[u8; 32], place: &str, bytes: &[u8]) -> Option<HashMap<K
             owned: owned.try_into().ok().map(FieldSet),
             digest: InputDigest(*digest),
             wave,
-            secret,
+            secret: marks & SECRET != 0,
+            anew: marks & ANEW != 0,
         };
         records.insert(key, record);
     }
@@ -259,6 +274,7 @@ mod tests {
                         round: u16::try_from(i % 3).unwrap(),
                     },
                     secret: i % 5 == 0,
+                    anew: i % 7 == 0,
                 };
                 (key, record)
             })

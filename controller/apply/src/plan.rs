@@ -142,7 +142,9 @@ fn still_ours(record: &Record, seen: &Seen) -> bool {
         (Seen::Absent, _) => false,
         // Whoever deletes it looks first.
         (Seen::Unwatched, _) => true,
-        (Seen::Present { uid, .. }, Some(recorded)) => uid == recorded,
+        (Seen::Present { uid, owned, .. }, Some(recorded)) => {
+            uid == recorded || (record.anew && owned.is_some())
+        }
         // We were about to create it and did not live to see the answer: ours if our manager applied it.
         (Seen::Present { owned, .. }, None) => owned.is_some(),
     }
@@ -177,6 +179,7 @@ mod tests {
         Record {
             wave: crate::checkpoint::Wave::of(0),
             secret: false,
+            anew: false,
             uid: uid.map(Into::into),
             owned: uid.map(|_| FieldSet([7; 16])),
             digest: digest(byte),

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use manifest::{Document, Manifest, ManifestErrorKind, Origin};
 use source::BlobId;
 
-use crate::sealed;
 use crate::substitute::{self, Object};
 use crate::{Described, Facts, Item, Limits, Locator, Options, Problem, RenderError, SealedAs, Variables};
+use crate::{pods, sealed};
 
 /// What has been found so far, within the limit on objects.
 pub(crate) struct Found<'v> {
@@ -137,6 +137,7 @@ fn item(object: Object, locator: Locator, variables: Option<&Variables>) -> Resu
         return Err(problem(kind.to_string(), kind.hint().unwrap_or_default()));
     }
     options.ignored_fields = sealed::ignored(&object);
+    options.reads = pods::secrets(&object);
     let sealed = SealedAs::of(&object);
     let digest = substitute::digest(&object, secret, variables);
     let described = Described {

@@ -24,6 +24,7 @@ mod layout;
 mod limits;
 mod loader;
 mod options;
+mod pods;
 mod problem;
 mod sealed;
 mod substitute;

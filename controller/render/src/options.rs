@@ -42,6 +42,11 @@ pub struct Options {
     pub substitute_disabled: bool,
     /// Fields that another manager owns are not taken over.
     pub takeover_disabled: bool,
+    /// `signet.dev/restart-on-secret-change`: whether a workload is rolled when a Secret that its pods read changes; `None`: as the
+    /// Sync has it.
+    pub restart: Option<bool>,
+    /// No annotation, and kept here because few objects have it: the Secrets that a workload's pods mount or read, by name.
+    pub reads: Vec<Box<str>>,
     /// No annotation, and kept here because few objects have it: paths of fields of a sealed object that mean nothing in format
     /// v1, which leaves them out. Mostly slips. Format v2 refuses them.
     pub ignored_fields: Vec<String>,
@@ -95,6 +100,8 @@ impl Options {
         ignore_health: false,
         substitute_disabled: false,
         takeover_disabled: false,
+        restart: None,
+        reads: Vec::new(),
         ignored_fields: Vec::new(),
     };
 

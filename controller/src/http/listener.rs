@@ -233,16 +233,19 @@ mod tests {
 
     #[tokio::test]
     async fn metrics_are_on_their_own() {
-        let (address, _trigger) = start(metrics(Arc::new(Metrics::new(false)))).await;
+        let (address, _trigger) = start(metrics(Arc::new(Metrics::new(false)), Readiness::default())).await;
         let answer = get(address, "/metrics").await;
         assert!(answer.contains("application/openmetrics-text"), "{answer}");
         assert!(answer.trim_end().ends_with("# EOF"), "{answer}");
         assert!(get(address, "/v1/cert.pem").await.starts_with("HTTP/1.1 404"));
+        // The kubelet asks here.
+        assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200"));
+        assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
     }
 
     #[tokio::test]
     async fn a_slow_client_is_cut_off_and_a_large_head_refused() {
-        let (address, _trigger) = start(metrics(Arc::new(Metrics::new(false)))).await;
+        let (address, _trigger) = start(metrics(Arc::new(Metrics::new(false)), Readiness::default())).await;
         let mut stream = TcpStream::connect(address).await.unwrap();
         let big = format!(
             "GET /metrics HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
@@ -269,7 +272,7 @@ mod tests {
 
     #[tokio::test]
     async fn idle_connections_do_not_hold_up_the_end() {
-        let (address, trigger) = start(metrics(Arc::new(Metrics::new(false)))).await;
+        let (address, trigger) = start(metrics(Arc::new(Metrics::new(false)), Readiness::default())).await;
         let mut idle = TcpStream::connect(address).await.unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
         trigger.fire();

@@ -21,12 +21,6 @@ use crate::webhook::Webhooks;
 
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
-#[derive(Clone)]
-struct Public {
-    keys: watch::Receiver<Arc<KeyRing>>,
-    readiness: Readiness,
-}
-
 /// `/v1/cert.pem`, `/v1/keys`, `/healthz`, `/readyz`, `/v1/hooks/…`, and `/v1/verify` and `/v1/rotate` where they are switched on.
 pub fn public(
     keys: watch::Receiver<Arc<KeyRing>>,
@@ -39,16 +33,11 @@ pub fn public(
     Router::new()
         .route("/v1/cert.pem", get(certificate))
         .route("/v1/keys", get(key_set))
-        .route(
-            "/healthz",
-            get(|| async { answer(StatusCode::OK, TEXT, "ok\n".into()) }),
-        )
+        .with_state(keys)
+        .route("/healthz", get(well))
         .route("/readyz", get(ready))
+        .with_state(readiness.clone())
         .fallback(nothing)
-        .with_state(Public {
-            keys,
-            readiness: readiness.clone(),
-        })
         .merge(sealed)
         .merge(hooks::routes(webhooks, readiness))
         .layer(middleware::from_fn_with_state(metrics, count))
@@ -85,16 +74,23 @@ pub(super) async fn count(State(metrics): State<Arc<Metrics>>, request: Request,
     response
 }
 
-/// `/metrics`.
-pub fn metrics(metrics: Arc<Metrics>) -> Router {
+/// `/metrics`, and `/healthz` and `/readyz` once more: the kubelet asks here, where nobody else comes and takes its place.
+pub fn metrics(metrics: Arc<Metrics>, readiness: Readiness) -> Router {
     Router::new()
         .route("/metrics", get(scrape))
-        .fallback(nothing)
         .with_state(metrics)
+        .route("/healthz", get(well))
+        .route("/readyz", get(ready))
+        .with_state(readiness)
+        .fallback(nothing)
 }
 
-async fn certificate(State(public): State<Public>) -> Response {
-    let ring = Arc::clone(&public.keys.borrow());
+async fn well() -> Response {
+    answer(StatusCode::OK, TEXT, "ok\n".into())
+}
+
+async fn certificate(State(keys): State<watch::Receiver<Arc<KeyRing>>>) -> Response {
+    let ring = Arc::clone(&keys.borrow());
     match ring.newest() {
         Some(key) => answer(
             StatusCode::OK,
@@ -109,8 +105,8 @@ async fn certificate(State(public): State<Public>) -> Response {
     }
 }
 
-async fn key_set(State(public): State<Public>) -> Response {
-    let ring = Arc::clone(&public.keys.borrow());
+async fn key_set(State(keys): State<watch::Receiver<Arc<KeyRing>>>) -> Response {
+    let ring = Arc::clone(&keys.borrow());
     match ring.document() {
         Some(document) => answer(StatusCode::OK, "application/json", document.to_owned()),
         None => answer(
@@ -121,8 +117,8 @@ async fn key_set(State(public): State<Public>) -> Response {
     }
 }
 
-async fn ready(State(public): State<Public>) -> Response {
-    let waiting = public.readiness.waiting_for();
+async fn ready(State(readiness): State<Readiness>) -> Response {
+    let waiting = readiness.waiting_for();
     if waiting.is_empty() {
         answer(StatusCode::OK, TEXT, "ok\n".into())
     } else {

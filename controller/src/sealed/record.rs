@@ -4,7 +4,7 @@
 use super::live::Live;
 use super::object::Format;
 use apply::checkpoint::InputDigest;
-use std::fmt::{self, Write};
+use std::fmt;
 
 /// How a Secret is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +77,8 @@ impl fmt::Display for Record {
             f,
             "{}.{}.{}",
             self.mode.as_str(),
-            hex(&self.input.0),
-            hex(&self.secret.0)
+            crate::text::hex(&self.input.0),
+            crate::text::hex(&self.secret.0)
         )
     }
 }
@@ -120,13 +120,6 @@ impl fmt::Display for Mark {
         };
         write!(f, "{format}{}.{}", self.mode.as_str(), self.content)
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }
 
 fn unhex(text: &str) -> Option<[u8; 16]> {

@@ -4,7 +4,7 @@ use super::board::Turn;
 use super::decide::{Decision, Obstacle, Plan, Takeover, decide};
 use super::live::{Live, MANAGER};
 use super::object::{Brief, Format, Id, Name, Object};
-use super::record::{Mark, Record, hex};
+use super::record::{Mark, Record};
 use super::status::{self, Verdict};
 use super::takeover::taken;
 use crate::condition;
@@ -246,7 +246,7 @@ impl Tools {
         Mark {
             format,
             mode: plan.mode,
-            content: hex(&content.0).into(),
+            content: crate::text::hex(&content.0).into(),
         }
     }
 

@@ -8,6 +8,7 @@ use super::names::Lodger;
 use super::policy::Policy;
 use super::pruning::{Asks, OwnWord, own_word};
 use super::report::{Failure, report};
+use super::restart::Contents;
 use super::send::Pruned;
 use super::status::{self, Verdict};
 use super::store::Checkpoint;
@@ -26,7 +27,8 @@ use std::sync::{Arc, Mutex};
 
 impl Worker {
     /// Writes down the intent to create, before it is sent: only of what is sent now. A record without a uid says that an
-    /// object may be there, and whoever starts after a crash looks.
+    /// object may be there, one that is marked says that another object may have taken its place; whoever starts after a
+    /// crash looks.
     pub(super) async fn intend(
         &mut self,
         sync: &Sync,
@@ -37,25 +39,29 @@ impl Worker {
             let desired = &inputs.desired[step.desired];
             let replace = inputs.wanted[step.desired].item.options().replace;
             let replace = replace.unwrap_or(sync.spec.immutable == Immutable::Replace);
-            // A record of what was there before says nothing of what is about to be made in its place.
-            let outlived = match self.checkpoint.records().get(&desired.key) {
-                None => true,
-                Some(Record { uid: None, .. }) => false,
-                Some(Record { uid: Some(uid), .. }) => match self.rooms.observer.seen(&desired.key) {
-                    Seen::Absent | Seen::Unwatched => true,
-                    Seen::Present { uid: live, .. } => {
-                        *uid != live || (replace && step.reason == Reason::Changed)
+            let record = match self.checkpoint.records().get(&desired.key) {
+                None => inputs.record(step.desired),
+                // What was there before says nothing of what is about to be made in its place.
+                Some(known) => match &known.uid {
+                    Some(uid)
+                        if !known.anew
+                            && match self.rooms.observer.seen(&desired.key) {
+                                Seen::Absent => true,
+                                Seen::Unwatched => false,
+                                Seen::Present { uid: live, .. } => {
+                                    *uid != live || (replace && step.reason == Reason::Changed)
+                                }
+                            } =>
+                    {
+                        Record {
+                            anew: true,
+                            ..known.clone()
+                        }
                     }
+                    _ => continue,
                 },
             };
-            if outlived {
-                let record = Record {
-                    uid: None,
-                    owned: None,
-                    ..inputs.record(step.desired)
-                };
-                self.checkpoint.set(desired.key.clone(), record);
-            }
+            self.checkpoint.set(desired.key.clone(), record);
         }
         if steps.is_empty() {
             return Ok(());
@@ -154,6 +160,7 @@ impl Worker {
             broken: Mutex::default(),
             half: Mutex::default(),
             policy: Policy::of(&sync.spec),
+            contents: Contents::new(self.rooms.context.digest_key.expose()),
             namespaces: tokio::sync::Mutex::default(),
             silent: AtomicU32::new(0),
         })
@@ -191,12 +198,13 @@ impl Worker {
         let ring = self.rooms.context.keys.borrow().clone();
         let (hand, halt, checkpoint) = (&errand.hand, self.halt(sync, Some(head)), &mut self.checkpoint);
         let (mut done, mut unrepaired) = (Done::default(), Vec::new());
+        let observer = self.rooms.observer.clone();
         let lost = hand
             .apply(inputs, steps, &head.snapshot, &ring, halt, |sent| {
                 if let (Reason::Drifted, Err(failure)) = (sent.step.reason, &sent.result) {
                     unrepaired.push((sent.step.desired, failure.report.message.clone()));
                 }
-                attempt_done(&mut done, checkpoint, inputs, sent);
+                attempt_done(&mut done, checkpoint, inputs, |key| observer.seen(key), sent);
             })
             .await;
         for (at, why) in unrepaired {
@@ -310,7 +318,7 @@ impl Worker {
                 .checkpoint
                 .records()
                 .get(key)
-                .and_then(|record| record.uid.clone());
+                .and_then(|record| record.only_uid().map(Box::<str>::from));
             let forbids = |meta: &Meta| {
                 let annotations = meta.0.annotations.clone().unwrap_or_default();
                 let word = own_word(&annotations, &meta.0.labels.clone().unwrap_or_default());
@@ -442,7 +450,14 @@ pub(super) struct Done {
     pub(super) anew: bool,
 }
 
-pub(super) fn attempt_done(done: &mut Done, checkpoint: &mut Checkpoint, inputs: &Inputs, sent: Sent) {
+/// Takes in an answer. `seen` says what the watch sees of an object.
+pub(super) fn attempt_done(
+    done: &mut Done,
+    checkpoint: &mut Checkpoint,
+    inputs: &Inputs,
+    seen: impl FnOnce(&Key) -> Seen,
+    sent: Sent,
+) {
     done.answered += 1;
     match sent.result {
         Ok((applied, effect)) => {
@@ -464,12 +479,17 @@ pub(super) fn attempt_done(done: &mut Done, checkpoint: &mut Checkpoint, inputs:
             // What was refused for good was not made: nothing of that name is ours to delete later. An earlier try that was
             // never answered may have made it, though.
             let key = &inputs.desired[sent.step.desired].key;
-            let unanswered = checkpoint
-                .records()
-                .get(key)
-                .is_some_and(|record| record.uid.is_none());
-            if unanswered && is_nothing(sent.step.reason, failure.transient, sent.half) {
-                checkpoint.remove(key);
+            if let Some(known) = checkpoint.records().get(key) {
+                if known.uid.is_none() && is_nothing(sent.step.reason, failure.transient, sent.half) {
+                    checkpoint.remove(key);
+                } else if known.anew && !failure.transient && is_known(known, &seen(key)) {
+                    // It was refused, and the one that was there is there.
+                    let known = Record {
+                        anew: false,
+                        ..known.clone()
+                    };
+                    checkpoint.set(key.clone(), known);
+                }
             }
             done.failures.push(failure);
         }
@@ -482,10 +502,15 @@ fn is_nothing(reason: Reason, transient: bool, half: bool) -> bool {
     reason == Reason::New && !transient && !half
 }
 
+/// Whether the object that is written down is there.
+fn is_known(record: &Record, seen: &Seen) -> bool {
+    matches!(seen, Seen::Present { uid, .. } if record.uid.as_ref() == Some(uid))
+}
+
 /// Whether an answer tells of another object than the one that is written down: it was made anew. What was written down as
 /// about to be made is found without its uid.
 fn is_anew(known: Option<&Record>, uid: &str) -> bool {
-    known.is_none_or(|record| record.uid.as_deref().is_some_and(|known| known != uid))
+    known.is_none_or(|record| record.only_uid().is_some_and(|known| known != uid))
 }
 
 #[cfg(test)]
@@ -514,10 +539,16 @@ mod tests {
             digest: InputDigest([0; 16]),
             wave: Wave::of(0),
             secret: false,
+            anew: false,
         };
         assert!(!is_anew(Some(&record(Some("a"))), "a"));
         assert!(is_anew(Some(&record(Some("a"))), "b"));
         assert!(is_anew(None, "b"));
         assert!(!is_anew(Some(&record(None)), "b"), "its intent is written down");
+        let marked = Record {
+            anew: true,
+            ..record(Some("a"))
+        };
+        assert!(!is_anew(Some(&marked), "b"), "so is this one's");
     }
 }

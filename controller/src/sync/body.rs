@@ -17,6 +17,8 @@ pub(super) struct Marks<'a> {
     pub(super) home: &'a str,
     /// For a hook: which operation it runs in, and the object's name.
     pub(super) run: Option<Run<'a>>,
+    /// For a workload that is rolled when a Secret changes: what goes into its pod template.
+    pub(super) secrets: Option<String>,
 }
 
 /// What a hook's object carries beside.
@@ -73,6 +75,9 @@ pub(super) fn make(
                     spare_our_own(metadata, namespace, marks)?;
                 }
                 mark(metadata, namespace, marks, source);
+            }
+            if let Some(digest) = &marks.secrets {
+                super::restart::mark(&mut object, digest);
             }
             let body = Zeroizing::new(object.to_string().into_bytes());
             if wanted.form == Form::PlainSecret || wanted.item.holds_secret() {
@@ -275,7 +280,7 @@ fn mark(metadata: &mut Map<String, Value>, namespace: Option<&str>, marks: &Mark
     }
 }
 
-fn entry<'a>(metadata: &'a mut Map<String, Value>, name: &str) -> &'a mut Map<String, Value> {
+pub(super) fn entry<'a>(metadata: &'a mut Map<String, Value>, name: &str) -> &'a mut Map<String, Value> {
     let slot = metadata.entry(name).or_insert(Value::Null);
     if !slot.is_object() {
         *slot = Value::Object(Map::new());
@@ -288,7 +293,7 @@ fn entry<'a>(metadata: &'a mut Map<String, Value>, name: &str) -> &'a mut Map<St
 }
 
 /// Moves `stringData` into `data`: server-side apply would own `stringData`, and an edit of `data` would go unseen.
-fn string_data_to_data(object: &mut Value) -> Result<(), Refusal> {
+pub(super) fn string_data_to_data(object: &mut Value) -> Result<(), Refusal> {
     use base64::Engine;
     let refusal = |path: &str| Refusal {
         message: format!("{path} must be an object of strings"),
@@ -379,6 +384,7 @@ mod tests {
             sync: "n/s",
             home: "signet-system",
             run: None,
+            secrets: None,
         };
         let refused = |namespace: &str, metadata: Value| {
             spare_our_own(metadata.as_object().unwrap(), Some(namespace), &marks).is_err()
@@ -415,6 +421,7 @@ mod tests {
             sync: "n/s",
             home: "signet-system",
             run: None,
+            secrets: None,
         };
         mark(
             metadata.as_object_mut().unwrap(),

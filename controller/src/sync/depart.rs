@@ -169,7 +169,7 @@ impl Worker {
                 .checkpoint
                 .records()
                 .get(&key)
-                .and_then(|record| record.uid.clone());
+                .and_then(|record| record.only_uid().map(Box::<str>::from));
             // What the watch shows as going is not asked for: it tells as well when it is gone.
             if let Seen::Present {
                 uid: live,

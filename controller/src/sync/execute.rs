@@ -5,6 +5,7 @@ use super::inputs::Inputs;
 use super::names::Names;
 use super::policy::{Policy, PolicyError};
 use super::report::Failure;
+use super::restart::Contents;
 use super::send::{Answer, Answered, Notes};
 use crate::observe::{Mailbox, Observer};
 use apply::fields;
@@ -48,6 +49,8 @@ pub(super) struct Hand {
     pub(super) half: Mutex<HashSet<Key>>,
     /// What the Sync says of applying one object; nothing is applied by a spec that cannot be followed.
     pub(super) policy: Result<Policy, PolicyError>,
+    /// What the Secrets hold that workloads are rolled for.
+    pub(super) contents: Contents,
     /// Namespaces that were made, or could not be, since this hand was asked.
     pub(super) namespaces: tokio::sync::Mutex<HashMap<Arc<str>, Result<(), ApiError>>>,
     /// Requests in a row that had no usable answer.
@@ -263,6 +266,7 @@ impl Hand {
             .load(&wanted.item)
             .map_err(|error| Failure::of(key, origin, &error.to_string(), error.hint(), true))?;
         self.note_lost(step, key, &manifest.object, wanted.item.holds_secret());
+        let secrets = self.contents.of(inputs, step.desired, loader, ring)?;
         let is_hook = step.desired >= inputs.groups.len();
         let marks = Marks {
             applyset: &self.applyset,
@@ -272,6 +276,7 @@ impl Hand {
                 operation: &self.operation,
                 name: &key.name,
             }),
+            secrets,
         };
         body::make(wanted, manifest, key.namespace.as_deref(), &marks, ring)
             .map_err(|refusal| Failure::of(key, origin, &refusal.message, refusal.hint, false))

@@ -197,7 +197,8 @@ impl Worker {
             .prune
             .iter()
             .filter_map(|key| {
-                let uid = records.get(key)?.uid.as_deref()?;
+                // What was never answered has none, and is deleted all the same.
+                let uid = records.get(key)?.uid.as_deref().unwrap_or_default();
                 // Whoever approves has to know what goes with it.
                 let lodgers = lodged.of(key).join(" ");
                 Some((key.to_string(), format!("{uid} {lodgers}")))

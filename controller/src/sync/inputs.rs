@@ -3,7 +3,7 @@
 use super::inside::Inside;
 use super::order::{self, Group, Needs, Node};
 use super::report::{Failure, Warning, report};
-use super::sealed;
+use super::{restart, sealed};
 use apply::checkpoint::{InputDigest, Record, Wave};
 use apply::plan::Desired;
 use apply::{Catalog, GroupKind, Key, KindInfo};
@@ -56,6 +56,8 @@ pub(super) struct Inputs {
     /// Ordinary objects whose dependencies can never be met.
     pub(super) blocked: HashSet<usize>,
     pub(super) hooks: Vec<HookInput>,
+    /// Workloads that are rolled when Secrets change.
+    pub(super) reads: restart::Reads,
     /// Objects that Git holds and that are left as they are: neither applied nor pruned.
     pub(super) kept: HashSet<Key>,
     pub(super) wanted: Vec<Wanted>,
@@ -120,6 +122,7 @@ impl Inputs {
             digest: self.desired[at].digest,
             wave: self.wave(at),
             secret: self.wanted[at].item.holds_secret(),
+            anew: false,
         }
     }
 
@@ -241,6 +244,7 @@ pub(super) fn resolve(rendered: &Rendered, catalog: &Catalog, frame: &Frame<'_>)
         key(*a).cmp(key(*b))
     });
     inputs.by_key = by_key;
+    restart::link(&mut inputs, frame.spec, frame.digest_key);
     hooks.sort_by(|a, b| (a.1.phase, &a.0).cmp(&(b.1.phase, &b.0)));
     for (key, wanted, hook) in hooks {
         let groups = order::hook_groups(&hook.when, wanted.item.options().wave);

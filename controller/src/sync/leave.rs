@@ -372,6 +372,7 @@ mod tests {
                         _ => Wave::of(0),
                     },
                     secret: false,
+                    anew: false,
                 };
                 (key.clone(), record)
             })

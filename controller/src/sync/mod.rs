@@ -30,6 +30,7 @@ mod policy;
 mod pruning;
 mod repair;
 mod report;
+mod restart;
 mod results;
 mod say;
 mod sealed;

@@ -6,16 +6,17 @@ use super::inside::Places;
 use super::mentions;
 use super::names::Looked;
 use super::pin::Source;
-use super::pruning;
+use super::pruning::{self, Before};
 use super::status::{self, Verdict};
 use super::store::JournalKnown;
 use super::variables::{Known, Sources};
+use super::walk::Errand;
 use super::worker::{End, Resolved, Settled, Worker};
 use crate::events::Severity;
 use crate::repository::{Head, SourceState};
-use apply::Key;
 use apply::checkpoint::{InputDigest, Record};
 use apply::plan::{self, Reason};
+use apply::{ApiError, Key};
 use crds::{Mode, Sync, SyncStatus, annotation};
 use kube::ResourceExt;
 use render::{Limits, RenderError, Rendered, Variables};
@@ -362,6 +363,16 @@ impl Worker {
                         .await;
                 }
             }
+            self.before = None;
+            if self.checkpoint.journal.before.take().is_some()
+                && let Err(error) = self.checkpoint.save_journal().await
+            {
+                let message = format!("That nothing waits to be deleted could not be written down: {error}.");
+                let end = End::Retry { transient: true };
+                return self
+                    .fail(next, generation, "CheckpointFailed", message, end)
+                    .await;
+            }
             self.take_over(sync, &inputs, head);
             self.settled = Some(now);
             self.stayed = false;
@@ -409,7 +420,12 @@ impl Worker {
         next.inputs.clone_from(&digest);
         next.last_attempted_revision = Some(head.revision.clone());
         let errand = self.errand(sync, &inputs, &plan, &head);
-        let begun = match self.begin_operation(&errand, &digest, requested).await {
+        let counted = self.count_before(&errand, approved).await;
+        let begun = match counted {
+            Ok(()) => self.begin_operation(&errand, &digest, requested).await,
+            Err(error) => Err(error),
+        };
+        let begun = match begun {
             Ok(()) if idle => Ok(()),
             Ok(()) => self.prepare(&errand, &kinds).await,
             Err(error) => Err(error),
@@ -469,9 +485,10 @@ impl Worker {
             });
         }
         if walk.is_complete() {
-            let records = self.checkpoint.records();
-            let emptied = !records.keys().any(|key| inputs.holds(key));
-            let pruning = pruning::decide(left, records.len(), emptied, &sync.spec.prune, approved);
+            let before = self.before.unwrap_or_else(|| self.stands(&errand));
+            // What went to another Sync is not deleted.
+            let recorded = before.objects.saturating_sub(plan.prune.len() - left.len());
+            let pruning = pruning::decide(left, recorded, before.emptied, &sync.spec.prune, approved);
             for key in &pruning.orphan {
                 self.let_object_go(key);
             }
@@ -500,6 +517,7 @@ impl Worker {
         if walk.is_complete() && refusal.is_none() {
             // What Git holds is known again, whatever was lost.
             self.checkpoint.lost = false;
+            self.before = None;
             self.forget(&plan);
         }
         self.save_soon();
@@ -531,6 +549,32 @@ impl Worker {
              pinned; nothing is deleted until it has read them, or does not name it any more.",
             head.revision.short()
         ))
+    }
+
+    /// Notes what there is before anything new is made, as long as something that left Git waits to be deleted. It is written
+    /// down where an approval is asked for: a restart must not take what is new for what was there.
+    async fn count_before(&mut self, errand: &Errand<'_>, approved: bool) -> Result<(), ApiError> {
+        let left = &errand.plan.prune;
+        let known = self.before.or(self.checkpoint.journal.before);
+        self.before = (!left.is_empty()).then(|| Before::of(known, self.stands(errand)));
+        let asks = |before: &Before| {
+            let (objects, emptied) = (before.objects, before.emptied);
+            let pruning = pruning::decide(left.clone(), objects, emptied, &errand.sync.spec.prune, approved);
+            pruning.refusal.is_some()
+        };
+        let written = self.before.filter(asks);
+        if self.checkpoint.journal.before == written {
+            return Ok(());
+        }
+        self.checkpoint.journal.before = written;
+        self.checkpoint.save_journal().await
+    }
+
+    fn stands(&self, errand: &Errand<'_>) -> Before {
+        let (records, plan) = (self.checkpoint.records(), errand.plan);
+        let emptied = !records.keys().any(|key| errand.inputs.holds(key));
+        let objects = records.len().saturating_sub(plan.forget.len());
+        Before::now(objects, plan.prune.len(), emptied)
     }
 
     /// From now on these inputs count, applied as this Sync says.
@@ -587,15 +631,11 @@ impl Worker {
 
     /// A keyed digest of the files that were rendered: what a status says it speaks of.
     pub(super) fn inputs_digest(&self, rendered: &Rendered) -> String {
-        use std::fmt::Write;
         let digest = InputDigest::keyed(
             self.rooms.context.digest_key.expose(),
             &[b"files", &rendered.digest],
         );
-        digest.0.iter().fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        crate::text::hex(&digest.0)
     }
 
     /// Renders the path, or takes what was rendered from the same tree.

@@ -110,6 +110,7 @@ impl Worker {
         let (hand, halt, checkpoint) = (self.hand(&sync), self.halt(&now, None), &mut self.checkpoint);
         let mut done = Done::default();
         let (mut repaired, mut unrepaired) = (Vec::new(), Vec::new());
+        let observer = self.rooms.observer.clone();
         let lost = hand
             .apply(&inputs, &steps, &head.snapshot, &ring, halt, |sent| {
                 // A suspicion may turn out to be none, and a field may be yielded to who took it: then nothing was put back.
@@ -124,7 +125,7 @@ impl Worker {
                 if let Err(failure) = &sent.result {
                     unrepaired.push((sent.step.desired, failure.report.message.clone()));
                 }
-                attempt_done(&mut done, checkpoint, &inputs, sent);
+                attempt_done(&mut done, checkpoint, &inputs, |key| observer.seen(key), sent);
             })
             .await;
         if done.anew {

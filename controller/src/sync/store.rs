@@ -528,12 +528,7 @@ async fn remove(server: &Server, namespace: &str, name: &str, version: &str) -> 
 /// A Sync as part of its checkpoints' names and as a label's value. The uid is in it: a Sync that was deleted and made
 /// again owns nothing of what the first one did.
 pub(super) fn owner(sync: &str, uid: &str) -> String {
-    use std::fmt::Write;
-    let mut hex = String::new();
-    for byte in &Sha256::digest(format!("{sync} {uid}"))[..10] {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
+    crate::text::hex(&Sha256::digest(format!("{sync} {uid}"))[..10])
 }
 
 /// Number of shards and own number, from a shard's name.
@@ -573,6 +568,7 @@ mod tests {
             digest: InputDigest([0; 16]),
             wave: Wave::of(0),
             secret: false,
+            anew: false,
         }
     }
 

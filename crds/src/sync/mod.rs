@@ -137,6 +137,10 @@ pub struct SyncSpec {
     /// What to do about a change that the API server does not allow on an existing object.
     #[serde(default)]
     pub immutable: Immutable,
+    /// Rolls the workloads whose pods mount or read a Secret of this Sync when what that Secret holds changes. A Secret that is
+    /// only sealed again rolls nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restart_on_secret_change: bool,
     /// Creates namespaces that objects name and nobody has made. They are never deleted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub create_namespaces: bool,
@@ -184,6 +188,7 @@ impl SyncSpec {
             trusted_managers: Vec::new(),
             ignore: Vec::new(),
             immutable: Immutable::default(),
+            restart_on_secret_change: false,
             create_namespaces: false,
             health_checks: Vec::new(),
             timeout: default_timeout(),

@@ -173,6 +173,38 @@ fn a_backup_goes_into_another_cluster_and_opens_what_was_sealed() {
     assert_eq!(created.lock().unwrap().len(), 3);
 }
 
+/// Before there were labels, the key had this name. The controller opens with it, so a backup has to hold it.
+#[test]
+fn a_key_from_before_there_were_labels_is_listed_and_kept() {
+    let (mut env, _, (mut legacy, _), recovery) = prepared();
+    legacy["metadata"]["name"] = "sealed-secrets-key".into();
+    legacy["metadata"].as_object_mut().unwrap().remove("labels");
+    env.use_cluster(&ApiServer::start(move |request: &Request| {
+        match request.path.as_str() {
+            SECRETS => Response::json(
+                &json!({"apiVersion": "v1", "kind": "SecretList", "metadata": {}, "items": []}),
+            ),
+            path if path == format!("{SECRETS}/sealed-secrets-key") => Response::json(&legacy),
+            _ => Response::error(404, "not found"),
+        }
+    }));
+    let listed = env.signet(&["keys", "list", "-o", "json"]).success();
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!([&listed[0]["key"], &listed[0]["state"]], [KEY, "active"]);
+    env.signet(&["keys", "backup", "-r", &recovery, "-w", "keys.age"])
+        .success();
+
+    let created = Arc::default();
+    env.use_cluster(&cluster(None, &created));
+    env.signet(&["keys", "restore", "keys.age", "--identity", "recovery.txt"])
+        .success();
+    let created = created.lock().unwrap();
+    // A controller that runs takes in what has the label.
+    let labels = json!({"sealedsecrets.bitnami.com/sealed-secrets-key": "active"});
+    assert_eq!(created[0]["metadata"]["labels"], labels);
+    assert_eq!(created[0]["metadata"]["name"], "sealed-secrets-key");
+}
+
 #[test]
 fn what_is_no_backup_restores_nothing() {
     let (mut env, native, keys, recovery) = prepared();

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
@@ -119,22 +120,31 @@ async fn storm(api: &Api<ConfigMap>, follow: &Follow, indexes: &[usize]) -> (Vec
 /// Spoils one object, and gives the time from the API server's answer to the event that shows it right again.
 async fn edit(api: &Api<ConfigMap>, follow: &Follow, index: usize) -> Duration {
     let name = objects::name(index);
+    let version = spoil(api, &name).await;
+    let answered = Instant::now();
+    let right = follow.good_after(&name, version).await;
+    // The repair may be seen before the answer to the edit is.
+    right.saturating_duration_since(answered)
+}
+
+/// Spoils one object, and gives the version that it has then.
+pub(super) async fn spoil(api: &Api<ConfigMap>, name: &str) -> u64 {
     let patch = json!({"data": {"token": "spoilt"}});
     let params = PatchParams {
         field_manager: Some("somebody".into()),
         ..PatchParams::default()
     };
     let edited = api
-        .patch(&name, &params, &Patch::Merge(patch))
+        .patch(name, &params, &Patch::Merge(patch))
         .await
         .expect("the edit is taken");
-    let answered = Instant::now();
-    let version = edited
-        .metadata
-        .resource_version
-        .as_deref()
-        .and_then(|v| v.parse().ok());
-    let right = follow.good_after(&name, version.expect("a version")).await;
-    // The repair may be seen before the answer to the edit is.
-    right.saturating_duration_since(answered)
+    version(&edited.metadata)
+}
+
+/// An object's version, which etcd counts up.
+pub(super) fn version(metadata: &ObjectMeta) -> u64 {
+    let version = metadata.resource_version.as_deref();
+    version
+        .and_then(|version| version.parse().ok())
+        .expect("a version")
 }

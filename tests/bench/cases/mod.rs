@@ -58,6 +58,7 @@ pub(crate) async fn all(cluster: Cluster, args: &Args, report: &mut Report) -> C
         }
         if args.wants(Case::Restart) {
             restart::measure(&mut ground, "restart", report).await;
+            restart::drifted(&mut ground, &large, report).await;
         }
         if args.wants(Case::Lost) {
             lost::measure(&mut ground, &large, report).await;

@@ -26,7 +26,9 @@ fn a_diff_says_what_the_next_commit_would_do_and_no_more() {
             .write("app/web.yaml", objects::deployment("web", "nginx:1", "db"))
             .commit("Begin");
         team.repository("app", &repo).await;
-        team.sync("app", "app").await;
+        // What this puts into a pod template is the controller's.
+        team.sync_with("app", "app", |spec| spec.restart_on_secret_change = true)
+            .await;
         team.applied("app", &commit).await;
 
         let diff = |arguments: &[&str]| {

@@ -44,7 +44,12 @@ fn nothing_that_was_opened_stays_in_the_controllers_memory() {
 
         let id = stage.controller.process().id();
         let Some(regions) = memory::writable(id) else {
-            eprintln!("the memory of the controller cannot be read here");
+            // The controller forbids it to everybody but root. Where it counts, it has to be shown.
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "in CI this has to be run as root"
+            );
+            eprintln!("NOT SHOWN: only root can read the controller's memory");
             return;
         };
         // The search finds what is there.

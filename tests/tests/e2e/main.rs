@@ -73,6 +73,7 @@ mod refs;
 mod remotes;
 mod replaced;
 mod requests;
+mod restart;
 mod restore;
 mod reviewed;
 mod sealed_api;

@@ -11,7 +11,7 @@ use tests::fault_proxy::Fault;
 use tests::{Space, Stage, objects, run, wait};
 
 use crate::faults::behind_faults;
-use crate::world::World;
+use crate::world::{World, plan};
 
 /// Long enough for a Repository that is asked every second to be read and acted upon more than once.
 const A_WHILE: Duration = Duration::from_secs(4);
@@ -84,6 +84,73 @@ fn an_emptied_path_keeps_everything_while_something_is_frozen() {
         let message = objects::message(&sync, "Ready");
         assert!(message.contains("All 2 objects left Git"), "{message}");
         world.stays(&[("a", Some("one")), ("b", Some("one"))]).await;
+    });
+}
+
+/// What comes beside it makes what left no smaller a part of what was there.
+#[test]
+fn a_path_that_is_exchanged_for_another_is_pruned_with_an_approval_only() {
+    run(async {
+        let mut stage = Stage::own().await;
+        let old = ["o1", "o2", "o3", "o4"];
+        let (space, repo) = {
+            let world = World::on(&stage, "exchanged").await;
+            let maps: Vec<_> = old.iter().map(|name| (*name, "one")).collect();
+            world
+                .applied(&maps, |spec| spec.prune.limit = "100%".into())
+                .await;
+            for name in ["n1", "n2", "n3", "n4", "n5"] {
+                let file = format!("other/{name}.yaml");
+                world.repo.write(&file, objects::config_map(name, "one"));
+            }
+            let commit = world.repo.commit("Another path");
+            world.team.fetched("app", &commit).await;
+            world.set("app", serde_json::json!({"path": "other"})).await;
+            let sync = world.says("app", "PruneRefused").await;
+            let message = objects::message(&sync, "Ready");
+            assert!(message.contains("All 4 objects left Git"), "{message}");
+            world.value("n5", "one").await;
+            // Another commit makes them no fewer.
+            world
+                .repo
+                .write("other/n6.yaml", objects::config_map("n6", "one"));
+            world.repo.commit("One more");
+            world.value("n6", "one").await;
+            world.says("app", "PruneRefused").await;
+            world.stays(&old.map(|name| (name, Some("one")))).await;
+            (world.team.keep(), world.repo)
+        };
+        // Nor does a restart.
+        assert!(stage.controller.stop().success());
+        repo.write("other/n7.yaml", objects::config_map("n7", "one"));
+        let commit = repo.commit("And one more");
+        stage.controller.start_again().await;
+        let world = World {
+            team: stage.space_of(&space),
+            repo,
+        };
+        world.value("n7", "one").await;
+        let sync = world
+            .until("app", "PruneRefused", |status| {
+                status
+                    .last_attempted_revision
+                    .as_ref()
+                    .is_some_and(|seen| seen.commit == commit)
+            })
+            .await;
+        world.stays(&old.map(|name| (name, Some("one")))).await;
+        world.approve("exchange", "app", &plan(&sync).digest).await;
+        world.team.applied("app", &commit).await;
+        world.stays(&old.map(|name| (name, None))).await;
+        // From here on what is there counts.
+        for name in ["n1", "n2"] {
+            world.repo.remove(&format!("other/{name}.yaml"));
+        }
+        let commit = world.repo.commit("Two of seven");
+        world.team.applied("app", &commit).await;
+        world
+            .stays(&[("n1", None), ("n2", None), ("n3", Some("one"))])
+            .await;
     });
 }
 

@@ -23,6 +23,9 @@ pub(super) fn read(facts: &Facts, options: &mut Options) -> Result<(), OptionErr
     if let Some(enabled) = switch(facts, "signet.dev/replace")? {
         options.replace = Some(enabled);
     }
+    if let Some(enabled) = switch(facts, "signet.dev/restart-on-secret-change")? {
+        options.restart = Some(enabled);
+    }
     options.create_only |= word(facts, "signet.dev/apply", "create-only")?;
     options.ignore_health |= word(facts, "signet.dev/health", "ignore")?;
     Ok(())

@@ -212,6 +212,10 @@ fn switches() {
     assert!(read(&[("signet.dev/substitute", "disabled")]).substitute_disabled);
     assert!(read(&[("signet.dev/health", "ignore")]).ignore_health);
     assert_eq!(read(&[("signet.dev/replace", "disabled")]).replace, Some(false));
+    for (text, restart) in [("enabled", true), ("disabled", false)] {
+        let read = read(&[("signet.dev/restart-on-secret-change", text)]);
+        assert_eq!(read.restart, Some(restart));
+    }
     let both = [
         ("signet.dev/replace", "disabled"),
         ("argocd.argoproj.io/sync-options", "Force=true"),
@@ -235,6 +239,7 @@ fn what_is_not_understood_is_said_without_its_value() {
         "reconcile",
         "substitute",
         "replace",
+        "restart-on-secret-change",
         "apply",
         "health",
     ] {

@@ -32,6 +32,13 @@ pub(super) fn normalise(object: &mut Value) {
         return;
     };
     fields.remove("status");
+    // The controller's, who alone can open the Secrets.
+    if let Some(template) = fields
+        .get_mut("spec")
+        .and_then(|spec| spec.pointer_mut("/template/metadata")?.as_object_mut())
+    {
+        without_annotation(template, annotation::SECRETS);
+    }
     let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) else {
         return;
     };
@@ -39,8 +46,12 @@ pub(super) fn normalise(object: &mut Value) {
         metadata.remove(name);
     }
     // It moves with the files.
+    without_annotation(metadata, annotation::SOURCE);
+}
+
+fn without_annotation(metadata: &mut Map<String, Value>, key: &str) {
     if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
-        annotations.remove(annotation::SOURCE);
+        annotations.remove(key);
         if annotations.is_empty() {
             metadata.remove("annotations");
         }

@@ -9,6 +9,7 @@ use crate::output::{self, show};
 use crate::trust::parse_recipients;
 use crate::ui::Ui;
 use clap::Args;
+use crds::label;
 use k8s_openapi::api::core::v1::Secret;
 use sealing::Printable;
 use serde_json::{Value, json};
@@ -82,6 +83,10 @@ fn stripped(secret: &Secret) -> Result<Value, CommandError> {
     let broken = |_| CommandError::internal("a Secret is no JSON");
     let metadata = &secret.metadata;
     let mut kept = json!({"name": metadata.name, "labels": metadata.labels});
+    if stored::is_legacy(secret) {
+        // Without it a running controller would not see it come back.
+        kept["labels"] = json!({label::SEALING_KEY: "active"});
+    }
     if let Some(annotations) = &metadata.annotations {
         let annotations: serde_json::Map<String, Value> = annotations
             .iter()

@@ -8,26 +8,27 @@ use kube::api::ListParams;
 use kube::{Api, Client};
 use sealing::{Certificate, KeyRing, Printable, PrivateKey, SealingKey};
 
-/// Reads all of them, of both formats. They hold the private keys: who may read them can open everything.
+/// The name of a key from before there were labels (Bitnami's first versions).
+const LEGACY: &str = "sealed-secrets-key";
+
+/// Reads all of them, of both formats, and the one that is known by its name alone. They hold the private keys: who may read them can open everything.
 pub(in crate::commands) async fn secrets(
     client: &Client,
     namespace: &str,
 ) -> Result<Vec<Secret>, CommandError> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let refused = |err: kube::Error| {
+        cluster::explain(&err, "read the key Secrets").hint(format!(
+            "they are in namespace {}; reading them is a right over everything sealed",
+            Printable(namespace)
+        ))
+    };
     let mut all = Vec::new();
     for selector in [label::SEALING_KEY, label::NATIVE_SEALING_KEY] {
         let listed = api.list(&ListParams::default().labels(selector)).await;
-        all.extend(
-            listed
-                .map_err(|err| {
-                    cluster::explain(&err, "read the key Secrets").hint(format!(
-                        "they are in namespace {}; reading them is a right over everything sealed",
-                        Printable(namespace)
-                    ))
-                })?
-                .items,
-        );
+        all.extend(listed.map_err(refused)?.items);
     }
+    all.extend(api.get_opt(LEGACY).await.map_err(refused)?);
     all.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
     all.dedup_by(|a, b| a.metadata.name == b.metadata.name);
     Ok(all)
@@ -51,8 +52,18 @@ pub(in crate::commands) fn ring(secrets: &[Secret]) -> KeyRing {
     }))
 }
 
+/// Whether it is known by its name alone.
+pub(in crate::commands) fn is_legacy(secret: &Secret) -> bool {
+    let labels = secret.metadata.labels.as_ref();
+    let labelled = |name: &str| labels.is_some_and(|labels| labels.contains_key(name));
+    !labelled(label::SEALING_KEY) && !labelled(label::NATIVE_SEALING_KEY)
+}
+
 /// `active`, `compromised`, or what somebody wrote.
 pub(in crate::commands) fn state(secret: &Secret) -> String {
+    if is_legacy(secret) {
+        return "active".to_owned();
+    }
     let labels = secret.metadata.labels.as_ref();
     let value = |name: &str| labels.and_then(|labels| labels.get(name));
     value(label::SEALING_KEY)

@@ -32,8 +32,6 @@ impl Key {
 }
 
 const ACTIVE: &str = "active";
-/// The name of a key from before there were labels (Bitnami's first versions).
-const LEGACY: &str = "sealed-secrets-key";
 
 /// The keys of a namespace, and all that can open: these and our own.
 pub(super) async fn read(
@@ -43,20 +41,12 @@ pub(super) async fn read(
 ) -> Result<(Vec<Key>, KeyRing), CommandError> {
     let mut secrets = stored::secrets(client, namespace).await?;
     secrets.retain(|secret| !has_label(secret, label::NATIVE_SEALING_KEY));
-    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let legacy = api.get_opt(LEGACY).await;
-    let legacy = legacy.map_err(|err| secret_error(&err, "read the key Secrets"))?;
-    secrets.extend(legacy.filter(|secret| !has_label(secret, label::SEALING_KEY)));
 
     let known: BTreeSet<String> = own.iter().filter_map(fingerprint).collect();
     let all: Vec<Secret> = secrets.iter().chain(own).cloned().collect();
     let keys = secrets.into_iter().map(|secret| {
         let fingerprint = fingerprint(&secret);
-        let state = if has_label(&secret, label::SEALING_KEY) {
-            stored::state(&secret)
-        } else {
-            ACTIVE.to_owned()
-        };
+        let state = stored::state(&secret);
         Key {
             name: secret.metadata.name.clone().unwrap_or_default(),
             there: fingerprint.as_ref().is_some_and(|id| known.contains(id)),

@@ -2,6 +2,7 @@
 
 use crds::SyncSpec;
 use serde_json::{Value, json};
+use tests::objects;
 
 /// How a Sync has to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,13 @@ impl Case {
     pub(super) fn with(mut self, change: impl FnOnce(&mut SyncSpec) + 'static) -> Self {
         self.change = Box::new(change);
         self
+    }
+
+    /// With a workload that reads the Secret, and is to be restarted with it.
+    pub(super) fn read(self, secret: &str) -> Self {
+        let name = format!("reads-{}", self.name);
+        self.file("reads.yaml", objects::deployment(&name, "nginx:1", secret))
+            .with(|spec| spec.restart_on_secret_change = true)
     }
 
     pub(super) fn file(mut self, name: &str, content: impl Into<Vec<u8>>) -> Self {

@@ -61,7 +61,7 @@ fn good(namespace: &str, values: &mut Values, cli: &mut Cli) -> Vec<Case> {
         Case::sealed("copied", End::Applied, &cli.seal(&[], &copied)),
         Case::sealed("rendered", End::Applied, &rendered),
         Case::sealed("warned", End::Applied, &cli.seal(&[], &warned)),
-        Case::new("file", End::Applied, from_file),
+        Case::new("file", End::Applied, from_file).read("file"),
     ];
     for scope in ["namespace-wide", "cluster-wide"] {
         let plain = secret(namespace, scope, &values.sealed(scope));
@@ -97,7 +97,7 @@ fn unopened(namespace: &str, values: &mut Values, cli: &mut Cli) -> Vec<Case> {
     let mut spoiled = |name: &str, spoil: &dyn Fn(&mut Value)| {
         let mut sealed = cli.seal(&[], &secret(namespace, name, &values.sealed(name)));
         spoil(&mut sealed);
-        cases.push(Case::sealed(name, End::Failed, &sealed));
+        cases.push(Case::sealed(name, End::Failed, &sealed).read(name));
     };
     spoiled("wrong-name", &|sealed| {
         sealed["metadata"]["name"] = "another".into();

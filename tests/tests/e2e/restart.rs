@@ -1,0 +1,158 @@
+//! `spec.restartOnSecretChange`: workloads are rolled once for each change of what their Secrets hold, and for nothing else.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use serde_json::json;
+use tests::{Repo, Space, Stage, objects, run};
+
+use crate::world::reason;
+
+const SECRETS: &str = "signet.dev/secrets";
+
+/// How often the workload was changed, and what its template says of Secrets.
+async fn template(team: &Space<'_>, name: &str) -> (i64, Option<String>) {
+    let found: Deployment = team.api().get(name).await.unwrap();
+    let metadata = found.spec.unwrap().template.metadata.unwrap();
+    let digest = metadata.annotations.and_then(|mut all| all.remove(SECRETS));
+    (found.metadata.generation.unwrap(), digest)
+}
+
+fn sealed(team: &Space<'_>, name: &str, password: &str) -> String {
+    let secret = objects::secret(team.name(), name, &[("password", password)]);
+    team.stage().seal(&secret)
+}
+
+async fn applied(team: &Space<'_>, repo: &Repo, message: &str) {
+    let commit = repo.commit(message);
+    team.applied("app", &commit).await;
+}
+
+#[test]
+fn a_workload_is_rolled_once_for_each_change_of_what_it_reads() {
+    run(async {
+        let stage = Stage::shared().await;
+        let team = stage.space("restart");
+        let repo = stage.git.repository(team.name());
+        let quiet = objects::deployment("quiet", "nginx:1", "db").replacen(
+            "  name: quiet\n",
+            "  name: quiet\n  annotations: {signet.dev/restart-on-secret-change: disabled}\n",
+            1,
+        );
+        repo.write("app/db.yaml", sealed(&team, "db", "one"))
+            .write("app/other.yaml", sealed(&team, "other", "one"))
+            .write("app/web.yaml", objects::deployment("web", "nginx:1", "db"))
+            .write("app/shop.yaml", objects::deployment("shop", "nginx:1", "other"))
+            .write(
+                "app/far.yaml",
+                objects::deployment("far", "nginx:1", "not-from-git"),
+            )
+            .write("app/quiet.yaml", quiet);
+        team.repository("app", &repo).await;
+        team.sync_with("app", "app", |spec| spec.restart_on_secret_change = true)
+            .await;
+        applied(&team, &repo, "Begin").await;
+        let web = template(&team, "web").await;
+        let shop = template(&team, "shop").await;
+        let digest = web.1.clone().expect("the template says what it was made for");
+        assert!(
+            digest.len() == 32 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "{digest}"
+        );
+        assert_ne!(
+            web.1, shop.1,
+            "equal values of two Secrets cannot be told to be equal"
+        );
+        for unmoved in ["quiet", "far"] {
+            assert_eq!(template(&team, unmoved).await, (1, None), "{unmoved}");
+        }
+
+        // Sealed again, it is what it was: neither Secret nor workload is written.
+        let before: Secret = team.api().get("db").await.unwrap();
+        repo.write("app/db.yaml", sealed(&team, "db", "one"));
+        applied(&team, &repo, "Seal it again").await;
+        let after: Secret = team.api().get("db").await.unwrap();
+        assert_eq!(after.resource_version(), before.resource_version());
+        assert_eq!(template(&team, "web").await, web);
+
+        // Another value rolls who reads it, once.
+        repo.write("app/db.yaml", sealed(&team, "db", "two"));
+        applied(&team, &repo, "Another password").await;
+        let rolled = template(&team, "web").await;
+        assert_eq!(rolled.0, web.0 + 1);
+        assert_ne!(rolled.1, web.1);
+        assert_eq!(template(&team, "shop").await, shop);
+        assert_eq!(template(&team, "quiet").await, (1, None));
+
+        // With another image in the same commit it is one change all the same.
+        repo.write("app/db.yaml", sealed(&team, "db", "three"))
+            .write("app/web.yaml", objects::deployment("web", "nginx:2", "db"));
+        applied(&team, &repo, "Another password, and an image").await;
+        assert_eq!(template(&team, "web").await.0, rolled.0 + 1);
+
+        // What is changed back is what it was.
+        repo.write("app/db.yaml", sealed(&team, "db", "one"));
+        applied(&team, &repo, "The first password").await;
+        assert_eq!(template(&team, "web").await.1, web.1);
+    });
+}
+
+#[test]
+fn what_cannot_be_opened_rolls_nothing() {
+    run(async {
+        let stage = Stage::shared().await;
+        let team = stage.space("norestart");
+        let repo = stage.git.repository(team.name());
+        repo.write("app/db.yaml", sealed(&team, "db", "one"))
+            .write("app/web.yaml", objects::deployment("web", "nginx:1", "db"));
+        team.repository("app", &repo).await;
+        team.sync_with("app", "app", |spec| spec.restart_on_secret_change = true)
+            .await;
+        applied(&team, &repo, "Begin").await;
+        let web = template(&team, "web").await;
+
+        // Sealed for another name: it does not open here.
+        let foreign = sealed(&team, "other", "two").replace("other", "db");
+        repo.write("app/db.yaml", foreign);
+        let commit = repo.commit("A Secret of somewhere else");
+        let sync = team.failed("app", &commit).await;
+        assert_eq!(reason(&sync), "ApplyFailed");
+        let failures = sync.status.unwrap().failures;
+        let of = |kind: &str| {
+            let found = failures.iter().find(|failure| failure.object.starts_with(kind));
+            found.unwrap_or_else(|| panic!("{failures:#?}")).message.clone()
+        };
+        let place = team.name();
+        let said = of("Deployment");
+        assert!(
+            said.contains(&format!("it is to be restarted when Secret {place}/db changes")),
+            "{said}"
+        );
+        let _ = of("Secret");
+        assert_eq!(template(&team, "web").await, web);
+
+        // Without the wish to be restarted, the workload waits for nobody.
+        let patch = json!({"spec": {"restartOnSecretChange": false}}).to_string();
+        team.stage()
+            .cluster
+            .kubectl([
+                "-n",
+                place,
+                "patch",
+                "sync",
+                "app",
+                "--type=merge",
+                "--patch",
+                &patch,
+            ])
+            .ok();
+        let image = objects::deployment("web", "nginx:2", "db");
+        repo.write("app/web.yaml", image).commit("Another image");
+        team.until("web", "the image", |web: &Deployment| {
+            let pod = web.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+            pod.is_some_and(|pod| pod.containers[0].image.as_deref() == Some("nginx:2"))
+        })
+        .await;
+        assert_eq!(template(&team, "web").await.1, None);
+    });
+}
