@@ -20,6 +20,7 @@ use git2::{Error, ErrorClass, ErrorCode};
 
 pub(crate) use http::post_json;
 pub(crate) use operation::Operation;
+pub(crate) use ssh::private_key;
 
 const SCHEME: &str = "signet";
 

@@ -14,11 +14,20 @@ const MAX_BYTES: usize = 16 << 10;
 /// Rounds of bcrypt that a passphrase may cost (`ssh-keygen -a`): its default is 24, and a hundred take about a second.
 const MAX_ROUNDS: u32 = 256;
 
-/// Reads a private key as `ssh-keygen` writes it. Nothing of it is in any error.
+/// Reads a private key to log in with.
 pub(super) fn read(
     identity: &str,
     passphrase: Option<&Zeroizing<String>>,
 ) -> Result<PrivateKeyWithHashAlg, SourceError> {
+    let key = private_key(identity, passphrase)?;
+    Ok(PrivateKeyWithHashAlg::new(Arc::new(key), None))
+}
+
+/// Reads a private key as `ssh-keygen` writes it. Nothing of it is in any error.
+pub(crate) fn private_key(
+    identity: &str,
+    passphrase: Option<&Zeroizing<String>>,
+) -> Result<PrivateKey, SourceError> {
     if identity.len() > MAX_BYTES {
         return Err(SourceError::BadKey("it is too long"));
     }
@@ -37,7 +46,7 @@ pub(super) fn read(
     if matches!(key.key_data(), KeypairData::Rsa(_) | KeypairData::Dsa(_)) {
         return Err(SourceError::BadKey("RSA and DSA keys are not used here"));
     }
-    Ok(PrivateKeyWithHashAlg::new(Arc::new(key), None))
+    Ok(key)
 }
 
 /// `ssh-ed25519 SHA256:…`: public, and what hosts show beside a deploy key.

@@ -8,4 +8,5 @@ mod identity;
 mod known_hosts;
 mod stream;
 
+pub(crate) use identity::private_key;
 pub(super) use stream::open;
