@@ -13,10 +13,10 @@ mod object;
 mod report;
 
 use manifest::{EditError, Editor, Limits, Path, ReadError, each_object, read_stream};
-use sealing::v2::{Identities, Recipients};
+use sealing::v2::{Identities, KeyId, Recipient, Recipients};
 use sealing::{Certificate, KeyRing};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 pub use report::{Changed, Format, Kept, Resealed, Where, Why};
@@ -31,6 +31,11 @@ pub struct Task<'k> {
     pub certificate: Option<&'k Certificate>,
     /// Whom values of the native format are sealed for.
     pub recipients: Option<&'k Recipients>,
+    /// Where it is given: whom an object of the native format is sealed for besides the keys that are left, a recovery key
+    /// mostly, it stays sealed for; by its id, it is looked up here. Without it, `recipients` alone.
+    ///
+    /// Ids are digests, and every value is bound to its own: so whoever wrote this list cannot slip another key in.
+    pub others: Option<&'k BTreeMap<KeyId, Recipient>>,
     /// Only what hangs on these keys: fingerprints (`SHA256:…`) and key ids (`key-…`). Empty: all that is not sealed for the
     /// new key, and for it alone.
     pub leaving: &'k BTreeSet<String>,

@@ -3,7 +3,7 @@
 use crate::Task;
 use crate::report::{Changed, Kept, Resealed, Where, Why};
 use manifest::{EditError, Editor, Path};
-use sealing::v2::{self, KeyId};
+use sealing::v2::{self, KeyId, Recipients};
 use sealing::{Certificate, ItemError, PublicKey, Scope, v1};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -123,7 +123,11 @@ impl<'w> Work<'w> {
     fn sealed_again(&mut self) -> Result<Option<(Value, Changed)>, Why> {
         let refused = |problems: &[ItemError]| Why::Refused(joined(problems));
         let sealed = v2::SealedSecret::parse(self.object).map_err(|all| Why::Refused(joined(&all)))?;
-        let from: BTreeSet<&KeyId> = sealed.recipients();
+        // Of data keys that a value uses: anybody can write others beside them.
+        let from: BTreeSet<&KeyId> = sealed
+            .outline()
+            .flat_map(|(_, outline)| outline.recipients)
+            .collect();
         let leaving = &self.task.leaving;
         if !leaving.is_empty() && !from.iter().any(|id| leaving.contains(id.as_str())) {
             self.resealed.current += sealed.keys().count();
@@ -132,7 +136,7 @@ impl<'w> Work<'w> {
         if !from.iter().any(|id| self.task.identities.get(id).is_some()) {
             return Err(Why::OtherKey);
         }
-        let recipients = self.task.recipients.ok_or(Why::NoTarget)?;
+        let recipients = &self.recipients(&sealed)?;
         let to: BTreeSet<KeyId> = recipients.key_ids().into_iter().collect();
         // Value by value: each hangs on the recipients of its own data key.
         let is_current = |outline: &v2::Outline<'_>| {
@@ -154,6 +158,36 @@ impl<'w> Work<'w> {
             to: to.iter().map(|id| id.as_str().to_owned()).collect(),
         };
         Ok(Some((new.to_value(), changed)))
+    }
+
+    /// Whom an object is sealed for again.
+    fn recipients(&self, sealed: &v2::SealedSecret) -> Result<Recipients, Why> {
+        let new = self.task.recipients.ok_or(Why::NoTarget)?;
+        let Some(known) = self.task.others else {
+            return Ok(new.clone());
+        };
+        let others = |outline: v2::Outline<'_>| -> BTreeSet<KeyId> {
+            let ids = outline.recipients.iter();
+            ids.filter(|id| !self.task.leaving.contains(id.as_str()))
+                .cloned()
+                .collect()
+        };
+        let mut sets = sealed.outline().map(|(_, outline)| others(outline));
+        let others = sets.next().unwrap_or_default();
+        // Under one data key they would all be opened by all of them.
+        if sets.any(|set| set != others) {
+            return Err(Why::OtherRecipients);
+        }
+        let mut all: Vec<_> = new.iter().cloned().collect();
+        for id in others {
+            let own = new.iter().any(|key| *key.key_id() == id);
+            match known.get(&id) {
+                _ if own => {}
+                Some(key) => all.push(key.clone()),
+                None => return Err(Why::UnknownRecipient(id)),
+            }
+        }
+        Recipients::new(all).map_err(|error| Why::BadTarget(error.to_string()))
     }
 
     fn keep(&mut self, key: Option<&str>, why: Why) {

@@ -1,6 +1,7 @@
 //! What was sealed again, and what was not and why.
 
 use manifest::EditError;
+use sealing::v2::KeyId;
 use sealing::{OpenError, Printable};
 use serde_json::Value;
 use std::fmt;
@@ -58,6 +59,12 @@ pub enum Why {
     /// It names no namespace, and its scope needs one.
     #[error("it names no namespace, and its scope needs one")]
     NoNamespace,
+    /// Its values are sealed for different keys besides the one that is left.
+    #[error("its values are sealed for different other keys, and would all be opened by all of them")]
+    OtherRecipients,
+    /// It is sealed for another key as well, whose public half is not known.
+    #[error("it is sealed for {0} as well, whose public half is not known here")]
+    UnknownRecipient(KeyId),
     /// None of the keys at hand opens it where it stands.
     #[error("{0}")]
     Closed(OpenError),

@@ -104,7 +104,7 @@ proptest! {
         };
         let task = reseal::Task {
             ring: &old.ring, identities: &old.identities, certificate: Some(&new.certificate),
-            recipients: Some(&new.recipients), leaving: &BTreeSet::new(), namespace: Some("shop"),
+            recipients: Some(&new.recipients), others: None, leaving: &BTreeSet::new(), namespace: Some("shop"),
             now: std::time::SystemTime::now(),
         };
         if let Ok(resealed) = reseal::stream(text.as_bytes(), &manifest::Limits::default(), &task) {

@@ -49,6 +49,7 @@ pub(crate) fn with(
         identities: &from.identities,
         certificate: Some(&to.certificate),
         recipients: Some(&to.recipients),
+        others: None,
         leaving,
         namespace,
         now: SystemTime::now(),

@@ -221,6 +221,7 @@ impl ResealArgs {
             identities: &keys.identities,
             certificate: target.certificate.as_ref(),
             recipients: target.recipients.as_ref(),
+            others: None,
             leaving: &leaving,
             namespace: self.namespace.as_deref(),
             now: SystemTime::now(),

@@ -1,11 +1,14 @@
 //! Making and signing a key set.
 
 use super::document::{Audience, Envelope, KeyEntry, KeySet, RSA};
-use super::endorsement::{EndorsementKey, EndorsementName};
+use super::endorsement::{EndorsementKey, EndorsementName, Signature};
 use super::{FORMAT, document_message, endorsement_message};
 use crate::v2::Identity;
 use crate::{SealingKey, base64_text};
 use std::collections::BTreeSet;
+
+/// Endorsements that are kept beside a key. A document may hold 16 of each ([`super::verify`]).
+const KEPT: usize = 12;
 
 /// A key to be listed. Keys of one format are given oldest first.
 pub struct Member {
@@ -55,6 +58,26 @@ impl Member {
             endorsement,
             compromised: false,
         }
+    }
+
+    /// What another key says of it: that who believes the other one may believe this one. To be kept where the other one
+    /// goes away.
+    #[must_use]
+    pub fn endorse(&self, by: &EndorsementKey) -> Signature {
+        by.sign(&endorsement_message(&self.entry))
+    }
+
+    /// Adds endorsements that were kept, by keys that may be gone by now. What is none of this key is left out, and so is
+    /// what is more than 12.
+    #[must_use]
+    pub fn endorsed(mut self, kept: impl IntoIterator<Item = Signature>) -> Self {
+        let message = endorsement_message(&self.entry);
+        for signature in kept.into_iter().take(KEPT) {
+            if signature.signer(&message).is_some() {
+                self.entry.endorsements.push(signature);
+            }
+        }
+        self
     }
 
     /// Marks it as compromised: it is not listed as a key but named as compromised, and endorses and signs nothing.
@@ -110,7 +133,7 @@ impl KeySetBuilder {
     }
 
     /// The signed document, as it is served. Each key is endorsed by the one before it in its format that is not
-    /// compromised; the newest of each format signs the whole.
+    /// compromised, beside what was kept; the newest of each format signs the whole.
     #[must_use]
     pub fn sign(mut self) -> String {
         let mut signers = Vec::new();
@@ -123,22 +146,30 @@ impl KeySetBuilder {
                 if let Some(before) = before {
                     let message = endorsement_message(&self.members[index].entry);
                     let signature = self.members[before].endorsement.sign(&message);
-                    self.members[index].entry.endorsements.push(signature);
+                    let endorsements = &mut self.members[index].entry.endorsements;
+                    endorsements.retain(|kept| kept.public_key != signature.public_key);
+                    endorsements.push(signature);
                 }
                 before = Some(index);
             }
             signers.extend(before);
         }
+        let gone = self.members.iter().filter(|member| member.compromised);
+        self.compromised
+            .extend(gone.map(|member| member.endorsement.name()));
         let mut keys: Vec<_> = self
             .members
             .iter()
             .filter(|member| !member.compromised)
             .map(|member| member.entry.clone())
             .collect();
+        for endorsement in keys.iter_mut().map(|entry| &mut entry.endorsements) {
+            endorsement.retain(|kept| {
+                let by = EndorsementName::of_public_text(&kept.public_key);
+                by.is_some_and(|by| !self.compromised.contains(&by))
+            });
+        }
         keys.reverse();
-        let gone = self.members.iter().filter(|member| member.compromised);
-        self.compromised
-            .extend(gone.map(|member| member.endorsement.name()));
         let set = KeySet {
             format: FORMAT.to_owned(),
             audience: self.audience,

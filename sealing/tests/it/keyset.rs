@@ -307,3 +307,35 @@ fn what_was_changed_or_is_no_document_is_refused() {
     assert!("ed25519-xyz".parse::<EndorsementName>().is_err());
     assert_eq!(name(0).as_str().parse::<EndorsementName>().ok(), Some(name(0)));
 }
+
+/// K0 is gone, and what it said of its followers was kept: who pinned it follows.
+#[test]
+fn an_endorsement_outlives_the_key_that_made_it() {
+    let by = |number| EndorsementKey::of_identity(&key(number)).unwrap();
+    let kept = vec![member(2).endorse(&by(0)), member(2).endorse(&by(1))];
+    let document = builder().member(member(2).endorsed(kept.clone())).sign();
+    let read = KeySet::read(&document).unwrap();
+    assert_eq!(read.untrusted().keys.len(), 1);
+    for number in [0, 1, 2] {
+        assert!(trusted(&read, &pins(&[name(number)])).is_ok(), "{number}");
+    }
+    // It is of this key alone, and one that is said to have leaked counts for nothing.
+    let document = builder().member(member(3).endorsed(kept.clone())).sign();
+    let read = KeySet::read(&document).unwrap();
+    assert!(read.untrusted().keys[0].endorsements.is_empty());
+    let document = builder()
+        .compromised(name(1))
+        .member(member(2).endorsed(kept.clone()))
+        .sign();
+    let read = KeySet::read(&document).unwrap();
+    assert!(trusted(&read, &pins(&[name(0)])).is_ok());
+    assert!(trusted(&read, &pins(&[name(1)])).is_err());
+    assert_eq!(read.untrusted().keys[0].endorsements.len(), 1);
+    // Beside the key itself it is said once.
+    let document = builder()
+        .member(member(1))
+        .member(member(2).endorsed(kept))
+        .sign();
+    let read = KeySet::read(&document).unwrap();
+    assert_eq!(read.untrusted().keys[0].endorsements.len(), 2);
+}
