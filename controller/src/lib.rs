@@ -20,6 +20,7 @@ pub mod observe;
 pub mod ready;
 pub mod repository;
 pub mod request;
+pub mod rotation;
 pub mod sealed;
 pub mod shutdown;
 mod start;
@@ -53,6 +54,8 @@ pub struct Context {
     pub calm: calm::Calm,
     /// Gates of `/readyz`: take one, open it when the room is up.
     pub readiness: ready::Readiness,
+    /// Whether this controller may write, or push.
+    pub fence: leader::Fence,
     /// Flags.
     pub config: config::Config,
     /// The Secrets that SealedSecret objects of the cluster make.

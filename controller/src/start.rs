@@ -27,7 +27,7 @@ use crate::ready::Readiness;
 use crate::repository::{Heads, Notes, Room};
 use crate::shutdown::{self, Shutdown};
 use crate::webhook::Webhooks;
-use crate::{Context, client, sealed, sync};
+use crate::{Context, client, rotation, sealed, sync};
 
 /// How long the rooms may take to stop. Syncs write down what they own.
 const STOPPING: Duration = Duration::from_secs(20);
@@ -268,6 +268,7 @@ async fn start(
                 events,
                 calm,
                 readiness,
+                fence: leads,
                 claims: sealed::Claims::default(),
                 config,
                 shutdown,
@@ -279,7 +280,7 @@ async fn start(
                     sealed::run(cluster).await;
                 }
             };
-            tokio::join!(sync::run(context), opened);
+            tokio::join!(sync::run(context.clone()), opened, rotation::run(context));
         }),
     );
     Ok(rooms)

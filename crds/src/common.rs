@@ -16,6 +16,8 @@ pub mod label {
     pub const SEALING_KEY: &str = "sealedsecrets.bitnami.com/sealed-secrets-key";
     /// On the Secret of a sealing key of format v2; `active` selects it.
     pub const NATIVE_SEALING_KEY: &str = "signet.dev/sealing-key";
+    /// On the Secrets that a KeyRotation made, keys and archives: its uid.
+    pub const ROTATION: &str = "signet.dev/rotation";
 }
 
 /// Annotations that Signet writes or reads.
@@ -47,6 +49,11 @@ pub mod annotation {
     pub const DELETION_HOOKS: &str = "signet.dev/deletion-hooks";
     /// On the Secret of a sealing key of format v2: for whom it is. `Cluster`, or `Project/NAME`.
     pub const AUDIENCE: &str = "signet.dev/audience";
+    /// On the Secret of a sealing key: what keys before it said of it, that may be gone by now. Signatures, as the key set
+    /// has them, in JSON.
+    pub const ENDORSEMENTS: &str = "signet.dev/endorsements";
+    /// On an archive of a sealing key: the key's id.
+    pub const ARCHIVED: &str = "signet.dev/archived-key";
     /// On an Approval: the user name of who made it. The install's admission policy holds it to the truth.
     pub const APPROVED_BY: &str = "signet.dev/approved-by";
     /// On a Secret that a SealedSecret object of the cluster made: how, and a keyed digest of what was put into it.
@@ -71,6 +78,18 @@ pub mod condition {
     pub const HEALTHY: &str = "Healthy";
     /// The Sync applies a commit that its spec names, and not the Repository's newest.
     pub const PINNED: &str = "Pinned";
+    /// The new keys of a KeyRotation are made.
+    pub const KEY_MADE: &str = "KeyMade";
+    /// Every controller publishes them, endorsed by the keys before them.
+    pub const PUBLISHED: &str = "Published";
+    /// What hangs on the old keys in Git and in the cluster was sealed again.
+    pub const RESEALED: &str = "Resealed";
+    /// Every Sync has applied that.
+    pub const APPLIED: &str = "Applied";
+    /// Nothing that is followed or live needs an old key.
+    pub const VERIFIED: &str = "Verified";
+    /// The old keys are gone.
+    pub const RETIRED: &str = "Retired";
     /// Drift has not been repaired for longer than `spec.driftTimeout`.
     pub const DRIFT_UNRESOLVED: &str = "DriftUnresolved";
 }
@@ -164,6 +183,10 @@ pub(crate) mod schema {
 
     pub(crate) fn date_time(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"type": "string", "format": "date-time"})
+    }
+
+    pub(crate) fn optional_date_time(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": "date-time", "nullable": true})
     }
 
     pub(crate) fn duration(_: &mut SchemaGenerator) -> Schema {

@@ -20,6 +20,7 @@ pub mod listener;
 mod native_secret;
 mod notes;
 mod repository;
+mod rotation;
 mod sealedsecret;
 mod sync;
 mod verify;
@@ -35,6 +36,11 @@ pub use native_secret::{
 };
 pub use notes::Notes;
 pub use repository::{RepositorySpec, RepositoryStatus};
+pub use rotation::{
+    AgeAlgorithm, Algorithm, Blocker, CommitAuthor, KeyRotationSpec, KeyRotationStatus, RepositoryRotation,
+    ResealTarget, Retire, RetireThen, RetireWhen, RotationKey, RotationObjects, RotationPhase,
+    RotationReason, RotationStep, RsaAlgorithm,
+};
 pub use sealedsecret::{SealedSecretCondition, SealedSecretSpec, SealedSecretStatus, SealedSecretTemplate};
 pub use sync::{
     ClusterKind, ClusterReference, Conflicts, Counts, DeletionPolicy, Dependency, DriftReport, ForeignFields,
@@ -52,6 +58,8 @@ pub use approval::Approval;
 pub use native_secret::NativeSealedSecret;
 #[cfg(feature = "kube")]
 pub use repository::Repository;
+#[cfg(feature = "kube")]
+pub use rotation::KeyRotation;
 #[cfg(feature = "kube")]
 pub use sealedsecret::SealedSecret;
 #[cfg(feature = "kube")]
@@ -82,6 +90,7 @@ pub fn all() -> Vec<(
         ("repositories.signet.dev.yaml", Repository::crd()),
         ("syncs.signet.dev.yaml", sync),
         ("approvals.signet.dev.yaml", Approval::crd()),
+        ("keyrotations.signet.dev.yaml", KeyRotation::crd()),
         ("sealedsecrets.bitnami.com.yaml", SealedSecret::crd()),
         ("sealedsecrets.signet.dev.yaml", NativeSealedSecret::crd()),
     ]

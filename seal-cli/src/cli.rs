@@ -4,8 +4,8 @@ use crate::command_error::CommandError;
 use crate::commands::{
     AdoptArgs, ApproveArgs, AuditArgs, BootstrapArgs, CertArgs, CompletionsArgs, DeployKeyArgs, DiffArgs,
     EditArgs, EventsArgs, HistoryArgs, KeysArgs, LintArgs, ManArgs, MigrateArgs, PlanArgs, RenameArgs,
-    ResealArgs, ResumeArgs, RetemplateArgs, RollbackArgs, SealArgs, SetArgs, StatusArgs, SuspendArgs,
-    SyncArgs, TreeArgs, UnsetArgs, VerifyArgs, ViewArgs, WaitArgs,
+    ResealArgs, ResumeArgs, RetemplateArgs, RollbackArgs, RotationArgs, SealArgs, SetArgs, StatusArgs,
+    SuspendArgs, SyncArgs, TreeArgs, UnsetArgs, VerifyArgs, ViewArgs, WaitArgs,
 };
 use crate::ui::Ui;
 use crate::{environment, kubeseal};
@@ -91,6 +91,7 @@ enum Command {
     Resume(ResumeArgs),
     Retemplate(RetemplateArgs),
     Rollback(RollbackArgs),
+    Rotation(RotationArgs),
     Seal(Box<SealArgs>),
     Set(SetArgs),
     Status(StatusArgs),
@@ -164,6 +165,7 @@ fn dispatch(ui: &Ui, cli: &Cli) -> Result<ExitCode, CommandError> {
         Command::Resume(args) => args.run(ui, global),
         Command::Retemplate(args) => args.run(ui, global),
         Command::Rollback(args) => args.run(ui, global),
+        Command::Rotation(args) => args.run(ui, global),
         Command::Seal(args) => args.run(ui, global),
         Command::Set(args) => args.run(ui, global),
         Command::Status(args) => args.run(ui, global),

@@ -18,6 +18,7 @@ use tracing::info;
 
 use super::labelled::is_in_use;
 use super::stored::RsaKey;
+use crate::config::Config;
 use crate::request::{RequestError, bounded};
 
 /// How many names are tried.
@@ -34,6 +35,20 @@ pub(crate) struct Recipe {
     /// Beside the label that makes it a key.
     pub(crate) labels: Vec<(String, String)>,
     pub(crate) annotations: Vec<(String, String)>,
+}
+
+impl Recipe {
+    /// What the flags say.
+    pub(super) fn of(config: &Config) -> Self {
+        Self {
+            prefix: config.key_prefix.clone(),
+            bits: config.key_size,
+            valid_for: config.key_ttl,
+            common_name: config.my_cn.clone(),
+            labels: config.private_key_labels.0.clone(),
+            annotations: config.private_key_annotations.0.clone(),
+        }
+    }
 }
 
 /// Why no key was made.
@@ -104,7 +119,7 @@ pub(super) async fn store(
     Err(CreateError::NoName)
 }
 
-fn make(recipe: &Recipe) -> Result<Secret, CreateError> {
+pub(super) fn make(recipe: &Recipe) -> Result<Secret, CreateError> {
     let key = PrivateKey::generate(recipe.bits).map_err(|e| CreateError::Make(e.to_string()))?;
     let certificate = SelfSigned::new(SystemTime::now(), recipe.valid_for)
         .common_name(recipe.common_name.as_str())

@@ -75,14 +75,7 @@ pub fn first_load(
             namespace: config.namespace.clone(),
             events,
         },
-        recipe: Recipe {
-            prefix: config.key_prefix.clone(),
-            bits: config.key_size,
-            valid_for: config.key_ttl,
-            common_name: config.my_cn.clone(),
-            labels: config.private_key_labels.0.clone(),
-            annotations: config.private_key_annotations.0.clone(),
-        },
+        recipe: Recipe::of(config),
         order: config.key_order_priority,
         renewal,
         schedule: Schedule::new(renewal),
@@ -218,7 +211,11 @@ impl Follower {
         let unusable = current.unusable() + natives.unusable();
         // Without a key nobody signs.
         let ring = if ring.newest().is_some() || !native.is_empty() {
-            let document = document(&ring, &native, compromised);
+            let of_v1 = current
+                .active()
+                .map(|(_, key)| (key.id(), key.endorsed.as_slice()));
+            let of_v2 = native.iter().map(|key| (key.id(), key.endorsed.as_slice()));
+            let document = document(&ring, &native, &of_v1.chain(of_v2).collect(), compromised);
             ring.with_document(document)
         } else {
             ring

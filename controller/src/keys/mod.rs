@@ -4,16 +4,23 @@
 mod create;
 mod digest;
 mod document;
+mod endorsed;
 mod follow;
+mod inventory;
 mod labelled;
 mod native;
+mod planned;
 mod renew;
+mod retire;
 mod stored;
 
 pub use digest::{DigestKey, digest_key};
 pub use follow::{Follower, first_load};
+pub(crate) use inventory::{KeyFormat, KeySecret, inventory};
+pub(crate) use planned::{Planned, make_planned};
 pub use renew::KeyOrder;
 pub(crate) use renew::{cutoff, pairs};
+pub(crate) use retire::{archive, delete};
 
 #[cfg(test)]
 pub(crate) use stored::tests::secret as test_secret;

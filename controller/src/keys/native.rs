@@ -12,13 +12,14 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 use kube::runtime::watcher::{Config as WatchConfig, Event};
-use sealing::keyset::{EndorsementKey, EndorsementName};
+use sealing::keyset::{EndorsementKey, EndorsementName, Signature};
 use sealing::v2::{Identity, Suite};
 use tokio::sync::watch as channel;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
 use super::create::{CreateError, store};
+use super::endorsed;
 use super::labelled::{Home, Labelled, Stored, Unusable, field, is_in_use, selector};
 use super::renew::{Renewal, Schedule, until};
 use crate::leader::Fence;
@@ -27,7 +28,7 @@ use crate::watch::watch;
 /// The type of the Secrets.
 const TYPE: &str = "signet.dev/sealing-key";
 /// First part of the names of keys that are made here.
-const PREFIX: &str = "signet-sealing-key";
+pub(super) const PREFIX: &str = "signet-sealing-key";
 /// What the annotation says of a key that is everybody's.
 const CLUSTER: &str = "Cluster";
 const RETRY: Duration = Duration::from_secs(2);
@@ -40,6 +41,8 @@ pub(crate) struct NativeKey {
     id: String,
     /// When its Secret was made: from then on it is used.
     pub(super) created: jiff::Timestamp,
+    /// What keys before it said of it.
+    pub(super) endorsed: Vec<Signature>,
 }
 
 /// What is known of the key Secrets.
@@ -70,6 +73,7 @@ impl Stored for NativeKey {
             text: identity.to_text(),
             id: identity.key_id().to_string(),
             created: created.map_or(jiff::Timestamp::UNIX_EPOCH, |time| time.0),
+            endorsed: endorsed::kept(secret),
         })
     }
 
@@ -186,7 +190,7 @@ pub(super) async fn until_done(work: &mut Option<BoxFuture<'static, ()>>) {
 /// Makes a key beside those that are there. The watch brings it; where that fails, it is due again.
 async fn renew(api: &Api<Secret>, known: &Labelled<NativeKey>) {
     info!("the newest sealing key of format v2 is due to be renewed");
-    let made = match fresh() {
+    let made = match fresh(Suite::default()) {
         Ok(secret) => {
             store(
                 api,
@@ -208,7 +212,7 @@ async fn renew(api: &Api<Secret>, known: &Labelled<NativeKey>) {
 async fn make(api: Api<Secret>, fence: Fence) {
     fence.opened().await;
     loop {
-        let made = match fresh() {
+        let made = match fresh(Suite::default()) {
             Ok(secret) => store(&api, PREFIX, secret, |_| false, is_in_use::<NativeKey>).await,
             Err(error) => Err(error),
         };
@@ -220,8 +224,8 @@ async fn make(api: Api<Secret>, fence: Fence) {
     }
 }
 
-fn fresh() -> Result<Secret, CreateError> {
-    let identity = Identity::generate(Suite::default()).map_err(|e| CreateError::Make(e.to_string()))?;
+pub(super) fn fresh(suite: Suite) -> Result<Secret, CreateError> {
+    let identity = Identity::generate(suite).map_err(|e| CreateError::Make(e.to_string()))?;
     let data = [
         ("identity", identity.to_text().as_bytes().to_vec()),
         ("recipient", identity.recipient().to_string().into_bytes()),
@@ -253,7 +257,7 @@ mod tests {
 
     #[test]
     fn what_is_made_can_be_read_and_what_is_wrong_is_said_without_quoting() {
-        let secret = fresh().unwrap();
+        let secret = fresh(Suite::default()).unwrap();
         let key = NativeKey::read(&secret).ok().unwrap();
         assert_eq!(key.identity().unwrap().suite(), Suite::MlKem768X25519);
 
@@ -267,7 +271,7 @@ mod tests {
         assert!(known.active().next().is_none());
 
         let why = |change: fn(&mut Secret)| {
-            let mut secret = fresh().unwrap();
+            let mut secret = fresh(Suite::default()).unwrap();
             change(&mut secret);
             NativeKey::read(&secret).err().unwrap().to_string()
         };
@@ -285,7 +289,7 @@ mod tests {
         );
         assert!(
             why(|s| {
-                let other = fresh().unwrap().data.unwrap()["recipient"].clone();
+                let other = fresh(Suite::default()).unwrap().data.unwrap()["recipient"].clone();
                 s.data.as_mut().unwrap().insert("recipient".into(), other);
             })
             .contains("two different pairs")

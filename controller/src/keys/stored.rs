@@ -4,10 +4,11 @@ use std::time::SystemTime;
 
 use crds::label;
 use k8s_openapi::api::core::v1::Secret;
-use sealing::keyset::{EndorsementKey, EndorsementName};
+use sealing::keyset::{EndorsementKey, EndorsementName, Signature};
 use sealing::{Certificate, CertificateError, KeyMismatch, KeyRing, PrivateKey, PrivateKeyError, SealingKey};
 use zeroize::Zeroizing;
 
+use super::endorsed;
 use super::labelled::{Labelled, Stored, Unusable, field};
 use super::renew::KeyOrder;
 
@@ -20,6 +21,8 @@ pub(crate) struct RsaKey {
     fingerprint: String,
     /// When its Secret was made.
     created: Option<SystemTime>,
+    /// What keys before it said of it.
+    pub(super) endorsed: Vec<Signature>,
 }
 
 /// What is known of the key Secrets, by name.
@@ -34,6 +37,7 @@ impl Stored for RsaKey {
             key: Zeroizing::new(field(secret, "tls.key")?.to_owned()),
             certificate: field(secret, "tls.crt")?.to_owned(),
             fingerprint: String::new(),
+            endorsed: endorsed::kept(secret),
             created: secret
                 .metadata
                 .creation_timestamp
@@ -54,7 +58,7 @@ impl Stored for RsaKey {
 }
 
 impl RsaKey {
-    fn parse(&self) -> Result<SealingKey, Unusable> {
+    pub(super) fn parse(&self) -> Result<SealingKey, Unusable> {
         let key =
             PrivateKey::from_pem(&self.key).map_err(|e: PrivateKeyError| Unusable::Key(e.to_string()))?;
         let certificate = Certificate::from_pem(&self.certificate)

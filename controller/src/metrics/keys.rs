@@ -103,6 +103,22 @@ impl Collector for KeyMetrics {
             ];
             one.encode(metric.encode_family(&labels)?)?;
         }
+
+        let mut metric = encoder.encode_descriptor(
+            "sealing_key_not_before_seconds",
+            "When the certificate of a sealing key of format v1 begins, in seconds since 1970",
+            None,
+            one.metric_type(),
+        )?;
+        for key in state.ring.iter().flat_map(|ring| ring.keys()) {
+            let begins = key.certificate().not_before();
+            let seconds = begins
+                .duration_since(std::time::SystemTime::UNIX_EPOCH)
+                .unwrap_or_default();
+            let gauge = ConstGauge::new(i64::try_from(seconds.as_secs()).unwrap_or(i64::MAX));
+            let labels = [("fingerprint", key.fingerprint().as_str())];
+            gauge.encode(metric.encode_family(&labels)?)?;
+        }
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 
 mod keys;
 mod process;
+mod rotation;
 mod sealed;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 pub use keys::KeyMetrics;
+pub use rotation::RotationMetrics;
 pub use sealed::{SealedMetrics, UnsealError};
 
 /// Content type of [`Metrics::encode`].
@@ -104,6 +106,8 @@ pub struct Metrics {
     /// `signet_private_key_operations_total`, `signet_sealing_key_info{fingerprint,not_before}`,
     /// `signet_sealing_keys_unusable`.
     pub keys: Arc<KeyMetrics>,
+    /// `signet_key_rotations{phase}`, `signet_key_rotation_…`.
+    pub rotations: RotationMetrics,
     /// `sealed_secrets_controller_…`: what Bitnami's controller counts, under its names.
     pub sealed: SealedMetrics,
 }
@@ -152,6 +156,8 @@ impl Metrics {
             "Repositories that are followed",
             repositories.clone(),
         );
+        let rotations = RotationMetrics::default();
+        rotations.register(&mut registry);
         let keys = Arc::new(KeyMetrics::default());
         registry.register_collector(Box::new(Arc::clone(&keys)));
 
@@ -167,6 +173,7 @@ impl Metrics {
             fetch_seconds,
             repositories,
             keys,
+            rotations,
             sealed: SealedMetrics::new(names),
         }
     }
@@ -247,6 +254,8 @@ mod tests {
         count(&metrics.sync_runs, Outcome::Success, 1);
         count(&metrics.objects_applied, ApplyOutcome::Created, 1);
         metrics.objects_pruned.inc();
+        metrics.rotations.set(["Pending"], 0, 0);
+        metrics.rotations.set(["Blocked", "Complete", "Blocked"], 3, 7);
         metrics.fetch_seconds.observe(0.02);
         let text = metrics.encode().unwrap();
         for line in [
@@ -255,6 +264,8 @@ mod tests {
             "signet_objects_pruned_total 1",
             "signet_fetch_seconds_count 1",
             "signet_private_key_operations_total 0",
+            "signet_key_rotations{phase=\"Blocked\"} 2",
+            "signet_key_rotation_blocked 7",
             "# TYPE process_resident_memory_bytes gauge",
             "# TYPE process_cpu_seconds counter",
         ] {

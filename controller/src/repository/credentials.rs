@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
-use source::{Auth, ClientCertificate, GitHubApp, Proxy};
+use source::{Auth, ClientCertificate, GitHubApp, Proxy, SigningKey};
 use zeroize::Zeroizing;
 
 use crate::request::bounded;
@@ -58,6 +58,20 @@ pub(super) async fn read_proxy(client: Client, namespace: &str, name: &str) -> R
     get(client, namespace, name, "proxySecretRef", |secret| {
         proxy(secret).map_err(|what| {
             format!("Secret {name} {what}. Give address (http://host:port), and username and password if it asks for them")
+        })
+    })
+    .await
+}
+
+/// The key of `signingSecretRef`.
+pub(super) async fn read_signing_key(
+    client: Client,
+    namespace: &str,
+    name: &str,
+) -> Result<SigningKey, Problem> {
+    get(client, namespace, name, "signingSecretRef", |secret| {
+        signing_key(secret).map_err(|what| {
+            format!("Secret {name} {what}. Give identity, an SSH key, and password if it has a passphrase")
         })
     })
     .await
@@ -149,6 +163,13 @@ fn app(secret: &Secret) -> Result<Option<GitHubApp>, String> {
         })),
         _ => Err("has not all of githubAppID, githubAppInstallationID and githubAppPrivateKey".into()),
     }
+}
+
+fn signing_key(secret: &Secret) -> Result<SigningKey, String> {
+    let identity = field(secret, "identity", LONGEST_VALUE)?.ok_or("holds no identity")?;
+    let passphrase = field(secret, "password", LONGEST_VALUE)?;
+    SigningKey::read(&identity, passphrase.as_ref())
+        .map_err(|error| format!("holds no key that signs: {error}"))
 }
 
 /// A certificate to show, by the names of `kubectl create secret tls`.

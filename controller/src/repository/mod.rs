@@ -15,6 +15,7 @@ mod intake;
 mod look;
 mod manager;
 mod notes;
+mod pushing;
 mod reference;
 mod revision;
 mod spec;
@@ -37,6 +38,8 @@ use crate::metrics::Metrics;
 use crate::ready::Gate;
 use crate::shutdown::Shutdown;
 use crate::webhook::Webhooks;
+
+pub(crate) use pushing::{remote_to_push, signing_key};
 
 pub use heads::{Change, Changes, Head, Heads, Key, Pinned, SourceState};
 pub use notes::Notes;
@@ -97,7 +100,7 @@ fn stores(config: &Config) -> PathBuf {
 }
 
 /// Which directories may be remotes.
-fn files(config: &Config) -> source::FileRemotes {
+pub(crate) fn files(config: &Config) -> source::FileRemotes {
     if config.allow_file_remotes.is_empty() {
         source::FileRemotes::Refused
     } else {

@@ -259,12 +259,13 @@ fn spare_our_own(
 }
 
 /// What the names of the controller's own Secrets begin with.
-const OWN_SECRETS: [&str; 5] = [
+const OWN_SECRETS: [&str; 6] = [
     "sealed-secrets-key",
     "signet-sealing-key",
     "signet-checkpoint-",
     "signet-journal-",
     "signet-digest-key",
+    "signet-archived-key-",
 ];
 
 fn mark(metadata: &mut Map<String, Value>, namespace: Option<&str>, marks: &Marks<'_>, source: String) {

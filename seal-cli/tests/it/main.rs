@@ -24,6 +24,7 @@ mod test_plan;
 mod test_rename;
 mod test_reseal;
 mod test_rollback;
+mod test_rotation;
 mod test_seal;
 mod test_seal_native;
 mod test_seal_output;

@@ -15,7 +15,7 @@ use server::{Keys, Setup, SshServer};
 use tests::{Space, Stage, objects, run};
 
 /// Writes the Secret, and the right to read it, as deploy/README.md has it.
-fn credentials(team: &Space<'_>, fields: &serde_json::Value) {
+pub(crate) fn credentials(team: &Space<'_>, fields: &serde_json::Value) {
     let namespace = team.name();
     let objects = objects::list(&[
         json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "deploy", "namespace": namespace},
@@ -52,7 +52,7 @@ async fn told(team: &Space<'_>, reason: &str) -> String {
         .message
 }
 
-fn known(keys: &Keys, server: &SshServer, name: &str) -> String {
+pub(crate) fn known(keys: &Keys, server: &SshServer, name: &str) -> String {
     server.known(&keys.public(name))
 }
 

@@ -1,0 +1,90 @@
+//! The key Secrets as they are stored: which key each holds, without the key.
+
+use crds::label;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::ListParams;
+
+use super::labelled::{Labelled, Stored, selector};
+use super::native::NativeKey;
+use super::stored::RsaKey;
+use crate::request::{RequestError, bounded};
+
+/// What a key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum KeyFormat {
+    /// Bitnami's.
+    V1,
+    /// The native one.
+    V2,
+}
+
+impl KeyFormat {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        }
+    }
+}
+
+/// A Secret that holds a sealing key which opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeySecret {
+    pub(crate) format: KeyFormat,
+    /// `SHA256:…` or `key-…`.
+    pub(crate) id: String,
+    pub(crate) secret: String,
+    pub(crate) uid: String,
+    pub(crate) version: String,
+    pub(crate) created: Timestamp,
+    /// The KeyRotation that made it, as its label says.
+    pub(crate) rotation: Option<String>,
+}
+
+/// All of them. `legacy`: the name of a Secret that is a key of format v1 without a label, as Bitnami's first versions had it.
+pub(crate) async fn inventory(api: &Api<Secret>, legacy: &str) -> Result<Vec<KeySecret>, RequestError> {
+    let mut all = Vec::new();
+    let list = |label: &str| ListParams::default().labels(&selector(label));
+    let mut of_v1 = bounded(api.list(&list(label::SEALING_KEY))).await?.items;
+    if let Some(secret) = bounded(api.get_opt(legacy)).await? {
+        let labels = secret.metadata.labels.as_ref();
+        if !labels.is_some_and(|labels| labels.contains_key(label::SEALING_KEY)) {
+            of_v1.push(secret);
+        }
+    }
+    collect::<RsaKey>(KeyFormat::V1, &of_v1, &mut all);
+    let of_v2 = bounded(api.list(&list(label::NATIVE_SEALING_KEY))).await?.items;
+    collect::<NativeKey>(KeyFormat::V2, &of_v2, &mut all);
+    Ok(all)
+}
+
+fn collect<K: Stored>(format: KeyFormat, secrets: &[Secret], all: &mut Vec<KeySecret>) {
+    let mut labelled = Labelled::<K>::default();
+    for secret in secrets {
+        labelled.insert(secret.metadata.name.clone().unwrap_or_default(), secret);
+    }
+    for (name, key) in labelled.active() {
+        let found = secrets
+            .iter()
+            .find(|secret| secret.metadata.name.as_deref() == Some(name));
+        let Some(secret) = found.filter(|secret| secret.metadata.deletion_timestamp.is_none()) else {
+            continue;
+        };
+        let metadata = &secret.metadata;
+        let labels = metadata.labels.as_ref();
+        all.push(KeySecret {
+            format,
+            id: key.id().to_owned(),
+            secret: name.to_owned(),
+            uid: metadata.uid.clone().unwrap_or_default(),
+            version: metadata.resource_version.clone().unwrap_or_default(),
+            created: metadata
+                .creation_timestamp
+                .as_ref()
+                .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+            rotation: labels.and_then(|labels| labels.get(label::ROTATION)).cloned(),
+        });
+    }
+}

@@ -1,0 +1,48 @@
+//! A Repository's remote for who pushes there: its address and proxy, and credentials of somebody else.
+
+use crds::Repository;
+use kube::{Client, ResourceExt};
+use source::{FileRemotes, RefSpec, Remote, SigningKey};
+
+use super::app_login::AppLogin;
+use super::{credentials, spec};
+
+/// The remote of a Repository with the credentials in a Secret, and the ref that the Repository follows. Where there are none,
+/// a sentence that quotes nothing.
+pub(crate) async fn remote_to_push(
+    client: &Client,
+    repository: &Repository,
+    (namespace, secret): (&str, &str),
+    files: &FileRemotes,
+) -> Result<(Remote, RefSpec), String> {
+    let target = spec::parse(&repository.spec, files).map_err(|problem| format!("{}.", problem.message))?;
+    let mut remote = target.remote;
+    let sentence = |problem: credentials::Problem| format!("{}.", problem.message);
+    let push = credentials::read(client.clone(), namespace, secret)
+        .await
+        .map_err(sentence)?;
+    remote.auth = push.auth;
+    remote.ca_pem = push.ca_pem;
+    remote.client = push.client;
+    if let Some(proxy) = &target.proxy {
+        let home = repository.namespace().unwrap_or_default();
+        let proxy = credentials::read_proxy(client.clone(), &home, proxy).await;
+        remote.proxy = Some(proxy.map_err(sentence)?);
+    }
+    if let Some(app) = &push.app {
+        let login = AppLogin::default().auth(app, &remote).await;
+        remote.auth = login.map_err(|failure| failure.message)?;
+    }
+    Ok((remote, target.reference))
+}
+
+/// The key that signs commits, from a Secret.
+pub(crate) async fn signing_key(
+    client: &Client,
+    namespace: &str,
+    secret: &str,
+) -> Result<SigningKey, String> {
+    credentials::read_signing_key(client.clone(), namespace, secret)
+        .await
+        .map_err(|problem| format!("{}.", problem.message))
+}

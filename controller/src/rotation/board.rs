@@ -1,0 +1,162 @@
+//! The KeyRotations that there are, and which of them is under way.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crds::{KeyRotation, KeyRotationStatus, annotation};
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher::Event;
+
+/// All of them, by uid.
+pub(super) struct Board {
+    home: String,
+    listed: bool,
+    known: HashMap<String, Arc<KeyRotation>>,
+    listing: HashMap<String, Arc<KeyRotation>>,
+    /// Their statuses as they were written last: newer than what the watch shows.
+    records: HashMap<String, KeyRotationStatus>,
+}
+
+impl Board {
+    pub(super) fn new(home: &str) -> Self {
+        Self {
+            home: home.to_owned(),
+            listed: false,
+            known: HashMap::new(),
+            listing: HashMap::new(),
+            records: HashMap::new(),
+        }
+    }
+
+    /// Whether all are known.
+    pub(super) fn is_listed(&self) -> bool {
+        self.listed
+    }
+
+    /// Takes in what a watch shows. Whether it is news: our own status, come back, is none.
+    pub(super) fn see(&mut self, event: Event<DeserializeGuard<KeyRotation>>) -> bool {
+        match event {
+            Event::Init => {
+                self.listing.clear();
+                false
+            }
+            Event::InitApply(guard) => {
+                if let Ok(object) = guard.0 {
+                    let uid = object.uid().unwrap_or_default();
+                    self.listing.insert(uid, Arc::new(object));
+                }
+                false
+            }
+            Event::InitDone => {
+                self.known = std::mem::take(&mut self.listing);
+                self.records.retain(|uid, _| self.known.contains_key(uid));
+                self.listed = true;
+                true
+            }
+            Event::Apply(guard) => {
+                // What cannot be read stays as it was known.
+                let Ok(object) = guard.0 else {
+                    return false;
+                };
+                let uid = object.uid().unwrap_or_default();
+                let before = self.known.insert(uid, Arc::new(object.clone()));
+                before.is_none_or(|before| asks(&before) != asks(&object))
+            }
+            Event::Delete(guard) => {
+                let uid = match &guard.0 {
+                    Ok(object) => object.uid(),
+                    Err(invalid) => invalid.metadata.uid.clone(),
+                }
+                .unwrap_or_default();
+                self.records.remove(&uid);
+                self.known.remove(&uid).is_some()
+            }
+        }
+    }
+
+    /// Those that are not complete, the one that is under way first.
+    pub(super) fn open(&self) -> Vec<Arc<KeyRotation>> {
+        let mut open: Vec<_> = self
+            .known
+            .values()
+            .filter(|object| object.metadata.deletion_timestamp.is_none())
+            .filter(|object| object.spec.schedule.is_some() || self.record(object).completed.is_none())
+            .cloned()
+            .collect();
+        open.sort_by_key(|object| {
+            let created = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
+            (
+                !self.may_lead(object),
+                self.record(object).started.is_none(),
+                created,
+                object.name_any(),
+            )
+        });
+        open
+    }
+
+    /// The one that is under way, or is to be: all others wait for it.
+    pub(super) fn active(&self) -> Option<Arc<KeyRotation>> {
+        self.open().into_iter().find(|object| self.may_lead(object))
+    }
+
+    /// One that has begun holds the others up, whatever becomes of it. One that cannot begin, or is not due, holds nobody up.
+    fn may_lead(&self, object: &KeyRotation) -> bool {
+        let record = self.record(object);
+        if object.namespace().as_deref() != Some(&self.home) {
+            return false;
+        }
+        if record.started.is_some() && record.completed.is_none() {
+            return true;
+        }
+        let is_due = super::status::due(object, &record).is_none_or(|due| due <= Timestamp::now());
+        is_due && !object.spec.suspend && super::status::unusable(&object.spec).is_none()
+    }
+
+    pub(super) fn name_of(&self, uid: &str) -> String {
+        self.known
+            .get(uid)
+            .map(|object| object.name_any())
+            .unwrap_or_default()
+    }
+
+    /// The phases of all.
+    pub(super) fn phases(&self) -> Vec<&'static str> {
+        let all = self.known.values();
+        all.map(|object| self.record(object).phase.as_str()).collect()
+    }
+
+    /// Of the one under way: how many values hang on an old key, and how many things hold it up.
+    pub(super) fn held_up(&self) -> (u64, u64) {
+        let Some(record) = self.active().map(|object| self.record(&object)) else {
+            return (0, 0);
+        };
+        let left = record.repositories.iter().map(|one| one.left).sum::<u64>();
+        (
+            left + record.objects.map_or(0, |count| count.left),
+            record.blocked,
+        )
+    }
+
+    /// What its status says.
+    pub(super) fn record(&self, object: &KeyRotation) -> KeyRotationStatus {
+        let uid = object.uid().unwrap_or_default();
+        let written = self.records.get(&uid);
+        written.or(object.status.as_ref()).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn put_record(&mut self, object: &KeyRotation, record: KeyRotationStatus) {
+        self.records.insert(object.uid().unwrap_or_default(), record);
+    }
+}
+
+/// What a person asks for.
+fn asks(object: &KeyRotation) -> (Option<i64>, Option<String>, bool) {
+    (
+        object.metadata.generation,
+        object.annotations().get(annotation::REQUESTED_AT).cloned(),
+        object.metadata.deletion_timestamp.is_some(),
+    )
+}

@@ -1,0 +1,440 @@
+//! What hangs on the old keys in the Repositories: in what each follows, and in what Syncs have applied of it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crds::{Blocker, Repository, RotationStep, Sync, condition};
+use kube::api::ListParams;
+use kube::core::DeserializeGuard;
+use kube::{Api, Client, Resource, ResourceExt};
+use sealing::KeyRing;
+use sealing::v2::{KeyId, Recipient, Recipients};
+use source::{RepoPath, Snapshot};
+
+use super::facts::{Facts, Followed};
+use super::scan::{self, Change, Memory, Reader, Scan};
+use crate::condition as conditions;
+use crate::repository::{Heads, Key, Pinned, SourceState};
+use crate::request::bounded;
+
+/// From which keys to which, owned.
+#[derive(Clone)]
+pub(super) struct Keys {
+    pub(super) ring: Arc<KeyRing>,
+    pub(super) leaving: BTreeSet<String>,
+    /// Ids of the new keys.
+    pub(super) new: BTreeSet<String>,
+    pub(super) others: BTreeMap<KeyId, Recipient>,
+}
+
+impl Keys {
+    /// Does something with it.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&Change<'_>) -> T) -> T {
+        let v1 = self.ring.keys().iter();
+        let certificate = v1.map(sealing::SealingKey::certificate).find(|certificate| {
+            let id = certificate.fingerprint().as_str();
+            self.new.contains(id)
+        });
+        let identity = self
+            .ring
+            .native()
+            .iter()
+            .find(|key| self.new.contains(key.key_id().as_str()));
+        let recipients = identity.and_then(|key| Recipients::new([key.recipient().clone()]).ok());
+        work(&Change {
+            ring: &self.ring,
+            leaving: &self.leaving,
+            certificate,
+            recipients: recipients.as_ref(),
+            others: &self.others,
+        })
+    }
+}
+
+/// A Repository as it was looked at last, for who seals it again.
+pub(super) struct Seen {
+    pub(super) object: Arc<Repository>,
+    pub(super) readers: Vec<Reader>,
+    pub(super) head: String,
+}
+
+/// Looks at Repositories, and remembers what was found.
+pub(super) struct Looks {
+    client: Client,
+    heads: Heads,
+    memory: Arc<Memory>,
+    pub(super) seen: HashMap<Key, Seen>,
+    /// Earlier commits that are asked for: which Repository, and under which name.
+    asked: BTreeSet<(Key, String)>,
+    /// The same, for commits that were pushed before a restart.
+    pushed: BTreeSet<(Key, String)>,
+}
+
+/// What a Sync has applied.
+struct Applied {
+    name: String,
+    commit: String,
+    reader: Reader,
+    ready: String,
+}
+
+impl Looks {
+    pub(super) fn new(client: Client, heads: Heads) -> Self {
+        Self {
+            client,
+            heads,
+            memory: Arc::default(),
+            seen: HashMap::new(),
+            asked: BTreeSet::new(),
+            pushed: BTreeSet::new(),
+        }
+    }
+
+    /// The keys have changed: everything is looked at again.
+    pub(super) fn forget(&mut self) {
+        self.memory = Arc::default();
+    }
+
+    /// Lets go of the commits that were asked for.
+    pub(super) fn end(&mut self) {
+        let pushed = std::mem::take(&mut self.pushed);
+        for (key, name) in std::mem::take(&mut self.asked).into_iter().chain(pushed) {
+            self.heads.pin(&key, &name, None);
+        }
+        self.seen.clear();
+        self.forget();
+    }
+
+    /// Every Repository of the cluster. Fails with a sentence where the API server does.
+    pub(super) async fn look(&mut self, facts: &Facts, keys: &Keys) -> Result<Vec<Followed>, String> {
+        let list = ListParams::default();
+        let repositories: Api<DeserializeGuard<Repository>> = Api::all(self.client.clone());
+        let repositories = bounded(repositories.list(&list))
+            .await
+            .map_err(|error| format!("Repositories cannot be listed: {error}."))?;
+        let syncs: Api<DeserializeGuard<Sync>> = Api::all(self.client.clone());
+        let syncs = bounded(syncs.list(&list))
+            .await
+            .map_err(|error| format!("Syncs cannot be listed: {error}."))?;
+        let mut readers: HashMap<Key, Vec<Applied>> = HashMap::new();
+        for sync in syncs.items {
+            let namespace = sync.meta().namespace.clone().unwrap_or_default();
+            let Ok(sync) = sync.0 else {
+                let name = sync.meta().name.clone().unwrap_or_default();
+                return Err(format!("Sync {namespace}/{name} cannot be read."));
+            };
+            let key = (namespace, sync.spec.source_ref.name.clone());
+            readers.entry(key).or_default().push(applied(&sync));
+        }
+        let mut all = Vec::new();
+        let mut asked = BTreeSet::new();
+        self.seen.clear();
+        for guard in repositories.items {
+            let meta = guard.meta();
+            let key = (
+                meta.namespace.clone().unwrap_or_default(),
+                meta.name.clone().unwrap_or_default(),
+            );
+            let syncs = readers.remove(&key).unwrap_or_default();
+            let followed = match guard.0 {
+                Ok(object) => self.one(facts, keys, key, object, syncs, &mut asked).await,
+                Err(_) => unread(key, "It cannot be read by this version of the controller.".into()),
+            };
+            all.push(followed);
+        }
+        for (key, name) in self.asked.difference(&asked) {
+            self.heads.pin(key, name, None);
+        }
+        self.asked = asked;
+        all.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(all)
+    }
+
+    async fn one(
+        &mut self,
+        facts: &Facts,
+        keys: &Keys,
+        key: Key,
+        object: Repository,
+        syncs: Vec<Applied>,
+        asked: &mut BTreeSet<(Key, String)>,
+    ) -> Followed {
+        let head = match self.heads.get(&key) {
+            SourceState::Ready(head) if !object.spec.suspend => head,
+            SourceState::Ready(_) => {
+                return unread(
+                    key,
+                    "It is suspended: what its remote holds is not known. Resume it.".into(),
+                );
+            }
+            SourceState::Failed { message, .. } => {
+                return unread(key, format!("It cannot be followed. {message}"));
+            }
+            SourceState::Unknown | SourceState::Missing => {
+                return unread(key, "It has not been looked at yet.".into());
+            }
+        };
+        let branch = branch(&object);
+        let readers: Vec<Reader> = syncs.iter().map(|sync| sync.reader.clone()).collect();
+        let place = format!("Repository {}/{} at {}", key.0, key.1, head.revision.short());
+        let found = self
+            .scan(head.snapshot.clone(), String::new(), place, readers.clone(), keys)
+            .await;
+        let scan = match found {
+            Ok(scan) => scan,
+            Err(why) => {
+                self.heads.mend(&key);
+                return unread(key, format!("Its commit cannot be read: {why}."));
+            }
+        };
+        let mut followed = Followed {
+            head: Ok(head.revision.commit.clone()),
+            hanging: scan.values(),
+            blockers: scan.blockers,
+            behind: Vec::new(),
+            outcome: None,
+            races: 0,
+            may_push: false,
+            merges: false,
+            branch,
+            key: key.clone(),
+        };
+        let target = facts
+            .spec
+            .reseal
+            .iter()
+            .find(|target| (&target.namespace, &target.name) == (&key.0, &key.1));
+        if let Some(target) = target {
+            followed.may_push = target.push_secret_ref.is_some();
+            followed.merges = target.branch.is_some();
+        }
+        if followed.branch.is_empty() {
+            followed.blockers.extend(scan.files.iter().flat_map(|file| {
+                let place = format!("Repository {}/{} at {}: {}", key.0, key.1, head.revision.short(), file.path);
+                file.objects.iter().map(move |(object, count)| Blocker {
+                    place: place.clone(),
+                    object: object.clone(),
+                    message: format!(
+                        "{} sealed for an old key, and a commit does not change what this Repository follows. Seal it \
+                         again where it comes from, and follow a newer tag or commit.",
+                        super::facts::values(*count)
+                    ),
+                })
+            }));
+        }
+        for sync in &syncs {
+            if sync.commit.is_empty() || sync.commit == head.revision.commit {
+                continue;
+            }
+            let before = self
+                .before(&key, &head.snapshot, sync, keys, asked)
+                .await
+                .map(|message| Blocker {
+                    place: format!("Sync {}/{}", key.0, sync.name),
+                    object: String::new(),
+                    message,
+                });
+            followed.behind.extend(before);
+        }
+        self.seen.insert(
+            key,
+            Seen {
+                object: Arc::new(object),
+                readers,
+                head: head.revision.commit.clone(),
+            },
+        );
+        followed
+    }
+
+    /// What is wrong with an earlier commit that a Sync has applied, if anything is.
+    async fn before(
+        &self,
+        key: &Key,
+        head: &Snapshot,
+        sync: &Applied,
+        keys: &Keys,
+        asked: &mut BTreeSet<(Key, String)>,
+    ) -> Option<String> {
+        let short = sync.commit.get(..12).unwrap_or(&sync.commit);
+        // No Sync has such a name.
+        let name = format!("rotation {}", sync.commit);
+        asked.insert((key.clone(), name.clone()));
+        let ready = &sync.ready;
+        let snapshot = match self.heads.pin(key, &name, Some(&sync.commit)) {
+            Some(Pinned::Ready(head)) => head.snapshot,
+            Some(Pinned::Failed { message, .. }) => {
+                return Some(format!(
+                    "has applied {short}, which cannot be looked at. {message} {ready}"
+                ));
+            }
+            None => return Some(format!("has applied {short}, which is being looked at. {ready}")),
+        };
+        let path = sync.reader.path.clone();
+        let id = |snapshot: &Snapshot| snapshot.tree_id(&path).ok();
+        if id(&snapshot).is_some() && id(&snapshot) == id(head) {
+            return None;
+        }
+        let place = format!("commit {short}");
+        let readers = vec![sync.reader.clone()];
+        match self.scan(snapshot, path, place, readers, keys).await {
+            Ok(scan) if scan.files.is_empty() && scan.blockers.is_empty() => None,
+            Ok(_) => Some(format!(
+                "has applied {short}, which hangs on an old key, and not the head yet. {ready}"
+            )),
+            Err(why) => Some(format!(
+                "has applied {short}, which cannot be read: {why}. {ready}"
+            )),
+        }
+    }
+
+    async fn scan(
+        &self,
+        snapshot: Snapshot,
+        path: String,
+        place: String,
+        readers: Vec<Reader>,
+        keys: &Keys,
+    ) -> Result<Scan, String> {
+        let (keys, memory) = (keys.clone(), Arc::clone(&self.memory));
+        let work =
+            move || keys.with(|change| scan::scan(&snapshot, &path, &place, &readers, change, &memory));
+        match tokio::task::spawn_blocking(work).await {
+            Ok(found) => found.map_err(|error| error.to_string()),
+            Err(_) => Err("the look stopped unexpectedly".into()),
+        }
+    }
+
+    /// Of the command for a person: the namespace of objects that name none, where there is just one.
+    fn namespace(&self, key: &Key) -> String {
+        let readers = self.seen.get(key).map(|seen| seen.readers.as_slice());
+        let all: BTreeSet<_> = readers
+            .iter()
+            .copied()
+            .flatten()
+            .map(|reader| &reader.namespace)
+            .collect();
+        match all.first() {
+            Some(one) if all.len() == 1 => format!(" --namespace {one}"),
+            _ => String::new(),
+        }
+    }
+
+    /// Whether a commit is part of what a Repository follows; `None` where that is not known yet.
+    pub(super) fn has(&mut self, key: &Key, commit: &str) -> Option<bool> {
+        let name = format!("rotation pushed {commit}");
+        self.pushed.insert((key.clone(), name.clone()));
+        match self.heads.pin(key, &name, Some(commit))? {
+            Pinned::Ready(_) => Some(true),
+            Pinned::Failed { temporary: false, .. } => Some(false),
+            Pinned::Failed { .. } => None,
+        }
+    }
+}
+
+/// Writes down what is known of each Repository.
+pub(super) fn note(facts: &mut Facts, looks: &mut Looks, command: &str) {
+    let Some(git) = facts.git.take() else { return };
+    let mut noted = Vec::with_capacity(git.len());
+    for one in &git {
+        let mut known = facts.step_of(&one.key).cloned().unwrap_or_default();
+        (known.namespace, known.name) = one.key.clone();
+        let (mut step, mut message) = one.step();
+        let was_pushing = known.step == RotationStep::Pushing;
+        if let Some(super::facts::Outcome::Made {
+            branch,
+            commit,
+            base,
+            values,
+        }) = &one.outcome
+        {
+            known.branch.clone_from(branch);
+            known.commit.clone_from(commit);
+            known.base.clone_from(base);
+            known.values = *values;
+        } else if was_pushing && step == RotationStep::Clean {
+            // The controller was stopped, or the remote did not answer, between the push and the word that it arrived.
+            let arrived = match &one.head {
+                Ok(head) if *head == known.commit => Some(true),
+                _ => looks.has(&one.key, &known.commit),
+            };
+            match arrived {
+                Some(true) => {}
+                Some(false) => {
+                    (known.commit, known.base, known.branch) = Default::default();
+                    known.values = 0;
+                }
+                None => {
+                    step = RotationStep::Pushing;
+                    message = format!("Whether commit {} has arrived is being looked at.", known.commit);
+                }
+            }
+        } else if was_pushing && step == RotationStep::Unknown {
+            step = RotationStep::Pushing;
+        } else if was_pushing && step == RotationStep::AwaitingCommit {
+            // The remote has said no.
+            (known.commit, known.base, known.branch) = Default::default();
+            known.values = 0;
+        }
+        known.step = step;
+        known.left = u64::try_from(one.hanging).unwrap_or(u64::MAX);
+        known.message = message;
+        known.command = match step {
+            RotationStep::AwaitingCommit => format!("{command}{}", looks.namespace(&one.key)),
+            _ => String::new(),
+        };
+        noted.push(known);
+    }
+    facts.record.repositories = noted;
+    facts.git = Some(git);
+}
+
+fn unread(key: Key, why: String) -> Followed {
+    Followed {
+        key,
+        branch: String::new(),
+        may_push: false,
+        merges: false,
+        head: Err(why),
+        hanging: 0,
+        blockers: Vec::new(),
+        behind: Vec::new(),
+        outcome: None,
+        races: 0,
+    }
+}
+
+/// The branch that a Repository follows; empty: it follows something else.
+fn branch(object: &Repository) -> String {
+    let reference = &object.spec.reference;
+    let others = [
+        &reference.tag,
+        &reference.semver,
+        &reference.commit,
+        &reference.name,
+    ];
+    if others.into_iter().any(Option::is_some) {
+        return String::new();
+    }
+    reference.branch_or_default().to_owned()
+}
+
+fn applied(sync: &Sync) -> Applied {
+    let status = sync.status.as_ref();
+    let revision = status.and_then(|status| status.last_applied_revision.as_ref());
+    let own = sync.namespace().unwrap_or_default();
+    let path =
+        RepoPath::parse(&sync.spec.path).map_or_else(|_| String::new(), |path| path.as_str().to_owned());
+    let ready = status.and_then(|status| conditions::get(&status.conditions, condition::READY));
+    Applied {
+        name: sync.name_any(),
+        commit: revision
+            .map(|revision| revision.commit.clone())
+            .unwrap_or_default(),
+        reader: Reader {
+            path,
+            namespace: sync.spec.target_namespace.clone().unwrap_or(own),
+        },
+        ready: ready.map(|ready| ready.message.clone()).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,581 @@
+//! What is done next, and what is said of it. Pure: from what was found out to one step. Every step can be done twice, so
+//! that it does not matter where the controller was killed.
+
+#![allow(
+    clippy::result_large_err,
+    reason = "an `Err` is what is decided, once a step, and no failure"
+)]
+
+use crds::{Blocker, RetireThen, RetireWhen, RotationKey, RotationPhase, RotationStep, condition};
+use jiff::Timestamp;
+
+use super::facts::{Facts, Followed, Outcome};
+use crate::duration;
+use crate::keys::{KeyFormat, KeySecret};
+use crate::repository::Key;
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing, until something happens, or until then.
+    Rest(Option<Timestamp>),
+    /// Begin the next run of a schedule: what was written down of the one before goes.
+    Begin,
+    /// Look which keys are stored.
+    LookAtKeys,
+    MakeKey(KeyFormat),
+    /// Write down which keys are new and which are left.
+    NoteKeys,
+    AskWhoPublishes,
+    /// Look what hangs on the old keys in what is followed.
+    LookAtGit,
+    /// Seal this Repository again, up to a commit that is not pushed.
+    Reseal(Key),
+    /// Push the commit that was made of it.
+    Push(Key),
+    LookAtObjects,
+    ResealObjects,
+    /// Ask every remote once more.
+    LookAgain,
+    Archive(KeySecret),
+    Delete(KeySecret),
+    /// Write down that this key is gone.
+    NoteRetired(String),
+}
+
+/// What the machine says: the phase, and conditions as they become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) phase: RotationPhase,
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+    /// Nothing improves until a person does something.
+    pub(super) stalled: bool,
+    /// Conditions of phases that hold, or do not, with a sentence.
+    pub(super) phases: Vec<(&'static str, bool, String)>,
+}
+
+/// A step and what is said before it is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Next {
+    pub(super) step: Step,
+    pub(super) said: Said,
+}
+
+/// How soon what did not work is tried again, in seconds.
+const AGAIN: i64 = 5;
+/// The same, where somebody else has to do something first.
+const LATER: i64 = 60;
+
+/// How often a commit is made again at once because somebody was faster; after that in the next pass.
+const RACES: u32 = 10;
+
+/// Decides.
+pub(super) fn next(facts: &Facts) -> Next {
+    let mut phases = Vec::new();
+    let decided = decide(facts, &mut phases);
+    let (step, said) = match decided {
+        Ok(step_said) | Err(step_said) => step_said,
+    };
+    // What did not work is said in any case, and tried again.
+    if let (Some(trouble), true) = (&facts.trouble, !matches!(said.phase, RotationPhase::Complete)) {
+        return Next {
+            step: Step::Rest(Some(soon(facts, AGAIN))),
+            said: Said {
+                reason: "Failed",
+                message: trouble.clone(),
+                stalled: false,
+                phases,
+                phase: said.phase,
+            },
+        };
+    }
+    Next {
+        step,
+        said: Said { phases, ..said },
+    }
+}
+
+type Decided = (Step, Said);
+
+fn decide(facts: &Facts, phases: &mut Vec<(&'static str, bool, String)>) -> Result<Decided, Decided> {
+    let record = &facts.record;
+    let ahead = facts.due.filter(|due| *due > facts.now);
+    if record.completed.is_some() && (ahead.is_some() || facts.due.is_none()) {
+        let next = ahead
+            .map(|at| format!(" The next one begins at {at}."))
+            .unwrap_or_default();
+        let message = format!("{}{next}", end(facts));
+        return Ok((
+            Step::Rest(ahead),
+            said(RotationPhase::Complete, "Complete", message),
+        ));
+    }
+    if let Some(why) = &facts.unusable {
+        let phase = record.phase;
+        return Err((Step::Rest(None), stalled(phase, "BadSpec", why.clone())));
+    }
+    if facts.spec.suspend {
+        return Err((
+            Step::Rest(None),
+            said(
+                record.phase,
+                "Suspended",
+                "spec.suspend is true: nothing more is done.",
+            ),
+        ));
+    }
+    if let Some(at) = ahead {
+        let message = format!("It begins at {at}.");
+        return Err((
+            Step::Rest(Some(at)),
+            said(RotationPhase::Pending, "Scheduled", message),
+        ));
+    }
+    if let Some(ahead) = &facts.ahead {
+        let message = format!("KeyRotation {ahead} is not complete: one goes after the other.");
+        return Err((
+            Step::Rest(None),
+            said(RotationPhase::Waiting, "AnotherIsUnderWay", message),
+        ));
+    }
+    if record.completed.is_some() {
+        return Err((Step::Begin, said(RotationPhase::Pending, "Begins", "It begins.")));
+    }
+    let keys = made(facts, phases)?;
+    published(facts, phases)?;
+    let (git, blocked) = resealed(facts, phases)?;
+    applied(facts, git, phases)?;
+    verified(facts, blocked, phases)?;
+    retired(facts, keys, phases)
+}
+
+/// The new keys are there, and it is written down which are left.
+fn made<'f>(
+    facts: &'f Facts,
+    phases: &mut Vec<(&'static str, bool, String)>,
+) -> Result<&'f [KeySecret], Decided> {
+    let at = |step, message: &str| (step, said(RotationPhase::Publishing, "Making", message));
+    let Some(keys) = &facts.keys else {
+        return Err(at(Step::LookAtKeys, "The keys are looked at."));
+    };
+    let own = |format| {
+        let mut own = keys.iter();
+        own.find(|key| key.format == format && key.rotation.as_deref() == Some(&facts.mark))
+    };
+    if facts.record.new_keys.is_empty() {
+        for format in formats(facts) {
+            if own(format).is_none() {
+                phases.push((condition::KEY_MADE, false, "They are being made.".into()));
+                return Err(at(Step::MakeKey(format), "The new keys are made."));
+            }
+        }
+        return Err(at(Step::NoteKeys, "The new keys are made."));
+    }
+    // Somebody may have removed it.
+    let missing = facts
+        .record
+        .new_keys
+        .iter()
+        .find(|new| !keys.iter().any(|key| key.id == new.id));
+    if let Some(missing) = missing {
+        let message = format!(
+            "The new key {} is gone or not to be used: Secret {} in the controller's namespace. What was sealed for it \
+             opens only with it: restore it from a backup.",
+            missing.id, missing.secret
+        );
+        phases.push((condition::KEY_MADE, false, message.clone()));
+        let phase = facts.record.phase;
+        return Err((
+            Step::Rest(Some(soon(facts, LATER))),
+            stalled(phase, "NewKeyGone", message),
+        ));
+    }
+    let names: Vec<_> = facts.record.new_keys.iter().map(|key| key.id.as_str()).collect();
+    phases.push((condition::KEY_MADE, true, format!("New: {}.", names.join(", "))));
+    Ok(keys)
+}
+
+/// Every controller publishes them.
+fn published(facts: &Facts, phases: &mut Vec<(&'static str, bool, String)>) -> Result<(), Decided> {
+    let is_known = facts
+        .record
+        .conditions
+        .iter()
+        .any(|known| known.type_ == condition::PUBLISHED && known.status == crds::ConditionStatus::True);
+    let phase = RotationPhase::Publishing;
+    let leaving = facts.leaving();
+    let loaded = facts
+        .record
+        .new_keys
+        .iter()
+        .all(|key| facts.opening.contains(&key.id));
+    if !loaded {
+        let message = "The controller has not loaded the new keys yet.";
+        return Err((
+            Step::Rest(Some(soon(facts, 1))),
+            said(phase, "Publishing", message),
+        ));
+    }
+    let old = formats(facts).find_map(|format| {
+        let newest = facts.newest.get(&format)?;
+        leaving.contains(newest).then(|| newest.clone())
+    });
+    if let Some(old) = old.filter(|_| !is_known) {
+        let message = format!(
+            "Key {old} is still what is sealed for: its certificate begins later than the new key's. Wait until its time has \
+             come, or give the new key's Secret a newer certificate."
+        );
+        phases.push((condition::PUBLISHED, false, message.clone()));
+        return Err((
+            Step::Rest(Some(soon(facts, LATER))),
+            stalled(phase, "OldKeyIsNewest", message),
+        ));
+    }
+    match &facts.published {
+        _ if is_known => {}
+        None => {
+            let message = "It is asked whether every controller publishes the new keys.";
+            return Err((Step::AskWhoPublishes, said(phase, "Publishing", message)));
+        }
+        Some(Err(who)) => {
+            phases.push((condition::PUBLISHED, false, who.clone()));
+            return Err((
+                Step::Rest(Some(soon(facts, 2))),
+                said(phase, "Publishing", who.clone()),
+            ));
+        }
+        Some(Ok(())) => {}
+    }
+    let message = "Every controller publishes the new keys, endorsed by those before them.";
+    phases.push((condition::PUBLISHED, true, message.into()));
+    Ok(())
+}
+
+/// What hangs on the old keys is sealed again, as far as we can.
+fn resealed<'f>(
+    facts: &'f Facts,
+    phases: &mut Vec<(&'static str, bool, String)>,
+) -> Result<(&'f [Followed], Option<Decided>), Decided> {
+    let phase = RotationPhase::Resealing;
+    let Some(git) = &facts.git else {
+        let message = "It is looked at what hangs on the old keys.";
+        return Err((Step::LookAtGit, said(phase, "Looking", message)));
+    };
+    for one in git {
+        let message = || {
+            said(
+                phase,
+                "Resealing",
+                format!("Repository {}/{} is sealed again.", one.key.0, one.key.1),
+            )
+        };
+        match &one.outcome {
+            Some(Outcome::Raced(_)) if one.races < RACES => {
+                return Err((Step::Reseal(one.key.clone()), message()));
+            }
+            None if one.hanging > 0 && one.may_push && one.is_branch() && one.head.is_ok() => {
+                return Err((Step::Reseal(one.key.clone()), message()));
+            }
+            Some(Outcome::Made { .. }) => return Err((Step::Push(one.key.clone()), message())),
+            _ => {}
+        }
+    }
+    let Some(objects) = &facts.objects else {
+        let message = "SealedSecret objects of the cluster are looked at.";
+        return Err((Step::LookAtObjects, said(phase, "Looking", message)));
+    };
+    if objects.count.left > 0 && !objects.tried {
+        let message = "SealedSecret objects of the cluster are sealed again.";
+        return Err((Step::ResealObjects, said(phase, "Resealing", message)));
+    }
+
+    let steps: Vec<_> = git.iter().map(|one| (one, one.step())).collect();
+    let unclean = |step| steps.iter().filter(move |(_, found)| found.0 == step);
+    let name = |one: &Followed| format!("{}/{}", one.key.0, one.key.1);
+    let listed = |step| {
+        let names: Vec<_> = unclean(step).map(|(one, _)| name(one)).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    let clean = steps
+        .iter()
+        .filter(|(_, step)| step.0 == RotationStep::Clean)
+        .count();
+    let left = steps.len() - clean;
+    let held = if let Some(names) = listed(RotationStep::AwaitingCommit) {
+        let message = format!(
+            "A person has to commit to {names}: status.repositories shows the command to run in a clone of each."
+        );
+        Some((RotationPhase::AwaitingCommit, "AwaitingCommit", message, true))
+    } else if let Some(names) = listed(RotationStep::RolledBack) {
+        let message = format!(
+            "A person took the commit back in {names}: it is not pushed again by itself. The old keys stay. To have it \
+             pushed again, annotate this KeyRotation with signet.dev/requestedAt and a new value."
+        );
+        Some((RotationPhase::Blocked, "RolledBack", message, true))
+    } else if let Some(names) = listed(RotationStep::AwaitingMerge) {
+        let message = format!("A person has to merge the branch in {names}: status.repositories names it.");
+        Some((RotationPhase::AwaitingMerge, "AwaitingMerge", message, true))
+    } else if let Some((one, (_, why))) = unclean(RotationStep::Unknown).next() {
+        let message = format!("Repository {}: {why}", name(one));
+        Some((phase, "Resealing", message, false))
+    } else if left > 0 && listed(RotationStep::Blocked).is_none() {
+        let message = "What was pushed is being fetched.".to_owned();
+        Some((phase, "Resealing", message, false))
+    } else {
+        None
+    };
+    if let Some((phase, reason, message, needs_person)) = held {
+        phases.push((condition::RESEALED, false, message.clone()));
+        let said = Said {
+            stalled: needs_person,
+            ..said(phase, reason, message)
+        };
+        let wait = if needs_person { LATER } else { AGAIN };
+        return Err((Step::Rest(Some(soon(facts, wait))), said));
+    }
+    let blocked = blocked(facts);
+    let hold = blocked.first().map(|first| {
+        let more = match blocked.len() {
+            1 => String::new(),
+            many => format!(" There are {} more: status.blockers names them.", many - 1),
+        };
+        let object = if first.object.is_empty() {
+            String::new()
+        } else {
+            format!(" {}:", first.object)
+        };
+        let message = format!(
+            "The old keys stay. {}:{object} {}{more}",
+            first.place, first.message
+        );
+        (
+            Step::Rest(Some(soon(facts, LATER))),
+            stalled(RotationPhase::Blocked, "Blocked", message),
+        )
+    });
+    let count: u64 = facts.record.repositories.iter().map(|one| one.values).sum();
+    phases.push((
+        condition::RESEALED,
+        hold.is_none(),
+        match &hold {
+            None => format!("{count} values were sealed again, in {} Repositories.", git.len()),
+            Some((_, said)) => said.message.clone(),
+        },
+    ));
+    Ok((git, hold))
+}
+
+/// Every Sync has applied it.
+fn applied(
+    facts: &Facts,
+    git: &[Followed],
+    phases: &mut Vec<(&'static str, bool, String)>,
+) -> Result<(), Decided> {
+    let behind: Vec<&Blocker> = git.iter().flat_map(|one| &one.behind).collect();
+    let Some(first) = behind.first() else {
+        phases.push((condition::APPLIED, true, "Every Sync has applied it.".into()));
+        return Ok(());
+    };
+    let message = match behind.len() {
+        1 => format!("{} {}", first.place, first.message),
+        many => format!("{many} Syncs are behind. {} {}", first.place, first.message),
+    };
+    phases.push((condition::APPLIED, false, message.clone()));
+    Err((
+        Step::Rest(Some(soon(facts, AGAIN))),
+        said(RotationPhase::Applying, "Applying", message),
+    ))
+}
+
+/// Nothing needs the old keys, for a while now.
+fn verified(
+    facts: &Facts,
+    blocked: Option<Decided>,
+    phases: &mut Vec<(&'static str, bool, String)>,
+) -> Result<(), Decided> {
+    if let Some((step, said)) = blocked {
+        phases.push((condition::VERIFIED, false, said.message.clone()));
+        return Err((step, said));
+    }
+    let message = "Nothing that is followed, and no live SealedSecret, needs an old key.";
+    phases.push((condition::VERIFIED, true, message.into()));
+    let grace = duration::parse(&facts.spec.retire.grace).unwrap_or_default();
+    let since = facts.record.unused_since.as_deref();
+    let since: Timestamp = since.and_then(|text| text.parse().ok()).unwrap_or(facts.now);
+    let due = jiff::SignedDuration::try_from(grace)
+        .ok()
+        .and_then(|grace| since.checked_add(grace).ok())
+        .unwrap_or(Timestamp::MAX);
+    if facts.now < due {
+        let message = format!("Nothing needs the old keys. They are retired at {due} if it stays so.");
+        return Err((
+            Step::Rest(Some(due)),
+            said(RotationPhase::Unused, "Unused", message),
+        ));
+    }
+    let unconfirmed: Vec<_> = facts
+        .record
+        .old_keys
+        .iter()
+        .filter(|key| !key.retired && !facts.spec.retire.confirmed.contains(&key.id))
+        .map(|key| key.id.as_str())
+        .collect();
+    if facts.spec.retire.when == RetireWhen::Confirmed && !unconfirmed.is_empty() {
+        let message = format!(
+            "Nothing needs the old keys. To retire them, add them to spec.retire.confirmed: {}.",
+            unconfirmed.join(", ")
+        );
+        return Err((
+            Step::Rest(None),
+            stalled(
+                RotationPhase::AwaitingConfirmation,
+                "AwaitingConfirmation",
+                message,
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// The old keys go, one after the other.
+fn retired(
+    facts: &Facts,
+    keys: &[KeySecret],
+    phases: &mut Vec<(&'static str, bool, String)>,
+) -> Result<Decided, Decided> {
+    let phase = RotationPhase::Retiring;
+    let at = |step| (step, said(phase, "Retiring", "The old keys are retired."));
+    if let Some(old) = facts.record.old_keys.iter().find(|old| !old.retired) {
+        phases.push((condition::RETIRED, false, "They are being retired.".into()));
+        let Some(stored) = keys.iter().find(|key| key.id == old.id) else {
+            return Err(at(Step::NoteRetired(old.id.clone())));
+        };
+        if !facts.fresh {
+            return Err(at(Step::LookAgain));
+        }
+        if facts.spec.retire.then == RetireThen::Archive && old.archive.is_empty() {
+            return Err(at(Step::Archive(stored.clone())));
+        }
+        return Err(at(Step::Delete(stored.clone())));
+    }
+    phases.push((condition::RETIRED, true, end(facts)));
+    Ok((
+        Step::Rest(None),
+        said(RotationPhase::Complete, "Complete", end(facts)),
+    ))
+}
+
+/// What is true from now on, in words.
+fn end(facts: &Facts) -> String {
+    let old: Vec<_> = facts.record.old_keys.iter().map(|key| key.id.as_str()).collect();
+    if old.is_empty() {
+        return "There was no key before; the new one is in use.".into();
+    }
+    let ranges: Vec<_> = facts.record.repositories.iter().filter_map(range).collect();
+    let tail = if ranges.is_empty() {
+        String::new()
+    } else {
+        format!(
+            " No longer opened, so do not `git revert` to them: {}.",
+            ranges.join("; ")
+        )
+    };
+    format!("Retired: {}.{tail}", old.join(", "))
+}
+
+/// The commits of a Repository that the old keys are needed for.
+fn range(one: &crds::RepositoryRotation) -> Option<String> {
+    if one.base.is_empty() {
+        return None;
+    }
+    let short = |id: &str| id.get(..12).unwrap_or(id).to_owned();
+    Some(format!(
+        "{}/{} up to and with {} (`git revert {}` brings back what does not open)",
+        one.namespace,
+        one.name,
+        short(&one.base),
+        short(&one.commit)
+    ))
+}
+
+/// What holds it up, wherever.
+pub(super) fn blocked(facts: &Facts) -> Vec<&Blocker> {
+    let git = facts.git.iter().flatten();
+    let objects = facts.objects.iter().flat_map(|objects| &objects.blockers);
+    git.flat_map(|one| &one.blockers).chain(objects).collect()
+}
+
+/// `2/3 Repositories, 40 values`.
+pub(super) fn progress(facts: &Facts) -> String {
+    let all = &facts.record.repositories;
+    let clean = all.iter().filter(|one| one.step == RotationStep::Clean).count();
+    let count: u64 = all.iter().map(|one| one.values).sum();
+    let objects = facts.record.objects.map_or(0, |objects| objects.resealed);
+    let what = if count == 1 { "value" } else { "values" };
+    match (all.len(), objects) {
+        (0, 0) => String::new(),
+        (many, 0) => format!("{clean}/{many} Repositories, {count} {what}"),
+        (many, objects) => format!("{clean}/{many} Repositories, {count} {what}, {objects} objects"),
+    }
+}
+
+/// The formats that get a new key.
+pub(super) fn formats(facts: &Facts) -> impl Iterator<Item = KeyFormat> + use<> {
+    let algorithm = facts.spec.algorithm;
+    let v1 = algorithm.v1.map(|_| KeyFormat::V1);
+    v1.into_iter().chain(algorithm.v2.map(|_| KeyFormat::V2))
+}
+
+/// Which keys are new, and which are left: those of the same formats that are older.
+pub(super) fn note(facts: &Facts, keys: &[KeySecret]) -> (Vec<RotationKey>, Vec<RotationKey>) {
+    let (mut new, mut old) = (Vec::new(), Vec::new());
+    let of = |key: &KeySecret| RotationKey {
+        format: key.format.as_str().to_owned(),
+        id: key.id.clone(),
+        secret: key.secret.clone(),
+        retired: false,
+        archive: String::new(),
+    };
+    for format in formats(facts) {
+        let own = |key: &&KeySecret| key.rotation.as_deref() == Some(&facts.mark);
+        let all: Vec<_> = keys.iter().filter(|key| key.format == format).collect();
+        let Some(own) = all.iter().copied().find(own) else {
+            continue;
+        };
+        let before = |key: &&&KeySecret| key.id != own.id && key.created <= own.created;
+        old.extend(all.iter().filter(before).map(|key| of(key)));
+        new.push(of(own));
+    }
+    // Two Secrets can hold one key.
+    old.dedup_by(|a, b| a.id == b.id && a.secret == b.secret);
+    (new, old)
+}
+
+fn said(phase: RotationPhase, reason: &'static str, message: impl Into<String>) -> Said {
+    Said {
+        phase,
+        reason,
+        message: message.into(),
+        stalled: false,
+        phases: Vec::new(),
+    }
+}
+
+fn stalled(phase: RotationPhase, reason: &'static str, message: impl Into<String>) -> Said {
+    Said {
+        stalled: true,
+        ..said(phase, reason, message)
+    }
+}
+
+fn soon(facts: &Facts, seconds: i64) -> Timestamp {
+    facts
+        .now
+        .checked_add(jiff::SignedDuration::from_secs(seconds))
+        .unwrap_or(facts.now)
+}
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;

@@ -1,0 +1,313 @@
+use super::*;
+use crate::rotation::facts::Objects;
+use crate::rotation::status;
+use crds::{KeyRotationSpec, KeyRotationStatus, RepositoryRotation};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+fn key(format: KeyFormat, id: &str, created: i64, rotation: Option<&str>) -> KeySecret {
+    KeySecret {
+        format,
+        id: id.into(),
+        secret: format!("secret-of-{id}"),
+        uid: format!("uid-of-{id}"),
+        version: "1".into(),
+        created: Timestamp::from_second(created).unwrap(),
+        rotation: rotation.map(str::to_owned),
+    }
+}
+
+/// A rotation of both formats, as it is at first.
+fn facts(spec: &serde_json::Value) -> Facts {
+    let mut whole = json!({"algorithm": {"v1": "RSA4096", "v2": "X25519"},
+        "retire": {"then": "Archive", "recipients": ["age1x"], "grace": "1h"}});
+    for (name, value) in spec.as_object().unwrap() {
+        whole[name] = value.clone();
+    }
+    let spec: KeyRotationSpec = serde_json::from_value(whole).unwrap();
+    Facts {
+        now: Timestamp::from_second(1_000_000).unwrap(),
+        generation: 1,
+        spec,
+        record: KeyRotationStatus::default(),
+        unusable: None,
+        due: None,
+        ahead: None,
+        mark: "me".into(),
+        opening: ["old1", "old2", "new1", "new2"].map(String::from).into(),
+        newest: BTreeMap::from([(KeyFormat::V1, "new1".to_owned())]),
+        keys: None,
+        published: None,
+        git: None,
+        objects: None,
+        fresh: false,
+        request: String::new(),
+        trouble: None,
+    }
+}
+
+fn stored() -> Vec<KeySecret> {
+    vec![
+        key(KeyFormat::V1, "old1", 1, None),
+        key(KeyFormat::V2, "old2", 1, None),
+        key(KeyFormat::V1, "new1", 9, Some("me")),
+        key(KeyFormat::V2, "new2", 9, Some("me")),
+        key(KeyFormat::V1, "newer", 10, None),
+    ]
+}
+
+fn followed(name: &str, hanging: usize, may_push: bool) -> Followed {
+    Followed {
+        key: ("team".into(), name.into()),
+        branch: "main".into(),
+        may_push,
+        merges: false,
+        head: Ok("c0ffee".into()),
+        hanging,
+        blockers: Vec::new(),
+        behind: Vec::new(),
+        outcome: None,
+        races: 0,
+    }
+}
+
+/// One with its keys made and published, and these Repositories.
+fn begun(git: Vec<Followed>) -> Facts {
+    let mut facts = facts(&json!({}));
+    facts.keys = Some(stored());
+    let (new, old) = note(&facts, &stored());
+    (facts.record.new_keys, facts.record.old_keys) = (new, old);
+    facts.published = Some(Ok(()));
+    facts.git = Some(git);
+    facts.objects = Some(Objects::default());
+    facts
+}
+
+fn at(facts: &Facts) -> (Step, RotationPhase) {
+    let next = next(facts);
+    (next.step, next.said.phase)
+}
+
+#[test]
+fn from_nothing_to_what_hangs_on_the_old_keys() {
+    let mut facts = facts(&json!({}));
+    assert_eq!(at(&facts), (Step::LookAtKeys, RotationPhase::Publishing));
+    facts.keys = Some(stored()[..2].to_vec());
+    assert_eq!(at(&facts).0, Step::MakeKey(KeyFormat::V1));
+    // Killed behind the making: what is marked as ours is found, and no second one is made.
+    facts.keys = Some(stored()[..3].to_vec());
+    assert_eq!(at(&facts).0, Step::MakeKey(KeyFormat::V2));
+    facts.keys = Some(stored());
+    assert_eq!(at(&facts).0, Step::NoteKeys);
+    let (new, old) = note(&facts, &stored());
+    let ids = |keys: &[RotationKey]| keys.iter().map(|key| key.id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&new), ["new1", "new2"]);
+    assert_eq!(ids(&old), ["old1", "old2"], "what came later is not left");
+    (facts.record.new_keys, facts.record.old_keys) = (new, old);
+    assert_eq!(at(&facts), (Step::AskWhoPublishes, RotationPhase::Publishing));
+    facts.published = Some(Err("The controller at 10.0.0.9:8080 does not.".into()));
+    assert!(matches!(
+        at(&facts),
+        (Step::Rest(Some(_)), RotationPhase::Publishing)
+    ));
+    facts.published = Some(Ok(()));
+    assert_eq!(at(&facts), (Step::LookAtGit, RotationPhase::Resealing));
+}
+
+#[test]
+fn a_key_that_is_not_loaded_or_not_the_newest_is_waited_for() {
+    let mut facts = begun(vec![]);
+    facts.opening.remove("new2");
+    assert!(matches!(
+        at(&facts),
+        (Step::Rest(Some(_)), RotationPhase::Publishing)
+    ));
+    let mut facts = begun(vec![]);
+    facts.newest.insert(KeyFormat::V1, "old1".into());
+    let said = next(&facts).said;
+    assert!(
+        said.stalled && said.message.contains("begins later"),
+        "{}",
+        said.message
+    );
+    // A newer one that is not left is as good.
+    facts.newest.insert(KeyFormat::V1, "newer".into());
+    assert_ne!(at(&facts).1, RotationPhase::Publishing);
+    // Gone: nothing is retired without it.
+    let mut facts = begun(vec![]);
+    facts.keys.as_mut().unwrap().retain(|key| key.id != "new1");
+    let said = next(&facts).said;
+    assert!(
+        said.stalled && said.message.contains("secret-of-new1"),
+        "{}",
+        said.message
+    );
+}
+
+#[test]
+fn repositories_are_sealed_one_after_the_other_and_persons_are_waited_for() {
+    let mut facts = begun(vec![followed("a", 2, true), followed("b", 1, false)]);
+    let key = |name: &str| ("team".to_owned(), name.to_owned());
+    assert_eq!(at(&facts).0, Step::Reseal(key("a")));
+    let made = Outcome::Made {
+        branch: "main".into(),
+        commit: "c1".into(),
+        base: "c0".into(),
+        values: 2,
+    };
+    facts.git.as_mut().unwrap()[0].outcome = Some(made);
+    assert_eq!(at(&facts).0, Step::Push(key("a")));
+    for (outcome, phase) in [
+        (Outcome::Pushed, RotationPhase::AwaitingCommit),
+        (Outcome::RolledBack("x".into()), RotationPhase::AwaitingCommit),
+    ] {
+        facts.git.as_mut().unwrap()[0].outcome = Some(outcome);
+        assert!(matches!(at(&facts), (Step::Rest(Some(_)), found) if found == phase));
+    }
+    // Somebody was faster: at once again, for a while.
+    facts.git.as_mut().unwrap()[0].outcome = Some(Outcome::Raced("x".into()));
+    assert_eq!(at(&facts).0, Step::Reseal(key("a")));
+    facts.git.as_mut().unwrap()[0].races = RACES;
+    assert!(matches!(at(&facts).0, Step::Rest(Some(_))));
+    facts.git.as_mut().unwrap()[1].hanging = 0;
+    for (outcome, phase) in [
+        (Outcome::Pushed, RotationPhase::Resealing),
+        (Outcome::Behind, RotationPhase::Resealing),
+        (Outcome::Failed("x".into()), RotationPhase::Resealing),
+        (Outcome::NoRight("x".into()), RotationPhase::AwaitingCommit),
+        (Outcome::AwaitsMerge, RotationPhase::AwaitingMerge),
+        (Outcome::RolledBack("x".into()), RotationPhase::Blocked),
+    ] {
+        facts.git.as_mut().unwrap()[0].outcome = Some(outcome.clone());
+        assert!(
+            matches!(at(&facts), (Step::Rest(Some(_)), found) if found == phase),
+            "{outcome:?}: {:?}",
+            next(&facts)
+        );
+    }
+}
+
+#[test]
+fn nothing_is_retired_while_anything_may_need_it() {
+    let clean = || followed("a", 0, true);
+    let blocker = || Blocker {
+        place: "p".into(),
+        object: "o".into(),
+        message: "m".into(),
+    };
+    let mut unread = clean();
+    unread.head = Err("It cannot be followed.".into());
+    let mut blocked = clean();
+    blocked.blockers = vec![blocker()];
+    let mut behind = clean();
+    behind.behind = vec![blocker()];
+    let mut tag = followed("t", 3, true);
+    tag.branch = String::new();
+    tag.blockers = vec![blocker()];
+    for one in [unread, blocked, behind, tag, followed("b", 1, false)] {
+        let mut facts = begun(vec![clean(), one.clone()]);
+        facts.fresh = true;
+        facts.spec.retire.grace = "0s".into();
+        let (step, phase) = at(&facts);
+        assert!(matches!(step, Step::Rest(_)), "{one:?}: {step:?}");
+        assert!(
+            phase < RotationPhase::Unused || phase == RotationPhase::Blocked,
+            "{phase:?}"
+        );
+        let said = next(&facts).said;
+        status::note(&mut facts, &said);
+        assert_eq!(facts.record.unused_since, None);
+    }
+    let mut facts = begun(vec![clean()]);
+    facts.objects.as_mut().unwrap().blockers = vec![blocker()];
+    assert_eq!(at(&facts).1, RotationPhase::Blocked);
+    facts.objects.as_mut().unwrap().blockers.clear();
+    facts.objects.as_mut().unwrap().count.left = 1;
+    assert_eq!(at(&facts).0, Step::ResealObjects);
+}
+
+#[test]
+fn keys_are_retired_after_their_grace_a_confirmation_and_one_more_look() {
+    let mut facts = begun(vec![followed("a", 0, true)]);
+    let first = next(&facts);
+    assert_eq!(first.said.phase, RotationPhase::Unused);
+    status::note(&mut facts, &first.said);
+    assert!(facts.record.unused_since.is_some());
+    facts.record.unused_since = Some("1970-01-12T12:46:39Z".into()); // one hour and a second ago
+    facts.spec.retire.when = RetireWhen::Confirmed;
+    facts.spec.retire.confirmed = vec!["old1".into()];
+    assert_eq!(
+        at(&facts),
+        (Step::Rest(None), RotationPhase::AwaitingConfirmation)
+    );
+    facts.spec.retire.confirmed.push("old2".into());
+    assert_eq!(at(&facts), (Step::LookAgain, RotationPhase::Retiring));
+    facts.fresh = true;
+    assert_eq!(at(&facts).0, Step::Archive(stored()[0].clone()));
+    facts.record.old_keys[0].archive = "x".into();
+    assert_eq!(at(&facts).0, Step::Delete(stored()[0].clone()));
+    // Killed behind the deletion: it is found out that it is gone.
+    facts.keys.as_mut().unwrap().remove(0);
+    assert_eq!(at(&facts).0, Step::NoteRetired("old1".into()));
+    facts.record.old_keys[0].retired = true;
+    facts.spec.retire.then = RetireThen::Destroy;
+    assert_eq!(at(&facts).0, Step::Delete(stored()[1].clone()));
+    facts.keys.as_mut().unwrap().remove(0);
+    facts.record.old_keys[1].retired = true;
+    facts.record.repositories = vec![RepositoryRotation {
+        namespace: "team".into(),
+        name: "a".into(),
+        base: "0123456789abcdef".into(),
+        commit: "fedcba9876543210".into(),
+        ..RepositoryRotation::default()
+    }];
+    let last = next(&facts);
+    assert_eq!(
+        (last.step, last.said.phase),
+        (Step::Rest(None), RotationPhase::Complete)
+    );
+    assert!(
+        last.said.message.contains("`git revert fedcba987654`"),
+        "{}",
+        last.said.message
+    );
+}
+
+#[test]
+fn what_goes_first_is_suspended_or_fails_is_said() {
+    let mut facts = facts(&json!({"suspend": true}));
+    assert_eq!(next(&facts).said.reason, "Suspended");
+    facts.spec.suspend = false;
+    facts.ahead = Some("spring".into());
+    let said = next(&facts).said;
+    assert_eq!(said.phase, RotationPhase::Waiting);
+    assert!(said.message.contains("spring"), "{}", said.message);
+    facts.ahead = None;
+    facts.trouble = Some("The key Secrets cannot be listed.".into());
+    let next = next(&facts);
+    assert!(matches!(next.step, Step::Rest(Some(_))));
+    assert_eq!(next.said.message, "The key Secrets cannot be listed.");
+}
+
+#[test]
+fn a_schedule_begins_in_time_and_again() {
+    let mut facts = facts(&json!({"schedule": "0 3 1 * *"}));
+    let later = Timestamp::from_second(2_000_000).unwrap();
+    facts.due = Some(later);
+    assert_eq!(at(&facts), (Step::Rest(Some(later)), RotationPhase::Pending));
+    facts.due = Some(facts.now);
+    assert_eq!(at(&facts).0, Step::LookAtKeys);
+    facts.record.completed = Some("1970-01-01T00:00:00Z".into());
+    assert_eq!(at(&facts), (Step::Begin, RotationPhase::Pending));
+    facts.due = Some(later);
+    let said = next(&facts).said;
+    assert_eq!(said.phase, RotationPhase::Complete);
+    assert!(
+        said.message.contains("The next one begins at"),
+        "{}",
+        said.message
+    );
+    facts.due = Some(facts.now);
+    facts.spec.suspend = true;
+    assert_eq!(next(&facts).said.reason, "Suspended");
+}

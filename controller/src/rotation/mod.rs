@@ -1,0 +1,507 @@
+//! KeyRotations: from the sealing keys in use to new ones, in Git and in the cluster, until nothing needs the old ones.
+//!
+//! One task, and one rotation at a time. What is done next is [decided](machine) from [what was found out](facts), one step
+//! after the other, and written into the status before it is done where it cannot be found out again. So a controller that
+//! is killed anywhere goes on where it was. While no rotation is under way the room watches KeyRotations and does nothing else.
+//!
+//! Open values exist inside `reseal` only, between two sealed forms ([`scan`]).
+
+mod board;
+mod facts;
+mod git;
+mod machine;
+mod objects;
+mod publishing;
+mod scan;
+mod seal;
+mod status;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crds::{KeyRotation, RotationStep, Sync, annotation};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::runtime::watcher::{Config as WatchConfig, Event};
+use kube::{Api, ResourceExt};
+use sealing::v2::{Recipient, Recipients};
+use tokio::time::Instant;
+
+use crate::Context;
+use crate::keys::{self, KeyFormat, Planned};
+use crate::repository::{self, Key};
+use crate::watch::watch;
+use board::Board;
+use facts::{Facts, Outcome};
+use git::{Keys, Looks};
+use machine::Step;
+use seal::Sealer;
+
+/// Between the beginnings of two passes: what happens meanwhile is one pass.
+const PACE: Duration = Duration::from_millis(300);
+/// Without any news it is looked again after this.
+const LOOK: Duration = Duration::from_hours(1);
+/// For so long the answer of a remote counts when keys are retired.
+const FRESH: Duration = Duration::from_mins(2);
+/// Until it is looked whether remotes have answered.
+const ANSWER: Duration = Duration::from_secs(10);
+/// More steps than a pass can have.
+const STEPS: usize = 10_000;
+
+/// Follows KeyRotations until shutdown.
+pub async fn run(context: Context) {
+    let api: Api<DeserializeGuard<KeyRotation>> = Api::all(context.client.clone());
+    let mut events = Box::pin(watch(api, WatchConfig::default()));
+    let mut heads = context.heads.changes();
+    let mut ring = context.keys.clone();
+    ring.mark_unchanged();
+    let mut syncs: Option<BoxStream<'static, ()>> = None;
+    let shutdown = context.shutdown.clone();
+    let mut room = Room::new(context);
+    let mut due: Option<Instant> = None;
+    let mut began = Instant::now() - PACE;
+    loop {
+        let active = room.board.active().is_some();
+        if !active {
+            syncs = None;
+        } else if syncs.is_none() {
+            syncs = Some(changes(&room.context));
+        }
+        let news = tokio::select! {
+            () = shutdown.requested() => return,
+            event = events.next() => match event {
+                None => return,
+                Some(Err(_)) => false, // logged by the watch, which tries again
+                Some(Ok(event)) => room.board.see(event),
+            },
+            change = heads.next() => match change {
+                None => return,
+                Some(_) => active,
+            },
+            changed = ring.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                room.looks.forget();
+                room.sealer.forget();
+                active
+            }
+            Some(()) = next_of(&mut syncs) => true,
+            () = until(due) => {
+                began = Instant::now();
+                let next = tokio::select! {
+                    () = shutdown.requested() => return,
+                    next = room.pass() => next,
+                };
+                due = next.map(|wait| Instant::now() + wait);
+                false
+            }
+        };
+        if news && room.board.is_listed() {
+            let soon = began + PACE;
+            due = Some(due.map_or(soon, |due| due.min(soon)));
+        }
+    }
+}
+
+/// Tells that some Sync has changed, and nothing more.
+fn changes(context: &Context) -> BoxStream<'static, ()> {
+    let api: Api<PartialObjectMeta<Sync>> = Api::all(context.client.clone());
+    watch(api, WatchConfig::default())
+        .filter_map(
+            |event| async move { matches!(event, Ok(Event::Apply(_) | Event::Delete(_))).then_some(()) },
+        )
+        .boxed()
+}
+
+async fn next_of(stream: &mut Option<BoxStream<'static, ()>>) -> Option<()> {
+    match stream {
+        Some(stream) => stream.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Room {
+    context: Context,
+    board: Board,
+    looks: Looks,
+    sealer: Sealer,
+    tries: objects::Tries,
+    /// The looks at remotes that were asked for before keys are retired, and when.
+    asked: Option<(Instant, Vec<(Key, u64)>)>,
+    /// The rotation that `looks` and `sealer` are about.
+    at_work: String,
+}
+
+impl Room {
+    fn new(context: Context) -> Self {
+        let sealer = Sealer::new(
+            context.client.clone(),
+            &context.namespace,
+            context.config.data_dir.join("rotation"),
+            repository::files(&context.config),
+        );
+        Self {
+            board: Board::new(&context.namespace),
+            looks: Looks::new(context.client.clone(), context.heads.clone()),
+            sealer,
+            tries: objects::Tries::new(),
+            asked: None,
+            at_work: String::new(),
+            context,
+        }
+    }
+
+    /// One pass over all that are not complete. Returns when the next one is due by itself.
+    async fn pass(&mut self) -> Option<Duration> {
+        let active = self.board.active();
+        let uid = active
+            .as_ref()
+            .and_then(|object| object.uid())
+            .unwrap_or_default();
+        if self.at_work != uid {
+            if !self.at_work.is_empty() {
+                self.looks.end();
+                self.sealer.end().await;
+            }
+            (self.asked, self.tries) = (None, objects::Tries::new());
+            self.at_work.clone_from(&uid);
+        }
+        let mut next: Option<Duration> = None;
+        for object in self.board.open() {
+            let wait = self.turn(&object, &uid).await;
+            next = Some(next.map_or(wait, |next| next.min(wait)));
+        }
+        let (left, blocked) = self.board.held_up();
+        self.context
+            .metrics
+            .rotations
+            .set(self.board.phases(), left, blocked);
+        next
+    }
+
+    /// Takes a rotation as far as it goes now. Returns when it is to be looked at again.
+    async fn turn(&mut self, object: &Arc<KeyRotation>, active: &str) -> Duration {
+        let mut facts = self.facts(object, active);
+        for _ in 0..STEPS {
+            let next = machine::next(&facts);
+            if status::is_written_before(&next.step) {
+                let command = status::command(&facts, &self.context.namespace);
+                git::note(&mut facts, &mut self.looks, &command);
+                status::note(&mut facts, &next.said);
+                if matches!(next.step, Step::Rest(_)) {
+                    status::handled(&mut facts);
+                }
+                if !self.write(object, &facts, &next.said).await {
+                    return Duration::from_secs(5);
+                }
+            }
+            match next.step {
+                Step::Rest(until) => return wait(&facts, until),
+                Step::LookAgain => {
+                    self.ask_again(&facts);
+                    // A look that ends is news.
+                    return ANSWER;
+                }
+                step => self.carry_out(step, &mut facts).await,
+            }
+        }
+        Duration::from_secs(5)
+    }
+
+    fn facts(&mut self, object: &Arc<KeyRotation>, active: &str) -> Facts {
+        let uid = object.uid().unwrap_or_default();
+        let ring = Arc::clone(&self.context.keys.borrow());
+        let v1 = ring
+            .keys()
+            .iter()
+            .map(|key| key.fingerprint().as_str().to_owned());
+        let v2 = ring.native().iter().map(|key| key.key_id().as_str().to_owned());
+        let away = object.namespace().as_deref() != Some(self.context.namespace.as_str());
+        let ahead = (active != uid && !active.is_empty() && !away).then(|| self.board.name_of(active));
+        let unusable = if away {
+            Some(format!(
+                "A KeyRotation counts in namespace {} only, where the keys are.",
+                self.context.namespace
+            ))
+        } else {
+            status::unusable(&object.spec)
+        };
+        let record = self.board.record(object);
+        let mut newest = BTreeMap::new();
+        if let Some(key) = ring.newest() {
+            newest.insert(KeyFormat::V1, key.fingerprint().as_str().to_owned());
+        }
+        Facts {
+            now: Timestamp::now(),
+            generation: object.metadata.generation.unwrap_or_default(),
+            spec: object.spec.clone(),
+            unusable,
+            ahead,
+            due: status::due(object, &record),
+            mark: mark(&uid, record.run),
+            record,
+            opening: v1.chain(v2).collect(),
+            newest,
+            keys: None,
+            published: None,
+            git: None,
+            objects: None,
+            fresh: self.is_fresh(),
+            trouble: None,
+            request: object
+                .annotations()
+                .get(annotation::REQUESTED_AT)
+                .cloned()
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Asks every remote once more, unless they are being asked.
+    fn ask_again(&mut self, facts: &Facts) {
+        if self.asked.as_ref().is_some_and(|(at, _)| at.elapsed() < FRESH) {
+            return;
+        }
+        let followed = facts.git.iter().flatten();
+        let looks = followed.filter_map(|one| {
+            let look = self.context.heads.look(&one.key)?;
+            Some((one.key.clone(), look))
+        });
+        self.asked = Some((Instant::now(), looks.collect()));
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.asked.as_ref().is_some_and(|(at, looks)| {
+            let answered = |(key, number): &(Key, u64)| {
+                let looks = self.context.heads.looks(key);
+                looks.is_none_or(|looks| looks >= *number)
+            };
+            at.elapsed() < FRESH && looks.iter().all(answered)
+        })
+    }
+
+    /// From which keys to which.
+    fn keys(&self, facts: &Facts) -> Keys {
+        let others = facts.spec.recipients.iter().filter_map(|text| {
+            let key: Recipient = text.parse().ok()?;
+            Some((key.key_id().clone(), key))
+        });
+        Keys {
+            ring: Arc::clone(&self.context.keys.borrow()),
+            leaving: facts.leaving(),
+            new: facts.record.new_keys.iter().map(|key| key.id.clone()).collect(),
+            others: others.collect(),
+        }
+    }
+
+    async fn carry_out(&mut self, step: Step, facts: &mut Facts) {
+        let client = self.context.client.clone();
+        let secrets: Api<Secret> = Api::namespaced(client.clone(), &self.context.namespace);
+        let config = &self.context.config;
+        let done: Result<(), String> = match step {
+            // Dealt with by who asked.
+            Step::Rest(_) | Step::LookAgain => Ok(()),
+            Step::Begin => {
+                let run = facts.record.run + 1;
+                facts.mark = mark(&object_uid(&facts.mark), run);
+                facts.due = None;
+                facts.record = crds::KeyRotationStatus {
+                    run,
+                    last_handled_request: std::mem::take(&mut facts.record.last_handled_request),
+                    ..crds::KeyRotationStatus::default()
+                };
+                Ok(())
+            }
+            Step::LookAtKeys => keys::inventory(&secrets, &config.key_prefix)
+                .await
+                .map(|found| facts.keys = Some(found))
+                .map_err(|error| format!("The key Secrets cannot be listed: {error}.")),
+            Step::MakeKey(format) => {
+                facts.keys = None;
+                let ring = Arc::clone(&self.context.keys.borrow());
+                let planned = planned(facts, format);
+                keys::make_planned(&secrets, config, planned, &facts.mark, &ring)
+                    .await
+                    .map_err(|error| format!("A key could not be made: {error}."))
+            }
+            Step::NoteKeys => {
+                let keys = facts.keys.as_deref().unwrap_or_default();
+                let (new, old) = machine::note(facts, keys);
+                (facts.record.new_keys, facts.record.old_keys) = (new, old);
+                facts.record.started = Some(crate::condition::now());
+                Ok(())
+            }
+            Step::AskWhoPublishes => {
+                let new = facts.record.new_keys.iter().map(|key| key.id.clone()).collect();
+                let old = facts.leaving();
+                facts.published = Some(publishing::ask(&client, &self.context.namespace, &new, &old).await);
+                Ok(())
+            }
+            Step::LookAtGit => {
+                let keys = self.keys(facts);
+                self.looks
+                    .look(facts, &keys)
+                    .await
+                    .map(|found| facts.git = Some(found))
+            }
+            Step::Reseal(key) => {
+                let keys = self.keys(facts);
+                let insist = facts.request != facts.record.last_handled_request;
+                let outcome = match self.looks.seen.get(&key) {
+                    Some(seen) => self.sealer.reseal(facts, &key, seen, &keys, insist).await,
+                    None => Outcome::Failed("It was not looked at.".into()),
+                };
+                self.came(facts, &key, &outcome);
+                Ok(())
+            }
+            Step::Push(key) => {
+                let merges = facts.git.iter().flatten().any(|one| one.key == key && one.merges);
+                let outcome = if self.context.fence.is_ours() {
+                    self.sealer.push(&key, merges).await
+                } else {
+                    Outcome::Failed("This controller does not hold the Lease any more.".into())
+                };
+                self.came(facts, &key, &outcome);
+                Ok(())
+            }
+            Step::LookAtObjects | Step::ResealObjects => {
+                let write = step == Step::ResealObjects;
+                let before = facts.record.objects.map_or(0, |count| count.resealed);
+                let keys = self.keys(facts);
+                objects::look(&client, config, &keys, write, before, &mut self.tries)
+                    .await
+                    .map(|found| {
+                        facts.record.objects = Some(found.count).filter(|count| count.total > 0);
+                        facts.objects = Some(found);
+                    })
+            }
+            Step::Archive(key) => self.archive(&secrets, facts, &key).await,
+            Step::Delete(key) => {
+                facts.keys = None;
+                keys::delete(&secrets, &key)
+                    .await
+                    .map_err(|error| format!("Secret {} could not be deleted: {error}.", key.secret))
+            }
+            Step::NoteRetired(id) => {
+                for old in facts.record.old_keys.iter_mut().filter(|old| old.id == id) {
+                    old.retired = true;
+                }
+                Ok(())
+            }
+        };
+        if let Err(why) = done {
+            facts.trouble = Some(why);
+        }
+    }
+
+    /// Takes in what came of sealing a Repository again.
+    fn came(&self, facts: &mut Facts, key: &Key, outcome: &Outcome) {
+        if matches!(outcome, Outcome::Pushed | Outcome::Behind) {
+            self.context.heads.look(key);
+        }
+        if matches!(outcome, Outcome::Pushed | Outcome::AwaitsMerge)
+            && let Some(known) = facts
+                .step_of(key)
+                .filter(|known| known.step == RotationStep::Pushing)
+        {
+            self.context.metrics.rotations.values.inc_by(known.values);
+        }
+        let git = facts.git.iter_mut().flatten();
+        for one in git.filter(|one| one.key == *key) {
+            one.races += u32::from(matches!(outcome, Outcome::Raced(_)));
+            one.outcome = Some(outcome.clone());
+        }
+    }
+
+    async fn archive(
+        &self,
+        secrets: &Api<Secret>,
+        facts: &mut Facts,
+        key: &keys::KeySecret,
+    ) -> Result<(), String> {
+        let parsed = facts
+            .spec
+            .retire
+            .recipients
+            .iter()
+            .map(|text| text.parse::<Recipient>());
+        let recipients = parsed
+            .collect::<Result<Vec<_>, _>>()
+            .ok()
+            .and_then(|all| Recipients::new(all).ok())
+            .ok_or("spec.retire.recipients cannot be encrypted for.")?;
+        let name = keys::archive(secrets, key, &facts.mark, &recipients)
+            .await
+            .map_err(|error| format!("Key {} could not be archived: {error}.", key.id))?;
+        for old in facts.record.old_keys.iter_mut().filter(|old| old.id == key.id) {
+            old.archive.clone_from(&name);
+        }
+        Ok(())
+    }
+
+    /// Writes the status, where it says something else. Whether it says that now.
+    async fn write(&mut self, object: &Arc<KeyRotation>, facts: &Facts, said: &machine::Said) -> bool {
+        let known = self.board.record(object);
+        if facts.record == known {
+            return true;
+        }
+        let told = known.phase != facts.record.phase || status::is_news(&known, said);
+        let written = status::write(&self.context.client, object, &facts.record).await;
+        match written {
+            Ok(()) => {}
+            // Gone, or another one of the name: the watch tells.
+            Err(error) if error.is_not_found() || error.is_conflict() => return false,
+            Err(error) => {
+                tracing::warn!(%error, name = object.name_any(), "a KeyRotation's status could not be written");
+                return false;
+            }
+        }
+        self.board.put_record(object, facts.record.clone());
+        if told {
+            status::tell(&self.context.events, object, facts.record.phase, said);
+        }
+        true
+    }
+}
+
+/// What the Secrets of one run are labelled with.
+fn mark(uid: &str, run: u64) -> String {
+    match run {
+        0 => uid.to_owned(),
+        run => format!("{uid}.{run}"),
+    }
+}
+
+/// The KeyRotation that a mark is of.
+fn object_uid(mark: &str) -> String {
+    mark.split('.').next().unwrap_or_default().to_owned()
+}
+
+fn planned(facts: &Facts, format: KeyFormat) -> Planned {
+    use crds::AgeAlgorithm;
+    use sealing::v2::Suite;
+    match (format, facts.spec.algorithm.v2) {
+        (KeyFormat::V1, _) => Planned::Rsa,
+        (KeyFormat::V2, Some(AgeAlgorithm::X25519)) => Planned::Age(Suite::X25519),
+        (KeyFormat::V2, _) => Planned::Age(Suite::MlKem768X25519),
+    }
+}
+
+fn wait(facts: &Facts, until: Option<Timestamp>) -> Duration {
+    let Some(until) = until else {
+        return LOOK;
+    };
+    let left = until.duration_since(facts.now);
+    Duration::try_from(left).unwrap_or_default().clamp(PACE, LOOK)
+}

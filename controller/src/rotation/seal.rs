@@ -1,0 +1,388 @@
+//! Sealing a Repository again: one commit on top of what it follows, pushed and never forced.
+//!
+//! Where a Repository asks for signatures, a commit is made only on top of the commit that it follows, and not on one that it
+//! refuses: else the rotation's own signature would vouch for it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crds::{RepositoryRotation, ResealTarget, RotationStep};
+use kube::{Client, ResourceExt};
+use source::{
+    BlobId, CommitId, EntryKind, FileRemotes, NewCommit, RefSpec, Remote, SigningKey, Snapshot, SourceError,
+    Store, WalkLimits, list_head,
+};
+
+use super::facts::{Facts, Outcome};
+use super::git::{Keys, Seen};
+use super::scan::{self, Memory, Scan};
+use crate::repository::{Key, remote_to_push, signing_key};
+
+/// How many names are tried for a branch of its own.
+const BRANCHES: u32 = 20;
+
+/// Makes and pushes commits. What it fetches lies in stores of its own.
+pub(super) struct Sealer {
+    client: Client,
+    namespace: String,
+    dir: PathBuf,
+    files: FileRemotes,
+    stores: HashMap<String, Arc<Store>>,
+    made: HashMap<Key, Made>,
+    /// What was sealed again, until it is pushed.
+    memories: HashMap<Key, Arc<Memory>>,
+}
+
+/// A commit that is not pushed yet.
+struct Made {
+    store: Arc<Store>,
+    remote: Remote,
+    branch: String,
+    commit: CommitId,
+}
+
+/// All that a commit is made of.
+struct Work {
+    dir: PathBuf,
+    store: Option<Arc<Store>>,
+    remote: Remote,
+    reference: RefSpec,
+    seen_head: String,
+    readers: Vec<scan::Reader>,
+    keys: Keys,
+    target: ResealTarget,
+    signer: Option<SigningKey>,
+    memory: Arc<Memory>,
+    /// Whether any head of the branch will do: nobody asks for signatures.
+    any_head: bool,
+    /// What was done before, if that was pushed.
+    before: Option<RepositoryRotation>,
+    /// A person wants what was taken back to be pushed again.
+    insist: bool,
+    subject: String,
+    body: String,
+}
+
+/// What came of it.
+enum Worked {
+    Made {
+        branch: String,
+        commit: CommitId,
+        base: CommitId,
+        values: usize,
+    },
+    Not(Outcome),
+}
+
+impl Sealer {
+    pub(super) fn new(client: Client, namespace: &str, dir: PathBuf, files: FileRemotes) -> Self {
+        Self {
+            client,
+            namespace: namespace.to_owned(),
+            dir,
+            files,
+            stores: HashMap::new(),
+            made: HashMap::new(),
+            memories: HashMap::new(),
+        }
+    }
+
+    /// The keys have changed: what was sealed and is not pushed is sealed anew.
+    pub(super) fn forget(&mut self) {
+        self.memories.clear();
+    }
+
+    /// Lets go of everything, on the disk too.
+    pub(super) async fn end(&mut self) {
+        self.stores.clear();
+        self.made.clear();
+        self.memories.clear();
+        let dir = self.dir.clone();
+        let _ = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(dir)).await;
+    }
+
+    /// Makes a commit in which the values are sealed again.
+    pub(super) async fn reseal(
+        &mut self,
+        facts: &Facts,
+        key: &Key,
+        seen: &Seen,
+        keys: &Keys,
+        insist: bool,
+    ) -> Outcome {
+        let target = facts
+            .spec
+            .reseal
+            .iter()
+            .find(|target| (&target.namespace, &target.name) == (&key.0, &key.1));
+        let Some((target, secret)) =
+            target.and_then(|target| Some((target, target.push_secret_ref.as_ref()?)))
+        else {
+            return Outcome::NoRight("spec.reseal names no pushSecretRef for it.".into());
+        };
+        let place = (self.namespace.as_str(), secret.name.as_str());
+        let remote = remote_to_push(&self.client, &seen.object, place, &self.files).await;
+        let (remote, reference) = match remote {
+            Ok(found) => found,
+            Err(why) => return Outcome::NoRight(why),
+        };
+        let signer = match &target.signing_secret_ref {
+            None => None,
+            Some(secret) => match signing_key(&self.client, &self.namespace, &secret.name).await {
+                Ok(key) => Some(key),
+                Err(why) => return Outcome::Failed(why),
+            },
+        };
+        let uid = seen.object.uid().unwrap_or_default();
+        let new: Vec<_> = keys.new.iter().map(String::as_str).collect();
+        let old: Vec<_> = keys.leaving.iter().map(String::as_str).collect();
+        let work = Work {
+            dir: self.dir.join(&uid),
+            store: self.stores.get(&uid).cloned(),
+            remote: remote.clone(),
+            reference,
+            seen_head: seen.head.clone(),
+            readers: seen.readers.clone(),
+            keys: keys.clone(),
+            target: target.clone(),
+            signer,
+            memory: Arc::clone(
+                self.memories
+                    .entry(key.clone())
+                    .or_insert_with(|| Arc::new(Memory::whole())),
+            ),
+            any_head: seen.object.spec.verify.is_none(),
+            before: facts
+                .step_of(key)
+                .filter(|known| known.step != RotationStep::Pushing && !known.commit.is_empty())
+                .cloned(),
+            insist,
+            subject: target
+                .message
+                .clone()
+                .unwrap_or_else(|| "Seal the Secrets again for a new key".into()),
+            body: format!("From {}\nto {}.\n", old.join(", "), new.join(", ")),
+        };
+        let Ok((store, worked)) = tokio::task::spawn_blocking(move || work.run()).await else {
+            return Outcome::Failed("The work stopped unexpectedly.".into());
+        };
+        if let Some(store) = &store {
+            self.stores.insert(uid, Arc::clone(store));
+        }
+        match (worked, store) {
+            (Worked::Not(outcome), _) => outcome,
+            (
+                Worked::Made {
+                    branch,
+                    commit,
+                    base,
+                    values,
+                },
+                Some(store),
+            ) => {
+                let made = Made {
+                    store,
+                    remote,
+                    branch: branch.clone(),
+                    commit,
+                };
+                self.made.insert(key.clone(), made);
+                Outcome::Made {
+                    branch,
+                    commit: commit.to_string(),
+                    base: base.to_string(),
+                    values: u64::try_from(values).unwrap_or(u64::MAX),
+                }
+            }
+            (Worked::Made { .. }, None) => Outcome::Failed("The store is gone.".into()),
+        }
+    }
+
+    /// Pushes the commit that was made.
+    pub(super) async fn push(&mut self, key: &Key, merges: bool) -> Outcome {
+        let Some(made) = self.made.remove(key) else {
+            return Outcome::Failed("The commit is not there any more; it is made again.".into());
+        };
+        let push = move || {
+            made.store
+                .push(&made.remote, &RefSpec::Branch(made.branch), made.commit)
+        };
+        match tokio::task::spawn_blocking(push).await {
+            Ok(Ok(())) => {
+                self.memories.remove(key);
+                if merges {
+                    Outcome::AwaitsMerge
+                } else {
+                    Outcome::Pushed
+                }
+            }
+            Ok(Err(error)) => refused(&error),
+            Err(_) => Outcome::Failed("The push stopped unexpectedly.".into()),
+        }
+    }
+}
+
+/// A sentence of what a remote says, with what to do.
+fn refused(error: &SourceError) -> Outcome {
+    let sentence = format!("It cannot be pushed to: {error}; {}.", error.hint());
+    match error {
+        SourceError::PushRefused(_) => Outcome::Raced(sentence),
+        SourceError::Forbidden
+        | SourceError::Unauthorized { .. }
+        | SourceError::KeyRefused(_)
+        | SourceError::BadCredentials
+        | SourceError::BadKey(_)
+        | SourceError::NoKey
+        | SourceError::KeyForHttp => Outcome::NoRight(sentence),
+        _ => Outcome::Failed(sentence),
+    }
+}
+
+impl Work {
+    fn run(mut self) -> (Option<Arc<Store>>, Worked) {
+        let store = match self.store.take() {
+            Some(store) => store,
+            None => match Store::open(&self.dir) {
+                Ok(store) => Arc::new(store),
+                Err(error) => return (None, Worked::Not(refused(&error))),
+            },
+        };
+        let worked = self
+            .work(&store)
+            .unwrap_or_else(|error| Worked::Not(refused(&error)));
+        (Some(store), worked)
+    }
+
+    fn work(&self, store: &Store) -> Result<Worked, SourceError> {
+        let fetched = store.fetch(&self.remote, &self.reference)?;
+        let base = fetched.commit().id;
+        if !self.any_head && base.to_string() != self.seen_head {
+            return Ok(Worked::Not(Outcome::Behind));
+        }
+        let found = self
+            .keys
+            .with(|change| scan::scan(&fetched.snapshot, "", "", &self.readers, change, &self.memory));
+        let found = found.map_err(|error| SourceError::Store(error.to_string()))?;
+        if found.files.is_empty() {
+            return Ok(Worked::Not(Outcome::Behind));
+        }
+        let branch = match self.branch(store, &found)? {
+            Ok(branch) => branch,
+            Err(outcome) => return Ok(Worked::Not(outcome)),
+        };
+        let files: Vec<(&str, &[u8])> = found
+            .files
+            .iter()
+            .map(|file| (file.path.as_str(), file.bytes.as_slice()))
+            .collect();
+        let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let new = NewCommit {
+            name: &self.target.author.name,
+            email: &self.target.author.email,
+            message: &format!("{}\n\n{}", self.subject, self.body),
+            time: i64::try_from(time.unwrap_or_default().as_secs()).unwrap_or_default(),
+            key: self.signer.as_ref(),
+        };
+        let commit = store.commit(&fetched.snapshot, &files, &new)?;
+        Ok(Worked::Made {
+            branch,
+            commit,
+            base,
+            values: found.values(),
+        })
+    }
+
+    /// The branch to push to; or what is in the way.
+    fn branch(&self, store: &Store, found: &Scan) -> Result<Result<String, Outcome>, SourceError> {
+        let followed = match &self.reference {
+            RefSpec::Branch(name) => name.clone(),
+            _ => return Err(SourceError::BadRef),
+        };
+        let Some(own) = &self.target.branch else {
+            let back = self.as_before(store, found);
+            if let (Some((_, before)), false) = (back.first().zip(self.before.as_ref()), self.insist) {
+                return Ok(Err(Outcome::RolledBack(format!(
+                    "{} as before commit {}: a person took it back.",
+                    match back.as_slice() {
+                        [one] => format!("File {one} is"),
+                        many => format!("{} files are", many.len()),
+                    },
+                    before.commit
+                ))));
+            }
+            return Ok(Ok(followed));
+        };
+        // A branch that waits is good as long as it changes all that is to be changed now.
+        if let Some(before) = &self.before
+            && self.as_before(store, found).len() == found.files.len()
+        {
+            match list_head(&self.remote, &RefSpec::Branch(before.branch.clone())) {
+                Ok(head) if head.id.to_string() == before.commit => return Ok(Err(Outcome::AwaitsMerge)),
+                Ok(_) => {}
+                Err(SourceError::NoSuchBranch(_)) if self.insist => {}
+                Err(SourceError::NoSuchBranch(_)) => {
+                    return Ok(Err(Outcome::RolledBack(format!(
+                        "Branch {} was removed, and its commit is not part of what is followed.",
+                        before.branch
+                    ))));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        for number in 1..=BRANCHES {
+            let name = match number {
+                1 => own.clone(),
+                _ => format!("{own}-{number}"),
+            };
+            match list_head(&self.remote, &RefSpec::Branch(name.clone())) {
+                Err(SourceError::NoSuchBranch(_)) => return Ok(Ok(name)),
+                Err(error) => return Err(error),
+                Ok(_) => {}
+            }
+        }
+        Ok(Err(Outcome::Failed(format!(
+            "Branches {own} to {own}-{BRANCHES} are all there: merge or remove them."
+        ))))
+    }
+
+    /// Files that are to be changed and are to the byte what they were before the commit that was pushed earlier.
+    fn as_before(&self, store: &Store, found: &Scan) -> Vec<String> {
+        let Some(before) = &self.before else {
+            return Vec::new();
+        };
+        let Ok(id) = before.base.parse::<CommitId>() else {
+            return Vec::new();
+        };
+        let snapshot = store
+            .snapshot(id)
+            .or_else(|_| store.past(&self.remote, &self.reference, id));
+        let Some(blobs) = snapshot.ok().and_then(|snapshot| blobs(&snapshot)) else {
+            return Vec::new();
+        };
+        let same = |file: &&scan::Again| blobs.get(&file.path) == Some(&file.blob);
+        found
+            .files
+            .iter()
+            .filter(same)
+            .map(|file| file.path.clone())
+            .collect()
+    }
+}
+
+fn blobs(snapshot: &Snapshot) -> Option<BTreeMap<String, BlobId>> {
+    let mut all = BTreeMap::new();
+    let walk = WalkLimits {
+        skip_hidden: false,
+        ..WalkLimits::default()
+    };
+    snapshot
+        .walk("", &walk, |entry| {
+            if let EntryKind::File { blob, .. } = entry.kind {
+                all.insert(entry.path.to_string(), blob);
+            }
+        })
+        .ok()?;
+    Some(all)
+}

@@ -1,0 +1,106 @@
+//! `signet rotation status`.
+
+use crate::support::{ApiServer, Response, TestEnvironment};
+use serde_json::{Value, json};
+
+fn rotation(phase: &str) -> Value {
+    json!({
+        "apiVersion": "signet.dev/v1alpha1", "kind": "KeyRotation",
+        "metadata": {"name": "spring", "namespace": "signet-system"},
+        "spec": {"algorithm": {"v2": "X25519"}, "retire": {"then": "Destroy"}},
+        "status": {
+            "phase": phase, "progress": "1/2 Repositories, 3 values",
+            "newKeys": [{"format": "v2", "id": "key-new", "secret": "signet-sealing-key00002"}],
+            "conditions": [
+                {"type": "KeyMade", "status": "True", "reason": "Done", "message": "New: key-new.",
+                    "lastTransitionTime": "2026-01-01T00:00:00Z"},
+                {"type": "Ready", "status": "False", "reason": "AwaitingCommit", "message": "A person has to commit.",
+                    "lastTransitionTime": "2026-01-01T00:00:00Z"},
+                {"type": "Stalled", "status": "True", "reason": "AwaitingCommit", "message": "A person has to commit.",
+                    "lastTransitionTime": "2026-01-01T00:00:00Z"},
+            ],
+            "repositories": [
+                {"namespace": "team", "name": "app", "step": "Clean", "commit": "0123456789abcdef", "values": 3},
+                {"namespace": "team", "name": "web", "step": "AwaitingCommit", "left": 2, "message": "Run it.",
+                    "command": "signet reseal --from-key x"},
+            ],
+            "blockers": [{"place": "Sync team/web\u{1b}[2J", "message": "is behind."}],
+            "blocked": 3,
+        },
+    })
+}
+
+fn serving(items: Vec<Value>) -> (TestEnvironment, ApiServer) {
+    let server = ApiServer::start(move |request| {
+        if request.path.ends_with("/keyrotations") {
+            return Response::json(
+                &json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items}),
+            );
+        }
+        let name = request.path.rsplit('/').next().unwrap();
+        match items.iter().find(|item| item["metadata"]["name"] == name) {
+            Some(item) => Response::json(item),
+            None => Response::error(404, "not found"),
+        }
+    });
+    let mut env = TestEnvironment::new();
+    env.use_cluster(&server);
+    (env, server)
+}
+
+#[test]
+fn a_table_of_all_and_the_exit_code() {
+    let (env, server) = serving(vec![rotation("AwaitingCommit")]);
+    let output = env.signet(&["rotation", "status"]);
+    assert_eq!((output.code, output.stderr.as_str()), (3, ""));
+    assert_eq!(
+        output.stdout,
+        "NAME    PHASE           KEYS                     PROGRESS                    MESSAGE\n\
+         spring  AwaitingCommit  signet-sealing-key00002  1/2 Repositories, 3 values  A person has to commit.\n"
+    );
+    assert_eq!(
+        server.requests(),
+        ["GET /apis/signet.dev/v1alpha1/namespaces/signet-system/keyrotations"]
+    );
+    let (env, _server) = serving(vec![rotation("Complete")]);
+    assert_eq!(env.signet(&["rotation", "status"]).code, 0);
+    let (env, _server) = serving(vec![]);
+    let output = env.signet(&["rotation", "status"]);
+    assert_eq!((output.code, output.stdout.as_str()), (0, ""));
+    assert!(output.stderr.contains("no KeyRotations"), "{}", output.stderr);
+}
+
+#[test]
+fn one_is_shown_phase_by_phase_with_what_holds_it_up() {
+    let (env, _server) = serving(vec![rotation("AwaitingCommit")]);
+    let output = env.signet(&["rotation", "status", "spring"]);
+    for line in [
+        "KeyMade  yes   2026-01-01T00:00:00Z  New: key-new.",
+        "team/app    Clean           3       0     0123456789ab  ",
+        "team/web    AwaitingCommit  0       2                   Run it.",
+        "held up: Sync team/web\\u{1b}[2J: is behind.",
+        "held up: and by 2 more",
+        "  signet reseal --from-key x",
+    ] {
+        assert!(
+            output.stdout.contains(&format!("{line}\n")),
+            "{line:?} in\n{}",
+            output.stdout
+        );
+    }
+    let output = env.signet(&["rotation", "status", "spring", "-o", "json"]);
+    let shown: Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(shown[0]["phase"], "AwaitingCommit");
+    assert_eq!(shown[0]["blocked"], 3);
+    assert_eq!(
+        shown[0]["repositories"][1]["command"],
+        "signet reseal --from-key x"
+    );
+    let refused = env.signet(&["rotation", "status", "autumn"]);
+    assert_eq!(refused.code, 1);
+    assert!(
+        refused.stderr.contains("no KeyRotation signet-system/autumn") && refused.stderr.contains("hint:"),
+        "{}",
+        refused.stderr
+    );
+}
