@@ -20,13 +20,6 @@ const IMAGE: &str = "image: signet-controller:0.1.0";
 
 const INSTALL: &str = include_str!("../../../../deploy/install.yaml");
 const SEALED_SECRETS: &str = include_str!("../../../../deploy/sealed-secrets.yaml");
-const DEFINITIONS: [&str; 5] = [
-    include_str!("../../../../crds/yaml/approvals.signet.dev.yaml"),
-    include_str!("../../../../crds/yaml/repositories.signet.dev.yaml"),
-    include_str!("../../../../crds/yaml/sealedsecrets.bitnami.com.yaml"),
-    include_str!("../../../../crds/yaml/sealedsecrets.signet.dev.yaml"),
-    include_str!("../../../../crds/yaml/syncs.signet.dev.yaml"),
-];
 
 /// What is asked for.
 pub(super) struct Wish<'a> {
@@ -67,7 +60,7 @@ impl Files {
         let there = publish::files_at_head(top, &directory);
         let mut new = Vec::new();
         let mut own = vec![
-            ("crds.yaml", definitions()),
+            ("crds.yaml", definitions()?),
             ("install.yaml", install(wish.image)?),
         ];
         if wish.sealed_secrets {
@@ -158,9 +151,14 @@ fn named<'a>(objects: &'a [Manifest], kind: &str) -> Option<&'a Manifest> {
     })
 }
 
-fn definitions() -> String {
-    let texts = DEFINITIONS.map(|text| text.trim_start_matches("---\n"));
-    texts.join("---\n")
+/// Every kind that this version knows.
+fn definitions() -> Result<String, CommandError> {
+    let all = crds::all().into_iter();
+    let values = all.map(|(_, definition)| serde_json::to_value(definition));
+    let values = values.collect::<Result<Vec<Value>, _>>();
+    values
+        .map(|values| write_yaml(&values))
+        .map_err(|_| CommandError::internal("a definition is no JSON"))
 }
 
 fn install(image: Option<&str>) -> Result<String, CommandError> {
