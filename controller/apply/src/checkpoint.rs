@@ -57,6 +57,9 @@ pub struct Record {
     pub secret: bool,
     /// It was about to be made anew, and that was not answered: an object of another uid may be ours as well.
     pub anew: bool,
+    /// It came while objects that had left Git were still there. How much of a Sync's objects left is measured without it: a path that
+    /// is exchanged for another would make half of all what is all of the old one.
+    pub beside: bool,
 }
 
 impl Record {
@@ -70,6 +73,7 @@ impl Record {
 /// Bits of a record's last byte. What read it before there were two took any for a secret, which is the careful reading.
 const SECRET: u8 = 1;
 const ANEW: u8 = 2;
+const BESIDE: u8 = 4;
 
 /// A place in the walk; greater is later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -143,7 +147,7 @@ pub fn encode<'a>(
         out.extend_from_slice(&record.digest.0);
         out.extend_from_slice(&record.wave.number.to_be_bytes());
         out.extend_from_slice(&record.wave.round.to_be_bytes());
-        out.push((u8::from(record.secret) * SECRET) | (u8::from(record.anew) * ANEW));
+        out.push(marks(record));
     }
     seal(mac_key, place, out)
 }
@@ -214,10 +218,16 @@ pub fn decode(mac_key: &[u8; 32], place: &str, bytes: &[u8]) -> Option<HashMap<K
             wave,
             secret: marks & SECRET != 0,
             anew: marks & ANEW != 0,
+            beside: marks & BESIDE != 0,
         };
         records.insert(key, record);
     }
     Some(records)
+}
+
+fn marks(record: &Record) -> u8 {
+    let mark = |is: bool, bit: u8| if is { bit } else { 0 };
+    mark(record.secret, SECRET) | mark(record.anew, ANEW) | mark(record.beside, BESIDE)
 }
 
 fn put(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -275,6 +285,7 @@ mod tests {
                     },
                     secret: i % 5 == 0,
                     anew: i % 7 == 0,
+                    beside: i % 11 == 0,
                 };
                 (key, record)
             })

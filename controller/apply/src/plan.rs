@@ -180,6 +180,7 @@ mod tests {
             wave: crate::checkpoint::Wave::of(0),
             secret: false,
             anew: false,
+            beside: false,
             uid: uid.map(Into::into),
             owned: uid.map(|_| FieldSet([7; 16])),
             digest: digest(byte),

@@ -103,10 +103,14 @@ impl GitHubApp {
             .strip_prefix("https://")
             .and_then(|rest| rest.split('/').next())
             .ok_or(refused("a GitHub App logs in over https"))?;
-        Ok(match host {
-            "github.com" => "https://api.github.com".to_owned(),
-            host => format!("https://{host}/api/v3"),
-        })
+        // What is signed for the API lets its bearer act for every installation of the app: who may write the address and not
+        // read the Secret does not choose where it goes.
+        match host {
+            "github.com" => Ok("https://api.github.com".to_owned()),
+            _ => Err(refused(
+                "the repository is not on github.com, and the Secret names no githubAppBaseURL",
+            )),
+        }
     }
 
     fn jwt(&self, now: u64) -> Result<Zeroizing<String>, SourceError> {
@@ -157,13 +161,11 @@ mod tests {
     }
 
     #[test]
-    fn the_api_follows_from_the_repository() {
+    fn the_api_is_github_coms_or_named() {
         let of = |url: &str| app(None).api(url).unwrap();
         assert_eq!(of("https://github.com/team/app.git"), "https://api.github.com");
-        assert_eq!(
-            of("https://ghe.example.com/team/app"),
-            "https://ghe.example.com/api/v3"
-        );
+        assert!(app(None).api("https://ghe.example.com/team/app").is_err());
+        assert!(app(None).api("https://github.com.example.com/team/app").is_err());
         assert!(app(None).api("git@github.com:team/app").is_err());
         assert_eq!(
             app(Some("https://x/api/")).api("ssh://y").unwrap(),

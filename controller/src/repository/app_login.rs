@@ -12,15 +12,25 @@ const EARLIER: Duration = Duration::from_mins(5);
 /// A token whose end is not said, or far away: GitHub's live an hour.
 const LIFE: Duration = Duration::from_mins(50);
 
-/// A token of an app, and when another one is due.
+/// A token of an app, for whom it was asked, and when another one is due.
 #[derive(Default)]
-pub(super) struct AppLogin(Option<(Auth, Timestamp)>);
+pub(super) struct AppLogin(Option<(Whose, Auth, Timestamp)>);
+
+/// Where a token goes, and whose it is: one that was given for another is not sent.
+type Whose = [String; 4];
+
+fn whose(app: &GitHubApp, remote: &Remote) -> Whose {
+    let api = app.api.clone().unwrap_or_default();
+    [remote.url.clone(), api, app.id.clone(), app.installation.clone()]
+}
 
 impl AppLogin {
     /// What to log in with. Asks GitHub where no token is held that is good for a while.
     pub(super) async fn auth(&mut self, app: &GitHubApp, remote: &Remote) -> Result<Auth, Failure> {
         let now = Timestamp::now();
-        if let Some((auth, due)) = &self.0
+        let asked_for = whose(app, remote);
+        if let Some((known, auth, due)) = &self.0
+            && *known == asked_for
             && now < *due
         {
             return Ok(auth.clone());
@@ -34,7 +44,7 @@ impl AppLogin {
                 temporary: true,
             })?
             .map_err(|error| Failure::from(&error))?;
-        self.0 = Some((token.auth.clone(), due(now, &token.expires)));
+        self.0 = Some((asked_for, token.auth.clone(), due(now, &token.expires)));
         Ok(token.auth)
     }
 

@@ -40,14 +40,16 @@ impl Worker {
             let replace = inputs.wanted[step.desired].item.options().replace;
             let replace = replace.unwrap_or(sync.spec.immutable == Immutable::Replace);
             let record = match self.checkpoint.records().get(&desired.key) {
-                None => inputs.record(step.desired),
+                None => Record {
+                    beside: self.leaving,
+                    ..inputs.record(step.desired)
+                },
                 // What was there before says nothing of what is about to be made in its place.
                 Some(known) => match &known.uid {
                     Some(uid)
                         if !known.anew
                             && match self.rooms.observer.seen(&desired.key) {
-                                Seen::Absent => true,
-                                Seen::Unwatched => false,
+                                Seen::Absent | Seen::Unwatched => true,
                                 Seen::Present { uid: live, .. } => {
                                     *uid != live || (replace && step.reason == Reason::Changed)
                                 }
@@ -423,6 +425,7 @@ fn first_steps(errand: &Errand<'_>) -> Vec<Step> {
         inputs.groups.get(step.desired) == first
             && !inputs.blocked.contains(&step.desired)
             && !inputs.needs.contains_key(&step.desired)
+            && !inputs.reads.contains_key(&step.desired)
     };
     if inputs.hooks.is_empty() {
         steps.iter().filter(sure).copied().collect()
@@ -467,10 +470,12 @@ pub(super) fn attempt_done(
                 Effect::Unchanged => done.counts.unchanged += 1,
             }
             let desired = &inputs.desired[sent.step.desired];
-            done.anew |= is_anew(checkpoint.records().get(&desired.key), &applied.live.uid);
+            let known = checkpoint.records().get(&desired.key);
+            done.anew |= is_anew(known, &applied.live.uid);
             let record = Record {
                 uid: Some(applied.live.uid),
                 owned: applied.live.owned,
+                beside: known.is_some_and(|known| known.beside),
                 ..inputs.record(sent.step.desired)
             };
             checkpoint.set(desired.key.clone(), record);
@@ -482,7 +487,7 @@ pub(super) fn attempt_done(
             if let Some(known) = checkpoint.records().get(key) {
                 if known.uid.is_none() && is_nothing(sent.step.reason, failure.transient, sent.half) {
                     checkpoint.remove(key);
-                } else if known.anew && !failure.transient && is_known(known, &seen(key)) {
+                } else if known.anew && !failure.transient && !sent.half && is_known(known, &seen(key)) {
                     // It was refused, and the one that was there is there.
                     let known = Record {
                         anew: false,
@@ -540,6 +545,7 @@ mod tests {
             wave: Wave::of(0),
             secret: false,
             anew: false,
+            beside: false,
         };
         assert!(!is_anew(Some(&record(Some("a"))), "a"));
         assert!(is_anew(Some(&record(Some("a"))), "b"));

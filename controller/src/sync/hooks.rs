@@ -5,7 +5,6 @@
 
 use super::inputs::Inputs;
 use super::order::Group;
-use super::pruning::Before;
 use crds::HookReport;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -27,9 +26,6 @@ pub(super) struct Journal {
     /// In mode Approval: the digest of the spec that was let in last. Another one takes an approval, whatever it changes.
     #[serde(default)]
     pub(super) approved: String,
-    /// What there was before, while more of it left Git than may be deleted without an approval.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) before: Option<Before>,
 }
 
 /// The operation of a Sync's deletion: whatever Git holds meanwhile, its hooks run once.
@@ -108,7 +104,6 @@ impl Journal {
             began: now.max(self.began.saturating_add(1)),
             at_deletion: self.at_deletion,
             approved: self.approved.clone(),
-            before: self.before,
             ..Self::default()
         }
     }

@@ -123,6 +123,7 @@ impl Inputs {
             wave: self.wave(at),
             secret: self.wanted[at].item.holds_secret(),
             anew: false,
+            beside: false,
         }
     }
 

@@ -6,21 +6,21 @@ use super::inside::Places;
 use super::mentions;
 use super::names::Looked;
 use super::pin::Source;
-use super::pruning::{self, Before};
+use super::pruning;
 use super::status::{self, Verdict};
 use super::store::JournalKnown;
 use super::variables::{Known, Sources};
-use super::walk::Errand;
 use super::worker::{End, Resolved, Settled, Worker};
 use crate::events::Severity;
 use crate::repository::{Head, SourceState};
+use apply::Key;
 use apply::checkpoint::{InputDigest, Record};
 use apply::plan::{self, Reason};
-use apply::{ApiError, Key};
 use crds::{Mode, Sync, SyncStatus, annotation};
 use kube::ResourceExt;
 use render::{Limits, RenderError, Rendered, Variables};
 use source::{PathError, TreeId};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinError;
@@ -363,16 +363,7 @@ impl Worker {
                         .await;
                 }
             }
-            self.before = None;
-            if self.checkpoint.journal.before.take().is_some()
-                && let Err(error) = self.checkpoint.save_journal().await
-            {
-                let message = format!("That nothing waits to be deleted could not be written down: {error}.");
-                let end = End::Retry { transient: true };
-                return self
-                    .fail(next, generation, "CheckpointFailed", message, end)
-                    .await;
-            }
+            self.count_in(&inputs, &plan.forget);
             self.take_over(sync, &inputs, head);
             self.settled = Some(now);
             self.stayed = false;
@@ -420,12 +411,8 @@ impl Worker {
         next.inputs.clone_from(&digest);
         next.last_attempted_revision = Some(head.revision.clone());
         let errand = self.errand(sync, &inputs, &plan, &head);
-        let counted = self.count_before(&errand, approved).await;
-        let begun = match counted {
-            Ok(()) => self.begin_operation(&errand, &digest, requested).await,
-            Err(error) => Err(error),
-        };
-        let begun = match begun {
+        self.leaving = self.is_leaving(&inputs, &plan.forget);
+        let begun = match self.begin_operation(&errand, &digest, requested).await {
             Ok(()) if idle => Ok(()),
             Ok(()) => self.prepare(&errand, &kinds).await,
             Err(error) => Err(error),
@@ -485,10 +472,8 @@ impl Worker {
             });
         }
         if walk.is_complete() {
-            let before = self.before.unwrap_or_else(|| self.stands(&errand));
-            // What went to another Sync is not deleted.
-            let recorded = before.objects.saturating_sub(plan.prune.len() - left.len());
-            let pruning = pruning::decide(left, recorded, before.emptied, &sync.spec.prune, approved);
+            let (recorded, emptied) = self.stands(&inputs, &left);
+            let pruning = pruning::decide(left, recorded, emptied, &sync.spec.prune, approved);
             for key in &pruning.orphan {
                 self.let_object_go(key);
             }
@@ -505,6 +490,12 @@ impl Worker {
                 self.save_soon();
                 return End::Retry { transient: true };
             }
+            if pruning.refusal.is_none() && sync.spec.prune.enabled {
+                let mut decided = pruning.now;
+                decided.extend(plan.forget.iter().cloned());
+                decided.sort_unstable();
+                self.count_in(&inputs, &decided);
+            }
             refusal = pruning.refusal.or_else(|| pruning::waits(&waiting));
             if let Some(why) = &refusal {
                 let held: Vec<_> = {
@@ -517,7 +508,6 @@ impl Worker {
         if walk.is_complete() && refusal.is_none() {
             // What Git holds is known again, whatever was lost.
             self.checkpoint.lost = false;
-            self.before = None;
             self.forget(&plan);
         }
         self.save_soon();
@@ -551,30 +541,40 @@ impl Worker {
         ))
     }
 
-    /// Notes what there is before anything new is made, as long as something that left Git waits to be deleted. It is written
-    /// down where an approval is asked for: a restart must not take what is new for what was there.
-    async fn count_before(&mut self, errand: &Errand<'_>, approved: bool) -> Result<(), ApiError> {
-        let left = &errand.plan.prune;
-        let known = self.before.or(self.checkpoint.journal.before);
-        self.before = (!left.is_empty()).then(|| Before::of(known, self.stands(errand)));
-        let asks = |before: &Before| {
-            let (objects, emptied) = (before.objects, before.emptied);
-            let pruning = pruning::decide(left.clone(), objects, emptied, &errand.sync.spec.prune, approved);
-            pruning.refusal.is_some()
-        };
-        let written = self.before.filter(asks);
-        if self.checkpoint.journal.before == written {
-            return Ok(());
-        }
-        self.checkpoint.journal.before = written;
-        self.checkpoint.save_journal().await
+    /// Whether something is recorded that Git does not hold, other than `but`, which is sorted.
+    fn is_leaving(&self, inputs: &Inputs, but: &[Key]) -> bool {
+        let mut keys = self.checkpoint.records().keys();
+        keys.any(|key| !inputs.holds(key) && but.binary_search(key).is_err())
     }
 
-    fn stands(&self, errand: &Errand<'_>) -> Before {
-        let (records, plan) = (self.checkpoint.records(), errand.plan);
-        let emptied = !records.keys().any(|key| errand.inputs.holds(key));
-        let objects = records.len().saturating_sub(plan.forget.len());
-        Before::now(objects, plan.prune.len(), emptied)
+    /// How many objects there are, without what came beside those that left, and whether none of them stays.
+    fn stands(&self, inputs: &Inputs, left: &[Key]) -> (usize, bool) {
+        let records = self.checkpoint.records();
+        let left: HashSet<&Key> = left.iter().collect();
+        let counted = records
+            .iter()
+            .filter(|(key, record)| !record.beside || left.contains(key));
+        let stays = |(key, record): (&Key, &Record)| !record.beside && inputs.holds(key);
+        (counted.count(), !records.iter().any(stays))
+    }
+
+    /// What came beside what left is what there is, once nothing is left but what was decided upon.
+    fn count_in(&mut self, inputs: &Inputs, decided: &[Key]) {
+        let beside = |(key, record): (&Key, &Record)| record.beside.then(|| key.clone());
+        let beside: Vec<Key> = self.checkpoint.records().iter().filter_map(beside).collect();
+        if beside.is_empty() || self.is_leaving(inputs, decided) {
+            return;
+        }
+        for key in beside {
+            if let Some(record) = self.checkpoint.records().get(&key).cloned() {
+                let record = Record {
+                    beside: false,
+                    ..record
+                };
+                self.checkpoint.set(key, record);
+            }
+        }
+        self.save_soon();
     }
 
     /// From now on these inputs count, applied as this Sync says.

@@ -4,7 +4,6 @@ use super::names::syncs;
 use apply::Key;
 use apply::checkpoint::InputDigest;
 use crds::{Prune, PrunePolicy, SyncSpec, annotation};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -21,41 +20,8 @@ pub(super) struct Pruning {
     pub(super) refusal: Option<String>,
 }
 
-/// What a Sync had when objects began to leave Git. What comes beside them does not count: measured by both, a path that is
-/// exchanged for another would have all that was there deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Before {
-    /// Objects, those that left among them.
-    pub(super) objects: usize,
-    /// How many left.
-    left: usize,
-    /// Whether none stayed.
-    pub(super) emptied: bool,
-}
-
-impl Before {
-    /// `known` from an earlier look, as long as something waits to be deleted; else as it is `now`.
-    pub(super) fn of(known: Option<Self>, now: Self) -> Self {
-        let Some(known) = known else { return now };
-        Self {
-            objects: known.objects.min(now.objects),
-            left: now.left,
-            // What came meanwhile is no part of it; what came back is.
-            emptied: known.emptied && now.left >= known.left,
-        }
-    }
-
-    /// As it is.
-    pub(super) fn now(objects: usize, left: usize, emptied: bool) -> Self {
-        Self {
-            objects,
-            left,
-            emptied,
-        }
-    }
-}
-
-/// Decides about the objects in `left`, of `recorded` in all: those that left and those that stay. What is said about one
+/// Decides about the objects in `left`, of `recorded` in all: those that left and those that stay, but not what came beside them
+/// ([`Record::beside`](apply::checkpoint::Record)). What is said about one
 /// object ([`own_word`]) comes after this, when it is looked at.
 ///
 /// Without an approval no more than `prune.limit` are deleted, and never all, unless `prune.allowEmpty` says that all may
@@ -348,20 +314,6 @@ mod tests {
             let approved = decide(keys(left), recorded, left >= recorded, &prune, true);
             assert_eq!((approved.now.len(), approved.refusal), (left, None), "{what}");
         }
-    }
-
-    #[test]
-    fn what_comes_beside_what_left_does_not_count() {
-        let first = Before::of(None, Before::now(10, 10, true));
-        // Ten others came, and a commit that changes something else.
-        let then = Before::of(Some(first), Before::now(20, 10, false));
-        assert_eq!((then.objects, then.emptied), (10, true));
-        // Two came back.
-        let back = Before::of(Some(then), Before::now(20, 8, false));
-        assert_eq!((back.objects, back.emptied), (10, false));
-        // Some were deleted by hand.
-        let fewer = Before::of(Some(back), Before::now(7, 3, false));
-        assert_eq!((fewer.objects, fewer.emptied), (7, false));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use super::body::{self, Wiped};
 use super::inputs::{Form, Inputs, Wanted};
 use super::report::Failure;
+use super::worker::Worker;
 use apply::checkpoint::InputDigest;
 use apply::{GroupKind, Key};
 use base64::Engine;
@@ -19,8 +20,34 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroizing;
 
-/// Which Secrets of the same Sync the pods of an object read; both by place in the inputs.
-pub(super) type Reads = HashMap<usize, Vec<usize>>;
+/// Which Secrets the pods of an object read, by its place in the inputs.
+pub(super) type Reads = HashMap<usize, Read>;
+
+/// Which Secrets are read.
+#[derive(Default)]
+pub(super) struct Read {
+    /// Those of the same Sync, by place in the inputs.
+    secrets: Vec<usize>,
+    /// Those that Git does not hold, or not so that it could be read.
+    others: Vec<Key>,
+}
+
+impl Worker {
+    /// What an object that is to be rolled with Secrets has to wait for: the first of them that is not applied as Git has it. Its
+    /// pods would be made anew with what it held before, and not again once it is applied.
+    pub(super) fn awaits_secret<'a>(&self, inputs: &'a Inputs, at: usize) -> Option<&'a Key> {
+        let read = inputs.reads.get(&at)?;
+        let mut own = read.secrets.iter();
+        let first = own.find(|secret| !self.is_applied(inputs, **secret));
+        if let Some(first) = first {
+            return Some(&inputs.desired[*first].key);
+        }
+        // One that was applied, and that a file which cannot be read, or a refusal, has taken out of sight.
+        let whole = !inputs.unread && inputs.failures.is_empty();
+        let mut others = read.others.iter().filter(|_| !whole);
+        others.find(|key| self.checkpoint.records().contains_key(*key))
+    }
+}
 
 /// Finds them for the objects that are to be rolled, and has what is known of those objects change with the Secrets.
 pub(super) fn link(inputs: &mut Inputs, spec: &SyncSpec, digest_key: &[u8; 32]) {
@@ -31,25 +58,25 @@ pub(super) fn link(inputs: &mut Inputs, spec: &SyncSpec, digest_key: &[u8; 32]) 
             continue;
         }
         let namespace = &inputs.desired[at].key.namespace;
-        let secrets: Vec<usize> = options
-            .reads
-            .iter()
-            .filter_map(|name| {
-                inputs.find(&Key {
-                    kind: Arc::clone(&secret),
-                    namespace: namespace.clone(),
-                    name: (&**name).into(),
-                })
-            })
-            .collect();
-        if secrets.is_empty() {
-            continue;
+        let mut read = Read::default();
+        for name in &options.reads {
+            let key = Key {
+                kind: Arc::clone(&secret),
+                namespace: namespace.clone(),
+                name: (&**name).into(),
+            };
+            match inputs.find(&key) {
+                Some(place) => read.secrets.push(place),
+                None => read.others.push(key),
+            }
         }
-        let own = [at].into_iter().chain(secrets.iter().copied());
-        let parts: Vec<InputDigest> = own.map(|at| inputs.desired[at].digest).collect();
-        let parts: Vec<&[u8]> = parts.iter().map(|digest| &digest.0[..]).collect();
-        inputs.desired[at].digest = InputDigest::keyed(digest_key, &parts);
-        inputs.reads.insert(at, secrets);
+        if !read.secrets.is_empty() {
+            let own = [at].into_iter().chain(read.secrets.iter().copied());
+            let parts: Vec<InputDigest> = own.map(|at| inputs.desired[at].digest).collect();
+            let parts: Vec<&[u8]> = parts.iter().map(|digest| &digest.0[..]).collect();
+            inputs.desired[at].digest = InputDigest::keyed(digest_key, &parts);
+        }
+        inputs.reads.insert(at, read);
     }
 }
 
@@ -75,9 +102,10 @@ impl Contents {
         loader: &mut Loader,
         ring: &KeyRing,
     ) -> Result<Option<String>, Failure> {
-        let Some(secrets) = inputs.reads.get(&at) else {
+        let secrets = inputs.reads.get(&at).map_or(&[][..], |read| &read.secrets);
+        if secrets.is_empty() {
             return Ok(None);
-        };
+        }
         let mut parts = Vec::with_capacity(secrets.len());
         for secret in secrets {
             let digest = self.content(inputs, *secret, loader, ring).map_err(|why| {
@@ -86,7 +114,8 @@ impl Contents {
                     inputs.desired[*secret].key, why.message
                 );
                 let origin = Some(&inputs.wanted[at].item.origin);
-                Failure::of(&inputs.desired[at].key, origin, &message, why.hint, false)
+                // Whatever is wrong with the Secret, it is the Secret's failure.
+                Failure::of(&inputs.desired[at].key, origin, &message, why.hint, true)
             })?;
             parts.push(digest);
         }

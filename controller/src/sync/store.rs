@@ -569,6 +569,7 @@ mod tests {
             wave: Wave::of(0),
             secret: false,
             anew: false,
+            beside: false,
         }
     }
 

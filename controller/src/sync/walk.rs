@@ -161,11 +161,13 @@ impl Worker {
         while !left.is_empty() {
             let (now, later): (Vec<Step>, Vec<Step>) = left.into_iter().partition(|step| {
                 let needs = inputs.needs.get(&step.desired);
-                needs.is_none_or(|needs| {
-                    needs
-                        .iter()
-                        .all(|at| matches!(self.ready(inputs, *at), Ready::Yes))
-                })
+                let awaits = self.awaits_secret(inputs, step.desired).is_some();
+                !awaits
+                    && needs.is_none_or(|needs| {
+                        needs
+                            .iter()
+                            .all(|at| matches!(self.ready(inputs, *at), Ready::Yes))
+                    })
             });
             left = later;
             if now.is_empty() {
@@ -192,9 +194,13 @@ impl Worker {
                     .iter()
                     .find(|at| !matches!(self.ready(inputs, **at), Ready::Yes))
             });
-            let message = first.map_or_else(String::new, |at| {
-                format!("It depends on {}.", inputs.desired[*at].key)
-            });
+            let message = match (first, self.awaits_secret(inputs, step.desired)) {
+                (Some(at), _) => format!("It depends on {}.", inputs.desired[*at].key),
+                (None, Some(secret)) => {
+                    format!("It is to be restarted with {secret}, which is not applied as Git has it.")
+                }
+                (None, None) => String::new(),
+            };
             walk.waits.push(HealthReport {
                 object: inputs.desired[step.desired].key.to_string(),
                 status: "Waiting".into(),

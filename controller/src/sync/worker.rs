@@ -4,7 +4,6 @@ use super::Rooms;
 use super::inputs::Inputs;
 use super::inside::Places;
 use super::pin;
-use super::pruning::Before;
 use super::store::{Checkpoint, Found};
 use super::variables::Sources;
 use crate::observe::{Mailbox, Pending};
@@ -189,8 +188,8 @@ pub(super) struct Worker {
     pub(super) resolved: Option<Resolved>,
     /// Objects that a Sync which is deleted with its objects has let go of instead, with the reason.
     pub(super) left_behind: Vec<(Key, String)>,
-    /// What there was before, while something that left Git waits to be deleted.
-    pub(super) before: Option<Before>,
+    /// Whether something that left Git is still recorded: what is made meanwhile comes beside it.
+    pub(super) leaving: bool,
     /// Namespaces and definitions that left Git and stay for what is in them: told once.
     pub(super) told_kept: HashSet<Key>,
     /// Of a Sync that is deleted with its objects: how many were left when it looked last, and how often it has looked since
@@ -266,7 +265,7 @@ impl Worker {
             held: false,
             resolved: None,
             left_behind: Vec::new(),
-            before: None,
+            leaving: false,
             told_kept: HashSet::new(),
             left: None,
             unreadable: false,

@@ -35,8 +35,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// A line that only a manifest of a SealedSecret has.
-const SEALED: &str = "^ *-? *\"?kind\"?: *\"?SealedSecret\"?,? *$";
+/// The word that every manifest of a SealedSecret has, however it is written.
+const SEALED: &str = "SealedSecret";
 
 /// Set up a cluster from a repository, or both from nothing
 ///
@@ -129,6 +129,7 @@ impl BootstrapArgs {
         keys: &[Secret],
     ) -> Result<ExitCode, CommandError> {
         let url = self.url.clone().unwrap_or_else(|| clone.url.clone());
+        clone::check_address(&url)?;
         let files = Files::plan(
             &clone.top,
             &Wish {
@@ -215,7 +216,7 @@ impl BootstrapArgs {
             return Ok(());
         }
         let own = format!("{}/", files.directory);
-        let sealed: Vec<String> = publish::files_with(&clone.top, SEALED)
+        let sealed: Vec<String> = publish::files_with(&clone.top, SEALED)?
             .into_iter()
             .filter(|path| !path.starts_with(&own))
             .collect();

@@ -55,18 +55,28 @@ pub(crate) fn files_at_head(top: &Path, directory: &str) -> Vec<String> {
         .unwrap_or_default()
 }
 
-/// The files of the last commit that have a line of this extended regular expression.
-pub(crate) fn files_with(top: &Path, line: &str) -> Vec<String> {
-    let mut command = git(top);
-    command.args(["grep", "-z", "-I", "-l", "-E", "-e", line, "HEAD"]);
-    // Nothing found is a failure, too.
-    let found = run(command)
-        .map(|output| super::names(&output))
-        .unwrap_or_default();
+/// Manifests of the last commit, by their names, that have this word.
+pub(crate) fn files_with(top: &Path, word: &str) -> Result<Vec<String>, CommandError> {
+    let all = |arguments: &[&str]| {
+        let mut command = git(top);
+        command.args(arguments).args(["--", "*.yaml", "*.yml", "*.json"]);
+        run(command).map(|output| super::names(&output))
+    };
+    if head(top).is_none() {
+        return Ok(Vec::new());
+    }
+    // That nothing was found is a failure of `git grep` as well: only what lists those without it tells the two apart.
+    let without = all(&["grep", "-z", "-a", "-L", "-F", "-e", word, "HEAD"]);
+    let with = all(&["grep", "-z", "-a", "-l", "-F", "-e", word, "HEAD"]);
+    let found = match (with, without) {
+        (Ok(found), _) => found,
+        (Err(_), Ok(_)) => Vec::new(),
+        (Err(error), Err(_)) => return Err(error),
+    };
     let plain = found.into_iter();
-    plain
+    Ok(plain
         .map(|name| name.strip_prefix("HEAD:").unwrap_or(&name).to_owned())
-        .collect()
+        .collect())
 }
 
 /// A commit of the last one with these files, signed where the clone's configuration signs commits. Neither the index nor

@@ -110,6 +110,12 @@ fn a_path_that_is_exchanged_for_another_is_pruned_with_an_approval_only() {
             let message = objects::message(&sync, "Ready");
             assert!(message.contains("All 4 objects left Git"), "{message}");
             world.value("n5", "one").await;
+            // Nor is it less of them when some are kept back.
+            let frozen =
+                serde_json::json!({"metadata": {"annotations": {"signet.dev/reconcile": "disabled"}}});
+            for name in ["o1", "o2"] {
+                world.edit("somebody", name, frozen.clone()).await;
+            }
             // Another commit makes them no fewer.
             world
                 .repo

@@ -97,6 +97,58 @@ fn a_workload_is_rolled_once_for_each_change_of_what_it_reads() {
     });
 }
 
+/// A Secret that the API server refuses is not what the pods would be made anew for; and once it is applied they are.
+#[test]
+fn a_workload_waits_for_the_secret_that_it_is_rolled_for() {
+    run(async {
+        let stage = Stage::shared().await;
+        let team = stage.space("restartwaits");
+        let repo = stage.git.repository(team.name());
+        let secret = |password: &str| {
+            let mut secret = objects::secret(team.name(), "db", &[("password", password)]);
+            secret["immutable"] = true.into();
+            team.stage().seal(&secret)
+        };
+        repo.write("app/db.yaml", secret("one"))
+            .write("app/web.yaml", objects::deployment("web", "nginx:1", "db"));
+        team.repository("app", &repo).await;
+        team.sync_with("app", "app", |spec| spec.restart_on_secret_change = true)
+            .await;
+        applied(&team, &repo, "Begin").await;
+        let web = template(&team, "web").await;
+        repo.write("app/db.yaml", secret("two"));
+        let commit = repo.commit("What cannot be changed");
+        team.failed("app", &commit).await;
+        assert_eq!(template(&team, "web").await, web);
+
+        // A file that cannot be read takes the Secret out of sight, and rolls nothing either.
+        repo.write("app/db.yaml", "kind: [\n");
+        let commit = repo.commit("A slip");
+        team.failed("app", &commit).await;
+        assert_eq!(template(&team, "web").await, web);
+
+        let patch = json!({"spec": {"immutable": "Replace"}}).to_string();
+        team.stage()
+            .cluster
+            .kubectl([
+                "-n",
+                team.name(),
+                "patch",
+                "sync",
+                "app",
+                "--type=merge",
+                "--patch",
+                &patch,
+            ])
+            .ok();
+        repo.write("app/db.yaml", secret("three"));
+        applied(&team, &repo, "It may be replaced").await;
+        let rolled = template(&team, "web").await;
+        assert_eq!(rolled.0, web.0 + 1);
+        assert_ne!(rolled.1, web.1);
+    });
+}
+
 #[test]
 fn what_cannot_be_opened_rolls_nothing() {
     run(async {
@@ -117,18 +169,17 @@ fn what_cannot_be_opened_rolls_nothing() {
         let commit = repo.commit("A Secret of somewhere else");
         let sync = team.failed("app", &commit).await;
         assert_eq!(reason(&sync), "ApplyFailed");
-        let failures = sync.status.unwrap().failures;
-        let of = |kind: &str| {
-            let found = failures.iter().find(|failure| failure.object.starts_with(kind));
-            found.unwrap_or_else(|| panic!("{failures:#?}")).message.clone()
-        };
         let place = team.name();
-        let said = of("Deployment");
+        let said = serde_json::to_string(&sync.status).unwrap();
         assert!(
-            said.contains(&format!("it is to be restarted when Secret {place}/db changes")),
+            said.contains(&format!(
+                "It is to be restarted with Secret {place}/db, which is not applied"
+            )),
             "{said}"
         );
-        let _ = of("Secret");
+        let failures = sync.status.unwrap().failures;
+        let objects: Vec<&str> = failures.iter().map(|failure| failure.object.as_str()).collect();
+        assert_eq!(objects, [format!("Secret {place}/db")], "{failures:#?}");
         assert_eq!(template(&team, "web").await, web);
 
         // Without the wish to be restarted, the workload waits for nobody.

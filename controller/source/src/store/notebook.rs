@@ -158,7 +158,10 @@ fn add(
             .ok()
             .map(|entry| entry.id())
             .or(flat);
-        let mut note = held.map_or_else(Vec::new, |id| text(repository, id));
+        let Some(mut note) = held.map_or(Ok(Some(Vec::new())), |id| text(repository, id))? else {
+            // Somebody's, and full.
+            continue;
+        };
         let new = lines.iter().filter(|line| line.commit == commit);
         let added = new.filter(|line| put(&mut note, line)).count();
         if added == 0 {
@@ -186,13 +189,14 @@ fn add(
     Ok(Some(CommitId::of(id)))
 }
 
-fn text(repository: &Repository, id: Oid) -> Vec<u8> {
-    match repository.find_object(id, Some(ObjectType::Blob)) {
-        Ok(object) => object
-            .as_blob()
-            .map_or_else(Vec::new, |blob| blob.content().to_vec()),
-        Err(_) => Vec::new(),
+/// A note's text; none where it is no text, or longer than one may be. Its length is read before it is: whoever may push to the
+/// notes can push a pack that is small and holds much.
+fn text(repository: &Repository, id: Oid) -> Result<Option<Vec<u8>>, git2::Error> {
+    let (length, kind) = repository.odb()?.read_header(id)?;
+    if kind != ObjectType::Blob || length > LONGEST {
+        return Ok(None);
     }
+    Ok(Some(repository.find_blob(id)?.content().to_vec()))
 }
 
 /// Puts a line at a note's end; not one that it has, nor one that makes it too long.

@@ -106,6 +106,19 @@ impl Clone {
 }
 
 /// What is before the host of an address over HTTP may be a password.
+/// Refuses an address that holds what only a Secret may: it is committed.
+pub(super) fn check_address(address: &str) -> Result<(), CommandError> {
+    let login = without_credentials(address) != address;
+    if !login && !address.contains(['?', '#']) {
+        return Ok(());
+    }
+    // It may hold a token: it is not repeated.
+    Err(CommandError::user(
+        "the repository's address holds a login or a query, and would be committed as it is",
+        "give the plain address with --url, and what the controller logs in with by --git-password-file",
+    ))
+}
+
 fn without_credentials(address: &str) -> String {
     match address.split_once("://") {
         Some((scheme, rest)) if scheme.starts_with("http") => {

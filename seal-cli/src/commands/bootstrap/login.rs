@@ -62,11 +62,13 @@ impl LoginArgs {
         let file = |path: &Option<PathBuf>| path.as_deref().map(read).transpose();
         let known_hosts = file(&self.known_hosts)?;
         if let (Some(hosts), None) = (&known_hosts, &self.git_identity) {
-            let text = std::str::from_utf8(hosts).map(str::to_owned);
-            return text.map(Login::DeployKey).map_err(|_| {
+            let text = std::str::from_utf8(hosts)
+                .ok()
+                .filter(|text| are_known_hosts(text));
+            return text.map(|text| Login::DeployKey(text.to_owned())).ok_or_else(|| {
                 let name = self.known_hosts.as_deref().map(show).unwrap_or_default();
                 CommandError::user(
-                    format!("{name} is not a text"),
+                    format!("{name} has something else than keys of hosts, and would be committed"),
                     "give what `ssh-keyscan -t ed25519 HOST` writes, after comparing it with what the host publishes",
                 )
             });
@@ -104,6 +106,26 @@ impl Login {
     }
 }
 
+/// Whether a text is what sshd(8) calls a known_hosts file: hosts, the kind of a key, the key; perhaps with a marker before and a
+/// comment behind. Whatever else somebody gives by mistake, a private key for one, is not to be committed.
+fn are_known_hosts(text: &str) -> bool {
+    let lines = text.lines().map(str::trim);
+    let mut lines = lines
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .peekable();
+    lines.peek().is_some()
+        && lines.all(|line| {
+            let mut words = line.split_whitespace().skip(usize::from(line.starts_with('@')));
+            let (_, kind, key) = (words.next(), words.next(), words.next());
+            let known = |kind: &str| {
+                ["ssh-", "ecdsa-", "sk-"]
+                    .iter()
+                    .any(|start| kind.starts_with(start))
+            };
+            kind.is_some_and(known) && key.is_some_and(|key| STANDARD.decode(key).is_ok())
+        })
+}
+
 /// Editors and shells end a file with a line end that is no part of a password.
 fn one_line(value: Option<Zeroizing<Vec<u8>>>) -> Option<Zeroizing<Vec<u8>>> {
     value.map(|mut value| {
@@ -131,4 +153,32 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CommandError> {
         return Err(failed(format!("{} is larger than {LARGEST} bytes", show(path))));
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::are_known_hosts;
+
+    #[test]
+    fn only_keys_of_hosts_are_committed() {
+        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE4mZ2";
+        for good in [
+            format!("git.example.com {key}AA"),
+            format!(
+                "# scanned\n\n[git.example.com]:22,10.0.0.1 {key}AA comment\n@cert-authority *.example.com {key}AA\n"
+            ),
+        ] {
+            assert!(are_known_hosts(&good), "{good}");
+        }
+        for bad in [
+            String::new(),
+            "# nothing\n".to_owned(),
+            key.to_owned(),
+            "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\n-----END OPENSSH PRIVATE KEY-----\n".to_owned(),
+            format!("git.example.com {key}AA\n-----BEGIN OPENSSH PRIVATE KEY-----\n"),
+            "machine git.example.com login me password ssh-hunter2".to_owned(),
+        ] {
+            assert!(!are_known_hosts(&bad), "{bad}");
+        }
+    }
 }
