@@ -124,7 +124,7 @@ impl Looks {
                 return Err(format!("Sync {namespace}/{name} cannot be read."));
             };
             let key = (namespace, sync.spec.source_ref.name.clone());
-            readers.entry(key).or_default().push(applied(&sync));
+            readers.entry(key).or_default().extend(applied(&sync));
         }
         let mut all = Vec::new();
         let mut asked = BTreeSet::new();
@@ -137,10 +137,23 @@ impl Looks {
             );
             let syncs = readers.remove(&key).unwrap_or_default();
             let followed = match guard.0 {
+                Ok(object) if !object.spec.fallbacks.is_empty() => unread(
+                    key,
+                    "It has fall-backs, whose answer may be older than what the remote holds: remove spec.fallbacks until the \
+                     rotation is over."
+                        .into(),
+                ),
                 Ok(object) => self.one(facts, keys, key, object, syncs, &mut asked).await,
                 Err(_) => unread(key, "It cannot be read by this version of the controller.".into()),
             };
             all.push(followed);
+        }
+        // What was applied from a Repository that is gone is in use as well.
+        for (key, syncs) in readers {
+            if syncs.iter().any(|sync| !sync.commit.is_empty()) {
+                let why = "There is no such Repository any more, and a Sync has applied what it held.";
+                all.push(unread(key, why.into()));
+            }
         }
         for (key, name) in self.asked.difference(&asked) {
             self.heads.pin(key, name, None);
@@ -419,7 +432,20 @@ fn branch(object: &Repository) -> String {
     reference.branch_or_default().to_owned()
 }
 
-fn applied(sync: &Sync) -> Applied {
+/// What a Sync has applied, and what it is to apply instead of the branch.
+fn applied(sync: &Sync) -> Vec<Applied> {
+    let now = at_work(sync);
+    let pinned = sync.spec.pin.as_ref().map(|pin| pin.commit.clone());
+    let pinned = pinned
+        .filter(|commit| *commit != now.commit)
+        .map(|commit| Applied {
+            commit,
+            ..at_work(sync)
+        });
+    std::iter::once(now).chain(pinned).collect()
+}
+
+fn at_work(sync: &Sync) -> Applied {
     let status = sync.status.as_ref();
     let revision = status.and_then(|status| status.last_applied_revision.as_ref());
     let own = sync.namespace().unwrap_or_default();

@@ -122,6 +122,12 @@ impl Sealer {
         else {
             return Outcome::NoRight("spec.reseal names no pushSecretRef for it.".into());
         };
+        if target.url.as_deref() != Some(seen.object.spec.url.as_str()) {
+            return Outcome::NoRight(
+                "spec.reseal has to name its spec.url as url: the push Secret goes to no other address."
+                    .into(),
+            );
+        }
         let place = (self.namespace.as_str(), secret.name.as_str());
         let remote = remote_to_push(&self.client, &seen.object, place, &self.files).await;
         let (remote, reference) = match remote {

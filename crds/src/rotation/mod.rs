@@ -151,6 +151,11 @@ pub struct ResealTarget {
     /// nothing is pushed, and the status shows the command for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub push_secret_ref: Option<LocalReference>,
+    /// The address that is pushed to, with a `pushSecretRef`: the Repository's `spec.url` has to be this very one. Whoever may
+    /// change the Repository does not choose where the Secret goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "kube", schemars(length(min = 1, max = 2048)))]
+    pub url: Option<String>,
     /// Push to a branch of this name, which is made, for people to merge; left out, to the branch that the Repository follows.
     /// It is never forced. Pull requests are not opened: that is done by people, or by a rule of the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -57,26 +57,28 @@ pub(crate) fn files_at_head(top: &Path, directory: &str) -> Vec<String> {
 
 /// Manifests of the last commit, by their names, that have this word.
 pub(crate) fn files_with(top: &Path, word: &str) -> Result<Vec<String>, CommandError> {
-    let all = |arguments: &[&str]| {
-        let mut command = git(top);
-        command.args(arguments).args(["--", "*.yaml", "*.yml", "*.json"]);
-        run(command).map(|output| super::names(&output))
-    };
     if head(top).is_none() {
         return Ok(Vec::new());
     }
-    // That nothing was found is a failure of `git grep` as well: only what lists those without it tells the two apart.
-    let without = all(&["grep", "-z", "-a", "-L", "-F", "-e", word, "HEAD"]);
-    let with = all(&["grep", "-z", "-a", "-l", "-F", "-e", word, "HEAD"]);
-    let found = match (with, without) {
-        (Ok(found), _) => found,
-        (Err(_), Ok(_)) => Vec::new(),
-        (Err(error), Err(_)) => return Err(error),
+    let mut command = git(top);
+    command.args(["grep", "-z", "-a", "-l", "-F", "-e", word, "HEAD"]);
+    let output = command.output().ok();
+    let found = match output {
+        Some(output) if output.status.success() => super::names(&output.stdout),
+        // Nothing was found.
+        Some(output) if output.status.code() == Some(1) => Vec::new(),
+        _ => {
+            return Err(CommandError::user(
+                "the repository's files cannot be searched",
+                "does `git grep` work there?",
+            ));
+        }
     };
-    let plain = found.into_iter();
-    Ok(plain
-        .map(|name| name.strip_prefix("HEAD:").unwrap_or(&name).to_owned())
-        .collect())
+    let plain = found
+        .iter()
+        .map(|name| name.strip_prefix("HEAD:").unwrap_or(name).to_owned());
+    let manifest = |name: &String| [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end));
+    Ok(plain.filter(manifest).collect())
 }
 
 /// A commit of the last one with these files, signed where the clone's configuration signs commits. Neither the index nor

@@ -136,12 +136,15 @@ fn a_path_that_is_exchanged_for_another_is_pruned_with_an_approval_only() {
             repo,
         };
         world.value("n7", "one").await;
+        let free = serde_json::json!({"metadata": {"annotations": {"signet.dev/reconcile": null}}});
+        for name in ["o1", "o2"] {
+            world.edit("somebody", name, free.clone()).await;
+        }
         let sync = world
             .until("app", "PruneRefused", |status| {
-                status
-                    .last_attempted_revision
-                    .as_ref()
-                    .is_some_and(|seen| seen.commit == commit)
+                let seen = status.last_attempted_revision.as_ref();
+                seen.is_some_and(|seen| seen.commit == commit)
+                    && status.plan.as_ref().is_some_and(|plan| plan.delete == 4)
             })
             .await;
         world.stays(&old.map(|name| (name, Some("one")))).await;

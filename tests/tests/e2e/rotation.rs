@@ -15,7 +15,7 @@ use tests::{Stage, command, http, objects, run, wait};
 
 use crate::native::published;
 use crate::rotation_world::{
-    HOME, begin, commits, files, git, gone, keys, masked, opened, phase, pull, rotate, said, target,
+    HOME, address, begin, commits, files, git, gone, keys, masked, opened, phase, pull, rotate, said, target,
     versions, write,
 };
 use crate::ssh::server::{Keys, Setup};
@@ -232,7 +232,7 @@ fn over_ssh_the_commit_is_pushed_with_another_key_and_signed() {
             &stage,
             "spring",
             &json!({"reseal": [{"namespace": team.name(), "name": "app", "pushSecretRef": {"name": "push"},
-                "signingSecretRef": {"name": "sign"}, "message": "Change the keys",
+                "url": address(&stage, team.name(), "app"), "signingSecretRef": {"name": "sign"}, "message": "Change the keys",
                 "author": {"name": "Signet of the team", "email": "signet@example.org"}}]}),
         );
         phase(&stage, "spring", RotationPhase::Complete).await;

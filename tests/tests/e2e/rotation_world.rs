@@ -46,7 +46,21 @@ pub(crate) fn target(stage: &Stage, namespace: &str, name: &str) -> Value {
         .cluster
         .kubectl_with(["apply", "--server-side", "-f", "-"], &secret.to_string())
         .ok();
-    json!({"namespace": namespace, "name": name, "pushSecretRef": {"name": "push"}})
+    let url = address(stage, namespace, name);
+    json!({"namespace": namespace, "name": name, "pushSecretRef": {"name": "push"}, "url": url})
+}
+
+/// Where a Repository is.
+pub(crate) fn address(stage: &Stage, namespace: &str, name: &str) -> String {
+    let url = [
+        "-n",
+        namespace,
+        "get",
+        "repository",
+        name,
+        "-o=jsonpath={.spec.url}",
+    ];
+    stage.cluster.kubectl(url).ok()
 }
 
 /// Waits until a rotation is as wanted.
