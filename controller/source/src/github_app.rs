@@ -1,6 +1,6 @@
 //! Tokens of a GitHub App: a JWT (RFC 7519, RS256) that the app's key signs is exchanged for an installation's token.
 //!
-//! https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app
+//! <https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app>
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
