@@ -55,7 +55,8 @@ const SEALED: &str = "SealedSecret";
 /// Example: from nothing; the controller makes a deploy key, which is shown
 ///
 ///     signet bootstrap git@git.example.com:team/fleet.git --path clusters/prod \
-///       --known-hosts known_hosts --image registry.example.com/signet-controller:0.1.0
+///       --known-hosts known_hosts \
+///       --image registry.example.com/signet-controller:0.1.0
 ///
 /// Example: the cluster is lost
 ///

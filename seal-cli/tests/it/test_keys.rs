@@ -191,13 +191,18 @@ fn a_key_from_before_there_were_labels_is_listed_and_kept() {
     let listed = env.signet(&["keys", "list", "-o", "json"]).success();
     let listed: Value = serde_json::from_str(&listed).unwrap();
     assert_eq!([&listed[0]["key"], &listed[0]["state"]], [KEY, "active"]);
-    env.signet(&["keys", "backup", "-r", &recovery, "-w", "keys.age"])
-        .success();
+    let output = env.signet(&["keys", "backup", "-r", &recovery, "-w", "keys.age"]);
+    assert!(
+        output.code == 0 && output.stderr.starts_with("Wrote 1 key to keys.age"),
+        "{}",
+        output.stderr
+    );
 
     let created = Arc::default();
     env.use_cluster(&cluster(None, &created));
-    env.signet(&["keys", "restore", "keys.age", "--identity", "recovery.txt"])
-        .success();
+    let output = env.signet(&["keys", "restore", "keys.age", "--identity", "recovery.txt"]);
+    let restored = format!("Created signet-system/sealed-secrets-key: key {KEY}.\n");
+    assert_eq!((output.code, output.stderr), (0, restored));
     let created = created.lock().unwrap();
     // A controller that runs takes in what has the label.
     let labels = json!({"sealedsecrets.bitnami.com/sealed-secrets-key": "active"});
