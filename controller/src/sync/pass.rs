@@ -554,8 +554,12 @@ impl Worker {
         let counted = records
             .iter()
             .filter(|(key, record)| !record.beside || left.contains(key));
-        let stays = |(key, record): (&Key, &Record)| !record.beside && inputs.holds(key);
-        (counted.count(), !records.iter().any(stays))
+        let counted = counted.count();
+        // A single object that got another name is no path that was exchanged.
+        let one = counted <= 1;
+        let stays = |(key, record): (&Key, &Record)| (one || !record.beside) && inputs.holds(key);
+        let emptied = !records.iter().any(stays);
+        (if one { records.len() } else { counted }, emptied)
     }
 
     /// What came beside what left is what there is, once nothing is left but what was decided upon.
