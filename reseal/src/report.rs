@@ -116,7 +116,9 @@ pub struct Where {
 }
 
 impl Where {
-    pub(crate) fn of(object: &Value, document: usize, line: usize) -> Option<Self> {
+    /// Of an object in a document; nothing where it is no SealedSecret.
+    #[must_use]
+    pub fn of(object: &Value, document: usize, line: usize) -> Option<Self> {
         let text = |value: &Value, field: &str| value.get(field)?.as_str().map(str::to_owned);
         let version = text(object, "apiVersion")?;
         if text(object, "kind")? != "SealedSecret" {

@@ -44,6 +44,6 @@ pub use remote::{Auth, ClientCertificate, FileRemotes, Proxy, Remote, RemoteLimi
 pub use session::list_head;
 pub use signing::SigningKey;
 pub use snapshot::Snapshot;
-pub use store::{Fetched, Line, NewCommit, Notebook, Rewritten, Step, Store, StoreOptions};
+pub use store::{Chronicle, Fetched, Line, NewCommit, Notebook, Rewritten, Step, Store, StoreOptions};
 pub use text::display_safe;
 pub use walk::{EntryKind, FileEntry, WalkLimits};

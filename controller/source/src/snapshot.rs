@@ -68,8 +68,24 @@ impl Snapshot {
         let path = RepoPath::parse(path)?;
         self.with_odb(|odb| {
             let top = tree::resolve(odb, self.0.commit.tree, &path)?;
-            walk::walk(odb, top, &path, limits, &mut visit)
+            walk::walk(odb, top, &path, limits, &mut |_, _| true, &mut visit)
         })
+    }
+
+    /// Visits every file of the commit but for what is below directories that `enter` refuses, by path and id: who goes
+    /// through many commits has seen most of them.
+    pub fn walk_where(
+        &self,
+        limits: &WalkLimits,
+        mut enter: impl FnMut(&str, TreeId) -> bool,
+        mut visit: impl FnMut(FileEntry),
+    ) -> Result<(), PathError> {
+        let top = self.0.commit.tree;
+        if !enter("", top) {
+            return Ok(());
+        }
+        let path = RepoPath::parse("")?;
+        self.with_odb(|odb| walk::walk(odb, top, &path, limits, &mut enter, &mut visit))
     }
 
     /// A file's content, if it has at most `max_bytes`: the size is known before anything is read.

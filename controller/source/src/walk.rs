@@ -73,12 +73,13 @@ impl EntryKind {
     }
 }
 
-/// Visits everything below `top`, which lies at `path`.
+/// Visits everything below `top`, which lies at `path`, but for what is below directories that `enter` refuses.
 pub(crate) fn walk(
     odb: &Odb<'_>,
     top: TreeId,
     path: &RepoPath,
     limits: &WalkLimits,
+    enter: &mut dyn FnMut(&str, TreeId) -> bool,
     visit: &mut dyn FnMut(FileEntry),
 ) -> Result<(), PathError> {
     let mut left = limits.entries;
@@ -86,7 +87,9 @@ pub(crate) fn walk(
     let mut stack = Vec::new();
     push(odb, top, path.as_str(), 0, limits, &mut left, &mut stack)?;
     while let Some((depth, path, node)) = stack.pop() {
-        if let Node::Directory(id) = node {
+        if let Node::Directory(id) = node
+            && enter(&path, id)
+        {
             push(odb, id, &path, depth + 1, limits, &mut left, &mut stack)?;
         }
         let Some(kind) = EntryKind::of(node) else { continue };

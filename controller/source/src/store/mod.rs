@@ -9,6 +9,7 @@
 //! Everything in it can be fetched again, so whatever is damaged is thrown away, never repaired.
 
 mod ancestry;
+mod chronicle;
 mod compose;
 mod fetch;
 mod generation;
@@ -21,6 +22,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use chronicle::Chronicle;
 pub use compose::NewCommit;
 pub(crate) use generation::Generation;
 use git2::{ObjectType, Oid, Repository};

@@ -128,3 +128,58 @@ fn a_rewritten_branch_is_said_and_its_new_commits_are_seen() {
     let (forced, seen) = range(&store, &server, &old, &repo.head()).unwrap();
     assert_eq!((forced, subjects(&seen)), (Rewritten::Yes, vec!["other"]));
 }
+
+#[test]
+fn all_of_a_history_is_had_parents_first_and_what_is_new_after_it() {
+    let repo = Repo::with(&[("infra/a", "1")]);
+    let fork = repo.head();
+    repo.commits(600);
+    repo.git(&["checkout", "-q", "-b", "side", &fork]);
+    repo.commit("side", &[("x", "1")]);
+    repo.git(&["checkout", "-q", "main"]);
+    repo.git(&["merge", "-q", "--no-ff", "-m", "merge side", "side"]);
+    repo.push();
+    let server = Server::start(repo.root(), Mode::Good);
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let head = repo.head().parse().unwrap();
+    let all = store
+        .chronicle(&server.remote(), &main_branch(), head, None, 10_000)
+        .unwrap();
+    assert!(!all.cut);
+    let count: usize = repo.git(&["rev-list", "--count", "HEAD"]).trim().parse().unwrap();
+    assert_eq!(all.commits.len(), count);
+    let mut seen = std::collections::HashSet::new();
+    for commit in &all.commits {
+        assert!(commit.parents.iter().all(|parent| seen.contains(parent)));
+        seen.insert(commit.id);
+    }
+    // Every file of every one of them can be read.
+    store
+        .snapshot(all.commits[300].id)
+        .unwrap()
+        .walk("", &source::WalkLimits::default(), |_| {})
+        .unwrap();
+
+    repo.commit("new", &[("infra/a", "2")]);
+    repo.push();
+    let new = repo.head().parse().unwrap();
+    let later = store
+        .chronicle(&server.remote(), &main_branch(), new, Some(head), 10_000)
+        .unwrap();
+    let subjects: Vec<_> = later
+        .commits
+        .iter()
+        .map(|commit| commit.subject.as_str())
+        .collect();
+    assert_eq!((subjects, later.cut), (vec!["new"], false));
+    let few = store
+        .chronicle(&server.remote(), &main_branch(), new, None, 10)
+        .unwrap();
+    assert_eq!((few.commits.len(), few.cut), (10, true));
+    assert_eq!(few.commits.last().unwrap().id, new);
+    // A commit that the branch does not lead to.
+    let other = "0123456789abcdef0123456789abcdef01234567".parse().unwrap();
+    let missing = store.chronicle(&server.remote(), &main_branch(), other, None, 10);
+    assert_eq!(missing, Err(SourceError::NoSuchCommit));
+}
