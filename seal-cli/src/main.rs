@@ -33,6 +33,7 @@ mod repo_config;
 mod repo_files;
 mod sealed_file;
 mod seen;
+mod sheet;
 mod sound;
 mod syncs;
 mod table;

@@ -2,9 +2,9 @@
 
 use super::Entry;
 use super::changes::{Change, Detail};
+use crate::sheet::{escaped, line};
 use crate::table::{self, Cell};
 use crate::ui::{Style, Ui};
-use sealing::Printable;
 use serde_json::json;
 use std::fmt::Write as _;
 
@@ -181,33 +181,4 @@ fn told(details: &[Detail]) -> String {
 
 fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
-}
-
-/// Quoted, on one line, and never a formula: spreadsheets compute what begins with one of these signs.
-fn line(cells: &[String]) -> String {
-    let cells = cells.iter().map(|cell| {
-        let text = Printable(cell).to_string();
-        let computes = text.starts_with(['=', '+', '-', '@', '\t', '\r', '|', '%']);
-        let guard = if computes { "'" } else { "" };
-        format!("\"{guard}{}\"", text.replace('"', "\"\""))
-    });
-    cells.collect::<Vec<_>>().join(",") + "\r\n"
-}
-
-/// Text and nothing else, in Markdown and in the HTML that becomes of it.
-fn escaped(text: &str) -> String {
-    let mut out = String::new();
-    for c in Printable(text).to_string().chars() {
-        match c {
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '&' => out += "&amp;",
-            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '!' | '#' | '~' => {
-                out.push('\\');
-                out.push(c);
-            }
-            c => out.push(c),
-        }
-    }
-    out
 }
