@@ -52,6 +52,12 @@ pub mod annotation {
     /// On the Secret of a sealing key: what keys before it said of it, that may be gone by now. Signatures, as the key set
     /// has them, in JSON.
     pub const ENDORSEMENTS: &str = "signet.dev/endorsements";
+    /// On the Secret of a sealing key that is labelled compromised: the KeyRotation that leaves it. Until that is complete it
+    /// opens what is still sealed for it.
+    pub const LEAVING: &str = "signet.dev/leaving";
+    /// On the Secret of a sealing key: the endorsement keys of those before it that leaked, as the key set names them, and may
+    /// be gone by now.
+    pub const COMPROMISED: &str = "signet.dev/compromised";
     /// On an archive of a sealing key: the key's id.
     pub const ARCHIVED: &str = "signet.dev/archived-key";
     /// On an Approval: the user name of who made it. The install's admission policy holds it to the truth.
@@ -78,6 +84,10 @@ pub mod condition {
     pub const HEALTHY: &str = "Healthy";
     /// The Sync applies a commit that its spec names, and not the Repository's newest.
     pub const PINNED: &str = "Pinned";
+    /// The old keys of a KeyRotation, which leaked, are published no more.
+    pub const BARRED: &str = "Barred";
+    /// It is known what was ever sealed with them.
+    pub const REPORTED: &str = "Reported";
     /// The new keys of a KeyRotation are made.
     pub const KEY_MADE: &str = "KeyMade";
     /// Every controller publishes them, endorsed by the keys before them.

@@ -37,9 +37,10 @@ pub use native_secret::{
 pub use notes::Notes;
 pub use repository::{RepositorySpec, RepositoryStatus};
 pub use rotation::{
-    AgeAlgorithm, Algorithm, Blocker, CommitAuthor, KeyRotationSpec, KeyRotationStatus, RepositoryRotation,
-    ResealTarget, Retire, RetireThen, RetireWhen, RotationKey, RotationObjects, RotationPhase,
-    RotationReason, RotationStep, RsaAlgorithm,
+    AgeAlgorithm, Algorithm, Blocker, CommitAuthor, KeyRotationSpec, KeyRotationStatus, REPORT_DIGESTS,
+    REPORT_ROWS, ReportCommit, ReportRow, ReportState, RepositoryRotation, ResealTarget, Retire, RetireThen,
+    RetireWhen, RotationKey, RotationObjects, RotationPhase, RotationReason, RotationReport, RotationStep,
+    RsaAlgorithm, ValueChanged, report_shard,
 };
 pub use sealedsecret::{SealedSecretCondition, SealedSecretSpec, SealedSecretStatus, SealedSecretTemplate};
 pub use sync::{

@@ -106,6 +106,8 @@ pub struct KeyRing {
     last: AtomicUsize,
     private_operations: AtomicU64,
     native: Identities,
+    /// Names of keys that open and are not sealed for any more.
+    barred: BTreeSet<String>,
     document: Option<String>,
 }
 
@@ -124,6 +126,7 @@ impl KeyRing {
             last: AtomicUsize::new(0),
             private_operations: AtomicU64::new(0),
             native: Identities::default(),
+            barred: BTreeSet::new(),
             document: None,
         }
     }
@@ -133,6 +136,19 @@ impl KeyRing {
     pub fn with_native(mut self, keys: impl IntoIterator<Item = Identity>) -> Self {
         self.native = Identities::new(keys);
         self
+    }
+
+    /// The same ring, in which these keys, fingerprints of format v1 and ids of format v2, open and are not sealed for.
+    #[must_use]
+    pub fn barring(mut self, ids: impl IntoIterator<Item = String>) -> Self {
+        self.barred.extend(ids);
+        self
+    }
+
+    /// Whether a key opens and is not sealed for.
+    #[must_use]
+    pub fn is_barred(&self, id: &str) -> bool {
+        self.barred.contains(id)
     }
 
     /// The same ring, with the key set document in which its keys are published.
@@ -163,7 +179,8 @@ impl KeyRing {
     /// The key to seal for.
     #[must_use]
     pub fn newest(&self) -> Option<&SealingKey> {
-        self.keys.first()
+        let mut keys = self.keys.iter();
+        keys.find(|key| !self.is_barred(key.fingerprint().as_str()))
     }
 
     /// Opens one value.

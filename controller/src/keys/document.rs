@@ -20,7 +20,8 @@ pub(super) fn document(
     let mut builder = KeySetBuilder::new(Audience::Cluster, seconds(Timestamp::now()));
     let kept = |id: &str| endorsed.get(id).copied().unwrap_or_default().iter().cloned();
     // A ring has the newest first; a chain of endorsements begins with the oldest.
-    for key in ring.keys().iter().rev() {
+    let published = |key: &&sealing::SealingKey| !ring.is_barred(key.fingerprint().as_str());
+    for key in ring.keys().iter().rev().filter(published) {
         let certificate = key.certificate();
         let time = |at| Timestamp::try_from(at).map(seconds).unwrap_or_default();
         let (from, until) = (time(certificate.not_before()), time(certificate.not_after()));

@@ -200,14 +200,20 @@ impl Follower {
             None => NativeKeys::default(),
         };
         let native = natives.oldest_first();
-        let identities = native.iter().filter_map(|key| key.identity());
-        let ring = current.ring(self.order).with_native(identities);
+        let leaving: Vec<_> = natives.leaving().map(|(_, key)| key).collect();
+        let identities = native.iter().chain(&leaving).copied();
+        let ring = current
+            .ring(self.order)
+            .with_native(identities.filter_map(NativeKey::identity))
+            .barring(leaving.iter().map(|key| key.id().to_owned()));
         if *first && ring.newest().is_none() {
             return;
         }
         *first = false;
         let of_v1 = current.compromised().filter_map(RsaKey::endorsement);
-        let compromised = of_v1.chain(natives.compromised().filter_map(NativeKey::endorsement));
+        let of_v2 = natives.compromised().filter_map(NativeKey::endorsement);
+        let gone = current.gone().chain(natives.gone()).cloned();
+        let compromised = of_v1.chain(of_v2).chain(gone);
         let unusable = current.unusable() + natives.unusable();
         // Without a key nobody signs.
         let ring = if ring.newest().is_some() || !native.is_empty() {

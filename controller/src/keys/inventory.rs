@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::ListParams;
 
-use super::labelled::{Labelled, Stored, selector};
+use super::labelled::{KeyState, Labelled, Stored, selector};
 use super::native::NativeKey;
 use super::stored::RsaKey;
 use crate::request::{RequestError, bounded};
@@ -29,12 +29,13 @@ impl KeyFormat {
     }
 }
 
-/// A Secret that holds a sealing key which opens.
+/// A Secret that holds a sealing key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KeySecret {
     pub(crate) format: KeyFormat,
     /// `SHA256:…` or `key-…`.
     pub(crate) id: String,
+    pub(crate) state: KeyState,
     pub(crate) secret: String,
     pub(crate) uid: String,
     pub(crate) version: String,
@@ -65,7 +66,7 @@ fn collect<K: Stored>(format: KeyFormat, secrets: &[Secret], all: &mut Vec<KeySe
     for secret in secrets {
         labelled.insert(secret.metadata.name.clone().unwrap_or_default(), secret);
     }
-    for (name, key) in labelled.active() {
+    for (name, key, state) in labelled.all() {
         let found = secrets
             .iter()
             .find(|secret| secret.metadata.name.as_deref() == Some(name));
@@ -77,6 +78,7 @@ fn collect<K: Stored>(format: KeyFormat, secrets: &[Secret], all: &mut Vec<KeySe
         all.push(KeySecret {
             format,
             id: key.id().to_owned(),
+            state,
             secret: name.to_owned(),
             uid: metadata.uid.clone().unwrap_or_default(),
             version: metadata.resource_version.clone().unwrap_or_default(),

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use crds::annotation;
 use k8s_openapi::api::core::v1::{ObjectReference, Secret};
+use sealing::keyset::EndorsementName;
 use sealing::v2::IdentityError;
 use tracing::warn;
 
@@ -13,8 +15,20 @@ use crate::events::{Events, Severity};
 const LARGEST: usize = 64 << 10;
 /// The label's value on a key that opens.
 const ACTIVE: &str = "active";
-/// The label's value on a key that leaked: it opens nothing and vouches for nothing, and is named so in the key set.
-const COMPROMISED: &str = "compromised";
+/// The label's value on a key that leaked: it is not sealed for, vouches for nothing, and is named so in the key set. It opens
+/// nothing either, unless a KeyRotation is on the way away from it.
+pub(super) const COMPROMISED: &str = "compromised";
+
+/// What a sealing key is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyState {
+    /// It opens, and is published.
+    Active,
+    /// It is compromised, and opens until the KeyRotation that leaves it is complete.
+    Leaving,
+    /// It is compromised, and opens nothing.
+    Compromised,
+}
 
 /// Selects the Secrets with a label that says whether a key opens or is compromised. Any other value is nobody's business.
 pub(super) fn selector(label: &str) -> String {
@@ -26,6 +40,28 @@ pub(super) fn is_in_use<K: Stored>(secret: &Secret) -> bool {
     state(secret, K::LABEL) == Some(ACTIVE)
         && secret.metadata.deletion_timestamp.is_none()
         && K::read(secret).is_ok()
+}
+
+/// What a Secret says of its key.
+pub(super) fn key_state<K: Stored>(secret: &Secret) -> KeyState {
+    let annotations = secret.metadata.annotations.as_ref();
+    match state(secret, K::LABEL) {
+        Some(COMPROMISED) if annotations.is_some_and(|all| all.contains_key(annotation::LEAVING)) => {
+            KeyState::Leaving
+        }
+        Some(COMPROMISED) => KeyState::Compromised,
+        _ => KeyState::Active,
+    }
+}
+
+/// Keys before this one that leaked, as its Secret says. What cannot be read says nothing.
+pub(super) fn compromised_before(secret: &Secret) -> Vec<EndorsementName> {
+    let annotations = secret.metadata.annotations.as_ref();
+    annotations
+        .and_then(|all| all.get(annotation::COMPROMISED))
+        .filter(|text| text.len() <= LARGEST)
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default()
 }
 
 fn state<'a>(secret: &'a Secret, label: &str) -> Option<&'a str> {
@@ -42,6 +78,9 @@ pub(crate) trait Stored: Sized + PartialEq {
 
     /// What tells it from every other key, whatever its Secret is called.
     fn id(&self) -> &str;
+
+    /// Keys before it that leaked, by what they endorsed with.
+    fn before(&self) -> &[EndorsementName];
 }
 
 /// Why a Secret is not a sealing key. Says nothing about what is in it.
@@ -88,7 +127,7 @@ pub(crate) struct Labelled<K>(BTreeMap<String, Result<Entry<K>, Unusable>>);
 #[derive(Clone, PartialEq, Eq)]
 struct Entry<K> {
     key: K,
-    compromised: bool,
+    state: KeyState,
 }
 
 impl<K> Default for Labelled<K> {
@@ -102,7 +141,7 @@ impl<K: Stored> Labelled<K> {
     pub(super) fn insert(&mut self, name: String, secret: &Secret) -> (bool, Option<&Unusable>) {
         let new = K::read(secret).map(|key| Entry {
             key,
-            compromised: state(secret, K::LABEL) == Some(COMPROMISED),
+            state: key_state::<K>(secret),
         });
         let changed = self.0.get(&name).is_none_or(|old| *old != new);
         let entry = self.0.entry(name).insert_entry(new).into_mut();
@@ -133,12 +172,19 @@ impl<K: Stored> Labelled<K> {
 
     fn opens(&self, name: &str) -> bool {
         let entry = self.0.get(name).and_then(|entry| entry.as_ref().ok());
-        entry.is_some_and(|entry| self.is_active(entry))
+        entry.is_some_and(|entry| self.is_active(entry) || self.is_leaving(entry))
     }
 
-    /// Whether it opens: a copy of a key that is compromised does not, whatever its own label says.
+    /// Whether it opens and is published: a copy of a key that is compromised does not, whatever its own label says.
     fn is_active(&self, entry: &Entry<K>) -> bool {
-        !entry.compromised && self.compromised().all(|key| key.id() != entry.key.id())
+        entry.state == KeyState::Active && self.compromised().all(|key| key.id() != entry.key.id())
+    }
+
+    /// Whether it opens and is not published.
+    fn is_leaving(&self, entry: &Entry<K>) -> bool {
+        let is_shut =
+            |other: &Entry<K>| other.state == KeyState::Compromised && other.key.id() == entry.key.id();
+        entry.state == KeyState::Leaving && !self.0.values().flatten().any(is_shut)
     }
 
     /// How many Secrets are labelled as keys and are none.
@@ -151,7 +197,7 @@ impl<K: Stored> Labelled<K> {
         self.0.contains_key(name)
     }
 
-    /// The keys that open, by name.
+    /// The keys that open and are published, by name.
     pub(super) fn active(&self) -> impl Iterator<Item = (&str, &K)> {
         let usable = self
             .0
@@ -162,10 +208,38 @@ impl<K: Stored> Labelled<K> {
             .map(|(name, entry)| (name, &entry.key))
     }
 
-    /// The keys that are compromised.
+    /// The keys that are compromised and open for now, by name.
+    pub(super) fn leaving(&self) -> impl Iterator<Item = (&str, &K)> {
+        let usable = self
+            .0
+            .iter()
+            .filter_map(|(name, entry)| Some((name.as_str(), entry.as_ref().ok()?)));
+        usable
+            .filter(|(_, entry)| self.is_leaving(entry))
+            .map(|(name, entry)| (name, &entry.key))
+    }
+
+    /// The keys that are compromised, whether they open for now or not.
     pub(super) fn compromised(&self) -> impl Iterator<Item = &K> {
         let usable = self.0.values().flatten();
-        usable.filter(|entry| entry.compromised).map(|entry| &entry.key)
+        usable
+            .filter(|entry| entry.state != KeyState::Active)
+            .map(|entry| &entry.key)
+    }
+
+    /// All that can be used, by name.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &K, KeyState)> {
+        self.0.iter().filter_map(|(name, entry)| {
+            let entry = entry.as_ref().ok()?;
+            let opens = self.is_active(entry) || self.is_leaving(entry);
+            let state = if opens { entry.state } else { KeyState::Compromised };
+            Some((name.as_str(), &entry.key, state))
+        })
+    }
+
+    /// Keys that leaked and may be gone, as those that are published say.
+    pub(super) fn gone(&self) -> impl Iterator<Item = &EndorsementName> {
+        self.active().flat_map(|(_, key)| key.before())
     }
 }
 

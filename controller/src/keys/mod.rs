@@ -1,6 +1,7 @@
 //! Sealing keys and the digest key: Secrets in the controller's own namespace, stored as Bitnami's controller stores
 //! them, so that either controller can use the other's.
 
+mod bar;
 mod create;
 mod digest;
 mod document;
@@ -14,9 +15,11 @@ mod renew;
 mod retire;
 mod stored;
 
+pub(crate) use bar::bar;
 pub use digest::{DigestKey, digest_key};
 pub use follow::{Follower, first_load};
 pub(crate) use inventory::{KeyFormat, KeySecret, inventory};
+pub(crate) use labelled::KeyState;
 pub(crate) use planned::{Planned, make_planned};
 pub use renew::KeyOrder;
 pub(crate) use renew::{cutoff, pairs};

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use super::create::{CreateError, store};
 use super::endorsed;
-use super::labelled::{Home, Labelled, Stored, Unusable, field, is_in_use, selector};
+use super::labelled::{Home, Labelled, Stored, Unusable, compromised_before, field, is_in_use, selector};
 use super::renew::{Renewal, Schedule, until};
 use crate::leader::Fence;
 use crate::watch::watch;
@@ -43,6 +43,7 @@ pub(crate) struct NativeKey {
     pub(super) created: jiff::Timestamp,
     /// What keys before it said of it.
     pub(super) endorsed: Vec<Signature>,
+    before: Vec<EndorsementName>,
 }
 
 /// What is known of the key Secrets.
@@ -74,11 +75,16 @@ impl Stored for NativeKey {
             id: identity.key_id().to_string(),
             created: created.map_or(jiff::Timestamp::UNIX_EPOCH, |time| time.0),
             endorsed: endorsed::kept(secret),
+            before: compromised_before(secret),
         })
     }
 
     fn id(&self) -> &str {
         &self.id
+    }
+
+    fn before(&self) -> &[EndorsementName] {
+        &self.before
     }
 }
 
@@ -95,7 +101,7 @@ impl NativeKey {
 }
 
 impl Labelled<NativeKey> {
-    /// Those that open, oldest first.
+    /// Those that are published, oldest first.
     pub(super) fn oldest_first(&self) -> Vec<&NativeKey> {
         let mut keys: Vec<_> = self.active().collect();
         keys.sort_by_key(|(name, key)| (key.created, *name));

@@ -1,10 +1,12 @@
 //! A sealing key that a KeyRotation asks for: marked as its, and endorsed by the keys that it will outlive.
 
-use crds::label;
+use std::collections::BTreeSet;
+
+use crds::{annotation, label};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use sealing::KeyRing;
-use sealing::keyset::{EndorsementKey, Member};
+use sealing::keyset::{EndorsementKey, EndorsementName, Member};
 use sealing::v2::Suite;
 
 use super::create::{CreateError, Recipe, make, store};
@@ -27,19 +29,22 @@ pub(crate) enum Planned {
 }
 
 /// Makes a key for the rotation with this mark, and stores it under the first name that is free. Who asks has looked whether
-/// there is one with the mark already: with one controller at work there is no second then.
+/// there is one with the mark already: with one controller at work there is no second then. Keys that `leaked` do not endorse it:
+/// it says of them that they are compromised, also when they are gone.
 pub(crate) async fn make_planned(
     api: &Api<Secret>,
     config: &Config,
     planned: Planned,
     mark: &str,
     ring: &KeyRing,
+    leaked: &BTreeSet<String>,
 ) -> Result<(), CreateError> {
     let recipe = Recipe {
         bits: BITS,
         ..Recipe::of(config)
     };
-    let endorsers = endorsers(planned, ring);
+    let endorsers = endorsers(planned, ring, leaked);
+    let gone = names(ring, leaked);
     let prefix = match planned {
         Planned::Rsa => recipe.prefix.clone(),
         Planned::Age(_) => native::PREFIX.to_owned(),
@@ -51,6 +56,12 @@ pub(crate) async fn make_planned(
         .map_err(|_| CreateError::Make("the maker stopped".into()))??;
     let labels = secret.metadata.labels.get_or_insert_default();
     labels.insert(label::ROTATION.to_owned(), mark.to_owned());
+    if let Ok(text) = serde_json::to_string(&gone)
+        && !gone.is_empty()
+    {
+        let annotations = secret.metadata.annotations.get_or_insert_default();
+        annotations.insert(annotation::COMPROMISED.to_owned(), text);
+    }
     store(api, &prefix, secret, |_| false, |_| false).await
 }
 
@@ -78,17 +89,35 @@ fn fresh(planned: Planned, recipe: &Recipe, endorsers: &[EndorsementKey]) -> Res
     Ok(secret)
 }
 
-fn endorsers(planned: Planned, ring: &KeyRing) -> Vec<EndorsementKey> {
+/// What keys endorse with that leaked.
+fn names(ring: &KeyRing, leaked: &BTreeSet<String>) -> Vec<EndorsementName> {
+    let rsa = ring
+        .keys()
+        .iter()
+        .filter(|key| leaked.contains(key.fingerprint().as_str()))
+        .filter_map(|key| EndorsementKey::of_rsa(key.private_key()));
+    let native = ring
+        .native()
+        .iter()
+        .filter(|key| leaked.contains(key.key_id().as_str()))
+        .filter_map(EndorsementKey::of_identity);
+    rsa.chain(native).map(|key| key.name()).collect()
+}
+
+fn endorsers(planned: Planned, ring: &KeyRing, leaked: &BTreeSet<String>) -> Vec<EndorsementKey> {
+    let may = |id: &str| !ring.is_barred(id) && !leaked.contains(id);
     match planned {
         Planned::Rsa => ring
             .keys()
             .iter()
+            .filter(|key| may(key.fingerprint().as_str()))
             .take(ENDORSERS)
             .filter_map(|key| EndorsementKey::of_rsa(key.private_key()))
             .collect(),
         Planned::Age(_) => ring
             .native()
             .iter()
+            .filter(|key| may(key.key_id().as_str()))
             .take(ENDORSERS)
             .filter_map(EndorsementKey::of_identity)
             .collect(),
@@ -108,7 +137,7 @@ mod tests {
         let ring = KeyRing::new([]).with_native([old]);
         let planned = Planned::Age(Suite::MlKem768X25519);
         let recipe = Recipe::of(&clap::Parser::parse_from(["signet-controller"]));
-        let secret = fresh(planned, &recipe, &endorsers(planned, &ring)).unwrap();
+        let secret = fresh(planned, &recipe, &endorsers(planned, &ring, &BTreeSet::new())).unwrap();
         let key = NativeKey::read(&secret).ok().unwrap();
         let now = "2026-01-01T00:00:00Z";
         let member = Member::native(&key.identity().unwrap(), now.into()).unwrap();
@@ -117,5 +146,23 @@ mod tests {
             .sign();
         let set = KeySet::read(&document).unwrap();
         assert!(set.trusted(&Pins::of([pinned]), &Audience::Cluster, now).is_ok());
+    }
+
+    #[test]
+    fn a_key_that_leaked_endorses_nothing_and_is_remembered() {
+        let old = Identity::generate(Suite::X25519).unwrap();
+        let name = EndorsementKey::of_identity(&old).unwrap().name();
+        let leaked = BTreeSet::from([old.key_id().to_string()]);
+        let ring = KeyRing::new([]).with_native([old]);
+        assert!(endorsers(Planned::Age(Suite::X25519), &ring, &leaked).is_empty());
+        assert_eq!(names(&ring, &leaked), [name]);
+        let barred = KeyRing::new([]).with_native([Identity::generate(Suite::X25519).unwrap()]);
+        let ids: Vec<_> = barred
+            .native()
+            .iter()
+            .map(|key| key.key_id().to_string())
+            .collect();
+        let barred = barred.barring(ids);
+        assert!(endorsers(Planned::Age(Suite::X25519), &barred, &BTreeSet::new()).is_empty());
     }
 }

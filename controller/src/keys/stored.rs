@@ -9,7 +9,7 @@ use sealing::{Certificate, CertificateError, KeyMismatch, KeyRing, PrivateKey, P
 use zeroize::Zeroizing;
 
 use super::endorsed;
-use super::labelled::{Labelled, Stored, Unusable, field};
+use super::labelled::{Labelled, Stored, Unusable, compromised_before, field};
 use super::renew::KeyOrder;
 
 /// The PEM texts of one key. A ring takes its keys by value, so every new ring is made from these.
@@ -23,6 +23,7 @@ pub(crate) struct RsaKey {
     created: Option<SystemTime>,
     /// What keys before it said of it.
     pub(super) endorsed: Vec<Signature>,
+    before: Vec<EndorsementName>,
 }
 
 /// What is known of the key Secrets, by name.
@@ -38,6 +39,7 @@ impl Stored for RsaKey {
             certificate: field(secret, "tls.crt")?.to_owned(),
             fingerprint: String::new(),
             endorsed: endorsed::kept(secret),
+            before: compromised_before(secret),
             created: secret
                 .metadata
                 .creation_timestamp
@@ -54,6 +56,10 @@ impl Stored for RsaKey {
 
     fn id(&self) -> &str {
         &self.fingerprint
+    }
+
+    fn before(&self) -> &[EndorsementName] {
+        &self.before
     }
 }
 
@@ -76,13 +82,16 @@ impl RsaKey {
 impl KeySet {
     /// A ring of those that open.
     pub(crate) fn ring(&self, order: KeyOrder) -> KeyRing {
-        KeyRing::new(self.active().filter_map(|(_, stored)| {
+        let barred = self.leaving().map(|(_, key)| key.fingerprint.clone());
+        let all = self.active().chain(self.leaving());
+        let ring = KeyRing::new(all.filter_map(|(_, stored)| {
             let key = stored.parse().ok()?;
             Some(match (order, stored.created) {
                 (KeyOrder::SecretCreationTimestamp, Some(created)) => key.ordered_at(created),
                 _ => key,
             })
-        }))
+        }));
+        ring.barring(barred)
     }
 }
 
@@ -156,6 +165,30 @@ pub(crate) mod tests {
         assert!(set.ring(KeyOrder::default()).newest().is_none());
         assert!(set.remove("key"));
         assert_eq!(set.ring(KeyOrder::default()).keys().len(), 1);
+    }
+
+    #[test]
+    fn a_compromised_key_that_a_rotation_leaves_opens_and_is_not_sealed_for() {
+        let (key, certificate) = pair();
+        let mut secret = secret(&[("tls.key", &key), ("tls.crt", &certificate)]);
+        let labels = [(RsaKey::LABEL.to_owned(), "compromised".to_owned())];
+        let leaving = [(crds::annotation::LEAVING.to_owned(), "a".to_owned())];
+        secret.metadata.labels = Some(labels.into());
+        let mut set = KeySet::default();
+        // A copy that is labelled compromised by hand shuts it.
+        set.insert("copy".into(), &secret);
+        secret.metadata.annotations = Some(leaving.into());
+        set.insert("a".into(), &secret);
+        assert!(set.ring(KeyOrder::default()).keys().is_empty());
+        assert!(set.remove("copy"));
+        let ring = set.ring(KeyOrder::default());
+        assert_eq!((ring.keys().len(), ring.newest().is_none()), (1, true));
+        // And so is a copy that is labelled active.
+        secret.metadata.labels = Some([(RsaKey::LABEL.to_owned(), "active".to_owned())].into());
+        secret.metadata.annotations = None;
+        set.insert("copy".into(), &secret);
+        assert!(set.ring(KeyOrder::default()).newest().is_none());
+        assert_eq!(set.compromised().count(), 1);
     }
 
     #[test]

@@ -256,6 +256,7 @@ mod tests {
         metrics.objects_pruned.inc();
         metrics.rotations.set(["Pending"], 0, 0);
         metrics.rotations.set(["Blocked", "Complete", "Blocked"], 3, 7);
+        metrics.rotations.set_leaked(4);
         metrics.fetch_seconds.observe(0.02);
         let text = metrics.encode().unwrap();
         for line in [
@@ -266,6 +267,7 @@ mod tests {
             "signet_private_key_operations_total 0",
             "signet_key_rotations{phase=\"Blocked\"} 2",
             "signet_key_rotation_blocked 7",
+            "signet_key_rotation_leaked_values 4",
             "# TYPE process_resident_memory_bytes gauge",
             "# TYPE process_cpu_seconds counter",
         ] {

@@ -17,6 +17,7 @@ pub struct RotationMetrics {
     phases: Family<PhaseLabel, Gauge>,
     left: Gauge,
     blocked: Gauge,
+    leaked: Gauge,
     /// `signet_key_rotation_values_total`: values that were sealed again in commits that were pushed.
     pub values: Counter,
 }
@@ -35,10 +36,20 @@ impl RotationMetrics {
             self.blocked.clone(),
         );
         registry.register(
+            "key_rotation_leaked_values",
+            "Values that were sealed for a key that leaked and are not known to be changed since",
+            self.leaked.clone(),
+        );
+        registry.register(
             "key_rotation_values",
             "Values that were sealed again in commits that were pushed",
             self.values.clone(),
         );
+    }
+
+    /// How many values that leaked are still to be changed, in all reports together.
+    pub fn set_leaked(&self, values: u64) {
+        self.leaked.set(i64::try_from(values).unwrap_or(i64::MAX));
     }
 
     /// The phase of each rotation; of the one under way, how much is left, and by how many things it is held up.

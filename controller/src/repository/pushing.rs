@@ -5,6 +5,7 @@ use kube::{Client, ResourceExt};
 use source::{FileRemotes, RefSpec, Remote, SigningKey};
 
 use super::app_login::AppLogin;
+use super::deploy_key::DeployKeys;
 use super::{credentials, spec};
 
 /// The remote of a Repository with the credentials in a Secret, and the ref that the Repository follows. Where there are none,
@@ -32,6 +33,31 @@ pub(crate) async fn remote_to_push(
     if let Some(app) = &push.app {
         let login = AppLogin::default().auth(app, &remote).await;
         remote.auth = login.map_err(|failure| failure.message)?;
+    }
+    Ok((remote, target.reference))
+}
+
+/// The remote of a Repository with its own credentials, and the ref that it follows. Where there are none, a sentence that
+/// quotes nothing.
+pub(crate) async fn remote_to_read(
+    client: &Client,
+    repository: &Repository,
+    files: &FileRemotes,
+) -> Result<(Remote, RefSpec), String> {
+    let home = repository.namespace().unwrap_or_default();
+    if let Some(secret) = &repository.spec.secret_ref {
+        return remote_to_push(client, repository, (&home, &secret.name), files).await;
+    }
+    let target = spec::parse(&repository.spec, files).map_err(|problem| format!("{}.", problem.message))?;
+    let mut remote = target.remote;
+    if let Some(proxy) = &target.proxy {
+        let proxy = credentials::read_proxy(client.clone(), &home, proxy).await;
+        remote.proxy = Some(proxy.map_err(|problem| format!("{}.", problem.message))?);
+    }
+    if let Some(known_hosts) = &target.deploy_key {
+        let keys = DeployKeys::ensure(client.clone(), repository).await;
+        let keys = keys.map_err(|failure| failure.message)?;
+        remote.auth = keys.auths(known_hosts).into_iter().next().unwrap_or_default();
     }
     Ok((remote, target.reference))
 }

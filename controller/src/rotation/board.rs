@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crds::{KeyRotation, KeyRotationStatus, annotation};
+use crds::{KeyRotation, KeyRotationStatus, RotationReason, annotation};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::core::DeserializeGuard;
@@ -76,13 +76,17 @@ impl Board {
         }
     }
 
-    /// Those that are not complete, the one that is under way first.
+    /// Those that are not complete, or have a report, the one that is under way first.
     pub(super) fn open(&self) -> Vec<Arc<KeyRotation>> {
         let mut open: Vec<_> = self
             .known
             .values()
             .filter(|object| object.metadata.deletion_timestamp.is_none())
-            .filter(|object| object.spec.schedule.is_some() || self.record(object).completed.is_none())
+            .filter(|object| {
+                // A report is kept up to date after the end.
+                let reports = object.spec.reason == RotationReason::Compromised;
+                object.spec.schedule.is_some() || reports || self.record(object).completed.is_none()
+            })
             .cloned()
             .collect();
         open.sort_by_key(|object| {
@@ -111,6 +115,9 @@ impl Board {
         if record.started.is_some() && record.completed.is_none() {
             return true;
         }
+        if record.completed.is_some() && object.spec.schedule.is_none() {
+            return false;
+        }
         let is_due = super::status::due(object, &record).is_none_or(|due| due <= Timestamp::now());
         is_due && !object.spec.suspend && super::status::unusable(&object.spec).is_none()
     }
@@ -138,6 +145,15 @@ impl Board {
             left + record.objects.map_or(0, |count| count.left),
             record.blocked,
         )
+    }
+
+    /// How many values that leaked are still to be changed, by all reports.
+    pub(super) fn leaked(&self) -> u64 {
+        let reports = self
+            .known
+            .values()
+            .filter_map(|object| self.record(object).report);
+        reports.map(|report| report.unchanged + report.unknown).sum()
     }
 
     /// What its status says.

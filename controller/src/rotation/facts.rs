@@ -10,6 +10,8 @@ use crate::repository::Key;
 
 /// All of it. What is `None` has not been looked at yet: the machine asks for it when it needs it.
 pub(super) struct Facts {
+    /// The KeyRotation's name.
+    pub(super) name: String,
     pub(super) now: Timestamp,
     pub(super) generation: i64,
     pub(super) spec: KeyRotationSpec,
@@ -27,7 +29,12 @@ pub(super) struct Facts {
     pub(super) opening: BTreeSet<String>,
     /// The key that is sealed for, by format.
     pub(super) newest: BTreeMap<KeyFormat, String>,
+    /// Ids of those that open and are not sealed for.
+    pub(super) barred: BTreeSet<String>,
+    /// Those that are stored and open.
     pub(super) keys: Option<Vec<KeySecret>>,
+    /// Those that are labelled compromised and open nothing.
+    pub(super) shut: Vec<KeySecret>,
     /// Whether every controller publishes the new keys; else, which does not.
     pub(super) published: Option<Result<(), String>>,
     pub(super) git: Option<Vec<Followed>>,

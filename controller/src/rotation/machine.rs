@@ -9,6 +9,7 @@
 use crds::{Blocker, RetireThen, RetireWhen, RotationKey, RotationPhase, RotationStep, condition};
 use jiff::Timestamp;
 
+use super::compromise;
 use super::facts::{Facts, Followed, Outcome};
 use crate::duration;
 use crate::keys::{KeyFormat, KeySecret};
@@ -23,6 +24,10 @@ pub(super) enum Step {
     Begin,
     /// Look which keys are stored.
     LookAtKeys,
+    /// Write down which keys leaked.
+    NoteLeaked,
+    /// Bar one of them from sealing.
+    Bar(KeySecret),
     MakeKey(KeyFormat),
     /// Write down which keys are new and which are left.
     NoteKeys,
@@ -96,12 +101,13 @@ pub(super) fn next(facts: &Facts) -> Next {
     }
 }
 
-type Decided = (Step, Said);
+pub(super) type Decided = (Step, Said);
 
 fn decide(facts: &Facts, phases: &mut Vec<(&'static str, bool, String)>) -> Result<Decided, Decided> {
     let record = &facts.record;
     let ahead = facts.due.filter(|due| *due > facts.now);
     if record.completed.is_some() && (ahead.is_some() || facts.due.is_none()) {
+        compromise::reported(facts, phases);
         let next = ahead
             .map(|at| format!(" The next one begins at {at}."))
             .unwrap_or_default();
@@ -143,10 +149,12 @@ fn decide(facts: &Facts, phases: &mut Vec<(&'static str, bool, String)>) -> Resu
         return Err((Step::Begin, said(RotationPhase::Pending, "Begins", "It begins.")));
     }
     let keys = made(facts, phases)?;
+    compromise::reported(facts, phases);
     published(facts, phases)?;
     let (git, blocked) = resealed(facts, phases)?;
     applied(facts, git, phases)?;
     verified(facts, blocked, phases)?;
+    compromise::hold(facts)?;
     retired(facts, keys, phases)
 }
 
@@ -159,6 +167,7 @@ fn made<'f>(
     let Some(keys) = &facts.keys else {
         return Err(at(Step::LookAtKeys, "The keys are looked at."));
     };
+    compromise::barred(facts, keys, phases)?;
     let own = |format| {
         let mut own = keys.iter();
         own.find(|key| key.format == format && key.rotation.as_deref() == Some(&facts.mark))
@@ -247,7 +256,8 @@ fn published(facts: &Facts, phases: &mut Vec<(&'static str, bool, String)>) -> R
         }
         Some(Ok(())) => {}
     }
-    let message = "Every controller publishes the new keys, endorsed by those before them.";
+    let message = compromise::published(facts)
+        .unwrap_or("Every controller publishes the new keys, endorsed by those before them.");
     phases.push((condition::PUBLISHED, true, message.into()));
     Ok(())
 }
@@ -285,6 +295,11 @@ fn resealed<'f>(
         let message = "SealedSecret objects of the cluster are looked at.";
         return Err((Step::LookAtObjects, said(phase, "Looking", message)));
     };
+    if objects.count.left > 0 && !compromise::may_reseal_objects(facts) {
+        let message = "SealedSecret objects of the cluster are looked through for the report first.";
+        let wait = Step::Rest(Some(soon(facts, AGAIN)));
+        return Err((wait, said(phase, "Reporting", message)));
+    }
     if objects.count.left > 0 && !objects.tried {
         let message = "SealedSecret objects of the cluster are sealed again.";
         return Err((Step::ResealObjects, said(phase, "Resealing", message)));
@@ -481,7 +496,7 @@ fn end(facts: &Facts) -> String {
             ranges.join("; ")
         )
     };
-    format!("Retired: {}.{tail}", old.join(", "))
+    format!("Retired: {}.{tail}{}", old.join(", "), compromise::end(facts))
 }
 
 /// The commits of a Repository that the old keys are needed for.
@@ -527,16 +542,17 @@ pub(super) fn formats(facts: &Facts) -> impl Iterator<Item = KeyFormat> + use<> 
     v1.into_iter().chain(algorithm.v2.map(|_| KeyFormat::V2))
 }
 
+/// The keys that are left where a key leaked: all that are stored.
+pub(super) fn leaked(facts: &Facts, keys: &[KeySecret]) -> Vec<RotationKey> {
+    let own = |key: &&KeySecret| key.rotation.as_deref() == Some(&facts.mark);
+    let all = keys.iter().chain(&facts.shut).filter(|key| !own(key));
+    let all = all.filter(|key| formats(facts).any(|format| format == key.format));
+    all.map(of).collect()
+}
+
 /// Which keys are new, and which are left: those of the same formats that are older.
 pub(super) fn note(facts: &Facts, keys: &[KeySecret]) -> (Vec<RotationKey>, Vec<RotationKey>) {
     let (mut new, mut old) = (Vec::new(), Vec::new());
-    let of = |key: &KeySecret| RotationKey {
-        format: key.format.as_str().to_owned(),
-        id: key.id.clone(),
-        secret: key.secret.clone(),
-        retired: false,
-        archive: String::new(),
-    };
     for format in formats(facts) {
         let own = |key: &&KeySecret| key.rotation.as_deref() == Some(&facts.mark);
         let all: Vec<_> = keys.iter().filter(|key| key.format == format).collect();
@@ -552,7 +568,17 @@ pub(super) fn note(facts: &Facts, keys: &[KeySecret]) -> (Vec<RotationKey>, Vec<
     (new, old)
 }
 
-fn said(phase: RotationPhase, reason: &'static str, message: impl Into<String>) -> Said {
+fn of(key: &KeySecret) -> RotationKey {
+    RotationKey {
+        format: key.format.as_str().to_owned(),
+        id: key.id.clone(),
+        secret: key.secret.clone(),
+        retired: false,
+        archive: String::new(),
+    }
+}
+
+pub(super) fn said(phase: RotationPhase, reason: &'static str, message: impl Into<String>) -> Said {
     Said {
         phase,
         reason,
@@ -562,14 +588,14 @@ fn said(phase: RotationPhase, reason: &'static str, message: impl Into<String>) 
     }
 }
 
-fn stalled(phase: RotationPhase, reason: &'static str, message: impl Into<String>) -> Said {
+pub(super) fn stalled(phase: RotationPhase, reason: &'static str, message: impl Into<String>) -> Said {
     Said {
         stalled: true,
         ..said(phase, reason, message)
     }
 }
 
-fn soon(facts: &Facts, seconds: i64) -> Timestamp {
+pub(super) fn soon(facts: &Facts, seconds: i64) -> Timestamp {
     facts
         .now
         .checked_add(jiff::SignedDuration::from_secs(seconds))

@@ -1,14 +1,16 @@
 use super::*;
+use crate::keys::KeyState;
 use crate::rotation::facts::Objects;
 use crate::rotation::status;
 use crds::{KeyRotationSpec, KeyRotationStatus, RepositoryRotation};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn key(format: KeyFormat, id: &str, created: i64, rotation: Option<&str>) -> KeySecret {
     KeySecret {
         format,
         id: id.into(),
+        state: KeyState::Active,
         secret: format!("secret-of-{id}"),
         uid: format!("uid-of-{id}"),
         version: "1".into(),
@@ -26,6 +28,9 @@ fn facts(spec: &serde_json::Value) -> Facts {
     }
     let spec: KeyRotationSpec = serde_json::from_value(whole).unwrap();
     Facts {
+        name: "spring".into(),
+        barred: BTreeSet::new(),
+        shut: Vec::new(),
         now: Timestamp::from_second(1_000_000).unwrap(),
         generation: 1,
         spec,
@@ -310,4 +315,106 @@ fn a_schedule_begins_in_time_and_again() {
     facts.due = Some(facts.now);
     facts.spec.suspend = true;
     assert_eq!(next(&facts).said.reason, "Suspended");
+}
+
+fn report(state: crds::ReportState) -> crds::RotationReport {
+    crds::RotationReport {
+        state,
+        values: 3,
+        unchanged: 2,
+        changed: 1,
+        cluster: true,
+        gaps: vec!["Repository a/b: it is away.".into()],
+        ..crds::RotationReport::default()
+    }
+}
+
+#[test]
+fn keys_that_leaked_are_barred_before_new_ones_are_made() {
+    let mut facts = facts(&json!({"reason": "Compromised"}));
+    let mut keys = stored()[..2].to_vec();
+    facts.keys = Some(keys.clone());
+    // One that a person has labelled already.
+    let mut by_hand = key(KeyFormat::V1, "old0", 1, None);
+    by_hand.state = KeyState::Compromised;
+    facts.shut = vec![by_hand.clone()];
+    assert_eq!(at(&facts), (Step::NoteLeaked, RotationPhase::Publishing));
+    facts.record.old_keys = leaked(&facts, &keys);
+    facts.record.started = Some("2026-01-01T00:00:00Z".into());
+    assert_eq!(facts.record.old_keys.len(), 3);
+    for at_key in 0..2 {
+        assert_eq!(at(&facts).0, Step::Bar(keys[at_key].clone()));
+        keys[at_key].state = KeyState::Leaving;
+        facts.keys = Some(keys.clone());
+    }
+    assert_eq!(at(&facts).0, Step::Bar(by_hand.clone()));
+    by_hand.state = KeyState::Leaving;
+    keys.push(by_hand);
+    (facts.keys, facts.shut) = (Some(keys.clone()), Vec::new());
+    // The controller has to have seen it: else they would vouch for the new ones.
+    assert!(matches!(at(&facts).0, Step::Rest(Some(_))));
+    facts.barred = ["old0", "old1", "old2"].map(String::from).into();
+    assert_eq!(at(&facts).0, Step::MakeKey(KeyFormat::V1));
+    // One that somebody labels active again is barred again.
+    keys[0].state = KeyState::Active;
+    facts.keys = Some(keys);
+    assert!(matches!(at(&facts).0, Step::Bar(_)));
+}
+
+#[test]
+fn keys_that_leaked_stay_until_it_is_known_what_was_sealed_for_them() {
+    use crds::ReportState::{Complete, Incomplete, Walking};
+    let mut facts = begun(vec![followed("a", 0, true)]);
+    facts.spec.reason = crds::RotationReason::Compromised;
+    facts.spec.retire.grace = "0s".into();
+    facts.record.started = Some("2026-01-01T00:00:00Z".into());
+    facts.barred = ["old1", "old2"].map(String::from).into();
+    let mut keys = stored();
+    for key in keys.iter_mut().filter(|key| key.id.starts_with("old")) {
+        key.state = KeyState::Leaving;
+    }
+    facts.keys = Some(keys);
+    assert_eq!(at(&facts), (Step::Rest(None), RotationPhase::Reporting));
+    facts.record.report = Some(report(Walking));
+    assert_eq!(at(&facts).1, RotationPhase::Reporting);
+    facts.record.report = Some(report(Incomplete));
+    let held = next(&facts);
+    assert_eq!(held.said.phase, RotationPhase::AwaitingConfirmation);
+    assert!(
+        held.said.message.contains("it is away") && held.said.message.contains("old1, old2"),
+        "{}",
+        held.said.message
+    );
+    facts.spec.retire.confirmed = vec!["old1".into()];
+    assert_eq!(at(&facts).1, RotationPhase::AwaitingConfirmation);
+    facts.spec.retire.confirmed.push("old2".into());
+    assert_eq!(at(&facts), (Step::LookAgain, RotationPhase::Retiring));
+    facts.spec.retire.confirmed.clear();
+    facts.record.report = Some(report(Complete));
+    assert_eq!(at(&facts).0, Step::LookAgain);
+    let reported = next(&facts).said.phases;
+    let reported = reported
+        .iter()
+        .find(|(type_, ..)| *type_ == condition::REPORTED)
+        .unwrap();
+    assert!(
+        reported.1
+            && reported.2.contains("2 have to be changed")
+            && reported.2.contains("rotation report spring"),
+        "{}",
+        reported.2
+    );
+    // Objects of the cluster are looked through before they are sealed again.
+    facts.record.report = None;
+    facts.objects = Some(Objects {
+        count: crds::RotationObjects {
+            total: 1,
+            resealed: 0,
+            left: 1,
+        },
+        ..Objects::default()
+    });
+    assert!(matches!(at(&facts).0, Step::Rest(Some(_))));
+    facts.record.report = Some(report(Walking));
+    assert_eq!(at(&facts).0, Step::ResealObjects);
 }

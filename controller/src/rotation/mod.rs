@@ -7,20 +7,22 @@
 //! Open values exist inside `reseal` only, between two sealed forms ([`scan`]).
 
 mod board;
+mod compromise;
 mod facts;
 mod git;
 mod machine;
 mod objects;
 mod publishing;
+mod report;
 mod scan;
 mod seal;
 mod status;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crds::{KeyRotation, RotationStep, Sync, annotation};
+use crds::{KeyRotation, ReportState, RotationReason, RotationStep, Sync, annotation};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
@@ -32,13 +34,14 @@ use sealing::v2::{Recipient, Recipients};
 use tokio::time::Instant;
 
 use crate::Context;
-use crate::keys::{self, KeyFormat, Planned};
+use crate::keys::{self, KeyFormat, KeyState, Planned};
 use crate::repository::{self, Key};
 use crate::watch::watch;
 use board::Board;
 use facts::{Facts, Outcome};
 use git::{Keys, Looks};
 use machine::Step;
+use report::Reporter;
 use seal::Sealer;
 
 /// Between the beginnings of two passes: what happens meanwhile is one pass.
@@ -91,6 +94,7 @@ pub async fn run(context: Context) {
                 active
             }
             Some(()) = next_of(&mut syncs) => true,
+            () = room.reporter.changed() => true,
             () = until(due) => {
                 began = Instant::now();
                 let next = tokio::select! {
@@ -137,6 +141,7 @@ struct Room {
     board: Board,
     looks: Looks,
     sealer: Sealer,
+    reporter: Reporter,
     tries: objects::Tries,
     /// The looks at remotes that were asked for before keys are retired, and when.
     asked: Option<(Instant, Vec<(Key, u64)>)>,
@@ -156,6 +161,7 @@ impl Room {
             board: Board::new(&context.namespace),
             looks: Looks::new(context.client.clone(), context.heads.clone()),
             sealer,
+            reporter: Reporter::start(context.clone()),
             tries: objects::Tries::new(),
             asked: None,
             at_work: String::new(),
@@ -178,6 +184,9 @@ impl Room {
             (self.asked, self.tries) = (None, objects::Tries::new());
             self.at_work.clone_from(&uid);
         }
+        let orders = |object: &Arc<KeyRotation>| report::order(object, &self.board.record(object));
+        self.reporter
+            .tell(self.board.open().iter().filter_map(orders).collect());
         let mut next: Option<Duration> = None;
         for object in self.board.open() {
             let wait = self.turn(&object, &uid).await;
@@ -188,6 +197,7 @@ impl Room {
             .metrics
             .rotations
             .set(self.board.phases(), left, blocked);
+        self.context.metrics.rotations.set_leaked(self.board.leaked());
         next
     }
 
@@ -238,12 +248,22 @@ impl Room {
         } else {
             status::unusable(&object.spec)
         };
-        let record = self.board.record(object);
+        let mut record = self.board.record(object);
+        if let Some(report) = self.reporter.get(&uid) {
+            record.report = Some(report);
+        }
+        let barred = |id: &&str| ring.is_barred(id);
+        let rsa = ring.keys().iter().map(|key| key.fingerprint().as_str());
+        let age = ring.native().iter().map(|key| key.key_id().as_str());
+        let barred = rsa.chain(age).filter(barred).map(str::to_owned).collect();
         let mut newest = BTreeMap::new();
         if let Some(key) = ring.newest() {
             newest.insert(KeyFormat::V1, key.fingerprint().as_str().to_owned());
         }
         Facts {
+            name: object.name_any(),
+            barred,
+            shut: Vec::new(),
             now: Timestamp::now(),
             generation: object.metadata.generation.unwrap_or_default(),
             spec: object.spec.clone(),
@@ -325,27 +345,52 @@ impl Room {
             }
             Step::LookAtKeys => keys::inventory(&secrets, &config.key_prefix)
                 .await
-                .map(|found| facts.keys = Some(found))
+                .map(|found| {
+                    let opens = |key: &keys::KeySecret| key.state != KeyState::Compromised;
+                    let (open, shut) = found.into_iter().partition(opens);
+                    (facts.keys, facts.shut) = (Some(open), shut);
+                })
                 .map_err(|error| format!("The key Secrets cannot be listed: {error}.")),
+            Step::NoteLeaked => {
+                let keys = facts.keys.as_deref().unwrap_or_default();
+                facts.record.old_keys = machine::leaked(facts, keys);
+                facts.record.started = Some(crate::condition::now());
+                Ok(())
+            }
+            Step::Bar(key) => {
+                facts.keys = None;
+                keys::bar(&secrets, &key, &facts.mark)
+                    .await
+                    .map_err(|error| format!("Key {} could not be barred: {error}.", key.id))
+            }
             Step::MakeKey(format) => {
                 facts.keys = None;
                 let ring = Arc::clone(&self.context.keys.borrow());
                 let planned = planned(facts, format);
-                keys::make_planned(&secrets, config, planned, &facts.mark, &ring)
+                let leaked = match facts.spec.reason {
+                    RotationReason::Routine => BTreeSet::new(),
+                    RotationReason::Compromised => facts.leaving(),
+                };
+                keys::make_planned(&secrets, config, planned, &facts.mark, &ring, &leaked)
                     .await
                     .map_err(|error| format!("A key could not be made: {error}."))
             }
             Step::NoteKeys => {
                 let keys = facts.keys.as_deref().unwrap_or_default();
                 let (new, old) = machine::note(facts, keys);
-                (facts.record.new_keys, facts.record.old_keys) = (new, old);
-                facts.record.started = Some(crate::condition::now());
+                facts.record.new_keys = new;
+                if facts.spec.reason == RotationReason::Routine {
+                    facts.record.old_keys = old;
+                    facts.record.started = Some(crate::condition::now());
+                }
                 Ok(())
             }
             Step::AskWhoPublishes => {
                 let new = facts.record.new_keys.iter().map(|key| key.id.clone()).collect();
                 let old = facts.leaving();
-                facts.published = Some(publishing::ask(&client, &self.context.namespace, &new, &old).await);
+                let leaked = facts.spec.reason == RotationReason::Compromised;
+                let asked = publishing::ask(&client, &self.context.namespace, &new, &old, leaked).await;
+                facts.published = Some(asked);
                 Ok(())
             }
             Step::LookAtGit => {
@@ -468,6 +513,13 @@ impl Room {
             }
         }
         self.board.put_record(object, facts.record.clone());
+        let state = |record: &crds::KeyRotationStatus| record.report.as_ref().map(|report| report.state);
+        if let Some(report) = &facts.record.report
+            && report.state != ReportState::Walking
+            && state(&known) != state(&facts.record)
+        {
+            status::tell_report(&self.context.events, object, report);
+        }
         if told {
             status::tell(&self.context.events, object, facts.record.phase, said);
         }

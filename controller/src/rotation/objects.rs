@@ -46,11 +46,7 @@ pub(super) async fn look(
         ..Objects::default()
     };
     found.count.resealed = before;
-    let scopes: Vec<Option<&str>> = match &config.sealed_secrets {
-        SealedScope::Off => return Ok(found),
-        SealedScope::All => vec![None],
-        SealedScope::In(namespaces) => namespaces.iter().map(|name| Some(name.as_str())).collect(),
-    };
+    let scopes = scopes(config);
     for group in ["bitnami.com", "signet.dev"] {
         let resource = resource(group);
         for scope in &scopes {
@@ -96,6 +92,33 @@ pub(super) async fn look(
         }
     }
     Ok(found)
+}
+
+/// All that the controller opens, as they are.
+pub(super) async fn all(client: &Client, config: &Config) -> Result<Vec<Value>, String> {
+    let mut all = Vec::new();
+    for group in ["bitnami.com", "signet.dev"] {
+        let resource = resource(group);
+        for scope in scopes(config) {
+            match list(client, &resource, scope, config).await {
+                Ok(objects) => all.extend(objects),
+                // The kind is not installed: nobody has any.
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(format!("SealedSecrets of {group} cannot be listed: {error}.")),
+            }
+        }
+    }
+    all.retain(|object| object.namespace().as_deref() != Some(config.namespace.as_str()));
+    Ok(all.iter().map(|object| json!(object)).collect())
+}
+
+/// Where SealedSecret objects are opened; none in all namespaces.
+fn scopes(config: &Config) -> Vec<Option<&str>> {
+    match &config.sealed_secrets {
+        SealedScope::Off => Vec::new(),
+        SealedScope::All => vec![None],
+        SealedScope::In(namespaces) => namespaces.iter().map(|name| Some(name.as_str())).collect(),
+    }
 }
 
 fn resource(group: &str) -> ApiResource {

@@ -26,13 +26,14 @@ const LARGEST: usize = 1 << 20;
 /// More replicas than anybody runs.
 const MOST: usize = 64;
 
-/// Asks all of them. Gives the first that does not publish these keys yet, or still offers one of the old ones to seal for, as
-/// a sentence.
+/// Asks all of them. Gives the first that does not publish these keys yet, or still offers one of the old ones to seal for, or,
+/// where those leaked, publishes one at all, as a sentence.
 pub(super) async fn ask(
     client: &Client,
     namespace: &str,
     new: &BTreeSet<String>,
     old: &BTreeSet<String>,
+    leaked: bool,
 ) -> Result<(), String> {
     let api: Api<EndpointSlice> = Api::namespaced(client.clone(), namespace);
     let selected = ListParams::default().labels(&format!("kubernetes.io/service-name={SERVICE}"));
@@ -51,6 +52,9 @@ pub(super) async fn ask(
             return Err(format!(
                 "The controller at {address} does not publish key {missing} yet."
             ));
+        }
+        if let Some((id, _)) = published.iter().find(|(id, _)| leaked && old.contains(id)) {
+            return Err(format!("The controller at {address} still publishes key {id}."));
         }
         // Newest first within each format.
         for native in [false, true] {

@@ -273,7 +273,7 @@ fn covers(directory: &str, path: &str) -> bool {
 }
 
 /// What rendering reads.
-fn is_manifest(path: &str) -> bool {
+pub(super) fn is_manifest(path: &str) -> bool {
     [".yaml", ".yml", ".json"]
         .iter()
         .any(|ending| path.ends_with(ending))

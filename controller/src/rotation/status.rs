@@ -1,7 +1,9 @@
 //! What is said of a rotation: conditions, events, and the command for a person.
 
 use crds::ConditionStatus::{False, True};
-use crds::{Blocker, KeyRotation, KeyRotationSpec, KeyRotationStatus, RotationPhase, condition};
+use crds::{
+    Blocker, KeyRotation, KeyRotationSpec, KeyRotationStatus, RotationPhase, RotationReport, condition,
+};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kube::api::{Patch, PatchParams};
@@ -97,6 +99,7 @@ pub(super) fn is_written_before(step: &Step) -> bool {
     matches!(
         step,
         Step::Rest(_)
+            | Step::Bar(_)
             | Step::MakeKey(_)
             | Step::Reseal(_)
             | Step::Push(_)
@@ -143,7 +146,7 @@ pub(super) fn note(facts: &mut Facts, said: &Said) {
     let mut fails = false;
     for (type_, holds, message) in &said.phases {
         // A later phase does not hold where an earlier one does not.
-        fails |= !holds && *type_ != condition::RETIRED;
+        fails |= !holds && ![condition::RETIRED, condition::REPORTED].contains(type_);
         let status = if *holds { True } else { False };
         let reason = if *holds { "Done" } else { said.reason };
         conditions::set(
@@ -232,6 +235,24 @@ pub(super) fn tell(events: &Events, object: &KeyRotation, phase: RotationPhase, 
     events.publish(&object.object_ref(&()), severity, said.reason, &said.message);
 }
 
+/// As an event, and in the log: what was sealed with the keys that leaked.
+pub(super) fn tell_report(events: &Events, object: &KeyRotation, report: &RotationReport) {
+    let name = object.name_any();
+    let message = super::compromise::sentence(&name, report);
+    tracing::warn!(
+        name,
+        values = report.values,
+        unchanged = report.unchanged,
+        "{message}"
+    );
+    events.publish(
+        &object.object_ref(&()),
+        Severity::Warning,
+        "LeakReported",
+        &message,
+    );
+}
+
 /// Writes a status.
 pub(super) async fn write(
     client: &Client,
@@ -258,6 +279,7 @@ fn body(uid: &str, record: &KeyRotationStatus) -> Value {
             "oldKeys",
             "repositories",
             "objects",
+            "report",
             "blockers",
             "lastHandledRequest",
             "started",

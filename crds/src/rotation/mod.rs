@@ -1,7 +1,12 @@
 //! KeyRotation: one planned change of sealing keys, from the new key to the retired one.
 
+mod report;
 mod status;
 
+pub use report::{
+    REPORT_DIGESTS, REPORT_ROWS, ReportCommit, ReportRow, ReportState, RotationReport, ValueChanged,
+    report_shard,
+};
 pub use status::{
     Blocker, KeyRotationStatus, RepositoryRotation, RotationKey, RotationObjects, RotationPhase, RotationStep,
 };
@@ -43,9 +48,8 @@ use serde::{Deserialize, Serialize};
         .message("the algorithm of a rotation is not changed: make another KeyRotation")),
     x_kube(validation = kube::core::Rule::new("self.reason == oldSelf.reason")
         .message("the reason of a rotation is not changed: make another KeyRotation")),
-    x_kube(validation = kube::core::Rule::new("self.reason != 'Compromised'")
-        .message("reason Compromised is not built yet: rotate with Routine and give the leaked key's Secret the label value \
-                  compromised once nothing needs it (docs/rotation.md)"))
+    x_kube(validation = kube::core::Rule::new("self.reason != 'Compromised' || !has(self.schedule)")
+        .message("a key does not leak on a schedule: leave schedule out with reason Compromised"))
 )]
 #[serde(rename_all = "camelCase")]
 pub struct KeyRotationSpec {
@@ -132,7 +136,8 @@ pub enum RotationReason {
     /// It is time. The old keys are believed to be nobody else's.
     #[default]
     Routine,
-    /// Somebody else may have an old key. Not built yet, and refused.
+    /// Somebody else may have an old key. It is barred from sealing before anything else is done, and what was ever sealed for
+    /// it in Git is reported, to be changed at its source.
     Compromised,
 }
 
@@ -240,7 +245,8 @@ pub struct Retire {
         )
     )]
     pub recipients: Vec<String>,
-    /// With `when: Confirmed`: the ids of the old keys that may be retired, as the status names them.
+    /// With `when: Confirmed`, and with reason Compromised where the report is incomplete: the ids of the old keys that may be
+    /// retired, as the status names them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(
         feature = "kube",

@@ -1,5 +1,6 @@
 //! How far a rotation is. From this, and from what the cluster and Git themselves say, it goes on after any interruption.
 
+use super::RotationReport;
 use crate::Condition;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ pub struct KeyRotationStatus {
     /// The generation that this status speaks of.
     #[serde(default)]
     pub observed_generation: i64,
-    /// Ready, Reconciling, Stalled, and one a phase: KeyMade, Published, Resealed, Applied, Verified, Retired.
+    /// Ready, Reconciling, Stalled, and one a phase: Barred, KeyMade, Reported, Published, Resealed, Applied, Verified, Retired.
     #[serde(default)]
     #[cfg_attr(feature = "kube", x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()])))]
     pub conditions: Vec<Condition>,
@@ -37,6 +38,9 @@ pub struct KeyRotationStatus {
     /// What was done to SealedSecret objects of the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objects: Option<RotationObjects>,
+    /// With reason Compromised: what was sealed with the old keys. `signet rotation report` shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<RotationReport>,
     /// What holds it up: at most 100 are shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blockers: Vec<Blocker>,
@@ -93,6 +97,8 @@ pub enum RotationPhase {
     Blocked,
     /// Nothing needs the old keys; their grace time runs.
     Unused,
+    /// What was ever sealed with the old keys is still being looked for: they are needed for that.
+    Reporting,
     /// A person has to confirm that the old keys are retired.
     AwaitingConfirmation,
     /// The old keys are being archived and deleted.
@@ -115,6 +121,7 @@ impl RotationPhase {
             Self::Applying => "Applying",
             Self::Blocked => "Blocked",
             Self::Unused => "Unused",
+            Self::Reporting => "Reporting",
             Self::AwaitingConfirmation => "AwaitingConfirmation",
             Self::Retiring => "Retiring",
             Self::Complete => "Complete",

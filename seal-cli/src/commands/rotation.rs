@@ -1,11 +1,13 @@
 //! `signet rotation`: changes of sealing keys, and how far they are.
 
+mod report;
 mod status;
 
 use crate::cli::GlobalArgs;
 use crate::command_error::CommandError;
 use crate::ui::Ui;
 use clap::{Args, Subcommand};
+use report::ReportArgs;
 use status::StatusArgs;
 use std::process::ExitCode;
 
@@ -26,12 +28,14 @@ pub(crate) struct RotationArgs {
 
 #[derive(Subcommand)]
 enum RotationCommand {
+    Report(ReportArgs),
     Status(StatusArgs),
 }
 
 impl RotationArgs {
     pub(crate) fn run(&self, ui: &Ui, global: &GlobalArgs) -> Result<ExitCode, CommandError> {
         match &self.command {
+            RotationCommand::Report(args) => args.run(ui, global),
             RotationCommand::Status(args) => args.run(ui, global),
         }
     }

@@ -54,6 +54,7 @@ mod kubeseal;
 mod kubeseal_beside;
 mod leader;
 mod leak;
+mod leaked;
 mod lodgers;
 mod main_job;
 mod mended;

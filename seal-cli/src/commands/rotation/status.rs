@@ -43,8 +43,10 @@ pub(crate) struct StatusArgs {
 }
 
 /// The phases, in order.
-const PHASES: [&str; 6] = [
+const PHASES: [&str; 8] = [
+    condition::BARRED,
     condition::KEY_MADE,
+    condition::REPORTED,
     condition::PUBLISHED,
     condition::RESEALED,
     condition::APPLIED,
@@ -245,6 +247,7 @@ fn as_json(rotation: &KeyRotation) -> Value {
         "oldKeys": status.old_keys,
         "repositories": status.repositories,
         "objects": status.objects,
+        "report": status.report,
         "blockers": status.blockers,
         "blocked": status.blocked,
         "started": status.started,

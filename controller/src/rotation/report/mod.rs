@@ -1,0 +1,562 @@
+//! What was ever sealed with keys that leaked: a task of its own beside the rotation, so that nothing waits for it but the end
+//! of the old keys.
+//!
+//! For each KeyRotation with reason Compromised the history of every Repository is walked once, the SealedSecret objects of the
+//! cluster are looked through, and the report is kept [in ConfigMaps](shards). After that only what is new at the head of a
+//! branch is looked at, as long as the KeyRotation is there. Only the controller that acts does it.
+
+mod rows;
+mod shards;
+mod values;
+mod walk;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crds::{KeyRotation, ReportState, Repository, RotationReport, Sync};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::ListParams;
+use kube::core::DeserializeGuard;
+use kube::{Api, Resource, ResourceExt};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::objects;
+use crate::Context;
+use crate::condition;
+use crate::repository::{self, Key, SourceState, remote_to_read};
+use crate::request::bounded;
+use rows::{Now, Report};
+use values::{Found, Opener};
+use walk::{Findings, Job, Memory};
+
+/// Between the beginnings of two looks.
+const PACE: Duration = Duration::from_secs(1);
+/// Until something that did not work is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+/// The same, where somebody else has to do something first: that is news as well.
+const LATER: Duration = Duration::from_mins(1);
+/// Without any news it is looked again after this.
+const LOOK: Duration = Duration::from_hours(1);
+/// How long one fetch of a whole history may take, and how much it may bring.
+const FETCH: Duration = Duration::from_mins(15);
+const PACK_BYTES: u64 = 2 << 30;
+
+/// A rotation that has a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Order {
+    pub(super) name: String,
+    pub(super) uid: String,
+    /// The keys that leaked.
+    pub(super) leaked: BTreeSet<String>,
+    pub(super) suspended: bool,
+}
+
+/// The task's other end.
+pub(super) struct Reporter {
+    orders: watch::Sender<Vec<Order>>,
+    found: watch::Receiver<BTreeMap<String, RotationReport>>,
+}
+
+impl Reporter {
+    /// Starts the task. It ends with the controller.
+    pub(super) fn start(context: Context) -> Self {
+        let (orders, receiver) = watch::channel(Vec::new());
+        let (sender, found) = watch::channel(BTreeMap::new());
+        tokio::spawn(run(context, receiver, sender));
+        Self { orders, found }
+    }
+
+    /// Says which rotations have a report.
+    pub(super) fn tell(&self, all: Vec<Order>) {
+        self.orders.send_if_modified(|known| {
+            let is_new = *known != all;
+            *known = all;
+            is_new
+        });
+    }
+
+    /// What a report comes to, once that is known.
+    pub(super) fn get(&self, uid: &str) -> Option<RotationReport> {
+        self.found.borrow().get(uid).cloned()
+    }
+
+    /// Something has changed.
+    pub(super) async fn changed(&mut self) {
+        if self.found.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// One report, and what is remembered for it.
+struct Held {
+    report: Report,
+    written: shards::Written,
+    opener: Arc<Mutex<Opener>>,
+    memory: Arc<Mutex<Memory>>,
+    /// By uid, what stands at the head of each Repository, and the namespaces that it was looked at with.
+    seen: HashMap<String, (Vec<String>, Findings)>,
+    /// Whether it was said once.
+    told: bool,
+}
+
+/// A Repository as it is.
+struct Source {
+    key: Key,
+    uid: String,
+    object: Repository,
+    head: Head,
+    namespaces: Vec<String>,
+}
+
+/// What a Repository follows.
+enum Head {
+    At(String),
+    /// It was not looked at yet.
+    Pending,
+    /// Why there is none, as a sentence.
+    Unread(String),
+}
+
+struct Room {
+    context: Context,
+    held: HashMap<String, Held>,
+    found: watch::Sender<BTreeMap<String, RotationReport>>,
+}
+
+async fn run(
+    context: Context,
+    mut orders: watch::Receiver<Vec<Order>>,
+    found: watch::Sender<BTreeMap<String, RotationReport>>,
+) {
+    let shutdown = context.shutdown.clone();
+    let mut heads = context.heads.changes();
+    let mut ring = context.keys.clone();
+    ring.mark_unchanged();
+    let mut room = Room {
+        context,
+        held: HashMap::new(),
+        found,
+    };
+    let mut due = Instant::now() + LOOK;
+    let mut began = Instant::now() - PACE;
+    loop {
+        let news = tokio::select! {
+            () = shutdown.requested() => return,
+            changed = orders.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                true
+            }
+            change = heads.next() => match change {
+                None => return,
+                Some(_) => !orders.borrow().is_empty(),
+            },
+            changed = ring.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                // What did not open may do so now.
+                room.held.clear();
+                !orders.borrow().is_empty()
+            }
+            () = tokio::time::sleep_until(due) => {
+                began = Instant::now();
+                let all = orders.borrow_and_update().clone();
+                let next = tokio::select! {
+                    () = shutdown.requested() => return,
+                    next = room.pass(&all) => next,
+                };
+                due = Instant::now() + next;
+                false
+            }
+        };
+        if news {
+            due = due.min(began + PACE);
+        }
+    }
+}
+
+impl Room {
+    /// Looks at all of them. Returns when the next look is due by itself.
+    async fn pass(&mut self, all: &[Order]) -> Duration {
+        self.held
+            .retain(|uid, _| all.iter().any(|order| order.uid == *uid));
+        self.found.send_if_modified(|found| {
+            let before = found.len();
+            found.retain(|uid, _| all.iter().any(|order| order.uid == *uid));
+            found.len() != before
+        });
+        self.sweep(all).await;
+        if all.is_empty() {
+            return LOOK;
+        }
+        if !self.context.fence.is_ours() {
+            return AGAIN;
+        }
+        let mut next = LOOK;
+        for order in all.iter().filter(|order| !order.suspended) {
+            match self.look(order).await {
+                Ok(true) => {}
+                Ok(false) => next = next.min(LATER),
+                Err(why) => {
+                    tracing::warn!(
+                        name = order.name,
+                        "a report of leaked keys does not get on: {why}"
+                    );
+                    next = next.min(AGAIN);
+                }
+            }
+        }
+        next
+    }
+
+    fn dir(&self) -> std::path::PathBuf {
+        self.context.config.data_dir.join("history")
+    }
+
+    /// Stores of rotations that are gone.
+    async fn sweep(&self, all: &[Order]) {
+        let (dir, keep) = (self.dir(), all.iter().map(|order| order.uid.clone()));
+        let keep: BTreeSet<String> = keep.collect();
+        let work = move || {
+            for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+                if !entry.file_name().to_str().is_some_and(|name| keep.contains(name)) {
+                    let _ = std::fs::remove_dir_all(entry.path());
+                }
+            }
+        };
+        let _ = tokio::task::spawn_blocking(work).await;
+    }
+
+    /// Brings one report up to date. Whether nothing is left to be tried again.
+    async fn look(&mut self, order: &Order) -> Result<bool, String> {
+        let maps: Api<ConfigMap> = Api::namespaced(self.context.client.clone(), &self.context.namespace);
+        if !self.held.contains_key(&order.uid) {
+            let held = self.load(&maps, order).await?;
+            self.held.insert(order.uid.clone(), held);
+        }
+        let sources = self.sources().await?;
+        let Some(mut held) = self.held.remove(&order.uid) else {
+            return Ok(false);
+        };
+        let done = self.bring(&maps, order, &sources, &mut held).await;
+        self.held.insert(order.uid.clone(), held);
+        done
+    }
+
+    async fn load(&self, maps: &Api<ConfigMap>, order: &Order) -> Result<Held, String> {
+        let mut written = shards::Written::new();
+        let report = shards::read(maps, &order.uid, &mut written)
+            .await
+            .map_err(|error| format!("what is kept of it cannot be read: {error}"))?;
+        let ring = Arc::clone(&self.context.keys.borrow());
+        let opener = Opener::new(ring, order.leaked.clone(), self.context.digest_key.clone());
+        Ok(Held {
+            report: report.unwrap_or_default(),
+            written,
+            opener: Arc::new(Mutex::new(opener)),
+            memory: Arc::default(),
+            seen: HashMap::new(),
+            told: false,
+        })
+    }
+
+    async fn bring(
+        &self,
+        maps: &Api<ConfigMap>,
+        order: &Order,
+        sources: &[Source],
+        held: &mut Held,
+    ) -> Result<bool, String> {
+        let is_stale = |source: &&Source| {
+            let seen = held.seen.get(&source.uid);
+            let walked = held.report.walked.get(&source.uid);
+            match &source.head {
+                // After a restart nothing is looked at where nothing is new.
+                Head::At(head) => match seen {
+                    Some((namespaces, found)) => found.head != *head || *namespaces != source.namespaces,
+                    None => {
+                        walked.is_none_or(|walked| walked.head != *head || !walked.covers(&source.namespaces))
+                    }
+                },
+                Head::Pending | Head::Unread(_) => walked.is_none(),
+            }
+        };
+        if held.told && held.report.cluster && !sources.iter().any(|source| is_stale(&source)) {
+            return Ok(true);
+        }
+        let is_known = held.report.cluster && !sources.iter().any(|source| is_stale(&source));
+        let has_leaked = {
+            let opener = held.opener.lock().unwrap_or_else(PoisonError::into_inner);
+            opener.has_leaked()
+        };
+        let mut gaps = BTreeSet::new();
+        let mut waits = false;
+        let mut pending = false;
+        let mut cluster = None;
+        if !is_known {
+            match self.cluster(held).await {
+                Ok(values) => {
+                    if !held.report.cluster {
+                        held.report.take_cluster(&values);
+                        let shards = self.keep(maps, order, held).await?;
+                        self.publish(order, held, "The cluster is looked through.", shards);
+                    }
+                    cluster = Some(values);
+                }
+                Err(why) => {
+                    gaps.insert(why);
+                    waits = true;
+                }
+            }
+        }
+        for source in sources {
+            let name = format!("{}/{}", source.key.0, source.key.1);
+            let walked = held.report.walked.get(&source.uid);
+            let known = walked.filter(|walked| walked.covers(&source.namespaces));
+            let known = known.map(|walked| walked.head.clone());
+            let head = match &source.head {
+                Head::At(head) => head,
+                Head::Pending => {
+                    pending |= walked.is_none();
+                    continue;
+                }
+                Head::Unread(why) => {
+                    if walked.is_none() {
+                        gaps.insert(format!("Repository {name}: {why}"));
+                        waits = true;
+                    }
+                    held.seen.remove(&source.uid);
+                    continue;
+                }
+            };
+            let is_seen = held
+                .seen
+                .get(&source.uid)
+                .is_some_and(|(namespaces, found)| found.head == *head && *namespaces == source.namespaces);
+            if is_seen || is_known {
+                continue;
+            }
+            if walked.is_none() && !has_leaked {
+                gaps.insert(format!(
+                    "Repository {name}: its history was not looked through before the old keys were gone."
+                ));
+            }
+            let is_first = walked.is_none();
+            match self.walk(order, source, head, known.as_deref(), held).await {
+                Ok(found) => {
+                    let namespaces = &source.namespaces;
+                    held.report.take(&source.uid, &name, namespaces, &found);
+                    held.seen
+                        .insert(source.uid.clone(), (source.namespaces.clone(), found));
+                    let shards = self.keep(maps, order, held).await?;
+                    self.publish(
+                        order,
+                        held,
+                        &format!("Repository {name} is looked through."),
+                        shards,
+                    );
+                }
+                Err(why) => {
+                    waits = true;
+                    if is_first {
+                        gaps.insert(format!("Repository {name}: its history cannot be read. {why}"));
+                    }
+                }
+            }
+        }
+        if !is_known {
+            let names: HashMap<&str, String> = sources
+                .iter()
+                .map(|source| (source.uid.as_str(), format!("{}/{}", source.key.0, source.key.1)))
+                .collect();
+            let git = held
+                .seen
+                .iter()
+                .filter_map(|(uid, (_, found))| Some((names.get(uid.as_str())?.as_str(), found)));
+            let now = Now {
+                git: git.collect(),
+                cluster: cluster.as_deref(),
+            };
+            held.report.judge(&now);
+        }
+        let shards = self.keep(maps, order, held).await?;
+        if pending {
+            // The look at it that is under way is news.
+            self.publish(order, held, "Repositories are being looked at.", shards);
+            return Ok(true);
+        }
+        held.told = true;
+        self.say(order, held.report.sum(&gaps, shards));
+        Ok(!waits)
+    }
+
+    async fn keep(&self, maps: &Api<ConfigMap>, order: &Order, held: &mut Held) -> Result<usize, String> {
+        if !self.context.fence.is_ours() {
+            return Err("this controller does not hold the Lease any more".into());
+        }
+        let owner = (order.name.as_str(), order.uid.as_str());
+        shards::write(maps, owner, &held.report, &mut held.written)
+            .await
+            .map_err(|error| format!("it cannot be written: {error}"))
+    }
+
+    /// While it is walked: what is known so far.
+    fn publish(&self, order: &Order, held: &Held, progress: &str, shards: usize) {
+        let sum = held.report.sum(&BTreeSet::new(), shards);
+        self.say(
+            order,
+            RotationReport {
+                state: ReportState::Walking,
+                progress: progress.to_owned(),
+                ..sum
+            },
+        );
+    }
+
+    /// One that was said to be whole is not said to be walked again when there is a new commit.
+    fn say(&self, order: &Order, sum: RotationReport) {
+        say(&self.found, &order.uid, sum);
+    }
+
+    async fn walk(
+        &self,
+        order: &Order,
+        source: &Source,
+        head: &str,
+        known: Option<&str>,
+        held: &Held,
+    ) -> Result<Findings, String> {
+        let files = repository::files(&self.context.config);
+        let (mut remote, reference) = remote_to_read(&self.context.client, &source.object, &files).await?;
+        remote.limits.total = FETCH;
+        remote.limits.pack_bytes = PACK_BYTES;
+        let sum = held.report.sum(&BTreeSet::new(), held.written.len());
+        let (found, uid) = (self.found.clone(), order.uid.clone());
+        let shutdown = self.context.shutdown.clone();
+        let fence = self.context.fence.clone();
+        let job = Job {
+            repository: format!("{}/{}", source.key.0, source.key.1),
+            dir: self.dir().join(&order.uid).join(&source.uid),
+            remote,
+            reference,
+            head: head.parse().map_err(|_| "Its head is no commit.")?,
+            known: known.and_then(|head| head.parse().ok()),
+            namespaces: source.namespaces.clone(),
+            opener: Arc::clone(&held.opener),
+            memory: Arc::clone(&held.memory),
+            progress: Box::new(move |progress| {
+                let sum = RotationReport {
+                    state: ReportState::Walking,
+                    progress,
+                    ..sum.clone()
+                };
+                say(&found, &uid, sum);
+            }),
+            stopped: Box::new(move || shutdown.is_requested() || !fence.is_ours()),
+        };
+        match tokio::task::spawn_blocking(move || job.run()).await {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(error)) => Err(format!(
+                "{}: {}.",
+                crate::text::bounded(&error.to_string(), 300),
+                error.hint()
+            )),
+            Err(_) => Err("The walk stopped unexpectedly.".into()),
+        }
+    }
+
+    /// The values of the SealedSecret objects of the cluster.
+    async fn cluster(&self, held: &Held) -> Result<Vec<values::Value>, String> {
+        let objects = objects::all(&self.context.client, &self.context.config).await?;
+        let opener = Arc::clone(&held.opener);
+        let work = move || {
+            let mut opener = opener.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut found = Found::default();
+            for object in &objects {
+                opener.object(object, &[], &mut found);
+            }
+            found.values
+        };
+        let found = tokio::task::spawn_blocking(work).await;
+        found.map_err(|_| "The look at the cluster's SealedSecrets stopped unexpectedly.".to_owned())
+    }
+
+    /// Every Repository of the cluster, and the namespaces that its Syncs apply it to.
+    async fn sources(&self) -> Result<Vec<Source>, String> {
+        let list = ListParams::default();
+        let repositories: Api<DeserializeGuard<Repository>> = Api::all(self.context.client.clone());
+        let repositories = bounded(repositories.list(&list))
+            .await
+            .map_err(|error| format!("Repositories cannot be listed: {error}."))?;
+        let syncs: Api<DeserializeGuard<Sync>> = Api::all(self.context.client.clone());
+        let syncs = bounded(syncs.list(&list))
+            .await
+            .map_err(|error| format!("Syncs cannot be listed: {error}."))?;
+        let mut namespaces: HashMap<Key, BTreeSet<String>> = HashMap::new();
+        for sync in syncs.items.into_iter().filter_map(|sync| sync.0.ok()) {
+            let own = sync.namespace().unwrap_or_default();
+            let key = (own.clone(), sync.spec.source_ref.name.clone());
+            let target = sync.spec.target_namespace.clone().unwrap_or(own);
+            namespaces.entry(key).or_default().insert(target);
+        }
+        let sources = repositories.items.into_iter().filter_map(|guard| {
+            let key = (
+                guard.meta().namespace.clone().unwrap_or_default(),
+                guard.meta().name.clone().unwrap_or_default(),
+            );
+            // One that cannot be read holds the rotation up by itself.
+            let object = guard.0.ok()?;
+            let head = match self.context.heads.get(&key) {
+                SourceState::Ready(head) if !object.spec.suspend => Head::At(head.revision.commit),
+                SourceState::Ready(_) => Head::Unread("It is suspended.".to_owned()),
+                SourceState::Failed { message, .. } => {
+                    Head::Unread(format!("It cannot be followed. {message}"))
+                }
+                SourceState::Unknown | SourceState::Missing => Head::Pending,
+            };
+            let all = namespaces.remove(&key).unwrap_or_default();
+            Some(Source {
+                uid: object.uid().unwrap_or_default(),
+                object,
+                head,
+                namespaces: all.into_iter().collect(),
+                key,
+            })
+        });
+        Ok(sources.collect())
+    }
+}
+
+fn say(found: &watch::Sender<BTreeMap<String, RotationReport>>, uid: &str, mut sum: RotationReport) {
+    found.send_if_modified(|found| {
+        let known = found.get(uid);
+        if sum.state == ReportState::Walking
+            && let Some(known) = known
+            && known.state == ReportState::Complete
+        {
+            sum.state = known.state;
+            sum.progress.clear();
+        }
+        let is_new = known != Some(&sum);
+        found.insert(uid.to_owned(), sum);
+        is_new
+    });
+}
+
+/// Of a rotation that has a report, once the keys that leaked are barred.
+pub(super) fn order(object: &KeyRotation, record: &crds::KeyRotationStatus) -> Option<Order> {
+    let barred = condition::get(&record.conditions, crds::condition::BARRED);
+    let is_one = object.spec.reason == crds::RotationReason::Compromised
+        && barred.is_some_and(|barred| barred.status == crds::ConditionStatus::True);
+    is_one.then(|| Order {
+        name: object.name_any(),
+        uid: object.uid().unwrap_or_default(),
+        leaked: record.old_keys.iter().map(|key| key.id.clone()).collect(),
+        suspended: object.spec.suspend,
+    })
+}

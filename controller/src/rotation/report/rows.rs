@@ -1,0 +1,301 @@
+//! The report: its rows, and what is said of each. Pure.
+//!
+//! Rows and digests are only added, never moved or dropped: so the ConfigMaps that they are kept in can be written one by one.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use crds::{ReportRow, ReportState, RotationReport, ValueChanged};
+use serde::{Deserialize, Serialize};
+
+use super::values::{Digest, Place, Value};
+use super::walk::{Findings, Leak};
+use crate::text;
+
+/// More values are not listed.
+const MOST_ROWS: usize = 20_000;
+/// More digests are not kept.
+const MOST_DIGESTS: usize = 200_000;
+/// Files of one row, and the characters of one.
+const FILES: usize = 4;
+const LONGEST_FILE: usize = 256;
+/// Sentences about what could not be looked through.
+const GAPS: usize = 20;
+const LONGEST_GAP: usize = 512;
+
+/// What is known of one Repository's history.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Walked {
+    /// `namespace/name`.
+    pub(super) repository: String,
+    /// Up to which commit.
+    pub(super) head: String,
+    pub(super) commits: u64,
+    /// Of objects that name none.
+    #[serde(default)]
+    pub(super) namespaces: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) gaps: Vec<String>,
+}
+
+impl Walked {
+    /// Whether values were tried in all of these namespaces.
+    pub(super) fn covers(&self, namespaces: &[String]) -> bool {
+        namespaces.iter().all(|name| self.namespaces.contains(name))
+    }
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    pub(super) rows: Vec<ReportRow>,
+    index: HashMap<Place, Vec<usize>>,
+    /// Of all values that were sealed with a leaked key.
+    pub(super) digests: Vec<Digest>,
+    known: HashSet<Digest>,
+    /// By uid.
+    pub(super) walked: BTreeMap<String, Walked>,
+    /// Whether the objects of the cluster were looked through.
+    pub(super) cluster: bool,
+}
+
+/// What stands where now.
+#[derive(Default)]
+pub(super) struct Now<'f> {
+    /// By `namespace/name`, the Repositories that were looked at.
+    pub(super) git: BTreeMap<&'f str, &'f Findings>,
+    /// The SealedSecret objects of the cluster; none where they could not be looked at.
+    pub(super) cluster: Option<&'f [Value]>,
+}
+
+impl Report {
+    /// From what was kept.
+    pub(super) fn of(rows: Vec<ReportRow>, digests: Vec<Digest>) -> Self {
+        let mut report = Self {
+            known: digests.iter().copied().collect(),
+            digests,
+            ..Self::default()
+        };
+        for row in rows {
+            report.push(row);
+        }
+        report
+    }
+
+    fn push(&mut self, row: ReportRow) {
+        self.index.entry(place(&row)).or_default().push(self.rows.len());
+        self.rows.push(row);
+    }
+
+    /// Takes in what was found in a Repository.
+    pub(super) fn take(&mut self, uid: &str, repository: &str, namespaces: &[String], found: &Findings) {
+        for leak in &found.leaked {
+            self.leaked(repository, leak);
+        }
+        let walked = self.walked.entry(uid.to_owned()).or_default();
+        if found.afresh {
+            *walked = Walked::default();
+        }
+        repository.clone_into(&mut walked.repository);
+        walked.namespaces.extend(namespaces.iter().cloned());
+        walked.head.clone_from(&found.head);
+        walked.commits += found.commits;
+        for gap in &found.gaps {
+            let gap = text::bounded(&format!("Repository {repository}: {gap}"), LONGEST_GAP);
+            if walked.gaps.len() < GAPS && !walked.gaps.contains(&gap) {
+                walked.gaps.push(gap);
+            }
+        }
+    }
+
+    /// Takes in the SealedSecret objects of the cluster, as they were before they were sealed again.
+    pub(super) fn take_cluster(&mut self, values: &[Value]) {
+        self.cluster = true;
+        for value in values {
+            let Some(key) = &value.leaked else { continue };
+            let leak = Leak {
+                place: value.place.clone(),
+                key: key.clone(),
+                digest: value.digest,
+                file: String::new(),
+                commit: None,
+            };
+            // Where a Repository has it, it is named there.
+            if self.index.contains_key(&value.place) {
+                self.remember(leak.digest);
+            } else {
+                self.leaked("", &leak);
+            }
+        }
+    }
+
+    fn remember(&mut self, digest: Option<Digest>) {
+        if let Some(digest) = digest
+            && self.digests.len() < MOST_DIGESTS
+            && self.known.insert(digest)
+        {
+            self.digests.push(digest);
+        }
+    }
+
+    fn leaked(&mut self, repository: &str, leak: &Leak) {
+        self.remember(leak.digest);
+        let rows = self.index.get(&leak.place).into_iter().flatten().copied();
+        // An object of the cluster that a Repository turns out to have.
+        let fits =
+            |at: &usize| self.rows[*at].repository == repository || self.rows[*at].repository.is_empty();
+        let known = rows.into_iter().find(fits);
+        let at = match known {
+            Some(at) => at,
+            None if self.rows.len() >= MOST_ROWS => return,
+            None => {
+                self.push(ReportRow {
+                    namespace: leak.place.namespace.clone(),
+                    name: leak.place.name.clone(),
+                    key: leak.place.key.clone(),
+                    ..ReportRow::default()
+                });
+                self.rows.len() - 1
+            }
+        };
+        let row = &mut self.rows[at];
+        repository.clone_into(&mut row.repository);
+        if row.sealed_for.is_empty() {
+            row.sealed_for.clone_from(&leak.key);
+            // It held the same value as another before it was sealed for the leaked key itself.
+            row.first = None;
+        }
+        if row.first.is_none() {
+            row.first.clone_from(&leak.commit);
+        }
+        add_file(&mut row.files, &leak.file);
+    }
+
+    /// Says of every row whether it is another value now. Rows of what could not be looked at stay as they were.
+    pub(super) fn judge(&mut self, now: &Now<'_>) {
+        let mut standing: HashMap<&Place, Vec<Option<Digest>>> = HashMap::new();
+        for (value, _) in now.git.values().flat_map(|found| &found.current) {
+            standing.entry(&value.place).or_default().push(value.digest);
+        }
+        for value in now.cluster.into_iter().flatten() {
+            standing.entry(&value.place).or_default().push(value.digest);
+        }
+        let brought = |place: &Place, digest: Digest| {
+            let id = (place.clone(), digest);
+            now.git.values().find_map(|found| found.brought.get(&id)).cloned()
+        };
+        // What was moved elsewhere is still in use.
+        let mut moved = Vec::new();
+        for (repository, found) in &now.git {
+            for (value, file) in &found.current {
+                if let Some(digest) = value.digest.filter(|digest| self.known.contains(digest))
+                    && !self.index.contains_key(&value.place)
+                {
+                    moved.push((*repository, value.place.clone(), digest, file));
+                }
+            }
+        }
+        for (repository, place, digest, file) in moved {
+            if self.index.contains_key(&place) || self.rows.len() >= MOST_ROWS {
+                continue;
+            }
+            let mut row = ReportRow {
+                first: brought(&place, digest),
+                namespace: place.namespace,
+                name: place.name,
+                key: place.key,
+                repository: repository.to_owned(),
+                ..ReportRow::default()
+            };
+            add_file(&mut row.files, file);
+            self.push(row);
+        }
+        for row in &mut self.rows {
+            let is_known = if row.repository.is_empty() {
+                now.cluster.is_some()
+            } else {
+                now.git.contains_key(row.repository.as_str())
+            };
+            if !is_known {
+                continue;
+            }
+            let place = place(row);
+            let before = row.since.take().filter(|_| row.changed == ValueChanged::Yes);
+            row.changed = match standing.get(&place).map(Vec::as_slice) {
+                None | Some([]) => ValueChanged::Removed,
+                Some(all) if all.iter().flatten().any(|digest| self.known.contains(digest)) => {
+                    ValueChanged::No
+                }
+                Some(all) if all.iter().any(Option::is_none) => ValueChanged::Unknown,
+                Some(all) => {
+                    let commit = all.iter().flatten().find_map(|digest| brought(&place, *digest));
+                    row.since = commit.or(before);
+                    ValueChanged::Yes
+                }
+            };
+        }
+    }
+
+    /// What it comes to. `gaps`: what could not be looked through at all.
+    pub(super) fn sum(&self, gaps: &BTreeSet<String>, shards: usize) -> RotationReport {
+        let count = |changed| count(self.rows.iter().filter(|row| row.changed == changed).count());
+        let mut gaps: Vec<String> = gaps
+            .iter()
+            .map(|gap| text::bounded(gap, LONGEST_GAP))
+            .chain(
+                self.walked
+                    .values()
+                    .flat_map(|walked| walked.gaps.iter().cloned()),
+            )
+            .collect();
+        if self.rows.len() >= MOST_ROWS || self.digests.len() >= MOST_DIGESTS {
+            gaps.push(format!(
+                "There are more than {MOST_ROWS} values: the others are not listed."
+            ));
+        }
+        let more = gaps.len().saturating_sub(GAPS);
+        if more > 0 {
+            gaps.truncate(GAPS - 1);
+            gaps.push(format!("And {} more.", more + 1));
+        }
+        RotationReport {
+            state: if gaps.is_empty() {
+                ReportState::Complete
+            } else {
+                ReportState::Incomplete
+            },
+            values: self::count(self.rows.len()),
+            unchanged: count(ValueChanged::No),
+            changed: count(ValueChanged::Yes),
+            removed: count(ValueChanged::Removed),
+            unknown: count(ValueChanged::Unknown),
+            shards: self::count(shards),
+            commits: self.walked.values().map(|walked| walked.commits).sum(),
+            cluster: self.cluster,
+            progress: String::new(),
+            gaps,
+        }
+    }
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+fn place(row: &ReportRow) -> Place {
+    Place {
+        namespace: row.namespace.clone(),
+        name: row.name.clone(),
+        key: row.key.clone(),
+    }
+}
+
+fn add_file(files: &mut Vec<String>, file: &str) {
+    let file = text::bounded(file, LONGEST_FILE);
+    if !file.is_empty() && files.len() < FILES && !files.contains(&file) {
+        files.push(file);
+    }
+}
+
+#[cfg(test)]
+#[path = "rows_tests.rs"]
+mod tests;

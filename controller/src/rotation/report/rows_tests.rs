@@ -1,0 +1,178 @@
+use super::*;
+use crds::ReportCommit;
+use std::sync::Arc;
+
+fn at(key: &str) -> Place {
+    Place {
+        namespace: "shop".into(),
+        name: "db".into(),
+        key: key.into(),
+    }
+}
+
+fn commit(id: &str) -> ReportCommit {
+    ReportCommit {
+        id: id.into(),
+        author: format!("{id} <{id}@example.org>"),
+        date: "2026-01-01T00:00:00Z".into(),
+    }
+}
+
+fn leak(key: &str, digest: u8, file: &str, id: &str) -> Leak {
+    Leak {
+        place: at(key),
+        key: "key-old".into(),
+        digest: Some([digest; 16]),
+        file: file.into(),
+        commit: Some(commit(id)),
+    }
+}
+
+fn value(key: &str, digest: Option<u8>) -> (Value, Arc<str>) {
+    let value = Value {
+        place: at(key),
+        digest: digest.map(|digest| [digest; 16]),
+        leaked: None,
+    };
+    (value, "app/now.yaml".into())
+}
+
+fn brought(key: &str, digest: u8, id: &str) -> ((Place, Digest), ReportCommit) {
+    ((at(key), [digest; 16]), commit(id))
+}
+
+fn judged(report: &mut Report, found: &Findings) -> Vec<(String, &'static str, String)> {
+    let now = Now {
+        git: [("shop/app", found)].into(),
+        cluster: Some(&[]),
+    };
+    report.judge(&now);
+    let rows = report.rows.iter();
+    rows.map(|row| {
+        let since = row.since.clone().unwrap_or_default().id;
+        (row.key.clone(), row.changed.as_str(), since)
+    })
+    .collect()
+}
+
+fn said(expected: &[(&str, &'static str, &str)]) -> Vec<(String, &'static str, String)> {
+    let all = expected.iter();
+    all.map(|(key, changed, since)| ((*key).to_owned(), *changed, (*since).to_owned()))
+        .collect()
+}
+
+#[test]
+fn a_value_has_changed_when_it_is_none_of_those_that_leaked() {
+    let found = Findings {
+        head: "3".into(),
+        leaked: vec![
+            leak("changed", 1, "a.yaml", "1"),
+            leak("same", 2, "a.yaml", "1"),
+            leak("removed", 3, "a.yaml", "1"),
+            leak("closed", 4, "a.yaml", "1"),
+            leak("back", 5, "a.yaml", "1"),
+            leak("back", 6, "b.yaml", "2"),
+            // Swapped for what another one was.
+            leak("swapped", 7, "a.yaml", "1"),
+        ],
+        brought: [brought("changed", 9, "3"), brought("same", 2, "1")].into(),
+        current: vec![
+            value("changed", Some(9)),
+            value("same", Some(2)),
+            value("closed", None),
+            value("back", Some(5)),
+            value("swapped", Some(1)),
+            // What was removed stands elsewhere.
+            value("elsewhere", Some(3)),
+        ],
+        commits: 3,
+        afresh: true,
+        gaps: Vec::new(),
+    };
+    let mut report = Report::default();
+    report.take("uid", "shop/app", &[], &found);
+    let expected = said(&[
+        ("changed", "yes", "3"),
+        ("same", "no", ""),
+        ("removed", "removed", ""),
+        ("closed", "unknown", ""),
+        ("back", "no", ""),
+        ("swapped", "no", ""),
+        ("elsewhere", "no", ""),
+    ]);
+    assert_eq!(judged(&mut report, &found), expected);
+    assert_eq!(report.rows[4].files, ["a.yaml", "b.yaml"]);
+    assert_eq!(report.rows[4].first, Some(commit("1")));
+    assert_eq!(report.rows[6].sealed_for, "");
+    let sum = report.sum(&BTreeSet::new(), 1);
+    assert_eq!(
+        (sum.values, sum.unchanged, sum.changed, sum.removed, sum.unknown),
+        (7, 4, 1, 1, 1)
+    );
+    assert_eq!(sum.state, ReportState::Complete);
+
+    // The same once more from what is kept, when nothing new has come: who changed it is still known.
+    let mut kept = Report::of(report.rows.clone(), report.digests.clone());
+    let later = Findings {
+        leaked: Vec::new(),
+        brought: HashMap::new(),
+        ..found
+    };
+    assert_eq!(judged(&mut kept, &later), expected);
+    // And what is changed back is not.
+    let back = Findings {
+        current: vec![value("changed", Some(1))],
+        ..later
+    };
+    assert_eq!(judged(&mut kept, &back)[0], said(&[("changed", "no", "")])[0]);
+}
+
+#[test]
+fn what_cannot_be_looked_at_keeps_what_was_said_of_it() {
+    let found = Findings {
+        leaked: vec![leak("a", 1, "a.yaml", "1")],
+        current: vec![value("a", Some(1))],
+        ..Findings::default()
+    };
+    let mut report = Report::default();
+    report.take("uid", "shop/app", &[], &found);
+    judged(&mut report, &found);
+    report.judge(&Now::default());
+    assert_eq!(report.rows[0].changed, ValueChanged::No, "absence is not removal");
+    let gaps = BTreeSet::from(["Repository a/b: it cannot be followed.".to_owned()]);
+    assert_eq!(report.sum(&gaps, 1).state, ReportState::Incomplete);
+}
+
+#[test]
+fn an_object_of_the_cluster_that_a_repository_has_is_named_once() {
+    let value = |key: &str| Value {
+        place: at(key),
+        digest: Some([1; 16]),
+        leaked: Some("key-old".into()),
+    };
+    let mut report = Report::default();
+    report.take_cluster(&[value("a"), value("b")]);
+    let found = Findings {
+        leaked: vec![leak("a", 1, "a.yaml", "1")],
+        ..Findings::default()
+    };
+    report.take("uid", "shop/app", &[], &found);
+    let rows: Vec<_> = report
+        .rows
+        .iter()
+        .map(|row| (row.key.as_str(), row.repository.as_str()))
+        .collect();
+    assert_eq!(rows, [("a", "shop/app"), ("b", "")]);
+    assert_eq!(report.digests.len(), 1);
+}
+
+#[test]
+fn gaps_are_bounded() {
+    let gaps = (0..50)
+        .map(|number| format!("{number} {}", "x".repeat(2000)))
+        .collect();
+    let sum = Report::default().sum(&gaps, 0);
+    assert_eq!(sum.gaps.len(), GAPS);
+    assert_eq!(sum.gaps[GAPS - 1], "And 31 more.");
+    assert!(sum.gaps.iter().all(|gap| gap.chars().count() <= LONGEST_GAP));
+}

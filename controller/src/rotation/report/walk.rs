@@ -1,0 +1,291 @@
+//! All of a Repository's history, or what came since it was walked last: which values it held, and who brought them. Blocks.
+//!
+//! Directories and files that an earlier commit held at the same place are not looked at again, so a commit costs what it
+//! changes.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crds::ReportCommit;
+use jiff::Timestamp;
+use source::{
+    BlobId, Commit, CommitId, EntryKind, PathError, RefSpec, Remote, Snapshot, SourceError, Store, WalkLimits,
+};
+
+use super::values::{Digest, Found, Opener, Place, Value};
+use crate::rotation::scan::is_manifest;
+use crate::text;
+
+/// Commits of one Repository.
+const MOST_COMMITS: usize = 50_000;
+/// How long one may take, its fetch not counted.
+const PATIENCE: Duration = Duration::from_mins(30);
+/// Longest text of an author, in characters.
+const LONGEST: usize = 200;
+
+/// What is to be walked.
+pub(super) struct Job {
+    /// `namespace/name`.
+    pub(super) repository: String,
+    pub(super) dir: PathBuf,
+    pub(super) remote: Remote,
+    pub(super) reference: RefSpec,
+    pub(super) head: CommitId,
+    /// The commit up to which it was walked.
+    pub(super) known: Option<CommitId>,
+    /// Of objects that name none.
+    pub(super) namespaces: Vec<String>,
+    pub(super) opener: Arc<Mutex<Opener>>,
+    pub(super) memory: Arc<Mutex<Memory>>,
+    pub(super) progress: Box<dyn Fn(String) + Send>,
+    pub(super) stopped: Box<dyn Fn() -> bool + Send>,
+}
+
+/// What blobs hold, each for the namespaces that it was tried in.
+pub(super) type Memory = HashMap<(BlobId, Vec<String>), Arc<Found>>;
+
+/// How many blobs are remembered.
+const REMEMBERED: usize = 200_000;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub(super) head: String,
+    /// Whether all of the history was walked, and not what is new.
+    pub(super) afresh: bool,
+    /// Values that are sealed for a leaked key, each with the first file and commit, and once more for every other file.
+    pub(super) leaked: Vec<Leak>,
+    /// Which commit brought a value.
+    pub(super) brought: HashMap<(Place, Digest), ReportCommit>,
+    /// What stands at the head, and in which file.
+    pub(super) current: Vec<(Value, Arc<str>)>,
+    pub(super) commits: u64,
+    /// What could not be looked through, as sentences.
+    pub(super) gaps: Vec<String>,
+}
+
+/// A value that is sealed for a leaked key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Leak {
+    pub(super) place: Place,
+    pub(super) key: String,
+    pub(super) digest: Option<Digest>,
+    pub(super) file: String,
+    pub(super) commit: Option<ReportCommit>,
+}
+
+/// Counts of what could not be looked through.
+#[derive(Default)]
+struct Odd {
+    unread: Option<(usize, String)>,
+    large: Option<(usize, String)>,
+    adrift: usize,
+    blobs: HashSet<BlobId>,
+}
+
+impl Job {
+    /// Walks.
+    ///
+    /// # Errors
+    /// The remote's, and the store's.
+    pub(super) fn run(self) -> Result<Findings, SourceError> {
+        let store = Store::open(&self.dir)?;
+        let most = MOST_COMMITS;
+        let chronicle = store.chronicle(&self.remote, &self.reference, self.head, self.known, most)?;
+        let began = Instant::now();
+        let mut found = Findings {
+            head: self.head.to_string(),
+            afresh: self.known.is_none(),
+            commits: u64::try_from(chronicle.commits.len()).unwrap_or(u64::MAX),
+            ..Findings::default()
+        };
+        let mut directories: HashSet<(String, source::TreeId)> = HashSet::new();
+        let mut files: HashSet<(Arc<str>, BlobId)> = HashSet::new();
+        if let Some(known) = self.known.and_then(|id| store.snapshot(id).ok()) {
+            new_files(&known, &mut directories, &mut files).map_err(|error| unreadable(&error))?;
+        }
+        let mut odd = Odd::default();
+        let mut leaks: BTreeSet<(Place, String)> = BTreeSet::new();
+        if chronicle.cut {
+            found.gaps.push(format!(
+                "Its history has more than {most} commits, or the remote does not serve the older ones: those are not looked \
+                 through."
+            ));
+        }
+        let all = chronicle.commits.len();
+        for (number, commit) in chronicle.commits.iter().enumerate() {
+            if began.elapsed() > PATIENCE || (self.stopped)() {
+                found.gaps.push(format!(
+                    "Only {number} of {all} commits were looked through: it took too long."
+                ));
+                break;
+            }
+            if number % 50 == 0 {
+                let repository = &self.repository;
+                (self.progress)(format!("Repository {repository}: {number} of {all} commits"));
+            }
+            let snapshot = store.snapshot(commit.id)?;
+            let new = match new_files(&snapshot, &mut directories, &mut files) {
+                Ok(new) => new,
+                Err(PathError::TooLarge(what)) => {
+                    let short = short(&commit.id);
+                    found
+                        .gaps
+                        .push(format!("Commit {short} is not looked through: {what}."));
+                    continue;
+                }
+                Err(error) => return Err(unreadable(&error)),
+            };
+            let commit = report_commit(commit);
+            for (path, blob) in new {
+                let at = format!("{path} in commit {}", commit.id.get(..12).unwrap_or(&commit.id));
+                let Some(values) = self.look(&snapshot, blob, &at, &mut odd)? else {
+                    continue;
+                };
+                for value in &values.values {
+                    if let Some(digest) = value.digest {
+                        let id = (value.place.clone(), digest);
+                        found.brought.entry(id).or_insert_with(|| commit.clone());
+                    }
+                    let Some(key) = &value.leaked else { continue };
+                    let first = leaks.insert((value.place.clone(), path.to_string()));
+                    let is_new = value.digest.is_some_and(|digest| {
+                        found.brought.get(&(value.place.clone(), digest)) == Some(&commit)
+                    });
+                    if first || is_new {
+                        found.leaked.push(Leak {
+                            place: value.place.clone(),
+                            key: key.clone(),
+                            digest: value.digest,
+                            file: path.to_string(),
+                            commit: Some(commit.clone()),
+                        });
+                    }
+                }
+            }
+        }
+        let head = store.snapshot(self.head)?;
+        let now = new_files(&head, &mut HashSet::new(), &mut HashSet::new());
+        for (path, blob) in now.map_err(|error| unreadable(&error))? {
+            let at = format!("{path} in commit {}", short(&self.head));
+            if let Some(values) = self.look(&head, blob, &at, &mut odd)? {
+                let values = values.values.iter().cloned();
+                found
+                    .current
+                    .extend(values.map(|value| (value, Arc::clone(&path))));
+            }
+        }
+        odd.tell(&mut found.gaps);
+        Ok(found)
+    }
+
+    fn look(
+        &self,
+        snapshot: &Snapshot,
+        blob: BlobId,
+        at: &str,
+        odd: &mut Odd,
+    ) -> Result<Option<Arc<Found>>, SourceError> {
+        let id = (blob, self.namespaces.clone());
+        let known = {
+            let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            memory.get(&id).cloned()
+        };
+        let found = if let Some(found) = known {
+            found
+        } else {
+            let bytes = match snapshot.blob(&blob, manifest::Limits::default().stream_bytes) {
+                Ok(bytes) => bytes,
+                Err(PathError::TooLarge(_)) => {
+                    if odd.blobs.insert(blob) {
+                        odd.large.get_or_insert_with(|| (0, at.to_owned())).0 += 1;
+                    }
+                    return Ok(None);
+                }
+                Err(error) => return Err(unreadable(&error)),
+            };
+            let mut opener = self.opener.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = Arc::new(opener.text(&bytes, &self.namespaces));
+            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            if memory.len() >= REMEMBERED {
+                memory.clear();
+            }
+            memory.insert(id, Arc::clone(&found));
+            found
+        };
+        if (found.unread || found.adrift > 0) && odd.blobs.insert(blob) {
+            odd.adrift += found.adrift;
+            if found.unread {
+                odd.unread.get_or_insert_with(|| (0, at.to_owned())).0 += 1;
+            }
+        }
+        Ok(Some(found))
+    }
+}
+
+impl Odd {
+    fn tell(self, gaps: &mut Vec<String>) {
+        let place = |at: &str| text::bounded(at, 300);
+        if let Some((count, at)) = self.unread {
+            let at = place(&at);
+            gaps.push(format!(
+                "SealedSecrets in {count} versions of files cannot be read, {at} first."
+            ));
+        }
+        if let Some((count, at)) = self.large {
+            let at = place(&at);
+            gaps.push(format!(
+                "{count} versions of files are too large to be looked through, {at} first."
+            ));
+        }
+        if self.adrift > 0 {
+            let count = self.adrift;
+            gaps.push(format!(
+                "{count} values of format v1 name no namespace, and no Sync says which: they cannot be opened."
+            ));
+        }
+    }
+}
+
+/// Manifests that were not met before at their place.
+fn new_files(
+    snapshot: &Snapshot,
+    directories: &mut HashSet<(String, source::TreeId)>,
+    files: &mut HashSet<(Arc<str>, BlobId)>,
+) -> Result<Vec<(Arc<str>, BlobId)>, PathError> {
+    let limits = WalkLimits {
+        skip_hidden: false,
+        ..WalkLimits::default()
+    };
+    let mut new = Vec::new();
+    let enter = |path: &str, id| directories.insert((path.to_owned(), id));
+    snapshot.walk_where(&limits, enter, |entry| {
+        if let EntryKind::File { blob, .. } = entry.kind
+            && is_manifest(&entry.path)
+            && files.insert((Arc::clone(&entry.path), blob))
+        {
+            new.push((entry.path, blob));
+        }
+    })?;
+    Ok(new)
+}
+
+fn unreadable(error: &PathError) -> SourceError {
+    SourceError::Store(error.to_string())
+}
+
+fn short(id: &CommitId) -> String {
+    id.to_string().get(..12).unwrap_or_default().to_owned()
+}
+
+fn report_commit(commit: &Commit) -> ReportCommit {
+    let author = &commit.author;
+    let date = Timestamp::from_second(author.time).unwrap_or_default();
+    ReportCommit {
+        id: commit.id.to_string(),
+        author: text::bounded(&format!("{} <{}>", author.name, author.email), LONGEST),
+        date: date.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    }
+}

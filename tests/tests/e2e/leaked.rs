@@ -1,0 +1,527 @@
+//! A sealing key has leaked: it is barred at once, what was ever sealed for it is found in Git's history, and it is told who
+//! has changed what since.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use crds::{KeyRotation, ReportState, RotationPhase};
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use sealing::Scope;
+use sealing::keyset::{Audience, EndorsementName, KeySet, Pins};
+use serde_json::{Value, json};
+use tests::git::Mood;
+use tests::{GitServer, Repo, Space, Stage, command, http, objects, run, wait};
+
+use crate::native::{published, seal};
+use crate::rotation_world::{
+    HOME, gone, keys, opened, phase, pull, rotate, said, stay, target, until, write,
+};
+
+/// Every value of these tests says this, so that it is known wherever it turns up.
+const WORD: &str = "pl4in-";
+
+fn as_of(repo: &Repo, who: &str, subject: &str) -> String {
+    let author = format!("{who} <{who}@example.org>");
+    repo.git(["add", "--all"]);
+    repo.git(["commit", "--quiet", "--author", &author, "--message", subject]);
+    repo.push();
+    repo.head()
+}
+
+fn v1(stage: &Stage, team: &Space<'_>, name: &str, values: &[(&str, &str)]) -> String {
+    let values: Vec<_> = values
+        .iter()
+        .map(|(key, value)| (*key, format!("{WORD}{value}")))
+        .collect();
+    let values: Vec<_> = values.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    stage.seal(&objects::secret(team.name(), name, &values))
+}
+
+async fn v2(stage: &Stage, team: &Space<'_>, name: &str, values: &[(&str, &str)]) -> String {
+    let values: Vec<_> = values
+        .iter()
+        .map(|(key, value)| (*key, format!("{WORD}{value}")))
+        .collect();
+    let values: Vec<_> = values.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    seal(
+        &objects::secret(team.name(), name, &values),
+        &published(stage).await,
+        Scope::Strict,
+    )
+    .to_string()
+}
+
+/// What `signet rotation report` prints.
+fn report(stage: &Stage, form: &str) -> command::Answer {
+    stage
+        .cluster
+        .signet(["rotation", "report", "spring", "--output", form], "")
+}
+
+/// Its values, each as `name/key changed since-author first-commit author files`.
+fn rows(stage: &Stage) -> BTreeSet<String> {
+    let answer = report(stage, "json");
+    assert!([0, 3].contains(&answer.code), "{answer}");
+    let shown: Value = serde_json::from_str(&answer.stdout).unwrap();
+    let rows = shown["values"].as_array().unwrap().iter().map(|row| {
+        let text = |at: &str| row.pointer(at).and_then(Value::as_str).unwrap_or("-").to_owned();
+        let files: Vec<_> = row["files"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let author = |at: &str| text(at).split(' ').next().unwrap().to_owned();
+        format!(
+            "{}/{} {} {} {} {} {}",
+            text("/name"),
+            text("/key"),
+            text("/changed").to_lowercase(),
+            author("/since/author"),
+            text("/first/id"),
+            author("/first/author"),
+            files.join(",")
+        )
+    });
+    rows.collect()
+}
+
+fn set(rows: &[String]) -> BTreeSet<String> {
+    rows.iter().cloned().collect()
+}
+
+async fn until_rows(stage: &Stage, what: &str, expected: &[String]) {
+    let expected = set(expected);
+    wait::poll(what, || async {
+        let found = rows(stage);
+        (found == expected)
+            .then_some(())
+            .ok_or(format!("{found:#?}, not {expected:#?}"))
+    })
+    .await;
+}
+
+/// Nothing that was sealed is anywhere that a report goes, open or as a plain digest.
+async fn no_leak(stage: &Stage, values: &[&str]) {
+    let mut texts = vec![("log", stage.controller.log())];
+    for form in ["table", "json", "csv", "markdown"] {
+        let answer = report(stage, form);
+        texts.push(("report", answer.stdout + &answer.stderr));
+    }
+    for kind in ["configmaps", "keyrotations", "events"] {
+        let listed = stage
+            .cluster
+            .kubectl(["get", kind, "--all-namespaces", "--output=json"]);
+        texts.push((kind, listed.ok()));
+    }
+    texts.push((
+        "metrics",
+        http::get(&stage.controller.metrics_url()).await.unwrap().body,
+    ));
+    for (place, text) in texts {
+        assert!(!text.contains(WORD), "{place}");
+        for value in values {
+            let value = format!("{WORD}{value}");
+            let hash = digest(&SHA256, value.as_bytes());
+            let hex = hex(hash.as_ref());
+            let encoded = STANDARD.encode(&value);
+            for form in [
+                encoded.trim_end_matches('='),
+                &hex[..16],
+                &STANDARD.encode(hash.as_ref())[..16],
+            ] {
+                assert!(!text.contains(form), "{place}: {value}");
+            }
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for byte in bytes {
+        write!(text, "{byte:02x}").unwrap();
+    }
+    text
+}
+
+/// Watches what is published until it is stopped: whether an old key was ever offered beside a new one.
+fn watched(stage: &Stage, old: Vec<String>) -> (Arc<AtomicBool>, tokio::task::JoinHandle<usize>) {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (url, stopped) = (stage.controller.key_set_url(), Arc::clone(&stop));
+    let task = tokio::spawn(async move {
+        let mut between = 0;
+        while !stopped.load(Ordering::Relaxed) {
+            if let Some(answer) = http::get(&url).await
+                && let Ok(set) = KeySet::read(&answer.body)
+            {
+                let ids: Vec<_> = set.untrusted().keys.iter().map(|key| key.id.clone()).collect();
+                let has_old = ids.iter().any(|id| old.contains(id));
+                let has_new = ids.iter().any(|id| !old.contains(id));
+                assert!(
+                    !(has_old && has_new),
+                    "an old key is published beside a new one: {ids:?}"
+                );
+                between += usize::from(!has_old && !has_new);
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+        }
+        between
+    });
+    (stop, task)
+}
+
+#[test]
+fn what_was_ever_sealed_for_a_leaked_key_is_reported_and_who_changed_it_since() {
+    run(async {
+        let stage = Stage::own().await;
+        let team = stage.space("leaked");
+        let repo = stage.git.repository(team.name());
+        // Ada begins, Bob adds, Cyd changes, renames, removes and seals again.
+        repo.write(
+            "app/one.yaml",
+            v1(&stage, &team, "one", &[("password", "one"), ("user", "app")]),
+        )
+        .write(
+            "app/two.json",
+            v2(&stage, &team, "two", &[("token", "two"), ("salt", "salt")]).await,
+        );
+        let ada = as_of(&repo, "ada", "Begin");
+        repo.write("app/three.yaml", v1(&stage, &team, "three", &[("key", "three")]))
+            .write(
+                "app/four.json",
+                v2(&stage, &team, "four", &[("key", "four")]).await,
+            );
+        let bob = as_of(&repo, "bob", "More");
+        repo.git(["mv", "app/one.yaml", "app/renamed.yaml"]);
+        as_of(&repo, "cyd", "Rename");
+        // The same value sealed again, another one, and one that goes.
+        repo.write("app/three.yaml", v1(&stage, &team, "three", &[("key", "three")]))
+            .write(
+                "app/two.json",
+                v2(
+                    &stage,
+                    &team,
+                    "two",
+                    &[("token", "two-changed"), ("salt", "salt")],
+                )
+                .await,
+            )
+            .remove("app/four.json");
+        let last = as_of(&repo, "cyd", "Change");
+        team.repository("app", &repo).await;
+        team.sync("app", "app").await;
+        team.applied("app", &last).await;
+
+        let old = keys(&stage).await;
+        let document = http::get(&stage.controller.key_set_url()).await.unwrap().body;
+        let before = KeySet::read(&document).unwrap();
+        let pins: Vec<_> = before
+            .untrusted()
+            .keys
+            .iter()
+            .map(|key| key.endorsement_key.clone())
+            .collect();
+        let pins: Vec<_> = pins
+            .iter()
+            .map(|key| EndorsementName::of_public_text(key).unwrap())
+            .collect();
+        let cert = http::get(&stage.controller.certificate_url()).await.unwrap().body;
+        let (stop, watching) = watched(&stage, old.ids.clone());
+        let reseal = [target(&stage, team.name(), "app")];
+        rotate(
+            &stage,
+            "spring",
+            &json!({"reason": "Compromised", "reseal": reseal}),
+        );
+        let rotation = phase(&stage, "spring", RotationPhase::Complete).await;
+        stop.store(true, Ordering::Relaxed);
+        watching.await.unwrap();
+        gone(&stage, &old).await;
+        assert_eq!(opened(&repo, team.name(), &keys(&stage).await), (5, 5));
+        let status = rotation.status.as_ref().unwrap();
+        let sum = status.report.as_ref().unwrap();
+        assert_eq!(
+            (sum.state, sum.values, sum.unchanged, sum.removed),
+            (ReportState::Complete, 6, 5, 1),
+            "{sum:#?}"
+        );
+        assert!(
+            said(&rotation, "Ready").contains("stays public"),
+            "{}",
+            said(&rotation, "Ready")
+        );
+        assert!(
+            said(&rotation, "Published").contains("do not vouch"),
+            "{}",
+            said(&rotation, "Published")
+        );
+        let mut expected = vec![
+            format!("one/password no - {ada} ada app/one.yaml,app/renamed.yaml"),
+            format!("one/user no - {ada} ada app/one.yaml,app/renamed.yaml"),
+            format!("two/token no - {ada} ada app/two.json"),
+            format!("two/salt no - {ada} ada app/two.json"),
+            format!("three/key no - {bob} bob app/three.yaml"),
+            format!("four/key removed - {bob} bob app/four.json"),
+        ];
+        assert_eq!(rows(&stage), set(&expected));
+        assert_eq!(report(&stage, "table").code, 3);
+        let note = wait::poll("an event about it", || async {
+            let note = stage.cluster.kubectl([
+                "get",
+                "events",
+                "--namespace=signet-system",
+                "--field-selector=reason=LeakReported",
+                "--output=jsonpath={.items[*].message}",
+            ]);
+            let note = note.ok();
+            if note.is_empty() {
+                Err("none".to_owned())
+            } else {
+                Ok(note)
+            }
+        })
+        .await;
+        assert!(note.contains("5 have to be changed at their source"), "{note}");
+
+        // Who pinned the old keys is not led to the new ones, which is told apart in the set: they stay named when they are gone.
+        let document = http::get(&stage.controller.key_set_url()).await.unwrap().body;
+        let after = KeySet::read(&document).unwrap();
+        let time = "2030-01-01T00:00:00Z";
+        assert!(
+            after
+                .trusted(&Pins::of(pins.clone()), &Audience::Cluster, time)
+                .is_err()
+        );
+        assert!(
+            pins.iter().all(|pin| after.untrusted().compromised.contains(pin)),
+            "{document}"
+        );
+
+        // kubeseal fetches the new certificate and seals for it.
+        let url = stage.controller.certificate_url();
+        assert_ne!(http::get(&url).await.unwrap().body, cert);
+        pull(&repo);
+        let value = format!("{WORD}three-changed");
+        let mut kubeseal = command::kubeseal();
+        kubeseal.arg("--cert").arg(&url);
+        let changed = objects::secret(team.name(), "three", &[("key", &value)]);
+        let changed = command::run(kubeseal, changed.to_string().as_bytes()).ok();
+        repo.write("app/three.yaml", changed);
+        // Changed and committed by Dan; by Eve only sealed again; and by Flo moved under another name.
+        let dan = as_of(&repo, "dan", "Another key");
+        repo.write(
+            "app/two.json",
+            v2(
+                &stage,
+                &team,
+                "two",
+                &[("token", "two-changed"), ("salt", "pepper")],
+            )
+            .await,
+        );
+        as_of(&repo, "eve", "Seal again, and other salt");
+        repo.remove("app/renamed.yaml").write(
+            "app/moved.json",
+            v2(&stage, &team, "moved", &[("password", "one")]).await,
+        );
+        let flo = as_of(&repo, "flo", "Move");
+        team.applied("app", &flo).await;
+        expected[0] = format!("one/password removed - {ada} ada app/one.yaml,app/renamed.yaml");
+        expected[1] = format!("one/user removed - {ada} ada app/one.yaml,app/renamed.yaml");
+        expected[3] = format!("two/salt yes eve {ada} ada app/two.json");
+        expected[4] = format!("three/key yes dan {bob} bob app/three.yaml");
+        expected.push(format!("moved/password no - {flo} flo app/moved.json"));
+        until_rows(&stage, "the report to follow the branch", &expected).await;
+        let csv = report(&stage, "csv").stdout;
+        assert!(csv.contains(&dan) && csv.contains("dan@example.org"), "{csv}");
+        // The same when it is read from what is kept, and nothing is asked for anew.
+        no_leak(
+            &stage,
+            &[
+                "one",
+                "two",
+                "two-changed",
+                "salt",
+                "three",
+                "four",
+                "pepper",
+                "three-changed",
+            ],
+        )
+        .await;
+        until(&stage, "spring", "to count it", |rotation| {
+            let sum = rotation.status.as_ref().unwrap().report.as_ref().unwrap();
+            (sum.values, sum.unchanged, sum.changed, sum.removed) == (7, 2, 2, 3)
+        })
+        .await;
+        // It goes with its rotation.
+        stage
+            .cluster
+            .kubectl(["-n", HOME, "delete", "keyrotation", "spring"])
+            .ok();
+        wait::poll("the report to go", || async {
+            let left = stage
+                .cluster
+                .kubectl(["-n", HOME, "get", "configmaps", "--output=name"])
+                .ok();
+            (!left.contains("signet-report")).then_some(()).ok_or(left)
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_repository_that_cannot_be_reached_makes_the_report_incomplete_and_the_key_stays() {
+    run(async {
+        let stage = Stage::own_drop_in().await;
+        let team = stage.space("leaked-near");
+        let repo = stage.git.repository(team.name());
+        repo.write("app/a.json", v2(&stage, &team, "a", &[("a", "near")]).await);
+        let commit = repo.commit("Begin");
+        team.repository("app", &repo).await;
+        team.sync("app", "app").await;
+        team.applied("app", &commit).await;
+        let far = GitServer::start(&stage.cluster.home().join("far")).await;
+        let away = stage.space("leaked-far");
+        let away_repo = far.repository(away.name());
+        write(&stage, &away_repo, away.name(), 0).await;
+        let commit = away_repo.commit("Begin");
+        away.repository("app", &away_repo).await;
+        away.sync("app", "app").await;
+        away.applied("app", &commit).await;
+        // And an object of the cluster that no Repository has.
+        let object = v1(&stage, &team, "by-hand", &[("b", "by-hand")]);
+        stage.cluster.kubectl_with(["create", "-f", "-"], &object).ok();
+        team.until("by-hand", "to be opened", |secret: &Secret| secret.data.is_some())
+            .await;
+
+        let old = keys(&stage).await;
+        far.set_mood(Mood::Unavailable);
+        wait::poll("it to be known", || async {
+            let said = away.kubectl([
+                "get",
+                "repository",
+                "app",
+                "-o=jsonpath={.status.conditions[?(@.type=='Ready')].status}",
+            ]);
+            let said = said.ok();
+            (said == "False").then_some(()).ok_or(said)
+        })
+        .await;
+        let reseal = [
+            target(&stage, team.name(), "app"),
+            target(&stage, away.name(), "app"),
+        ];
+        rotate(
+            &stage,
+            "spring",
+            &json!({"reason": "Compromised", "reseal": reseal}),
+        );
+        let incomplete = |rotation: &KeyRotation| {
+            let report = rotation.status.as_ref().unwrap().report.as_ref();
+            report.is_some_and(|report| report.state == ReportState::Incomplete && report.cluster)
+        };
+        let rotation = until(&stage, "spring", "an incomplete report", incomplete).await;
+        let gap = &rotation.status.as_ref().unwrap().report.as_ref().unwrap().gaps[0];
+        assert!(
+            gap.starts_with(&format!("Repository {}/app: It cannot be followed.", away.name())),
+            "{gap}"
+        );
+        let answer = report(&stage, "table");
+        assert!(
+            answer.code == 3 && answer.stderr.contains("not complete"),
+            "{answer}"
+        );
+        let found: BTreeSet<_> = rows(&stage)
+            .iter()
+            .map(|row| row.split(' ').next().unwrap().to_owned())
+            .collect();
+        assert_eq!(found, BTreeSet::from(["a/a".to_owned(), "by-hand/b".to_owned()]));
+        stay(&stage, &old).await;
+
+        far.set_mood(Mood::Serving);
+        phase(&stage, "spring", RotationPhase::Complete).await;
+        assert_eq!(rows(&stage).len(), 5);
+        gone(&stage, &old).await;
+    });
+}
+
+#[test]
+fn a_walk_that_is_killed_goes_on() {
+    run(async {
+        let mut stage = Stage::own().await;
+        let (name, repo, expected) = {
+            let team = stage.space("leaked-killed");
+            let repo = stage.git.repository(team.name());
+            let mut expected = BTreeSet::new();
+            for number in 0..12 {
+                let name = format!("v{number}");
+                let sealed = v1(&stage, &team, &name, &[("a", &name), ("b", "same")]);
+                repo.write(&format!("app/{name}.yaml"), sealed);
+                let commit = repo.commit(&name);
+                for key in ["a", "b"] {
+                    expected.insert(format!("{name}/{key} no - {commit} Test app/{name}.yaml"));
+                }
+            }
+            team.repository("app", &repo).await;
+            team.sync("app", "app").await;
+            team.applied("app", &repo.head()).await;
+            (team.keep(), repo, expected)
+        };
+        let old = keys(&stage).await;
+        let reseal = [target(&stage, &name, "app")];
+        rotate(
+            &stage,
+            "spring",
+            &json!({"reason": "Compromised", "reseal": reseal}),
+        );
+        let api: Api<KeyRotation> = Api::namespaced(stage.cluster.client(), HOME);
+        let (mut seen, mut kills, mut walking) = (None, 0, 0);
+        let deadline = std::time::Instant::now() + wait::LONG * 6;
+        loop {
+            assert!(std::time::Instant::now() < deadline, "it does not end: {seen:?}");
+            let status = api.get("spring").await.unwrap().status.unwrap_or_default();
+            if status.phase == RotationPhase::Complete {
+                break;
+            }
+            let report = status.report.clone().unwrap_or_default();
+            let conditions: Vec<_> = status
+                .conditions
+                .iter()
+                .map(|one| (&one.type_, one.status))
+                .collect();
+            let now = format!(
+                "{:?} {:?} {} {}",
+                status.phase, conditions, report.progress, report.values
+            );
+            if seen.as_ref() != Some(&now) {
+                walking += usize::from(now.contains("(\"Reported\", False)"));
+                stage.controller.kill();
+                kills += 1;
+                eprintln!("killed at {now}");
+                seen = Some(now);
+                stage.controller.start_again().await;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        assert!(kills >= 4 && walking >= 2, "{kills} {walking}");
+        let found: BTreeSet<_> = rows(&stage)
+            .into_iter()
+            .map(|row| {
+                let mut parts: Vec<_> = row.split(' ').map(str::to_owned).collect();
+                parts[4] = "Test".into();
+                parts.join(" ")
+            })
+            .collect();
+        assert_eq!(found, expected);
+        gone(&stage, &old).await;
+        assert_eq!(opened(&repo, &name, &keys(&stage).await), (24, 24));
+        stage.space_of(&name).keep();
+    });
+}
