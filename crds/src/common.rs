@@ -49,6 +49,9 @@ pub mod annotation {
     pub const DELETION_HOOKS: &str = "signet.dev/deletion-hooks";
     /// On the Secret of a sealing key of format v2: for whom it is. `Cluster`, or `Project/NAME`.
     pub const AUDIENCE: &str = "signet.dev/audience";
+    /// On the Secret of a sealing key that was restored: when it was first made, RFC 3339. A key that comes back
+    /// is no newer for it.
+    pub const MADE: &str = "signet.dev/made";
     /// On the Secret of a sealing key: what keys before it said of it, that may be gone by now. Signatures, as the key set
     /// has them, in JSON.
     pub const ENDORSEMENTS: &str = "signet.dev/endorsements";

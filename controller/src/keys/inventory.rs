@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::ListParams;
 
-use super::labelled::{KeyState, Labelled, Stored, selector};
+use super::labelled::{KeyState, Labelled, Stored, made, selector};
 use super::native::NativeKey;
 use super::stored::RsaKey;
 use crate::request::{RequestError, bounded};
@@ -39,6 +39,7 @@ pub(crate) struct KeySecret {
     pub(crate) secret: String,
     pub(crate) uid: String,
     pub(crate) version: String,
+    /// When it was first made.
     pub(crate) created: Timestamp,
     /// The KeyRotation that made it, as its label says.
     pub(crate) rotation: Option<String>,
@@ -82,10 +83,7 @@ fn collect<K: Stored>(format: KeyFormat, secrets: &[Secret], all: &mut Vec<KeySe
             secret: name.to_owned(),
             uid: metadata.uid.clone().unwrap_or_default(),
             version: metadata.resource_version.clone().unwrap_or_default(),
-            created: metadata
-                .creation_timestamp
-                .as_ref()
-                .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+            created: made(secret),
             rotation: labels.and_then(|labels| labels.get(label::ROTATION)).cloned(),
         });
     }

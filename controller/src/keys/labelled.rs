@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crds::annotation;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ObjectReference, Secret};
 use sealing::keyset::EndorsementName;
 use sealing::v2::IdentityError;
@@ -118,6 +119,18 @@ pub(super) fn field<'a>(secret: &'a Secret, name: &'static str) -> Result<&'a st
         return Err(Unusable::NotText(name));
     }
     std::str::from_utf8(&bytes.0).map_err(|_| Unusable::NotText(name))
+}
+
+/// When a key's Secret was first made. One that comes back from a backup is no newer for it.
+pub(super) fn made(secret: &Secret) -> Timestamp {
+    let metadata = &secret.metadata;
+    let created = metadata
+        .creation_timestamp
+        .as_ref()
+        .map_or(Timestamp::UNIX_EPOCH, |time| time.0);
+    let annotations = metadata.annotations.as_ref();
+    let first = annotations.and_then(|all| all.get(annotation::MADE)?.parse::<Timestamp>().ok());
+    first.map_or(created, |first| first.min(created))
 }
 
 /// What is known of the key Secrets, by name.
@@ -274,5 +287,28 @@ impl Home {
             "UnusableSealingKey",
             format!("This Secret is labelled as a sealing key, but {why}. It is left out."),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    #[test]
+    fn a_key_that_comes_back_is_no_newer() {
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        let of = |created, first: Option<&str>| {
+            let mut secret = Secret::default();
+            secret.metadata.creation_timestamp = Some(Time(at(created)));
+            secret.metadata.annotations =
+                first.map(|first| [(annotation::MADE.to_owned(), first.to_owned())].into());
+            made(&secret)
+        };
+        assert_eq!(of(500, None), at(500));
+        assert_eq!(of(500, Some("1970-01-01T00:01:40Z")), at(100));
+        // A time to come makes no key the newest, and what is no time says nothing.
+        assert_eq!(of(500, Some("1970-01-01T01:00:00Z")), at(500));
+        assert_eq!(of(500, Some("soon")), at(500));
     }
 }

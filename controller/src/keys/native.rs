@@ -20,7 +20,9 @@ use zeroize::Zeroizing;
 
 use super::create::{CreateError, store};
 use super::endorsed;
-use super::labelled::{Home, Labelled, Stored, Unusable, compromised_before, field, is_in_use, selector};
+use super::labelled::{
+    Home, Labelled, Stored, Unusable, compromised_before, field, is_in_use, made, selector,
+};
 use super::renew::{Renewal, Schedule, until};
 use crate::leader::Fence;
 use crate::watch::watch;
@@ -39,7 +41,7 @@ pub(crate) struct NativeKey {
     text: Zeroizing<String>,
     /// `key-…`.
     id: String,
-    /// When its Secret was made: from then on it is used.
+    /// When its Secret was first made: the newest is sealed for.
     pub(super) created: jiff::Timestamp,
     /// What keys before it said of it.
     pub(super) endorsed: Vec<Signature>,
@@ -69,11 +71,10 @@ impl Stored for NativeKey {
         if recipient.is_some_and(|text| text.trim() != identity.recipient().to_string()) {
             return Err(Unusable::Mismatch("identity", "recipient"));
         }
-        let created = secret.metadata.creation_timestamp.as_ref();
         Ok(Self {
             text: identity.to_text(),
             id: identity.key_id().to_string(),
-            created: created.map_or(jiff::Timestamp::UNIX_EPOCH, |time| time.0),
+            created: made(secret),
             endorsed: endorsed::kept(secret),
             before: compromised_before(secret),
         })

@@ -9,7 +9,7 @@ use sealing::{Certificate, CertificateError, KeyMismatch, KeyRing, PrivateKey, P
 use zeroize::Zeroizing;
 
 use super::endorsed;
-use super::labelled::{Labelled, Stored, Unusable, compromised_before, field};
+use super::labelled::{Labelled, Stored, Unusable, compromised_before, field, made};
 use super::renew::KeyOrder;
 
 /// The PEM texts of one key. A ring takes its keys by value, so every new ring is made from these.
@@ -19,8 +19,8 @@ pub(crate) struct RsaKey {
     certificate: String,
     /// `SHA256:…` of the public key.
     fingerprint: String,
-    /// When its Secret was made.
-    created: Option<SystemTime>,
+    /// When its Secret was first made.
+    created: SystemTime,
     /// What keys before it said of it.
     pub(super) endorsed: Vec<Signature>,
     before: Vec<EndorsementName>,
@@ -40,11 +40,7 @@ impl Stored for RsaKey {
             fingerprint: String::new(),
             endorsed: endorsed::kept(secret),
             before: compromised_before(secret),
-            created: secret
-                .metadata
-                .creation_timestamp
-                .as_ref()
-                .map(|time| SystemTime::from(time.0)),
+            created: made(secret).into(),
         };
         stored
             .parse()?
@@ -86,9 +82,9 @@ impl KeySet {
         let all = self.active().chain(self.leaving());
         let ring = KeyRing::new(all.filter_map(|(_, stored)| {
             let key = stored.parse().ok()?;
-            Some(match (order, stored.created) {
-                (KeyOrder::SecretCreationTimestamp, Some(created)) => key.ordered_at(created),
-                _ => key,
+            Some(match order {
+                KeyOrder::SecretCreationTimestamp => key.ordered_at(stored.created),
+                KeyOrder::CertNotBefore => key,
             })
         }));
         ring.barring(barred)

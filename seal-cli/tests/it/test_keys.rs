@@ -135,6 +135,12 @@ fn a_backup_goes_into_another_cluster_and_opens_what_was_sealed() {
             assert_eq!(new.pointer(part), old.pointer(part), "{part}");
         }
         assert_eq!(new.pointer("/metadata/uid"), None);
+        // The API server says when it took it; this, how old the key is.
+        assert_eq!(new.pointer("/metadata/creationTimestamp"), None);
+        assert_eq!(
+            new["metadata"]["annotations"]["signet.dev/made"],
+            "2026-01-01T00:00:00Z"
+        );
     }
     // What the second cluster has now opens what was sealed for the first.
     let all: Vec<Value> = created.lock().unwrap().clone();

@@ -9,9 +9,10 @@ use crate::output::show;
 use crate::syncs::MANAGER;
 use crate::ui::Ui;
 use clap::Args;
+use crds::annotation;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt};
 use sealing::Printable;
 use sealing::v2::{Identities, Identity};
 use serde_json::Value;
@@ -204,7 +205,12 @@ async fn put(api: &Api<Secret>, secret: &Secret) -> Result<Put, CommandError> {
     };
     for as_name in std::iter::once(own.clone()).chain(others) {
         let mut new = secret.clone();
-        new.metadata.creation_timestamp = None;
+        if let Some(created) = new.metadata.creation_timestamp.take() {
+            // The API server gives the Secret a time of its own; without this the key would be the newest.
+            new.annotations_mut()
+                .entry(annotation::MADE.to_owned())
+                .or_insert_with(|| created.0.to_string());
+        }
         new.metadata.name = Some(as_name.clone());
         match api.create(&params, &new).await {
             Ok(_) => return Ok(Put::Created(as_name)),
