@@ -118,6 +118,47 @@ fn what_looks_like_a_secret_and_what_does_not() {
 }
 
 #[test]
+fn what_a_template_gives_away() {
+    let env = TestEnvironment::new();
+    let object = |name: &str, data: &str| {
+        format!(
+            "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {{name: {name}, namespace: shop}}\nspec:\n  \
+             encryptedData: {{}}\n  template:\n    data:\n{data}"
+        )
+    };
+    env.write(
+        "bad.yaml",
+        &object(
+            "bad",
+            "      password: hunter2\n      url: postgres://app:hunter2@db/shop\n      app.ini: |\n        [db]\n        \
+             password = hunter2\n      key: \"-----BEGIN RSA PRIVATE KEY-----\\nhunter2\"\n",
+        ),
+    );
+    env.write(
+        "good.yaml",
+        &object(
+            "good",
+            "      password: 'x{{ .password }}'\n      url: 'postgres://app:{{ .password }}@db/shop'\n      app.ini: |\n        \
+             [db]\n        user = shop\n        password = \"{{ .password }}\"\n        password_file: /run/hunter2\n        \
+             # password: see the wiki\n        url: https://db:5432/shop\n      user: hunter2\n",
+        ),
+    );
+    let findings: Vec<String> = found(&env, &[])
+        .into_iter()
+        .filter(|one| one.contains("plain") || one.contains("private") || one.starts_with("good"))
+        .collect();
+    assert_eq!(
+        findings,
+        [
+            "bad.yaml:8 error plain-secret",
+            "bad.yaml:9 error plain-secret",
+            "bad.yaml:10 error plain-secret",
+            "bad.yaml:13 error private-key",
+        ]
+    );
+}
+
+#[test]
 fn sealed_secrets_that_will_not_open() {
     let env = TestEnvironment::new();
     let text = SealedYaml::write(&env, "good.yaml");

@@ -21,7 +21,10 @@ pub(super) fn object(object: &Object<'_>, found: &mut Vec<Finding>) {
             return;
         }
         ("v1", "ConfigMap") => config_map(object, found),
-        _ if kind == "SealedSecret" => return,
+        _ if kind == "SealedSecret" => {
+            template(object, found);
+            return;
+        }
         _ => {}
     }
     generators(object, found);
@@ -95,6 +98,62 @@ fn config_map(object: &Object<'_>, found: &mut Vec<Finding>) {
             ));
         }
     }
+}
+
+/// The entries of a SealedSecret's template: what is put together from sealed values, and is not sealed itself.
+fn template(object: &Object<'_>, found: &mut Vec<Finding>) {
+    for field in ["data", "stringData"] {
+        let entries = object
+            .value
+            .pointer(&format!("/spec/template/{field}"))
+            .and_then(Value::as_object);
+        for (key, text) in entries.into_iter().flatten() {
+            let Some(text) = text.as_str() else { continue };
+            let (rule, message, hint) = if holds_private_key(text) {
+                (Rule::PrivateKey, "a private key in plain text".to_owned(), KEY)
+            } else if is_given(key, text) || text.lines().any(holds_given) {
+                (
+                    Rule::PlainSecret,
+                    format!(
+                        "{} of the template has a secret in plain text; templates are not sealed",
+                        Printable(key)
+                    ),
+                    "seal it as a value of its own, and refer to it in the template",
+                )
+            } else {
+                continue;
+            };
+            found.push(object.finding(
+                rule,
+                Level::Error,
+                ["spec", "template", field, key],
+                message,
+                hint,
+            ));
+        }
+    }
+}
+
+/// Whether a line of a template, `name: value` or `name = value` or with a URL in it, gives a secret itself.
+fn holds_given(line: &str) -> bool {
+    if line.trim_start().starts_with(['#', ';']) {
+        return false; // a remark
+    }
+    let named = line.split_once([':', '=']).is_some_and(|(name, value)| {
+        is_given(
+            name.trim().trim_matches('"'),
+            value.trim().trim_matches(['"', '\'', ',', ';']),
+        )
+    });
+    named
+        || line
+            .split([' ', '\t', '"', '\'', '='])
+            .any(|word| !word.contains("{{") && holds_login(word))
+}
+
+/// Whether a secret's name stands beside a value that is no place for a sealed one.
+fn is_given(name: &str, value: &str) -> bool {
+    is_secret_name(name) && !value.contains('\n') && !value.contains("{{") && is_secret_value(value)
 }
 
 /// `secretGenerator` of a kustomization.
