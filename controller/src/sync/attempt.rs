@@ -36,34 +36,21 @@ impl Worker {
         steps: &[Step],
     ) -> Result<(), ApiError> {
         for step in steps {
-            let desired = &inputs.desired[step.desired];
-            let replace = inputs.wanted[step.desired].item.options().replace;
-            let replace = replace.unwrap_or(sync.spec.immutable == Immutable::Replace);
-            let record = match self.checkpoint.records().get(&desired.key) {
-                None => Record {
-                    beside: self.leaving,
-                    ..inputs.record(step.desired)
-                },
+            let key = &inputs.desired[step.desired].key;
+            match self.checkpoint.records().get(key) {
+                None => {
+                    let record = Record {
+                        beside: self.leaving,
+                        ..inputs.record(step.desired)
+                    };
+                    self.checkpoint.set(key.clone(), record);
+                }
                 // What was there before says nothing of what is about to be made in its place.
-                Some(known) => match &known.uid {
-                    Some(uid)
-                        if !known.anew
-                            && match self.rooms.observer.seen(&desired.key) {
-                                Seen::Absent | Seen::Unwatched => true,
-                                Seen::Present { uid: live, .. } => {
-                                    *uid != live || (replace && step.reason == Reason::Changed)
-                                }
-                            } =>
-                    {
-                        Record {
-                            anew: true,
-                            ..known.clone()
-                        }
-                    }
-                    _ => continue,
-                },
-            };
-            self.checkpoint.set(desired.key.clone(), record);
+                Some(known) if self.is_made_anew(sync, inputs, step, known) => {
+                    self.checkpoint.change(key, |record| record.anew = true);
+                }
+                Some(_) => {}
+            }
         }
         if steps.is_empty() {
             return Ok(());
@@ -71,6 +58,19 @@ impl Worker {
         self.checkpoint.save().await?;
         self.save_at = None;
         Ok(())
+    }
+
+    /// Whether a step may put another object in the place of the one that is recorded.
+    fn is_made_anew(&self, sync: &Sync, inputs: &Inputs, step: &Step, known: &Record) -> bool {
+        let Some(uid) = &known.uid else { return false };
+        let replaces = || {
+            let own = inputs.wanted[step.desired].item.options().replace;
+            step.reason == Reason::Changed && own.unwrap_or(sync.spec.immutable == Immutable::Replace)
+        };
+        match self.rooms.observer.seen(&inputs.desired[step.desired].key) {
+            Seen::Absent | Seen::Unwatched => true,
+            Seen::Present { uid: live, .. } => *uid != live || replaces(),
+        }
     }
 
     /// Before anything is sent: the ApplySet's marks on the Sync, and beside them the intent of what comes first.
@@ -257,6 +257,29 @@ impl Worker {
         attempt: &mut Attempt,
     ) -> Vec<(Key, Asks)> {
         let mut waiting = Vec::new();
+        let Some(first) = keys.first() else {
+            return waiting;
+        };
+        // The watch may be behind, and an account that is gone still has the rights that its bindings give it.
+        let account = &errand.sync.spec.service_account_name;
+        let server = &self.rooms.server;
+        match server.service_account_exists(&self.id.namespace, account).await {
+            Ok(true) => {}
+            Ok(false) => {
+                let message = format!("left Git and is not deleted: there is no service account {account}");
+                attempt
+                    .failures
+                    .push(Failure::of(first, None, &message, "create it", true));
+                return waiting;
+            }
+            Err(error) => {
+                let message = format!("left Git and is not deleted: {error}");
+                attempt
+                    .failures
+                    .push(Failure::of(first, None, &message, error.hint(), true));
+                return waiting;
+            }
+        }
         let hand = &errand.hand;
         let mut order: Vec<&Key> = keys.iter().collect();
         let place = |key: &Key| {
@@ -316,11 +339,7 @@ impl Worker {
                     Lodger::Unknown => continue,
                 }
             }
-            let uid = self
-                .checkpoint
-                .records()
-                .get(key)
-                .and_then(|record| record.only_uid().map(Box::<str>::from));
+            let uid = self.checkpoint.only_uid(key);
             let forbids = |meta: &Meta| {
                 let annotations = meta.0.annotations.clone().unwrap_or_default();
                 let word = own_word(&annotations, &meta.0.labels.clone().unwrap_or_default());
@@ -489,11 +508,7 @@ pub(super) fn attempt_done(
                     checkpoint.remove(key);
                 } else if known.anew && !failure.transient && !sent.half && is_known(known, &seen(key)) {
                     // It was refused, and the one that was there is there.
-                    let known = Record {
-                        anew: false,
-                        ..known.clone()
-                    };
-                    checkpoint.set(key.clone(), known);
+                    checkpoint.change(key, |record| record.anew = false);
                 }
             }
             done.failures.push(failure);

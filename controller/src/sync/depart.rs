@@ -4,7 +4,7 @@ use super::execute::Hand;
 use super::farewell::Moment;
 use super::inside::Inside;
 use super::leave::{self, Departure};
-use super::names::{Lodger, syncs};
+use super::names::{Heir, Lodger, syncs};
 use super::pruning::{OwnWord, own_word};
 use super::status::{self, Verdict};
 use super::worker::{End, Worker};
@@ -126,6 +126,9 @@ impl Worker {
                     .await;
             }
         }
+        if let Some(end) = self.waits_for_heirs(sync, generation, &next).await {
+            return end;
+        }
         if let Some(end) = self.say_farewell(sync, &catalog, Moment::Before, &mut next).await {
             return end;
         }
@@ -165,11 +168,7 @@ impl Worker {
             let Some(info) = catalog.preferred(&key.kind) else {
                 continue;
             };
-            let uid = self
-                .checkpoint
-                .records()
-                .get(&key)
-                .and_then(|record| record.only_uid().map(Box::<str>::from));
+            let uid = self.checkpoint.only_uid(&key);
             // What the watch shows as going is not asked for: it tells as well when it is gone.
             if let Seen::Present {
                 uid: live,
@@ -183,6 +182,13 @@ impl Worker {
                 self.rooms.observer.release(&key, &self.mailbox);
                 self.rooms.observer.attend(&key, &self.mailbox, None);
                 waiting.push(key);
+                continue;
+            }
+            if let Some(heir) = self.rooms.names.heir(&self.id.manager, &key) {
+                self.leave_behind_around(&key, &catalog);
+                self.let_object_go(&key);
+                let (Heir::Takes(other) | Heir::LeavesAlone(other)) = heir;
+                self.left_behind.push((key, format!("Sync {other} holds it")));
                 continue;
             }
             // From here on its disappearance is no drift, and wakes this worker.
@@ -297,6 +303,29 @@ impl Worker {
         self.wake_in(patience(rounds));
         self.leaving(next, generation, Verdict::Progressing { message }, End::Wait)
             .await
+    }
+
+    /// From now on this Sync wants nothing. Some: another Sync of its Repository may want what it has, and has not been heard yet;
+    /// the pass ends so.
+    async fn waits_for_heirs(&mut self, sync: &Sync, generation: i64, next: &SyncStatus) -> Option<End> {
+        self.rooms.names.abandons(&self.id.manager);
+        let repository = (self.id.namespace.to_string(), sync.spec.source_ref.name.clone());
+        // Where there is no commit, nobody can be waited for.
+        let head = self.rooms.context.heads.get(&repository).head().cloned()?;
+        let looked = self.looked(sync, &head);
+        let names = &self.rooms.names;
+        let message = if let Some(other) = names.behind(&self.id.manager, &looked) {
+            format!(
+                "Deleting: waits until {other} has looked at {}: it may want what is here.",
+                head.revision.short()
+            )
+        } else {
+            let keys: Vec<Key> = self.checkpoint.records().keys().cloned().collect();
+            self.wanted_perhaps(&head, &looked, &keys).await?
+        };
+        self.wake_in(Duration::from_secs(30));
+        let verdict = Verdict::Progressing { message };
+        Some(self.leaving(next.clone(), generation, verdict, End::Wait).await)
     }
 
     pub(super) async fn leaving(

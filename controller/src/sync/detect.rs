@@ -91,7 +91,7 @@ impl Worker {
             .trials(inputs, &question.plan.apply, &head.snapshot, &ring)
             .await;
         let mut report = self.plan_report(question, "Nothing is written in mode Detect.");
-        (report.create, report.update) = (0, 0);
+        (report.create, report.update, report.run) = (0, 0, 0);
         report.actions.retain(|action| action.starts_with("delete "));
         let (mut failures, mut differing) = (inputs.failures.clone(), 0u32);
         for (at, trial) in trials {

@@ -1,17 +1,19 @@
 //! Hooks of a Sync's deletion: before its objects are deleted, and after.
 
 use super::attempt::Attempt;
-use super::hooks::{DELETION, Standing};
+use super::hooks::{self, DELETION, Standing};
 use super::inputs::{self, Frame, Inputs};
 use super::order::Group;
+use super::pin;
 use super::status::Verdict;
 use super::store::JournalKnown;
 use super::worker::{End, Worker};
 use crate::events::Severity;
-use crate::repository::{Head, SourceState};
+use crate::repository::{Head, Pinned, SourceState};
 use apply::Catalog;
+use apply::checkpoint::InputDigest;
 use apply::plan::Plan;
-use crds::{Sync, SyncStatus, annotation};
+use crds::{Mode, Sync, SyncStatus, annotation};
 use kube::ResourceExt;
 use source::PathError;
 use std::collections::BTreeSet;
@@ -56,11 +58,7 @@ impl Worker {
         }
         let generation = sync.metadata.generation.unwrap_or_default();
         let (inputs, head) = match self.last_inputs(sync, catalog).await {
-            Ok((inputs, _))
-                if known != JournalKnown::Yes
-                    && !inputs
-                        .has_hooks(|group| matches!(group, Group::PreDelete(_) | Group::PostDelete(_))) =>
-            {
+            Ok((inputs, _)) if known != JournalKnown::Yes && !inputs.has_hooks(Group::is_farewell) => {
                 return None;
             }
             Ok(found) => found,
@@ -78,6 +76,20 @@ impl Worker {
                 return Some(self.leaving(next.clone(), generation, held, retry).await);
             }
         };
+        if self.is_farewell_new(sync, &inputs) {
+            // Git may be set right: it is read anew.
+            self.head = None;
+            let message = format!(
+                "The hooks for the Sync's deletion in Git are not those that were approved last. Nothing is deleted; restore \
+                 them, or {WAY_OUT}."
+            );
+            let held = Verdict::Held {
+                reason: "DeletionWaits",
+                message,
+            };
+            let retry = End::Retry { transient: false };
+            return Some(self.leaving(next.clone(), generation, held, retry).await);
+        }
         let kinds = inputs::kinds(&inputs, self.checkpoint.records().keys(), catalog);
         self.rooms.observer.keep_only(&self.mailbox, &kinds);
         if !self.watches_ready(&kinds) {
@@ -157,20 +169,54 @@ impl Worker {
         Ok(())
     }
 
-    /// What the Sync had last: as it was applied, or, after a restart, as its Repository has it now.
+    /// Whether the hooks for the Sync's deletion, in mode Approval, are others than those that were let in last.
+    pub(super) fn is_farewell_new(&self, sync: &Sync, inputs: &Inputs) -> bool {
+        sync.spec.mode == Mode::Approval && self.checkpoint.journal.farewell != self.farewell_digest(inputs)
+    }
+
+    /// What the hooks for a deletion are made of: a keyed digest, empty where there are none. Names say nothing: they may be
+    /// made of the revision.
+    pub(super) fn farewell_digest(&self, inputs: &Inputs) -> String {
+        let hooks = inputs.hooks.iter();
+        let hooks = hooks.filter(|hook| hook.groups.iter().any(|group| group.is_farewell()));
+        let mut parts: Vec<Vec<u8>> = hooks
+            .map(|hook| {
+                let desired = &inputs.desired[hook.at];
+                let groups: Vec<_> = hook.groups.iter().map(|group| hooks::name(*group)).collect();
+                let place = desired.key.namespace.as_deref().unwrap_or_default();
+                let place = format!("{} {place} {}", desired.key.kind, groups.join(","));
+                [place.as_bytes(), &desired.digest.0].concat()
+            })
+            .collect();
+        if parts.is_empty() {
+            return String::new();
+        }
+        parts.sort_unstable();
+        let mut all: Vec<&[u8]> = vec![b"hooks of a deletion"];
+        all.extend(parts.iter().map(Vec::as_slice));
+        let digest = InputDigest::keyed(self.rooms.context.digest_key.expose(), &all);
+        crate::text::hex(&digest.0)
+    }
+
+    /// What the Sync had last: as it was applied, or, after a restart, as its Repository, or its pin, has it now.
     async fn last_inputs(&mut self, sync: &Sync, catalog: &Catalog) -> Result<(Arc<Inputs>, Head), Unread> {
         if let Some(head) = &self.head {
             return Ok((Arc::clone(&self.inputs), head.clone()));
         }
         let repository = (self.id.namespace.to_string(), sync.spec.source_ref.name.clone());
         let source = self.rooms.context.heads.get(&repository);
-        let head = source.head().cloned().ok_or_else(|| {
-            let why = format!("Repository {} has no commit to read.", repository.1);
-            match source {
-                SourceState::Missing => Unread::Gone(why),
-                _ => Unread::Trouble(why),
+        let head = match pin::in_force(sync) {
+            Some((pin, _)) if !matches!(source, SourceState::Missing) => {
+                self.pinned_head(&repository, &pin.commit)?
             }
-        })?;
+            _ => source.head().cloned().ok_or_else(|| {
+                let why = format!("Repository {} has no commit to read.", repository.1);
+                match source {
+                    SourceState::Missing => Unread::Gone(why),
+                    _ => Unread::Trouble(why),
+                }
+            })?,
+        };
         let (snapshot, path) = (head.snapshot.clone(), sync.spec.path.clone());
         let tree = tokio::task::spawn_blocking(move || snapshot.tree_id(&path)).await;
         let tree = tree
@@ -203,6 +249,24 @@ impl Worker {
         let inputs = Arc::new(inputs);
         self.take_over(sync, &inputs, head.clone());
         Ok((inputs, head))
+    }
+}
+
+impl Worker {
+    fn pinned_head(&self, repository: &(String, String), commit: &str) -> Result<Head, Unread> {
+        let heads = &self.rooms.context.heads;
+        let short = commit.get(..12).unwrap_or(commit);
+        match heads.pin(repository, &self.id.name, Some(commit)) {
+            Some(Pinned::Ready(head)) => Ok(head),
+            Some(Pinned::Failed { message, .. }) => Err(Unread::Trouble(format!(
+                "the Sync is pinned to {short}, which Repository {} cannot give: {message}",
+                repository.1
+            ))),
+            None => Err(Unread::Trouble(format!(
+                "commit {short} of Repository {} is being fetched.",
+                repository.1
+            ))),
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! Whether a Sync may write now: what it depends on, its windows, its mode, an approval.
 
 use super::board::Standing as Posted;
+use super::hooks;
 use super::inputs::Inputs;
 use super::inside::{Inside, Lodged};
 use super::names::{Lodger, syncs};
+use super::order::Group;
 use super::pruning;
 use super::windows::{Standing, Windows};
 use super::worker::Worker;
@@ -39,19 +41,25 @@ pub(super) struct Question<'a> {
     pub(super) hooks: bool,
     /// Whether the spec is another one than that which was approved.
     pub(super) respecified: bool,
+    /// Whether the hooks for the Sync's deletion are others than those that were approved.
+    pub(super) farewell: bool,
 }
 
 impl Question<'_> {
     /// Whether it takes a person's word in mode Approval. Drift from what was approved needs no approval of its own.
     fn asks(&self) -> bool {
         let new = |step: &apply::plan::Step| step.reason != Reason::Drifted;
-        self.hooks || self.respecified || self.plan.apply.iter().any(new) || !self.plan.prune.is_empty()
+        self.hooks
+            || self.respecified
+            || self.farewell
+            || self.plan.apply.iter().any(new)
+            || !self.plan.prune.is_empty()
     }
 
     /// Whether nothing is left to be written: only how it stands is said.
     pub(super) fn is_idle(&self) -> bool {
         let plan = self.plan.apply.is_empty() && self.plan.prune.is_empty();
-        plan && self.inputs.failures.is_empty() && !self.hooks && !self.respecified
+        plan && self.inputs.failures.is_empty() && !self.hooks && !self.respecified && !self.farewell
     }
 }
 
@@ -287,6 +295,12 @@ impl Worker {
                 lodgers => format!("{}, with what {} has in it", line("delete", key), syncs(lodgers)),
             })
             .collect();
+        let hooks = question
+            .inputs
+            .runs(|group| (question.hooks && group.is_step()) || (question.farewell && group.is_farewell()));
+        // Before what is only put right: an approval lets them in.
+        let run = |(key, group): &(&Key, Group)| format!("{} ({})", line("run", key), hooks::name(*group));
+        actions.extend(hooks.iter().map(run));
         let (mut create, mut update) = (0, 0);
         for step in &question.plan.apply {
             let key = &question.inputs.desired[step.desired].key;
@@ -312,6 +326,7 @@ impl Worker {
             create,
             update,
             delete: u32::try_from(question.plan.prune.len()).unwrap_or(u32::MAX),
+            run: u32::try_from(hooks.len()).unwrap_or(u32::MAX),
             actions,
         }
     }

@@ -39,11 +39,16 @@ impl Worker {
         let journal = &self.checkpoint.journal;
         let same = journal.operation == operation && !(again && journal.failed());
         let none = errand.inputs.hooks.is_empty() && journal.runs.is_empty() && !journal.at_deletion;
+        let goes = operation == DELETION;
+        let farewell = self.farewell_digest(errand.inputs);
         if same || none {
+            if !goes && self.checkpoint.journal.farewell != farewell {
+                self.checkpoint.journal.farewell = farewell;
+                return self.checkpoint.save_journal().await;
+            }
             return Ok(());
         }
         // What was given up may still run. With the Sync, all of it goes.
-        let goes = operation == DELETION;
         let runs = |run: &&Run| {
             matches!(run.state, State::Running | State::TimedOut) || (goes && !run.uid.is_empty())
         };
@@ -96,9 +101,10 @@ impl Worker {
         // Without a journal, what the status calls applied had its hooks run.
         let known = self.checkpoint.journal.operation.is_empty();
         journal.over = known && !again && self.status.inputs == operation && self.speaks_of_a_walk();
-        journal.at_deletion = errand
-            .inputs
-            .has_hooks(|group| matches!(group, Group::PreDelete(_) | Group::PostDelete(_)));
+        journal.at_deletion = errand.inputs.has_hooks(Group::is_farewell);
+        if !goes {
+            journal.farewell = farewell;
+        }
         self.checkpoint.journal = journal;
         self.checkpoint.save_journal().await
     }

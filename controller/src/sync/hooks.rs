@@ -23,6 +23,9 @@ pub(super) struct Journal {
     /// Whether the inputs have hooks for the Sync's deletion: then it is not deleted without having read them.
     #[serde(default)]
     pub(super) at_deletion: bool,
+    /// What those hooks are made of: a keyed digest. Empty where there are none, or where that was not written down yet.
+    #[serde(default)]
+    pub(super) farewell: String,
     /// In mode Approval: the digest of the spec that was let in last. Another one takes an approval, whatever it changes.
     #[serde(default)]
     pub(super) approved: String,
@@ -103,6 +106,7 @@ impl Journal {
             operation: operation.to_owned(),
             began: now.max(self.began.saturating_add(1)),
             at_deletion: self.at_deletion,
+            farewell: self.farewell.clone(),
             approved: self.approved.clone(),
             ..Self::default()
         }

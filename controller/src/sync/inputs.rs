@@ -79,6 +79,17 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
+    /// One that wants this object.
+    #[cfg(test)]
+    pub(super) fn of(key: Key) -> Self {
+        let digest = InputDigest([0; 16]);
+        Self {
+            desired: vec![Desired { key, digest }],
+            by_key: vec![0],
+            ..Self::default()
+        }
+    }
+
     pub(super) fn find(&self, key: &Key) -> Option<usize> {
         let place = |at: &u32| &self.desired[*at as usize].key;
         let found = self.by_key.binary_search_by(|at| place(at).cmp(key)).ok()?;
@@ -112,6 +123,17 @@ impl Inputs {
             .iter()
             .flat_map(|hook| &hook.groups)
             .any(|group| of(*group))
+    }
+
+    /// The hooks that run in some groups, in the order of the walk, each with when.
+    pub(super) fn runs(&self, of: impl Fn(Group) -> bool) -> Vec<(&Key, Group)> {
+        let mut runs = Vec::new();
+        for hook in &self.hooks {
+            let groups = hook.groups.iter().copied().filter(|group| of(*group));
+            runs.extend(groups.map(|group| (&self.desired[hook.at].key, group)));
+        }
+        runs.sort_by_key(|(_, group)| *group);
+        runs
     }
 
     /// What is recorded of the object at a place before anything is known of it in the cluster.

@@ -6,6 +6,7 @@
 mod accounts;
 mod admit;
 mod attempt;
+mod beside;
 mod board;
 pub(crate) mod body;
 mod depart;
@@ -15,6 +16,7 @@ mod execute;
 mod farewell;
 mod foreign;
 mod gate;
+mod handover;
 mod health;
 mod hook_run;
 mod hooks;

@@ -7,7 +7,7 @@ use crate::observe::Mailbox;
 use crate::sealed::Claims;
 pub(super) use apply::conflicts::shown;
 use apply::{FieldConflict, Key, applyset};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Known Syncs by field manager. One that is gone is forgotten, and claims nothing: what it left can be taken over.
@@ -26,6 +26,13 @@ struct Entry {
     name: String,
     /// What it wanted when its inputs were last read; none before that.
     wants: Option<Arc<Inputs>>,
+    /// Whether it applies what it wants: it is neither suspended nor deleted, and does not only look.
+    applies: bool,
+    /// What it was refused because another Sync has it. It may write that: the API server asks who may before it looks whose
+    /// the fields are.
+    refused: HashSet<Key>,
+    /// What it did not want any more and another Sync has taken over, until it knows.
+    taken: HashSet<Key>,
     /// Where it has objects, as is written down of it.
     places: Places,
     /// Whether it waits for others to want something else.
@@ -92,6 +99,15 @@ pub(super) fn syncs(names: &[String]) -> String {
     }
 }
 
+/// A Sync that is to have what another one does not want any more, by `namespace/name`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Heir {
+    /// It applies it.
+    Takes(String),
+    /// It is told to leave it as it is.
+    LeavesAlone(String),
+}
+
 /// Whose a field is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
@@ -129,6 +145,9 @@ impl Names {
             name: sync.to_owned(),
             repository,
             wants: None,
+            applies: false,
+            refused: HashSet::new(),
+            taken: HashSet::new(),
             places: Places::default(),
             holds_back: false,
             looked: None,
@@ -177,8 +196,55 @@ impl Names {
         let same = entry.wants.as_ref().is_some_and(|old| Arc::ptr_eq(old, inputs));
         entry.wants = Some(Arc::clone(inputs));
         if !same {
+            entry.refused.retain(|key| inputs.find(key).is_some());
+            entry.taken.retain(|key| inputs.find(key).is_none());
             known.wake_who_holds_back();
         }
+    }
+
+    /// A Sync that goes wants nothing any more. Others may have its objects.
+    pub(super) fn abandons(&self, manager: &str) {
+        let mut known = self.known();
+        let Some(entry) = known.syncs.get_mut(manager) else {
+            return;
+        };
+        let nothing = |inputs: &Arc<Inputs>| inputs.desired.is_empty() && inputs.kept.is_empty();
+        if !entry.wants.as_ref().is_some_and(nothing) {
+            entry.wants = Some(Arc::default());
+            known.wake_who_holds_back();
+        }
+    }
+
+    /// Whether a Sync applies what it wants.
+    pub(super) fn applies(&self, manager: &str, applies: bool) {
+        if let Some(entry) = self.known().syncs.get_mut(manager) {
+            entry.applies = applies;
+        }
+    }
+
+    /// A Sync is not given an object, since another Sync has it.
+    pub(super) fn refused(&self, manager: &str, key: &Key) {
+        if let Some(entry) = self.known().syncs.get_mut(manager) {
+            entry.refused.insert(key.clone());
+        }
+    }
+
+    /// These Syncs lost an object to another one. They may have waited for that.
+    pub(super) fn taken_from(&self, managers: &[String], key: &Key) {
+        let mut known = self.known();
+        for manager in managers {
+            if let Some(entry) = known.syncs.get_mut(manager) {
+                entry.taken.insert(key.clone());
+                entry.mailbox.wake();
+            }
+        }
+    }
+
+    /// Whether an object is known to have been taken over from this Sync. It is asked once.
+    pub(super) fn is_taken(&self, manager: &str, key: &Key) -> bool {
+        let mut known = self.known();
+        let entry = known.syncs.get_mut(manager);
+        entry.is_some_and(|entry| entry.taken.remove(key))
     }
 
     /// Which other Sync has objects that would go with this one, or wants some there. The asking Sync is woken when that may have
@@ -231,13 +297,27 @@ impl Names {
         }
     }
 
-    /// The Sync other than this one that wants an object now: it is handed over, and not deleted.
-    pub(super) fn wanted_by_another(&self, manager: &str, key: &Key) -> bool {
-        let wants = |entry: &Entry| entry.wants.as_ref().is_some_and(|inputs| inputs.holds(key));
-        self.known()
-            .syncs
-            .iter()
-            .any(|(other, entry)| other != manager && wants(entry))
+    /// Who is to have an object that this Sync does not want any more: a Sync of the same Repository that holds it, or any
+    /// other that was refused it until now. Naming an object is not enough: whoever removes it, to take a right away, is
+    /// not stopped by who may not write it.
+    pub(super) fn heir(&self, manager: &str, key: &Key) -> Option<Heir> {
+        let known = self.known();
+        let home = known.syncs.get(manager).map(|entry| &entry.repository);
+        let heirs = known.syncs.iter().filter_map(|(other, entry)| {
+            let wants = entry
+                .wants
+                .as_ref()
+                .filter(|_| other != manager && entry.applies)?;
+            let related = home == Some(&entry.repository);
+            if wants.find(key).is_some() && (related || entry.refused.contains(key)) {
+                Some(Heir::Takes(entry.name.clone()))
+            } else if related && wants.kept.contains(key) {
+                Some(Heir::LeavesAlone(entry.name.clone()))
+            } else {
+                None
+            }
+        });
+        heirs.min()
     }
 
     /// Who has not looked at this commit yet, of those that follow the same Repository: what they want of it is not known. The
@@ -295,6 +375,13 @@ impl Names {
         } else {
             Owner::Sync
         }
+    }
+
+    /// Whether another Sync has some of these fields.
+    pub(super) fn is_claimed(&self, conflicts: &[FieldConflict], key: &Key) -> bool {
+        conflicts
+            .iter()
+            .any(|conflict| self.owner(conflict, key) == Owner::Sync)
     }
 
     /// Whether the Sync with this field manager is gone, or does not want the object any more.
@@ -445,7 +532,54 @@ mod tests {
         assert_eq!(names.owner(&conflict, &key()), Owner::Sync);
         names.wants("signet/a", &Arc::default());
         assert_eq!(names.owner(&conflict, &key()), Owner::LostSync);
-        assert!(!names.wanted_by_another("signet/b", &key()));
+    }
+
+    #[test]
+    fn who_names_an_object_is_no_heir_of_it_for_that() {
+        let names = Names::default();
+        let elsewhere = ("m".to_owned(), "r".to_owned());
+        names.learn("signet/a", "n/a", repository(), &Arc::default());
+        names.learn("signet/b", "n/b", repository(), &Arc::default());
+        names.learn("signet/c", "m/c", elsewhere, &Arc::default());
+        assert_eq!(names.heir("signet/a", &key()), None);
+
+        // It only looks, or is suspended, or goes.
+        names.wants("signet/b", &Arc::new(Inputs::of(key())));
+        assert_eq!(names.heir("signet/a", &key()), None);
+        names.applies("signet/b", true);
+        assert_eq!(names.heir("signet/a", &key()), Some(Heir::Takes("n/b".into())));
+        assert_eq!(names.heir("signet/b", &key()), None, "nobody is one's own heir");
+        names.abandons("signet/b");
+        assert_eq!(names.heir("signet/a", &key()), None);
+
+        // One of another Repository has shown that it may write it, or it has not.
+        names.wants("signet/c", &Arc::new(Inputs::of(key())));
+        names.applies("signet/c", true);
+        assert_eq!(names.heir("signet/a", &key()), None);
+        names.refused("signet/c", &key());
+        assert_eq!(names.heir("signet/a", &key()), Some(Heir::Takes("m/c".into())));
+        names.wants("signet/c", &Arc::default());
+        names.wants("signet/c", &Arc::new(Inputs::of(key())));
+        assert_eq!(names.heir("signet/a", &key()), None, "that was before");
+
+        let mut kept = Inputs::default();
+        kept.kept.insert(key());
+        names.wants("signet/b", &Arc::new(kept));
+        assert_eq!(
+            names.heir("signet/a", &key()),
+            Some(Heir::LeavesAlone("n/b".into()))
+        );
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_another_sync_to_take_an_object_is_told_once() {
+        let (names, mine) = (Names::default(), Arc::new(Mailbox::default()));
+        names.learn("signet/a", "n/a", repository(), &mine);
+        assert!(!names.is_taken("signet/a", &key()));
+        names.taken_from(&["signet/a".into(), "signet/gone".into()], &key());
+        assert!(mine.take(Some(Duration::ZERO)).await.is_some());
+        assert!(names.is_taken("signet/a", &key()));
+        assert!(!names.is_taken("signet/a", &key()));
     }
 
     #[tokio::test]

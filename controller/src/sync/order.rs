@@ -42,6 +42,11 @@ impl Group {
         !matches!(self, Self::Fail(_) | Self::PreDelete(_) | Self::PostDelete(_))
     }
 
+    /// Whether it is for the Sync's deletion.
+    pub(super) fn is_farewell(self) -> bool {
+        matches!(self, Self::PreDelete(_) | Self::PostDelete(_))
+    }
+
     /// The place of an ordinary object of this group, as it is written down.
     pub(super) fn wave(self) -> Wave {
         match self {

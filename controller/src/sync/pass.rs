@@ -1,6 +1,8 @@
 //! One pass of a Sync: from what woke it to what is to be done.
 
+use super::beside;
 use super::gate::{Gate, Question};
+use super::handover;
 use super::inputs::{self, Frame, Inputs};
 use super::inside::Places;
 use super::mentions;
@@ -10,17 +12,17 @@ use super::pruning;
 use super::status::{self, Verdict};
 use super::store::JournalKnown;
 use super::variables::{Known, Sources};
+use super::walk::{Errand, Walk};
 use super::worker::{End, Resolved, Settled, Worker};
 use crate::events::Severity;
 use crate::repository::{Head, SourceState};
 use apply::Key;
-use apply::checkpoint::{InputDigest, Record};
+use apply::checkpoint::InputDigest;
 use apply::plan::{self, Reason};
 use crds::{Mode, Sync, SyncStatus, annotation};
 use kube::ResourceExt;
 use render::{Limits, RenderError, Rendered, Variables};
 use source::{PathError, TreeId};
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinError;
@@ -30,6 +32,9 @@ impl Worker {
     pub(super) async fn pass(&mut self) -> End {
         let sync = self.spec.borrow_and_update().clone();
         self.held = false;
+        let applies = sync.spec.mode != Mode::Detect && !sync.spec.suspend;
+        let applies = applies && sync.metadata.deletion_timestamp.is_none();
+        self.rooms.names.applies(&self.id.manager, applies);
         let end = self.pass_over(&sync).await;
         let places = Places::of(self.checkpoint.records().keys(), self.checkpoint.lost);
         self.rooms.names.has(&self.id.manager, places);
@@ -51,7 +56,7 @@ impl Worker {
         end
     }
 
-    fn looked(&self, sync: &Sync, head: &Head) -> Looked {
+    pub(super) fn looked(&self, sync: &Sync, head: &Head) -> Looked {
         Looked {
             repository: (self.id.namespace.to_string(), sync.spec.source_ref.name.clone()),
             commit: head.revision.commit.clone(),
@@ -383,6 +388,7 @@ impl Worker {
             digest: &named,
             hooks: self.hooks_to_run(&inputs, &digest, requested),
             respecified: self.is_respecified(sync),
+            farewell: self.is_farewell_new(sync, &inputs),
         };
         if sync.spec.mode == Mode::Detect {
             return self.detect(&question, &digest, now, next, requested).await;
@@ -440,7 +446,7 @@ impl Worker {
         let mut refusal = None;
         let looked = self.looked(sync, self.looked_at.as_ref().unwrap_or(&head));
         self.rooms.names.looked(&self.id.manager, &looked);
-        let mut left = plan.prune.clone();
+        let (mut left, mut awaited) = (plan.prune.clone(), Vec::new());
         if walk.is_complete() && !left.is_empty() {
             // What left this path may have come to another's: who has not looked yet, or could not read it, may want it.
             let names = &self.rooms.names;
@@ -452,31 +458,18 @@ impl Worker {
                 None => self.wanted_perhaps(&head, &looked, &left).await,
             };
             if let Some(message) = waits {
-                // What was done until here was done.
-                next.counts = self.total(&head.revision.commit, walk.attempt.counts, inputs.found);
-                self.measure(&walk.attempt);
-                self.save_soon();
-                status::conclude(&mut next, generation, Verdict::Progressing { message });
-                self.settled = None;
-                self.wake_in(Duration::from_secs(30));
-                return self.say(next).await.unwrap_or(End::Wait);
+                return self.waits_for_others(&errand, &walk, next, message).await;
             }
-            let names = self.rooms.names.clone();
-            let manager = self.id.manager.clone();
-            left.retain(|key| {
-                let moved = names.wanted_by_another(&manager, key);
-                if moved {
-                    self.let_object_go(key);
-                }
-                !moved
-            });
+            awaited = self.hand_over(sync, &mut left, &catalog).await;
         }
         if walk.is_complete() {
-            let (recorded, emptied) = self.stands(&inputs, &left);
+            let (recorded, emptied) =
+                beside::standing(self.checkpoint.records(), &left, |key| inputs.holds(key));
             let pruning = pruning::decide(left, recorded, emptied, &sync.spec.prune, approved);
             for key in &pruning.orphan {
                 self.let_object_go(key);
             }
+            let failures = walk.attempt.failures.len();
             let waiting = self
                 .prune(
                     &errand,
@@ -490,7 +483,9 @@ impl Worker {
                 self.save_soon();
                 return End::Retry { transient: true };
             }
-            if pruning.refusal.is_none() && sync.spec.prune.enabled {
+            // What could not be deleted is still to go, and so nothing new counts as having been there.
+            let done = walk.attempt.failures.len() == failures;
+            if pruning.refusal.is_none() && sync.spec.prune.enabled && done {
                 let mut decided = pruning.now;
                 decided.extend(plan.forget.iter().cloned());
                 decided.sort_unstable();
@@ -510,12 +505,38 @@ impl Worker {
             self.checkpoint.lost = false;
             self.forget(&plan);
         }
+        if let Some(message) = handover::waits(&head.revision.short(), &awaited)
+            && refusal.is_none()
+            && walk.attempt.failures.is_empty()
+        {
+            return self.waits_for_others(&errand, &walk, next, message).await;
+        }
         self.save_soon();
         self.conclude(&errand, now, walk, refusal, next).await
     }
 
+    /// All is done but what another Sync has to do something for. It wakes this one when it has.
+    async fn waits_for_others(
+        &mut self,
+        errand: &Errand<'_>,
+        walk: &Walk,
+        mut next: SyncStatus,
+        message: String,
+    ) -> End {
+        let generation = errand.sync.metadata.generation.unwrap_or_default();
+        // What was done until here was done.
+        let commit = &errand.head.revision.commit;
+        next.counts = self.total(commit, walk.attempt.counts, errand.inputs.found);
+        self.measure(&walk.attempt);
+        self.save_soon();
+        status::conclude(&mut next, generation, Verdict::Progressing { message });
+        self.settled = None;
+        self.wake_in(Duration::from_secs(30));
+        self.say(next).await.unwrap_or(End::Wait)
+    }
+
     /// Why these objects, which have left the path, are not deleted yet: a Sync that could not be read names them.
-    async fn wanted_perhaps(&self, head: &Head, looked: &Looked, left: &[Key]) -> Option<String> {
+    pub(super) async fn wanted_perhaps(&self, head: &Head, looked: &Looked, left: &[Key]) -> Option<String> {
         let unsure = self.rooms.names.unsure(&self.id.manager, looked);
         if unsure.is_empty() {
             return None;
@@ -541,52 +562,12 @@ impl Worker {
         ))
     }
 
-    /// Whether something is recorded that Git does not hold, other than `but`, which is sorted.
-    fn is_leaving(&self, inputs: &Inputs, but: &[Key]) -> bool {
-        let mut keys = self.checkpoint.records().keys();
-        keys.any(|key| !inputs.holds(key) && but.binary_search(key).is_err())
-    }
-
-    /// How many objects there are, without what came beside those that left, and whether none of them stays.
-    fn stands(&self, inputs: &Inputs, left: &[Key]) -> (usize, bool) {
-        let records = self.checkpoint.records();
-        let left: HashSet<&Key> = left.iter().collect();
-        let counted = records
-            .iter()
-            .filter(|(key, record)| !record.beside || left.contains(key));
-        let counted = counted.count();
-        // A single object that got another name is no path that was exchanged.
-        let one = counted <= 1;
-        let stays = |(key, record): (&Key, &Record)| (one || !record.beside) && inputs.holds(key);
-        let emptied = !records.iter().any(stays);
-        (if one { records.len() } else { counted }, emptied)
-    }
-
-    /// What came beside what left is what there is, once nothing is left but what was decided upon.
-    fn count_in(&mut self, inputs: &Inputs, decided: &[Key]) {
-        let beside = |(key, record): (&Key, &Record)| record.beside.then(|| key.clone());
-        let beside: Vec<Key> = self.checkpoint.records().iter().filter_map(beside).collect();
-        if beside.is_empty() || self.is_leaving(inputs, decided) {
-            return;
-        }
-        for key in beside {
-            if let Some(record) = self.checkpoint.records().get(&key).cloned() {
-                let record = Record {
-                    beside: false,
-                    ..record
-                };
-                self.checkpoint.set(key, record);
-            }
-        }
-        self.save_soon();
-    }
-
     /// From now on these inputs count, applied as this Sync says.
     pub(super) fn take_over(&mut self, sync: &Sync, inputs: &Arc<Inputs>, head: Head) {
         for (key, wave) in inputs.dependants() {
             let known = self.checkpoint.records().get(key);
-            if let Some(known) = known.filter(|known| known.wave != wave).cloned() {
-                self.checkpoint.set(key.clone(), Record { wave, ..known });
+            if known.is_some_and(|known| known.wave != wave) {
+                self.checkpoint.change(key, |record| record.wave = wave);
             }
         }
         // Before the end of a pass over them nothing is settled: if it is cut off, and the commit taken back, what was settled

@@ -285,6 +285,20 @@ impl Checkpoint {
         }
     }
 
+    /// Changes what is recorded of an object; of one that is not recorded, nothing.
+    pub(super) fn change(&mut self, key: &Key, change: impl FnOnce(&mut Record)) {
+        if let Some(known) = self.records.get(key) {
+            let mut record = known.clone();
+            change(&mut record);
+            self.set(key.clone(), record);
+        }
+    }
+
+    /// The uid of an object, where no other object may be ours as well.
+    pub(super) fn only_uid(&self, key: &Key) -> Option<Box<str>> {
+        self.records.get(key)?.only_uid().map(Into::into)
+    }
+
     pub(super) fn remove(&mut self, key: &Key) {
         if self.records.remove(key).is_some() {
             self.dirty.insert(checkpoint::shard_of(key, self.count));

@@ -56,7 +56,7 @@ impl Worker {
     pub(super) fn expect_recorded(&mut self, inputs: &Inputs) {
         for (key, record) in self.checkpoint.records() {
             let names = &self.rooms.names;
-            if inputs.find(key).is_none() && names.wanted_by_another(&self.id.manager, key) {
+            if inputs.find(key).is_none() && names.heir(&self.id.manager, key).is_some() {
                 continue;
             }
             if let (Some(uid), Some(owned)) = (&record.uid, record.owned) {

@@ -224,7 +224,11 @@ pub struct PlanReport {
     #[serde(default)]
     #[cfg_attr(feature = "kube", schemars(schema_with = "crate::common::schema::count"))]
     pub delete: u32,
-    /// What would be done to which object, as `create Kind namespace/name`; at most 50 lines, deletions first.
+    /// Hooks that would run.
+    #[serde(default)]
+    #[cfg_attr(feature = "kube", schemars(schema_with = "crate::common::schema::count"))]
+    pub run: u32,
+    /// What would be done to which object, as `create Kind namespace/name`; at most 50 lines, deletions first, then hooks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<String>,
 }

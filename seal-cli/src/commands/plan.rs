@@ -99,11 +99,16 @@ pub(super) fn text(ui: &Ui, sync: &Sync, plan: &PlanReport) -> String {
         revision => format!(" {}", Printable(revision)),
     };
     let mut text = format!(
-        "{}{revision}: {} to create, {} to change, {} to delete\n",
+        "{}{revision}: {} to create, {} to change, {} to delete{}\n",
         full_name(sync),
         plan.create,
         plan.update,
-        plan.delete
+        plan.delete,
+        match plan.run {
+            0 => String::new(),
+            1 => ", 1 hook to run".to_owned(),
+            count => format!(", {count} hooks to run"),
+        }
     );
     let _ = writeln!(text, "waits:  {}", Printable(reason(sync, plan)));
     let _ = writeln!(text, "digest: {}", Printable(&plan.digest));
@@ -138,7 +143,7 @@ fn reason<'a>(sync: &Sync, plan: &'a PlanReport) -> &'a str {
 }
 
 fn total(plan: &PlanReport) -> u64 {
-    u64::from(plan.create) + u64::from(plan.update) + u64::from(plan.delete)
+    u64::from(plan.create) + u64::from(plan.update) + u64::from(plan.delete) + u64::from(plan.run)
 }
 
 fn as_json(sync: &Sync, plan: Option<&PlanReport>) -> Value {
@@ -155,6 +160,7 @@ fn as_json(sync: &Sync, plan: Option<&PlanReport>) -> Value {
             "create": plan.create,
             "update": plan.update,
             "delete": plan.delete,
+            "run": plan.run,
             "actions": plan.actions,
             // The controller lists no more than fifty.
             "complete": plan.actions.len() as u64 >= total(plan),

@@ -111,7 +111,7 @@ fn json_has_the_same_shape_always() {
             "namespace": "shop", "name": "web", "mode": "Automatic", "suspended": false, "pending": true,
             "plan": {
                 "digest": DIGEST, "revision": "main@fedcba987654", "reason": "it needs an approval",
-                "create": 1, "update": 2, "delete": 1, "complete": false,
+                "create": 1, "update": 2, "delete": 1, "run": 0, "complete": false,
                 "actions": ["delete Secret shop/old", "create ConfigMap shop/new", "update Deployment shop/web\u{1b}"],
             },
         })

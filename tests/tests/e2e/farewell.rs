@@ -1,14 +1,14 @@
 //! Hooks of a Sync's deletion, and the order in which its objects go.
 
-use crds::{DeletionPolicy, Sync};
+use crds::{DeletionPolicy, Mode, Sync};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::DeleteParams;
 use serde_json::json;
-use tests::{Repo, Space, objects, run, wait};
+use tests::{Repo, Space, Stage, objects, run, wait};
 
 use crate::order_world::{begin, end, has, hook_is, job, jobs_made, none_of, plain, reason, status};
-use crate::world::World;
+use crate::world::{World, plan};
 
 const HOOK: &str = "signet.dev/hook";
 const WAVE: &str = "signet.dev/wave";
@@ -334,4 +334,59 @@ async fn none_gone(team: &Space<'_>, names: &[&str]) {
             "{name} is being deleted"
         );
     }
+}
+
+#[test]
+fn a_hook_of_a_deletion_that_nobody_approved_does_not_run_after_a_restart() {
+    run(async {
+        let mut stage = Stage::own().await;
+        let (space, start, repo, hook) = {
+            let world = World::on(&stage, "farewell-approval").await;
+            let start = stage.cluster.audit().mark();
+            let hook = |image: &str| {
+                let text = job("backup", true, &[(HOOK, "PreDelete")]);
+                text.replace("main:1", image)
+            };
+            world
+                .repo
+                .write("app/a.yaml", plain("a", &[]))
+                .write("app/backup.yaml", hook("main:1"));
+            let commit = world.repo.commit("Begin");
+            world
+                .team
+                .sync_with("app", "app", |spec| {
+                    spec.mode = Mode::Approval;
+                    spec.deletion_policy = DeletionPolicy::Delete;
+                })
+                .await;
+            let sync = world.says("app", "AwaitingApproval").await;
+            world.approve("yes", "app", &plan(&sync).digest).await;
+            world.team.applied("app", &commit).await;
+            world
+                .repo
+                .write("app/backup.yaml", hook("evil:1"))
+                .commit("Another hook");
+            let sync = world.says("app", "AwaitingApproval").await;
+            let runs = format!("run Job {}/backup (PreDelete 0)", world.team.name());
+            assert_eq!(plan(&sync).actions, [runs]);
+            (world.team.keep(), start, world.repo, hook("main:1"))
+        };
+        assert!(stage.controller.stop().success());
+        stage.controller.start_again().await;
+        let team = stage.space_of(&space);
+        delete(&team).await;
+        let waits = |sync: &Sync| {
+            reason(sync, "Ready") == "DeletionWaits"
+                && objects::message(sync, "Ready").contains("are not those that were approved")
+        };
+        team.until("app", "the deletion to wait", waits).await;
+        assert_eq!(jobs_made(&team, start), [""; 0]);
+        assert!(has(&team, "a").await);
+
+        repo.write("app/backup.yaml", hook)
+            .commit("The approved one again");
+        end(&team, "backup", "Succeeded").await;
+        team.gone::<Sync>("app").await;
+        team.gone::<ConfigMap>("a").await;
+    });
 }

@@ -193,6 +193,10 @@ fn a_hook_that_is_still_to_come_waits_for_the_approval_that_was_taken_back() {
         .await;
         let sync = world.says("app", "AwaitingApproval").await;
         let digest = plan(&sync).digest.clone();
+        // Whoever approves is shown what runs.
+        let runs = format!("run Job {}/post (Post 0)", team.name());
+        assert!(plan(&sync).actions.contains(&runs), "{sync:#?}");
+        assert_eq!(plan(&sync).run, 1);
         world.approve("yes", "app", &digest).await;
         world.says("app", "Progressing").await;
         team.kubectl(["delete", "approval", "yes"]).ok();

@@ -1,6 +1,6 @@
 //! An object that moves from one Sync's path to another's is handed over: it is never deleted, and stays the same object.
 
-use crds::Sync;
+use crds::{Mode, Sync};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use serde_json::json;
@@ -192,6 +192,106 @@ fn drift_is_repaired_by_who_wants_it_while_the_former_cannot_prune() {
             ])
             .ok();
         case.value("moves", "one").await;
+        is_the_same(&case, &before, mark).await;
+    });
+}
+
+/// Naming an object takes nothing: neither a Sync that may not write it keeps it, nor one that only looks.
+#[test]
+fn who_names_an_object_does_not_keep_it_from_being_taken_away() {
+    run(async {
+        let (case, ..) = begin("named").await;
+        let home = case.team.name();
+        let other = case.team.stage().space("named-elsewhere");
+        let theirs = case.team.stage().git.repository(other.name());
+        let named = |name: &str| {
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": home},
+                "data": {"value": "theirs"}})
+            .to_string()
+        };
+        let commit = theirs
+            .write("app/goes.yaml", named("goes"))
+            .commit("What another team has");
+        other.repository("app", &theirs).await;
+        other.sync("app", "app").await;
+        other.failed("app", &commit).await;
+        case.repo.write("shadow/moves.yaml", named("moves"));
+        let commit = case.repo.commit("For a shadow");
+        case.team
+            .sync_with("shadow", "shadow", |spec| spec.mode = Mode::Detect)
+            .await;
+        let looked = |sync: &Sync| objects::attempted(sync) == commit;
+        case.team
+            .until("shadow", "the shadow to have looked", looked)
+            .await;
+
+        for name in ["goes", "moves"] {
+            case.repo.remove(&format!("app/{name}.yaml"));
+            let commit = case.repo.commit("Take it away");
+            case.team.gone::<ConfigMap>(name).await;
+            case.team.applied("app", &commit).await;
+        }
+    });
+}
+
+#[test]
+fn what_moves_to_a_sync_that_may_not_have_it_waits_for_it_and_is_said_to() {
+    run(async {
+        let (case, before, mark) = begin("to-powerless").await;
+        let account = ["create", "serviceaccount", "powerless"];
+        case.team.kubectl(account).ok();
+        set(&case, "two", &json!({"serviceAccountName": "powerless"}));
+        case.repo.remove("app/moves.yaml").remove("app/goes.yaml");
+        let commit = case
+            .repo
+            .write("two/moves.yaml", objects::config_map("moves", "two"))
+            .commit("Move it");
+        case.team.failed("two", &commit).await;
+        let held = |sync: &Sync| {
+            let message = objects::message(sync, "Ready");
+            message.contains("moves left here and waits for Sync") && message.contains("/two,")
+        };
+        case.team.until("app", "what moves to be waited for", held).await;
+        // Its neighbours do not wait.
+        case.team.gone::<ConfigMap>("goes").await;
+        case.another_pass().await;
+        is_the_same(&case, &before, mark).await;
+
+        set(&case, "two", &json!({"serviceAccountName": objects::DEPLOYER}));
+        case.team.applied("two", &commit).await;
+        case.value("moves", "two").await;
+        case.team.applied("app", &commit).await;
+        is_the_same(&case, &before, mark).await;
+        let told = case.team.event("Sync", "app", "HandedOver").await;
+        assert!(told.contains("moves") && told.contains("/two"), "{told}");
+    });
+}
+
+#[test]
+fn an_object_moves_to_another_repository_that_has_waited_for_it() {
+    run(async {
+        let (case, before, mark) = begin("to-another-repository").await;
+        let theirs = case.team.stage().git.repository("moved-theirs");
+        let commit = theirs
+            .write("app/moves.yaml", objects::config_map("moves", "theirs"))
+            .commit("It is to be ours");
+        case.team.repository("theirs", &theirs).await;
+        case.team
+            .sync_with("theirs", "app", |spec| spec.source_ref.name = "theirs".into())
+            .await;
+        let refused = |sync: &Sync| {
+            let failures = sync.status.iter().flat_map(|status| &status.failures);
+            failures
+                .into_iter()
+                .any(|failure| failure.message.contains("to Sync"))
+        };
+        case.team.until("theirs", "it to be refused", refused).await;
+        case.value("moves", "one").await;
+        case.repo.remove("app/moves.yaml");
+        let left = case.repo.commit("It is theirs");
+        case.team.applied("theirs", &commit).await;
+        case.team.applied("app", &left).await;
+        case.value("moves", "theirs").await;
         is_the_same(&case, &before, mark).await;
     });
 }

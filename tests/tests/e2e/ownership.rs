@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crds::Sync;
+use crds::{DeletionPolicy, Sync};
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::ResourceExt;
 use kube::api::DeleteParams;
 use tests::audit::{CONTROLLER, summary};
 use tests::{Space, Stage, objects, run, wait};
@@ -98,6 +99,35 @@ fn a_sync_of_another_name_takes_over_what_one_that_is_gone_left() {
         let second = repo.commit("Move on");
         team.applied("new", &second).await;
         team.gone::<ConfigMap>("map").await;
+    });
+}
+
+#[test]
+fn a_sync_that_goes_with_its_objects_leaves_what_another_one_holds() {
+    run(async {
+        let stage = Stage::shared().await;
+        let team = stage.space("renamed-both");
+        let repo = stage.git.repository(team.name());
+        repo.write("app/map.yaml", objects::config_map("map", "one"))
+            .write("old/only.yaml", objects::config_map("only", "one"))
+            .write("old/map.yaml", objects::config_map("map", "one"));
+        let first = repo.commit("Begin");
+        team.repository("app", &repo).await;
+        team.sync_with("old", "old", |spec| spec.deletion_policy = DeletionPolicy::Delete)
+            .await;
+        team.applied("old", &first).await;
+        let before: ConfigMap = team.api().get("map").await.unwrap();
+        team.sync("new", "app").await;
+        team.failed("new", &first).await;
+        team.api::<Sync>()
+            .delete("old", &DeleteParams::default())
+            .await
+            .unwrap();
+        team.gone::<ConfigMap>("only").await;
+        team.gone::<Sync>("old").await;
+        team.applied("new", &first).await;
+        let after: ConfigMap = team.api().get("map").await.unwrap();
+        assert_eq!(before.uid(), after.uid(), "it was made anew");
     });
 }
 

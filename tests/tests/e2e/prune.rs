@@ -164,6 +164,44 @@ fn a_path_that_is_exchanged_for_another_is_pruned_with_an_approval_only() {
 }
 
 #[test]
+fn a_single_claim_is_not_exchanged_without_an_approval() {
+    run(async {
+        let world = World::begin("exchanged-claim").await;
+        let claim = serde_json::json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
+        world.repo.write("app/data.yaml", claim.to_string());
+        let commit = world.repo.commit("One claim");
+        // It is bound when somebody uses it: nobody does here.
+        world
+            .team
+            .sync_with("app", "app", |spec| {
+                spec.health_checks = vec![crds::HealthCheck {
+                    kind: "PersistentVolumeClaim".into(),
+                    current: "true".into(),
+                    ..crds::HealthCheck::default()
+                }];
+            })
+            .await;
+        world.team.applied("app", &commit).await;
+        world
+            .repo
+            .write("other/map.yaml", objects::config_map("map", "one"));
+        let commit = world.repo.commit("Another path");
+        world.team.fetched("app", &commit).await;
+        world.set("app", serde_json::json!({"path": "other"})).await;
+        let sync = world.says("app", "PruneRefused").await;
+        let message = objects::message(&sync, "Ready");
+        assert!(message.contains("The only object left Git"), "{message}");
+        world.value("map", "one").await;
+        let claims = world
+            .team
+            .api::<k8s_openapi::api::core::v1::PersistentVolumeClaim>();
+        let claim = claims.get("data").await.unwrap();
+        assert!(claim.metadata.deletion_timestamp.is_none());
+    });
+}
+
+#[test]
 fn a_newer_commit_stops_pruning_in_the_middle() {
     run(async {
         let (stage, faults) = behind_faults().await;

@@ -65,7 +65,12 @@ impl Hand {
                 Err(error) => return Err(error.into()),
             };
             match conflicts::judge(&error.conflicts, one.key, &self.names, one.policy) {
-                Judgement::Refuse { message, hint } => return Err(Trouble::own(message, hint)),
+                Judgement::Refuse { message, hint } => {
+                    if self.names.is_claimed(&error.conflicts, one.key) {
+                        self.names.refused(&self.manager, one.key);
+                    }
+                    return Err(Trouble::own(message, hint));
+                }
                 Judgement::TakeOver => {
                     manner.force = true;
                     taken = error.conflicts;

@@ -53,6 +53,7 @@ impl Hand {
             match edited {
                 Ok(_) => {
                     *settled = self.settle(one, body, false).await?;
+                    self.names.taken_from(&legacy.managers, one.key);
                     return Ok(tool);
                 }
                 Err(error) if error.kind == ErrorKind::Precondition => {
