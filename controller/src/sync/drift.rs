@@ -54,6 +54,14 @@ impl Worker {
         }
     }
 
+    /// Notes drift of an object that cannot be put back before others are applied, if there is any for certain.
+    pub(super) fn note_waiting_drift(&mut self, key: &Key, why: &str) {
+        let drift = self.rooms.observer.drift(key);
+        if let Some(drift) = drift.filter(|drift| !matches!(drift, Drift::Suspect { .. })) {
+            self.note_drift(key, &drift, Vec::new(), why);
+        }
+    }
+
     /// The fields of an object that were lost, as paths. Never a value.
     pub(super) fn lost_fields(hand: &super::execute::Hand, desired: usize) -> Vec<String> {
         hand.lost().remove(&desired).unwrap_or_default()

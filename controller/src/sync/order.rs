@@ -176,6 +176,20 @@ pub(super) fn needs(nodes: &[Node<'_>]) -> (Needs, Vec<(usize, String)>) {
     (needs, refused)
 }
 
+/// Whether one object has to be there before another, itself included: `to` before `from`, or by way of others.
+pub(super) fn leads_to(needs: &Needs, from: usize, to: usize) -> bool {
+    let (mut left, mut seen) = (vec![from], HashSet::new());
+    while let Some(at) = left.pop() {
+        if at == to {
+            return true;
+        }
+        if seen.insert(at) {
+            left.extend(needs.get(&at).into_iter().flatten());
+        }
+    }
+    false
+}
+
 /// In which round of its group each object comes that depends on others; all others come in the first, 0. `needs` has no
 /// circles.
 pub(super) fn rounds(needs: &Needs, groups: &[Group]) -> HashMap<usize, u16> {
@@ -413,6 +427,20 @@ mod tests {
         assert!(found.iter().all(|(at, round)| usize::from(*round) == *at));
         let fan = Needs::from_iter([(0, (1..many).collect()), (1, vec![2])]);
         assert_eq!(rounds(&fan, &vec![Group::Wave(0); many])[&0], 2);
+    }
+
+    #[test]
+    fn what_has_to_be_there_before_is_found_by_way_of_others() {
+        let needs = Needs::from([(0, vec![1, 2]), (2, vec![3]), (4, vec![0])]);
+        for (from, to, leads) in [
+            (0, 3, true),
+            (4, 1, true),
+            (3, 0, false),
+            (1, 2, false),
+            (5, 5, true),
+        ] {
+            assert_eq!(leads_to(&needs, from, to), leads, "{from} to {to}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::attempt::{Done, attempt_done};
 use super::execute::Effect;
+use super::restart::waits_for;
 use super::worker::{End, Worker};
 use crate::events::Severity;
 use crate::observe::Drift;
@@ -60,6 +61,11 @@ impl Worker {
                 continue;
             };
             if !self.is_applied(&inputs, desired) {
+                // It is put back with the newer version. Where that has to wait for a Secret, it may for long.
+                if let Some(secret) = self.awaits_secret(&inputs, desired) {
+                    self.note_waiting_drift(&key, &waits_for(secret));
+                    self.look_again(TELL);
+                }
                 continue;
             }
             // An autoscaler writes all the time, and what it takes is yielded: its writes are not suspected. One that

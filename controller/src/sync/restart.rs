@@ -6,6 +6,7 @@
 
 use super::body::{self, Wiped};
 use super::inputs::{Form, Inputs, Wanted};
+use super::order;
 use super::report::Failure;
 use super::worker::Worker;
 use apply::checkpoint::InputDigest;
@@ -26,7 +27,7 @@ pub(super) type Reads = HashMap<usize, Read>;
 /// Which Secrets are read.
 #[derive(Default)]
 pub(super) struct Read {
-    /// Those of the same Sync, by place in the inputs.
+    /// Those of the same Sync that come before it, or could, by place in the inputs.
     secrets: Vec<usize>,
     /// Those that Git does not hold, or not so that it could be read.
     others: Vec<Key>,
@@ -37,8 +38,10 @@ impl Worker {
     /// pods would be made anew with what it held before, and not again once it is applied.
     pub(super) fn awaits_secret<'a>(&self, inputs: &'a Inputs, at: usize) -> Option<&'a Key> {
         let read = inputs.reads.get(&at)?;
+        // What somebody froze is nobody's to wait for.
+        let frozen = |secret: usize| self.rooms.observer.frozen(&inputs.desired[secret].key);
         let mut own = read.secrets.iter();
-        let first = own.find(|secret| !self.is_applied(inputs, **secret));
+        let first = own.find(|secret| !self.is_applied(inputs, **secret) && !frozen(**secret));
         if let Some(first) = first {
             return Some(&inputs.desired[*first].key);
         }
@@ -49,9 +52,17 @@ impl Worker {
     }
 }
 
-/// Finds them for the objects that are to be rolled, and has what is known of those objects change with the Secrets.
+/// Why an object waits for a Secret.
+pub(super) fn waits_for(secret: &Key) -> String {
+    format!("It is to be restarted with {secret}, which is not applied as Git has it.")
+}
+
+/// Finds them for the objects that are to be rolled, and has what is known of those objects change with the Secrets. A Secret of a later
+/// wave, or one that waits for such an object itself, is applied after that and does not count.
 pub(super) fn link(inputs: &mut Inputs, spec: &SyncSpec, digest_key: &[u8; 32]) {
     let secret = Arc::new(GroupKind::new("", "Secret"));
+    // What waits for what: by its word, and to be rolled.
+    let mut waits = inputs.needs.clone();
     for at in 0..inputs.groups.len() {
         let options = inputs.options(at);
         if options.reads.is_empty() || !options.restart.unwrap_or(spec.restart_on_secret_change) {
@@ -66,7 +77,12 @@ pub(super) fn link(inputs: &mut Inputs, spec: &SyncSpec, digest_key: &[u8; 32]) 
                 name: (&**name).into(),
             };
             match inputs.find(&key) {
-                Some(place) => read.secrets.push(place),
+                Some(place) if inputs.groups.get(place) > inputs.groups.get(at) => {}
+                Some(place) if order::leads_to(&waits, place, at) => {}
+                Some(place) => {
+                    read.secrets.push(place);
+                    waits.entry(at).or_default().push(place);
+                }
                 None => read.others.push(key),
             }
         }

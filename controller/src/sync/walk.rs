@@ -8,6 +8,7 @@ use super::hooks::{self, Standing};
 use super::inputs::Inputs;
 use super::order::Group;
 use super::report::{Failure, report};
+use super::restart::waits_for;
 use super::worker::Worker;
 use crate::repository::Head;
 use apply::plan::{Plan, Step};
@@ -189,6 +190,7 @@ impl Worker {
             }
         }
         for step in left {
+            let key = &inputs.desired[step.desired].key;
             let first = inputs.needs.get(&step.desired).and_then(|needs| {
                 needs
                     .iter()
@@ -196,13 +198,12 @@ impl Worker {
             });
             let message = match (first, self.awaits_secret(inputs, step.desired)) {
                 (Some(at), _) => format!("It depends on {}.", inputs.desired[*at].key),
-                (None, Some(secret)) => {
-                    format!("It is to be restarted with {secret}, which is not applied as Git has it.")
-                }
+                (None, Some(secret)) => waits_for(secret),
                 (None, None) => String::new(),
             };
+            self.note_waiting_drift(key, &message);
             walk.waits.push(HealthReport {
-                object: inputs.desired[step.desired].key.to_string(),
+                object: key.to_string(),
                 status: "Waiting".into(),
                 message,
                 since: String::new(),

@@ -1,5 +1,6 @@
 //! `spec.restartOnSecretChange`: workloads are rolled once for each change of what their Secrets hold, and for nothing else.
 
+use crds::Sync;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
@@ -205,5 +206,122 @@ fn what_cannot_be_opened_rolls_nothing() {
         })
         .await;
         assert_eq!(template(&team, "web").await.1, None);
+    });
+}
+
+/// A workload that starts without its Secret, if it has to.
+fn patient(name: &str, image: &str) -> String {
+    let optional = "- secretRef: {name: db, optional: true}";
+    objects::deployment(name, image, "db").replace("- secretRef: {name: db}", optional)
+}
+
+/// A Secret with these annotations on what it becomes.
+fn annotated(team: &Space<'_>, annotations: serde_json::Value) -> String {
+    let mut secret = objects::secret(team.name(), "db", &[("password", "one")]);
+    secret["metadata"]["annotations"] = annotations;
+    secret["stringData"] = json!({"password": "one"});
+    secret.to_string()
+}
+
+/// A Secret that comes after its reader does not hold it up, and rolls nothing.
+#[test]
+fn a_workload_does_not_wait_for_a_secret_that_comes_after_it() {
+    run(async {
+        let stage = Stage::shared().await;
+        for (name, annotations) in [
+            ("restartwave", json!({"signet.dev/wave": "1"})),
+            (
+                "restartcircle",
+                json!({"config.kubernetes.io/depends-on": "apps/namespaces/NAMESPACE/Deployment/web"}),
+            ),
+        ] {
+            let team = stage.space(name);
+            let repo = stage.git.repository(team.name());
+            let annotations = annotations.to_string().replace("NAMESPACE", team.name());
+            let secret = annotated(&team, serde_json::from_str(&annotations).unwrap());
+            repo.write("app/db.yaml", secret)
+                .write("app/web.yaml", patient("web", "nginx:1"));
+            team.repository("app", &repo).await;
+            team.sync_with("app", "app", |spec| {
+                spec.restart_on_secret_change = true;
+                spec.plaintext_secrets = crds::PlaintextSecrets::Allow;
+            })
+            .await;
+            applied(&team, &repo, "Begin").await;
+            team.api::<Secret>().get("db").await.unwrap();
+            assert_eq!(template(&team, "web").await, (1, None));
+        }
+    });
+}
+
+/// What somebody froze is nobody's to wait for.
+#[test]
+fn a_frozen_secret_holds_nobody_up() {
+    run(async {
+        let stage = Stage::shared().await;
+        let team = stage.space("restartfrozen");
+        let repo = stage.git.repository(team.name());
+        repo.write("app/db.yaml", sealed(&team, "db", "one"))
+            .write("app/web.yaml", objects::deployment("web", "nginx:1", "db"));
+        team.repository("app", &repo).await;
+        team.sync_with("app", "app", |spec| spec.restart_on_secret_change = true)
+            .await;
+        applied(&team, &repo, "Begin").await;
+        team.kubectl(["annotate", "secret", "db", "signet.dev/reconcile=disabled"])
+            .ok();
+        team.until("app", "the frozen one to be seen", |sync: &Sync| {
+            sync.status
+                .as_ref()
+                .is_some_and(|status| status.frozen.len() == 1)
+        })
+        .await;
+        repo.write("app/db.yaml", sealed(&team, "db", "two"))
+            .write("app/web.yaml", objects::deployment("web", "nginx:2", "db"));
+        repo.commit("Another password, and an image");
+        team.until("web", "the image", |web: &Deployment| {
+            let pod = web.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+            pod.is_some_and(|pod| pod.containers[0].image.as_deref() == Some("nginx:2"))
+        })
+        .await;
+        let db: Secret = team.api().get("db").await.unwrap();
+        assert_eq!(db.data.unwrap()["password"].0, b"one");
+    });
+}
+
+/// Drift that has to wait for a Secret is told, with the reason.
+#[test]
+fn drift_of_a_workload_whose_secret_fails_is_told() {
+    run(async {
+        let stage = Stage::shared().await;
+        let team = stage.space("restartdrift");
+        let repo = stage.git.repository(team.name());
+        repo.write("app/db.yaml", sealed(&team, "db", "one"))
+            .write("app/web.yaml", objects::deployment("web", "nginx:1", "db"));
+        team.repository("app", &repo).await;
+        team.sync_with("app", "app", |spec| spec.restart_on_secret_change = true)
+            .await;
+        applied(&team, &repo, "Begin").await;
+        let foreign = sealed(&team, "other", "two").replace("other", "db");
+        repo.write("app/db.yaml", foreign);
+        let commit = repo.commit("A Secret of somewhere else");
+        team.failed("app", &commit).await;
+        team.kubectl(["set", "image", "deployment/web", "main=nginx:9"])
+            .ok();
+        let sync = team
+            .until("app", "the drift to be told", |sync: &Sync| {
+                let drift = sync.status.as_ref().map(|status| &status.drift[..]);
+                drift.is_some_and(|drift| !drift.is_empty())
+            })
+            .await;
+        let drift = &sync.status.unwrap().drift[0];
+        assert!(
+            drift.object.ends_with("/web") && drift.message.contains("is to be restarted with Secret"),
+            "{drift:#?}"
+        );
+        repo.write("app/db.yaml", sealed(&team, "db", "three"));
+        applied(&team, &repo, "One that opens").await;
+        let web: Deployment = team.api().get("web").await.unwrap();
+        let image = &web.spec.unwrap().template.spec.unwrap().containers[0].image;
+        assert_eq!(image.as_deref(), Some("nginx:1"));
     });
 }
