@@ -14,8 +14,10 @@ use std::sync::Arc;
 const RECORDS_PER_SHARD: usize = 1000;
 /// The most shards that are ever written or read.
 const MAX_SHARDS: usize = 1024;
-const MAGIC: &[u8; 8] = b"signet\x00\x03";
-/// The form before it: without rounds.
+const MAGIC: &[u8; 8] = b"signet\x00\x04";
+/// The form before it: without what is not ours.
+const MAGIC_3: &[u8; 8] = b"signet\x00\x03";
+/// The second form: without rounds.
 const MAGIC_2: &[u8; 8] = b"signet\x00\x02";
 /// The first form: without wave and mark.
 const MAGIC_1: &[u8; 8] = b"signet\x00\x01";
@@ -57,6 +59,9 @@ pub struct Record {
     pub secret: bool,
     /// It was about to be made anew, and that was not answered: an object of another uid may be ours as well.
     pub anew: bool,
+    /// The uid of another object that stood under this name when ours was about to be made, as far as that was seen: whatever became
+    /// of our request, that one is not ours before an answer says so.
+    pub but: Option<Box<str>>,
     /// It came while objects that had left Git were still there. How much of a Sync's objects left is measured without it: a path that
     /// is exchanged for another would make half of all what is all of the old one.
     pub beside: bool,
@@ -67,6 +72,29 @@ impl Record {
     #[must_use]
     pub fn only_uid(&self) -> Option<&str> {
         self.uid.as_deref().filter(|_| !self.anew)
+    }
+
+    /// Whether an object with this uid is ours, if our manager owns fields of it: an apply of ours returned its uid, or it was not
+    /// there before one that was not answered.
+    #[must_use]
+    pub fn may_be(&self, uid: &str) -> bool {
+        match self.only_uid() {
+            Some(only) => only == uid,
+            None => self.but.as_deref() != Some(uid),
+        }
+    }
+
+    /// Which objects [may be ours](Self::may_be), in words that differ where those do.
+    #[must_use]
+    pub fn whose(&self) -> String {
+        match (self.only_uid(), &self.but) {
+            (Some(only), _) => only.to_owned(),
+            (None, None) => format!("{} or another", self.uid.as_deref().unwrap_or_default()),
+            (None, Some(but)) => format!(
+                "{} or another than {but}",
+                self.uid.as_deref().unwrap_or_default()
+            ),
+        }
     }
 }
 
@@ -143,6 +171,7 @@ pub fn encode<'a>(
             put(&mut out, text.as_bytes());
         }
         put(&mut out, record.uid.as_deref().unwrap_or_default().as_bytes());
+        put(&mut out, record.but.as_deref().unwrap_or_default().as_bytes());
         put(&mut out, record.owned.as_ref().map_or(&[][..], |owned| &owned.0));
         out.extend_from_slice(&record.digest.0);
         out.extend_from_slice(&record.wave.number.to_be_bytes());
@@ -175,7 +204,7 @@ pub fn unseal<'a>(mac_key: &[u8; 32], place: &str, bytes: &'a [u8]) -> Option<&'
 pub fn decode(mac_key: &[u8; 32], place: &str, bytes: &[u8]) -> Option<HashMap<Key, Record>> {
     let content = unseal(mac_key, place, bytes)?;
     let (magic, mut rest) = content.split_first_chunk::<8>()?;
-    let form = [MAGIC_1, MAGIC_2, MAGIC]
+    let form = [MAGIC_1, MAGIC_2, MAGIC_3, MAGIC]
         .iter()
         .position(|known| *known == magic)?;
     let mut kinds: HashMap<GroupKind, Arc<GroupKind>> = HashMap::new();
@@ -184,6 +213,7 @@ pub fn decode(mac_key: &[u8; 32], place: &str, bytes: &[u8]) -> Option<HashMap<K
     while !rest.is_empty() {
         let mut text = || take(&mut rest).and_then(|bytes| std::str::from_utf8(bytes).ok());
         let (group, kind, namespace, name, uid) = (text()?, text()?, text()?, text()?, text()?);
+        let but = if form > 2 { text()? } else { "" };
         let owned = take(&mut rest)?;
         let (digest, after) = rest.split_first_chunk::<16>()?;
         rest = after;
@@ -218,6 +248,7 @@ pub fn decode(mac_key: &[u8; 32], place: &str, bytes: &[u8]) -> Option<HashMap<K
             wave,
             secret: marks & SECRET != 0,
             anew: marks & ANEW != 0,
+            but: (!but.is_empty()).then(|| but.into()),
             beside: marks & BESIDE != 0,
         };
         records.insert(key, record);
@@ -285,6 +316,7 @@ mod tests {
                     },
                     secret: i % 5 == 0,
                     anew: i % 7 == 0,
+                    but: (i % 13 == 0).then(|| format!("other-{i}").into()),
                     beside: i % 11 == 0,
                 };
                 (key, record)
@@ -306,10 +338,10 @@ mod tests {
 
     #[test]
     fn the_forms_before_are_read() {
-        let form = |magic: &[u8], more: &[u8]| {
+        let form = |magic: &[u8], texts: &[&str], more: &[u8]| {
             let mut content = magic.to_vec();
             for _ in 0..2 {
-                for text in ["", "ConfigMap", "shop", "a", "uid", ""] {
+                for text in ["", "ConfigMap", "shop", "a", "uid"].iter().chain(texts) {
                     put(&mut content, text.as_bytes());
                 }
                 content.extend_from_slice(&[7; 16]);
@@ -318,15 +350,42 @@ mod tests {
             let records = decode(&[1; 32], "p", &seal(&[1; 32], "p", content)).unwrap();
             let record = records.into_values().next().unwrap();
             assert_eq!((record.uid.as_deref(), record.digest.0), (Some("uid"), [7; 16]));
-            (record.wave, record.secret)
+            (record.wave, record.secret, record.but)
         };
-        assert_eq!(form(MAGIC_1, &[]), (Wave::of(0), true));
-        assert_eq!(form(MAGIC_2, &[0, 0, 0, 5, 0]), (Wave::of(5), false));
+        assert_eq!(form(MAGIC_1, &[""], &[]), (Wave::of(0), true, None));
+        assert_eq!(form(MAGIC_2, &[""], &[0, 0, 0, 5, 0]), (Wave::of(5), false, None));
         let wave = Wave {
             number: 5,
             round: 258,
         };
-        assert_eq!(form(MAGIC, &[0, 0, 0, 5, 1, 2, 1]), (wave, true));
+        let marked = [0, 0, 0, 5, 1, 2, 1];
+        assert_eq!(form(MAGIC_3, &[""], &marked), (wave, true, None));
+        assert_eq!(
+            form(MAGIC, &["other", ""], &marked),
+            (wave, true, Some("other".into()))
+        );
+    }
+
+    #[test]
+    fn only_what_an_apply_returned_or_may_have_made_is_ours() {
+        let record = |uid: Option<&str>, anew, but: Option<&str>| Record {
+            uid: uid.map(Into::into),
+            anew,
+            but: but.map(Into::into),
+            ..sample(1).into_values().next().unwrap()
+        };
+        let known = record(Some("a"), false, None);
+        assert!(known.may_be("a") && !known.may_be("b"));
+        let made_anew = record(Some("a"), true, None);
+        assert!(made_anew.may_be("a") && made_anew.may_be("b"));
+        let unanswered = record(None, false, None);
+        assert!(unanswered.may_be("a"));
+        for beside in [record(Some("a"), true, Some("b")), record(None, false, Some("b"))] {
+            assert!(!beside.may_be("b"), "it was there before");
+            assert!(beside.may_be("c"), "it was not");
+        }
+        let whose = [known, made_anew, unanswered, record(Some("a"), true, Some("b"))].map(|one| one.whose());
+        assert_eq!(whose, ["a", "a or another", " or another", "a or another than b"]);
     }
 
     #[test]

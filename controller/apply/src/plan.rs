@@ -41,7 +41,7 @@ pub enum Reason {
     Changed,
     /// The cluster changed it.
     Drifted,
-    /// It is recorded, but cannot be seen.
+    /// It is recorded, but cannot be seen, or a request of ours was not answered.
     Unverified,
 }
 
@@ -63,6 +63,9 @@ pub struct Plan {
     pub unchanged: usize,
     /// Recorded objects that left Git and may be deleted.
     pub prune: Vec<Key>,
+    /// Recorded objects that left Git and that no watch shows: gone, or without our label. Labels are for discovery, so that one look
+    /// has to tell which.
+    pub unseen: Vec<Key>,
     /// Records of objects that are no longer ours, or gone.
     pub forget: Vec<Key>,
 }
@@ -97,14 +100,18 @@ pub fn plan(
         .filter(|(key, _)| !wanted.contains(key) && !kept.contains(*key))
     {
         let same_as_wanted = record.uid.as_deref().is_some_and(|uid| wanted_uids.contains(uid));
-        if same_as_wanted || !still_ours(record, &seen(key)) {
+        let seen = seen(key);
+        if same_as_wanted || !still_ours(record, &seen) {
             plan.forget.push(key.clone());
+        } else if seen == Seen::Absent {
+            plan.unseen.push(key.clone());
         } else if prunes {
             plan.prune.push(key.clone());
         }
         // While pruning is off, what is ours stays recorded: it may be switched on again.
     }
     plan.prune.sort();
+    plan.unseen.sort();
     plan.forget.sort();
     plan
 }
@@ -118,7 +125,7 @@ fn judge(item: &Desired, record: Option<&Record>, seen: impl FnOnce() -> Seen) -
         return Some(Reason::Changed);
     }
     match seen() {
-        Seen::Unwatched => record.owned.is_none().then_some(Reason::Unverified),
+        Seen::Unwatched => (record.owned.is_none() || record.anew).then_some(Reason::Unverified),
         // Its creation was intended, and did not come to pass.
         Seen::Absent if record.uid.is_none() => Some(Reason::New),
         Seen::Absent => Some(Reason::Drifted),
@@ -127,26 +134,24 @@ fn judge(item: &Desired, record: Option<&Record>, seen: impl FnOnce() -> Seen) -
                 && record.uid.as_deref() == Some(&*uid)
                 && record.owned == owned
                 && !deleting;
-            (!intact).then_some(if record.uid.is_some() {
-                Reason::Drifted
-            } else {
-                Reason::Unverified
-            })
+            match (intact, record.uid.is_some()) {
+                // The watch may lag behind a request that was not answered: the next answer tells.
+                (true, _) => record.anew.then_some(Reason::Unverified),
+                (false, true) => Some(Reason::Drifted),
+                (false, false) => Some(Reason::Unverified),
+            }
         }
     }
 }
 
 /// Whether a recorded object may be deleted: it is the one that we applied, as far as can be seen.
 fn still_ours(record: &Record, seen: &Seen) -> bool {
-    match (seen, &record.uid) {
-        (Seen::Absent, _) => false,
+    match seen {
         // Whoever deletes it looks first.
-        (Seen::Unwatched, _) => true,
-        (Seen::Present { uid, owned, .. }, Some(recorded)) => {
-            uid == recorded || (record.anew && owned.is_some())
+        Seen::Absent | Seen::Unwatched => true,
+        Seen::Present { uid, owned, .. } => {
+            record.uid.as_ref() == Some(uid) || (owned.is_some() && record.may_be(uid))
         }
-        // We were about to create it and did not live to see the answer: ours if our manager applied it.
-        (Seen::Present { owned, .. }, None) => owned.is_some(),
     }
 }
 
@@ -180,6 +185,7 @@ mod tests {
             wave: crate::checkpoint::Wave::of(0),
             secret: false,
             anew: false,
+            but: None,
             beside: false,
             uid: uid.map(Into::into),
             owned: uid.map(|_| FieldSet([7; 16])),
@@ -229,6 +235,20 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_was_not_answered_is_sent_again() {
+        let marked = Record {
+            anew: true,
+            ..record(Some("u"), 1)
+        };
+        for seen in [Seen::Unwatched, present("u", 7)] {
+            assert_eq!(reason(Some(&marked), seen), Some(Reason::Unverified));
+        }
+        for seen in [Seen::Absent, present("other", 7)] {
+            assert_eq!(reason(Some(&marked), seen), Some(Reason::Drifted));
+        }
+    }
+
+    #[test]
     fn only_recorded_objects_with_the_recorded_uid_are_pruned() {
         let records = HashMap::from([
             (key("kept"), record(Some("k"), 1)),
@@ -247,7 +267,26 @@ mod tests {
         let plan = super::plan(&[desired("kept", 1)], &HashSet::new(), &records, seen, true);
         assert_eq!(plan.unchanged, 1);
         assert_eq!(plan.prune, [key("left"), key("unanswered")]);
-        assert_eq!(plan.forget, [key("gone"), key("replaced")]);
+        assert_eq!(plan.unseen, [key("gone")], "it may only have lost its label");
+        assert_eq!(plan.forget, [key("replaced")]);
+    }
+
+    #[test]
+    fn what_stood_there_before_a_request_that_was_not_answered_is_not_pruned() {
+        let beside = |uid: Option<&str>| Record {
+            anew: uid.is_some(),
+            but: Some("theirs".into()),
+            ..record(uid, 1)
+        };
+        let records = HashMap::from([
+            (key("anew"), beside(Some("ours"))),
+            (key("new"), beside(None)),
+            (key("made"), beside(None)),
+        ]);
+        let seen = |k: &Key| present(if &*k.name == "made" { "ours" } else { "theirs" }, 7);
+        let plan = super::plan(&[], &HashSet::new(), &records, seen, true);
+        assert_eq!(plan.prune, [key("made")]);
+        assert_eq!(plan.forget, [key("anew"), key("new")]);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use apply::{ApiError, DeleteOutcome, Identity, Key, Meta, applyset};
 use crds::{Counts, Immutable, Sync, annotation, label};
 use kube::ResourceExt;
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 
@@ -37,20 +37,30 @@ impl Worker {
     ) -> Result<(), ApiError> {
         for step in steps {
             let key = &inputs.desired[step.desired].key;
-            match self.checkpoint.records().get(key) {
-                None => {
-                    let record = Record {
-                        beside: self.leaving,
-                        ..inputs.record(step.desired)
-                    };
-                    self.checkpoint.set(key.clone(), record);
-                }
-                // What was there before says nothing of what is about to be made in its place.
-                Some(known) if self.is_made_anew(sync, inputs, step, known) => {
-                    self.checkpoint.change(key, |record| record.anew = true);
-                }
-                Some(_) => {}
+            let known = self.checkpoint.records().get(key);
+            // An earlier request that was not answered may have made what stands there now: then nothing is added to its intent.
+            if known.is_some_and(|known| known.only_uid().is_none() || !self.may_replace(sync, inputs, *step))
+            {
+                continue;
             }
+            let recorded = known.and_then(|known| known.uid.clone());
+            let but = match self.rooms.observer.seen(key) {
+                Seen::Present { uid, .. } => Some(uid).filter(|live| recorded.as_ref() != Some(live)),
+                Seen::Absent | Seen::Unwatched => None,
+            };
+            if recorded.is_some() {
+                // What was there before says nothing of what is about to be made in its place.
+                self.checkpoint
+                    .change(key, |record| (record.anew, record.but) = (true, but));
+            } else {
+                let record = Record {
+                    beside: self.leaving,
+                    but,
+                    ..inputs.record(step.desired)
+                };
+                self.checkpoint.set(key.clone(), record);
+            }
+            self.intended.insert(key.clone());
         }
         if steps.is_empty() {
             return Ok(());
@@ -61,15 +71,27 @@ impl Worker {
     }
 
     /// Whether a step may put another object in the place of the one that is recorded.
-    fn is_made_anew(&self, sync: &Sync, inputs: &Inputs, step: &Step, known: &Record) -> bool {
-        let Some(uid) = &known.uid else { return false };
-        let replaces = || {
-            let own = inputs.wanted[step.desired].item.options().replace;
-            step.reason == Reason::Changed && own.unwrap_or(sync.spec.immutable == Immutable::Replace)
+    pub(super) fn may_replace(&self, sync: &Sync, inputs: &Inputs, step: Step) -> bool {
+        let key = &inputs.desired[step.desired].key;
+        let known = self.checkpoint.records().get(key);
+        let Some(uid) = known.and_then(|known| known.uid.as_ref()) else {
+            return false;
         };
-        match self.rooms.observer.seen(&inputs.desired[step.desired].key) {
+        match self.rooms.observer.seen(key) {
             Seen::Absent | Seen::Unwatched => true,
-            Seen::Present { uid: live, .. } => *uid != live || replaces(),
+            Seen::Present { uid: live, .. } => *uid != live || replaces(sync, inputs, step),
+        }
+    }
+
+    /// Tells a hand which objects it may delete to make them anew: those whose uid an apply of ours returned.
+    pub(super) fn entrust(&self, hand: &Hand, sync: &Sync, inputs: &Inputs, steps: &[Step]) {
+        let mut uids = hand.uids();
+        for step in steps.iter().filter(|step| replaces(sync, inputs, **step)) {
+            let key = &inputs.desired[step.desired].key;
+            let known = self.checkpoint.records().get(key);
+            if let Some(uid) = known.and_then(|known| known.uid.clone()) {
+                uids.insert(key.clone(), uid);
+            }
         }
     }
 
@@ -161,6 +183,7 @@ impl Worker {
             lost: Mutex::default(),
             broken: Mutex::default(),
             half: Mutex::default(),
+            uids: Mutex::default(),
             policy: Policy::of(&sync.spec),
             contents: Contents::new(self.rooms.context.digest_key.expose()),
             namespaces: tokio::sync::Mutex::default(),
@@ -198,15 +221,16 @@ impl Worker {
             }
         });
         let ring = self.rooms.context.keys.borrow().clone();
+        self.entrust(&errand.hand, sync, inputs, steps);
+        let intended = std::mem::take(&mut self.intended);
         let (hand, halt, checkpoint) = (&errand.hand, self.halt(sync, Some(head)), &mut self.checkpoint);
         let (mut done, mut unrepaired) = (Done::default(), Vec::new());
-        let observer = self.rooms.observer.clone();
         let lost = hand
             .apply(inputs, steps, &head.snapshot, &ring, halt, |sent| {
                 if let (Reason::Drifted, Err(failure)) = (sent.step.reason, &sent.result) {
                     unrepaired.push((sent.step.desired, failure.report.message.clone()));
                 }
-                attempt_done(&mut done, checkpoint, inputs, |key| observer.seen(key), sent);
+                attempt_done(&mut done, checkpoint, inputs, &intended, sent);
             })
             .await;
         for (at, why) in unrepaired {
@@ -289,7 +313,7 @@ impl Worker {
         order.sort_by_cached_key(|key| std::cmp::Reverse(place(key)));
         // A newer commit may want again what this one would delete.
         let halt = self.halt(errand.sync, Some(errand.head));
-        let mut failed_in = None;
+        let (mut failed_in, mut others) = (None, Vec::new());
         for (at, key) in order.iter().copied().enumerate() {
             let wave = self.checkpoint.records().get(key).map(|record| record.wave);
             if failed_in.is_some_and(|failed| failed != wave) {
@@ -339,14 +363,18 @@ impl Worker {
                     Lodger::Unknown => continue,
                 }
             }
-            let uid = self.checkpoint.only_uid(key);
+            let known = self.checkpoint.records().get(key).cloned();
+            let is_ours = |uid: &str| known.as_ref().is_some_and(|known| known.may_be(uid));
             let forbids = |meta: &Meta| {
                 let annotations = meta.0.annotations.clone().unwrap_or_default();
                 let word = own_word(&annotations, &meta.0.labels.clone().unwrap_or_default());
                 word.filter(|word| !(approved.is_some() && *word == OwnWord::Confirm))
             };
-            match hand.prune_unless(info, key, uid.as_deref(), forbids).await {
+            match hand.prune_unless(info, key, is_ours, forbids).await {
                 Ok(Pruned::Deleted(outcome)) => {
+                    if outcome == DeleteOutcome::NotOurs {
+                        others.push(key.clone());
+                    }
                     self.let_object_go(key);
                     if matches!(outcome, DeleteOutcome::Deleted | DeleteOutcome::Leaving) {
                         attempt.counts.pruned += 1;
@@ -370,6 +398,7 @@ impl Worker {
                 }
             }
         }
+        self.tell_others(&others);
         self.rooms
             .context
             .metrics
@@ -423,10 +452,34 @@ impl Worker {
     }
 
     pub(super) fn forget(&mut self, plan: &Plan) {
+        let mut others = Vec::new();
         for key in &plan.forget {
+            let known = self.checkpoint.records().get(key);
+            let seen = self.rooms.observer.seen(key);
+            if let Seen::Present {
+                uid, owned: Some(_), ..
+            } = &seen
+                && known.is_some_and(|known| !known.may_be(uid))
+            {
+                others.push(key.clone());
+            }
             self.let_object_go(key);
         }
+        others.extend(self.others.drain());
+        others.sort_unstable();
+        self.tell_others(&others);
         self.save_soon();
+    }
+
+    /// Tells of objects that left Git and stay, though they have fields of ours.
+    fn tell_others(&mut self, others: &[Key]) {
+        let Some(first) = others.first() else { return };
+        let more = match others.len() {
+            1 => String::new(),
+            count => format!(" and {} more", count - 1),
+        };
+        let message = format!("Kept {first}{more}, which left Git: not what was applied under this name.");
+        self.event(Severity::Warning, "Kept", &message);
     }
 
     /// The object is nobody's from now on.
@@ -434,6 +487,12 @@ impl Worker {
         self.checkpoint.remove(key);
         self.rooms.observer.release(key, &self.mailbox);
     }
+}
+
+/// Whether an object is deleted and made anew where it cannot be changed.
+fn replaces(sync: &Sync, inputs: &Inputs, step: Step) -> bool {
+    let own = inputs.wanted[step.desired].item.options().replace;
+    own.unwrap_or(sync.spec.immutable == Immutable::Replace)
 }
 
 /// The steps that the walk is sure to send first, if there are any: nothing comes before them that could stop it.
@@ -472,12 +531,12 @@ pub(super) struct Done {
     pub(super) anew: bool,
 }
 
-/// Takes in an answer. `seen` says what the watch sees of an object.
+/// Takes in an answer. `intended`: the intent of these was written down for this very attempt.
 pub(super) fn attempt_done(
     done: &mut Done,
     checkpoint: &mut Checkpoint,
     inputs: &Inputs,
-    seen: impl FnOnce(&Key) -> Seen,
+    intended: &HashSet<Key>,
     sent: Sent,
 ) {
     done.answered += 1;
@@ -500,15 +559,14 @@ pub(super) fn attempt_done(
             checkpoint.set(desired.key.clone(), record);
         }
         Err(failure) => {
-            // What was refused for good was not made: nothing of that name is ours to delete later. An earlier try that was
-            // never answered may have made it, though.
+            // What was refused for good was not made: its intent is taken back, and nothing of that name is ours to delete later.
+            // An earlier try that was never answered may have made it, though.
             let key = &inputs.desired[sent.step.desired].key;
-            if let Some(known) = checkpoint.records().get(key) {
-                if known.uid.is_none() && is_nothing(sent.step.reason, failure.transient, sent.half) {
-                    checkpoint.remove(key);
-                } else if known.anew && !failure.transient && !sent.half && is_known(known, &seen(key)) {
-                    // It was refused, and the one that was there is there.
-                    checkpoint.change(key, |record| record.anew = false);
+            if intended.contains(key) && !failure.transient && !sent.half {
+                match checkpoint.records().get(key).map(|known| known.uid.is_some()) {
+                    Some(true) => checkpoint.change(key, |record| (record.anew, record.but) = (false, None)),
+                    Some(false) => checkpoint.remove(key),
+                    None => {}
                 }
             }
             done.failures.push(failure);
@@ -516,52 +574,82 @@ pub(super) fn attempt_done(
     }
 }
 
-/// Whether a step that failed leaves nothing in the cluster that may be ours: nothing was recorded before it, and it was
-/// refused for good before anything was written.
-fn is_nothing(reason: Reason, transient: bool, half: bool) -> bool {
-    reason == Reason::New && !transient && !half
-}
-
-/// Whether the object that is written down is there.
-fn is_known(record: &Record, seen: &Seen) -> bool {
-    matches!(seen, Seen::Present { uid, .. } if record.uid.as_ref() == Some(uid))
-}
-
-/// Whether an answer tells of another object than the one that is written down: it was made anew. What was written down as
-/// about to be made is found without its uid.
+/// Whether an answer tells of another object than the one that is written down: it was made anew, or taken over. What was written
+/// down as about to be made is found without its uid.
 fn is_anew(known: Option<&Record>, uid: &str) -> bool {
-    known.is_none_or(|record| record.only_uid().is_some_and(|known| known != uid))
+    known.is_none_or(|record| !record.may_be(uid))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sync::send::Notes;
+    use apply::GroupKind;
     use apply::checkpoint::{InputDigest, Wave};
+    use apply::plan::Desired;
 
-    #[test]
-    fn only_what_was_refused_at_once_is_forgotten() {
-        assert!(is_nothing(Reason::New, false, false));
-        assert!(!is_nothing(Reason::New, true, false), "it may be made yet");
-        assert!(!is_nothing(Reason::New, false, true), "it carries our fields");
-        for reason in [Reason::Changed, Reason::Drifted, Reason::Unverified] {
-            assert!(
-                !is_nothing(reason, false, false),
-                "{reason:?}: an earlier try was not answered"
-            );
-        }
-    }
-
-    #[test]
-    fn what_is_made_anew_is_known_by_its_uid() {
-        let record = |uid: Option<&str>| Record {
+    fn record(uid: Option<&str>) -> Record {
+        Record {
             uid: uid.map(Into::into),
             owned: None,
             digest: InputDigest([0; 16]),
             wave: Wave::of(0),
             secret: false,
             anew: false,
+            but: None,
             beside: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn only_what_was_refused_at_the_first_try_takes_its_intent_back() {
+        let key = Key {
+            kind: Arc::new(GroupKind::new("", "ConfigMap")),
+            namespace: Some("shop".into()),
+            name: "a".into(),
         };
+        let mut inputs = Inputs::default();
+        inputs.desired.push(Desired {
+            key: key.clone(),
+            digest: InputDigest([0; 16]),
+        });
+        let after = |before: Record, first: bool, transient: bool, half: bool| {
+            let mut checkpoint = Checkpoint::for_tests();
+            checkpoint.set(key.clone(), before);
+            let intended = HashSet::from_iter(first.then(|| key.clone()));
+            let sent = Sent {
+                step: Step {
+                    desired: 0,
+                    reason: Reason::New,
+                },
+                result: Err(Failure::of(&key, None, "no", "", transient)),
+                notes: Notes::default(),
+                half,
+            };
+            attempt_done(&mut Done::default(), &mut checkpoint, &inputs, &intended, sent);
+            checkpoint.records().get(&key).cloned()
+        };
+        let marked = Record {
+            anew: true,
+            but: Some("b".into()),
+            ..record(Some("a"))
+        };
+        assert_eq!(after(record(None), true, false, false), None);
+        assert_eq!(after(marked.clone(), true, false, false), Some(record(Some("a"))));
+        for before in [record(None), marked] {
+            for (first, transient, half, why) in [
+                (false, false, false, "an earlier try was not answered"),
+                (true, true, false, "it may be made yet"),
+                (true, false, true, "it carries our fields"),
+            ] {
+                let kept = after(before.clone(), first, transient, half);
+                assert_eq!(kept.as_ref(), Some(&before), "{why}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_made_anew_is_known_by_its_uid() {
         assert!(!is_anew(Some(&record(Some("a"))), "a"));
         assert!(is_anew(Some(&record(Some("a"))), "b"));
         assert!(is_anew(None, "b"));
@@ -571,5 +659,10 @@ mod tests {
             ..record(Some("a"))
         };
         assert!(!is_anew(Some(&marked), "b"), "so is this one's");
+        let taken = Record {
+            but: Some("b".into()),
+            ..record(None)
+        };
+        assert!(is_anew(Some(&taken), "b"), "it was there before");
     }
 }

@@ -94,6 +94,7 @@ mod tests {
                 wave: Wave::of(0),
                 secret: false,
                 anew: false,
+                but: None,
                 beside: name.starts_with('+'),
             };
             (key(name.trim_start_matches('+')), record)

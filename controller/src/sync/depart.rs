@@ -254,7 +254,8 @@ impl Worker {
                     continue;
                 }
             }
-            match hand.prune(info, &key, uid.as_deref()).await {
+            let known = self.checkpoint.records().get(&key);
+            match hand.prune_recorded(info, &key, known).await {
                 Ok(DeleteOutcome::Gone) => self.let_object_go(&key),
                 Ok(DeleteOutcome::NotOurs) => {
                     self.let_object_go(&key);

@@ -47,6 +47,8 @@ pub(super) struct Hand {
     pub(super) broken: Mutex<HashSet<Arc<str>>>,
     /// Objects that were applied, and whose step failed all the same.
     pub(super) half: Mutex<HashSet<Key>>,
+    /// Objects that may be deleted to be made anew, with the uid that an apply of ours returned.
+    pub(super) uids: Mutex<HashMap<Key, Box<str>>>,
     /// What the Sync says of applying one object; nothing is applied by a spec that cannot be followed.
     pub(super) policy: Result<Policy, PolicyError>,
     /// What the Secrets hold that workloads are rolled for.
@@ -102,6 +104,10 @@ impl Hand {
 
     pub(super) fn half(&self) -> MutexGuard<'_, HashSet<Key>> {
         self.half.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn uids(&self) -> MutexGuard<'_, HashMap<Key, Box<str>>> {
+        self.uids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn broken(&self) -> MutexGuard<'_, HashSet<Arc<str>>> {

@@ -205,8 +205,8 @@ impl Worker {
             .prune
             .iter()
             .filter_map(|key| {
-                // What was never answered has none, and is deleted all the same.
-                let uid = records.get(key)?.uid.as_deref().unwrap_or_default();
+                // What was never answered has no uid, and is deleted all the same.
+                let uid = records.get(key)?.whose();
                 // Whoever approves has to know what goes with it.
                 let lodgers = lodged.of(key).join(" ");
                 Some((key.to_string(), format!("{uid} {lodgers}")))

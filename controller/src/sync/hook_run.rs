@@ -93,7 +93,7 @@ impl Worker {
             };
             let mark = self.checkpoint.journal.mark(&run.group);
             let other = |meta: &Meta| (run_of(&meta.0) != Some(&mark)).then_some(OwnWord::Keep);
-            let pruned = hand.prune_unless(&info, &key, None, other).await;
+            let pruned = hand.prune_unless(&info, &key, |_| true, other).await;
             pruned.map_err(ApiError::unquoted)?;
             self.rooms.observer.release(&key, &self.mailbox);
         }

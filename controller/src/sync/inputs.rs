@@ -145,6 +145,7 @@ impl Inputs {
             wave: self.wave(at),
             secret: self.wanted[at].item.holds_secret(),
             anew: false,
+            but: None,
             beside: false,
         }
     }

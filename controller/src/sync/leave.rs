@@ -373,6 +373,7 @@ mod tests {
                     },
                     secret: false,
                     anew: false,
+                    but: None,
                     beside: false,
                 };
                 (key.clone(), record)

@@ -323,6 +323,11 @@ impl Worker {
             return End::Wait;
         }
         self.expect_recorded(&inputs);
+        if let Err((reason, message)) = self.admit(sync).await {
+            self.settled = None;
+            let end = End::Retry { transient: true };
+            return self.fail(next, generation, reason, message, end).await;
+        }
         let observer = self.rooms.observer.clone();
         let mut plan = plan::plan(
             inputs.ordinary(),
@@ -331,6 +336,9 @@ impl Worker {
             |key| observer.seen(key),
             sync.spec.prune.enabled,
         );
+        if !plan.unseen.is_empty() {
+            self.settle_unseen(sync, &mut plan, &catalog).await;
+        }
         // Somebody has asked, in the cluster, that this one object be left alone.
         let steps = plan.apply.iter().map(|step| &inputs.desired[step.desired].key);
         self.spared = steps
@@ -350,11 +358,6 @@ impl Worker {
         let idle = plan.apply.is_empty() && plan.prune.is_empty() && inputs.failures.is_empty();
         let told = self.status.warnings == status::listed(self.warnings(&inputs));
         let nothing = idle && told && self.status.inputs == digest && self.is_ready(generation);
-        if let Err((reason, message)) = self.admit(sync).await {
-            self.settled = None;
-            let end = End::Retry { transient: true };
-            return self.fail(next, generation, reason, message, end).await;
-        }
         if nothing && sync.spec.mode != Mode::Detect {
             // A restart, or a commit that changed none of the inputs: nothing differs, so nothing is said.
             if self.checkpoint.journal_known != JournalKnown::Yes && !inputs.hooks.is_empty() {

@@ -105,18 +105,20 @@ impl Worker {
         }
         steps.sort_by_key(|step| step.desired);
         // What is made anew is another object: whoever starts after a crash has to know that it may be there.
-        let is_anew = |step: &&Step| matches!(why[&step.desired], Drift::Deleted);
-        let anew: Vec<Step> = steps.iter().filter(is_anew).copied().collect();
+        let may_replace = |step: &&Step| self.may_replace(&sync, &inputs, **step);
+        let anew: Vec<Step> = steps.iter().filter(may_replace).copied().collect();
         if self.intend(&sync, &inputs, &anew).await.is_err() {
             self.settled = None;
             self.plan_retry(&End::Retry { transient: true });
             return;
         }
         let ring = self.rooms.context.keys.borrow().clone();
-        let (hand, halt, checkpoint) = (self.hand(&sync), self.halt(&now, None), &mut self.checkpoint);
+        let hand = self.hand(&sync);
+        self.entrust(&hand, &sync, &inputs, &steps);
+        let intended = std::mem::take(&mut self.intended);
+        let (halt, checkpoint) = (self.halt(&now, None), &mut self.checkpoint);
         let mut done = Done::default();
         let (mut repaired, mut unrepaired) = (Vec::new(), Vec::new());
-        let observer = self.rooms.observer.clone();
         let lost = hand
             .apply(&inputs, &steps, &head.snapshot, &ring, halt, |sent| {
                 // A suspicion may turn out to be none, and a field may be yielded to who took it: then nothing was put back.
@@ -131,7 +133,7 @@ impl Worker {
                 if let Err(failure) = &sent.result {
                     unrepaired.push((sent.step.desired, failure.report.message.clone()));
                 }
-                attempt_done(&mut done, checkpoint, &inputs, |key| observer.seen(key), sent);
+                attempt_done(&mut done, checkpoint, &inputs, &intended, sent);
             })
             .await;
         if done.anew {

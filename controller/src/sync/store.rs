@@ -554,6 +554,23 @@ fn split(name: &str) -> Option<(usize, usize)> {
 }
 
 #[cfg(test)]
+impl Checkpoint {
+    /// One of a Sync that has nothing yet. Its server is never reached.
+    pub(super) fn for_tests() -> Self {
+        let config = kube::Config::new("http://127.0.0.1:9".parse().unwrap());
+        let server = Server::new(kube::Client::try_from(config).unwrap(), 1);
+        Self::open(
+            server,
+            "system".into(),
+            DigestKey::for_tests(),
+            "shop/web",
+            "uid",
+            &Found::default(),
+        )
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use apply::GroupKind;
@@ -583,6 +600,7 @@ mod tests {
             wave: Wave::of(0),
             secret: false,
             anew: false,
+            but: None,
             beside: false,
         }
     }

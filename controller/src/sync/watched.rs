@@ -75,8 +75,9 @@ impl Worker {
 
 /// What is said of a kind that cannot be watched.
 fn unwatched(info: &KindInfo, why: &str) -> ObjectReport {
-    let message =
-        format!("objects of this kind cannot be watched: {why}; changes of them are only noticed at a pass");
+    let message = format!(
+        "objects of this kind cannot be watched: {why}; what is changed of them in the cluster is not noticed"
+    );
     let hint =
         "let the controller list and watch the kind, or mend what serves it; this is tried again by itself";
     ObjectReport {

@@ -188,6 +188,12 @@ pub(super) struct Worker {
     pub(super) resolved: Option<Resolved>,
     /// Objects that a Sync which is deleted with its objects has let go of instead, with the reason.
     pub(super) left_behind: Vec<(Key, String)>,
+    /// Objects whose intent was written down for what is sent next.
+    pub(super) intended: HashSet<Key>,
+    /// Objects that no watch shows, that have fields of ours and are not what was applied.
+    pub(super) others: HashSet<Key>,
+    /// Objects that left Git and were looked for in vain.
+    pub(super) gone: HashSet<Key>,
     /// Whether something that left Git is still recorded: what is made meanwhile comes beside it.
     pub(super) leaving: bool,
     /// Namespaces and definitions that left Git and stay for what is in them: told once.
@@ -265,6 +271,9 @@ impl Worker {
             held: false,
             resolved: None,
             left_behind: Vec::new(),
+            intended: HashSet::new(),
+            others: HashSet::new(),
+            gone: HashSet::new(),
             leaving: false,
             told_kept: HashSet::new(),
             left: None,

@@ -41,14 +41,7 @@ fn copies_and_forgeries_of_our_objects_are_never_pruned() {
             .kubectl_with(forge.into_iter().chain(here), &copy("forged").to_string())
             .ok();
         // One that was deleted and made by somebody else under our manager's name, once Git does not have it.
-        world.set("app", json!({"suspend": true})).await;
-        world
-            .team
-            .until("app", "the Sync to be suspended", |sync: &Sync| {
-                objects::is(sync, "Reconciling", "False")
-                    && status(sync).observed_generation == sync.metadata.generation.unwrap()
-            })
-            .await;
+        suspend(&world).await;
         world.team.kubectl(["delete", "configmap", "c"]).ok();
         cluster
             .kubectl_with(forge.into_iter().chain(here), &copy("c").to_string())
@@ -67,6 +60,87 @@ fn copies_and_forgeries_of_our_objects_are_never_pruned() {
                 ("c", Some("copied")),
             ])
             .await;
+    });
+}
+
+/// Waits until a Sync that was suspended is.
+async fn suspend(world: &World<'_>) {
+    world.set("app", json!({"suspend": true})).await;
+    world
+        .team
+        .until("app", "the Sync to be suspended", |sync: &Sync| {
+            objects::is(sync, "Reconciling", "False")
+                && status(sync).observed_generation == sync.metadata.generation.unwrap()
+        })
+        .await;
+}
+
+/// The arguments with which kubectl applies as the Sync's own field manager does, and a `ConfigMap` as a copy of `of` would be.
+fn forgery(of: &ConfigMap) -> ([String; 3], impl Fn(&str, &str) -> Value) {
+    let mut managers = of
+        .managed_fields()
+        .iter()
+        .filter_map(|entry| entry.manager.as_deref());
+    let manager = managers.find(|name| name.starts_with("signet")).unwrap();
+    let (labels, annotations) = (of.labels().clone(), of.annotations().clone());
+    let copy = move |name: &str, value: &str| {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": labels, "annotations": annotations},
+            "data": {"value": value}})
+    };
+    let forge = ["apply", "--server-side", &format!("--field-manager={manager}")];
+    (forge.map(ToOwned::to_owned), copy)
+}
+
+/// One that stands in the place of ours, and that our apply was refused for, is not ours either.
+#[test]
+fn what_our_apply_was_refused_for_is_never_pruned() {
+    run(async {
+        let world = World::begin("refused").await;
+        world
+            .applied(&[("a", "one"), ("b", "one"), ("c", "one")], |_| {})
+            .await;
+        let map: ConfigMap = world.team.api().get("c").await.unwrap();
+        let (forge, copy) = forgery(&map);
+        suspend(&world).await;
+        world.team.kubectl(["delete", "configmap", "c"]).ok();
+        let cluster = &world.team.stage().cluster;
+        let here = ["--namespace", world.team.name(), "-f", "-"];
+        let forge = forge.iter().map(String::as_str);
+        cluster
+            .kubectl_with(forge.chain(here), &copy("c", "copied").to_string())
+            .ok();
+        let odd = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"value": [1]}});
+        world.repo.write("app/c.yaml", odd.to_string());
+        let commit = world.repo.commit("What nobody accepts");
+        world.team.fetched("app", &commit).await;
+        world.set("app", json!({"suspend": false})).await;
+        world
+            .until("app", "ApplyFailed", |status| status.failures.len() == 1)
+            .await;
+        let commit = world.drop_maps(&["c"]);
+        world.team.applied("app", &commit).await;
+        world.stays(&[("c", Some("copied"))]).await;
+        world.told("Kept", &["/c", "not what was applied"]).await;
+    });
+}
+
+/// Without its label an object is in nobody's sight, and what is recorded of it still counts.
+#[test]
+fn what_lost_its_label_is_pruned_all_the_same() {
+    run(async {
+        let world = World::begin("unlabelled").await;
+        world
+            .applied(&[("a", "one"), ("b", "one"), ("c", "one"), ("d", "one")], |_| {})
+            .await;
+        suspend(&world).await;
+        let bare = format!("{}-", label::APPLYSET_PART_OF);
+        world.team.kubectl(["label", "configmap", "c", &bare]).ok();
+        world.team.kubectl(["delete", "configmap", "d"]).ok();
+        let commit = world.drop_maps(&["c", "d"]);
+        world.team.fetched("app", &commit).await;
+        world.set("app", json!({"suspend": false})).await;
+        world.team.applied("app", &commit).await;
+        world.stays(&[("a", Some("one")), ("c", None), ("d", None)]).await;
     });
 }
 

@@ -167,6 +167,55 @@ fn what_goes_slowly_is_made_anew_when_it_has_gone() {
     });
 }
 
+/// What stands in the place of ours, under our manager's name, is not deleted to be made anew.
+#[test]
+fn what_is_not_recorded_is_never_replaced() {
+    run(async {
+        let (team, repo) = begin("forgedplace").await;
+        let commit = repo.write("app/map.yaml", immutable("one", "")).commit("Begin");
+        team.sync_with("app", "app", |spec| spec.immutable = Immutable::Replace)
+            .await;
+        team.applied("app", &commit).await;
+        let before: ConfigMap = team.api().get("map").await.unwrap();
+        let manager = before.managed_fields()[0].manager.clone().unwrap();
+        let patch = r#"{"spec":{"suspend":true}}"#;
+        team.kubectl(["patch", "sync", "app", "--type=merge", "--patch", patch])
+            .ok();
+        team.until("app", "the Sync to be suspended", |sync: &Sync| {
+            let seen = sync.status.as_ref().map(|status| status.observed_generation);
+            objects::is(sync, "Reconciling", "False") && seen == sync.metadata.generation
+        })
+        .await;
+        team.kubectl(["delete", "configmap", "map"]).ok();
+        let copy = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "map", "labels": before.labels(),
+            "annotations": before.annotations()}, "immutable": true, "data": {"value": "theirs"}});
+        let manager = format!("--field-manager={manager}");
+        let forge = [
+            "apply",
+            "--server-side",
+            &manager,
+            "--namespace",
+            team.name(),
+            "-f",
+            "-",
+        ];
+        team.stage().cluster.kubectl_with(forge, &copy.to_string()).ok();
+        let theirs: ConfigMap = team.api().get("map").await.unwrap();
+        let commit = repo
+            .write("app/map.yaml", immutable("two", ""))
+            .commit("Change it");
+        team.fetched("app", &commit).await;
+        let patch = r#"{"spec":{"suspend":false}}"#;
+        team.kubectl(["patch", "sync", "app", "--type=merge", "--patch", patch])
+            .ok();
+        let sync = team.failed("app", &commit).await;
+        let (message, _) = failure(&sync);
+        assert!(message.contains("is not this Sync's"), "{message}");
+        let now: ConfigMap = team.api().get("map").await.unwrap();
+        assert_eq!(now.uid(), theirs.uid());
+    });
+}
+
 #[test]
 fn what_holds_data_is_never_replaced() {
     run(async {

@@ -76,6 +76,12 @@ fn what_is_replaced_is_written_down_before_it_is_deleted() {
     run(made_anew_and_killed("immutable", Anew::Replaced));
 }
 
+/// The same of what somebody made impossible to change back.
+#[test]
+fn what_a_repair_replaces_is_written_down_before_it_is_deleted() {
+    run(made_anew_and_killed("unchangeable", Anew::Unchangeable));
+}
+
 /// Why objects are made anew.
 #[derive(PartialEq)]
 enum Anew {
@@ -85,6 +91,8 @@ enum Anew {
     Restored,
     /// Git changes them, and the API server does not allow that.
     Replaced,
+    /// Somebody changes them so that they cannot be changed any more.
+    Unchangeable,
 }
 
 fn immutable(name: &str, value: &str) -> String {
@@ -97,7 +105,11 @@ async fn made_anew_and_killed(name: &str, why: Anew) {
     let (space, repo) = {
         let World { team, repo } = World::on(&stage, name).await;
         for name in names.iter().map(String::as_str).chain(["keep"]) {
-            repo.write(&format!("app/{name}.yaml"), immutable(name, "one"));
+            let map = match why {
+                Anew::Unchangeable => objects::config_map(name, "one"),
+                _ => immutable(name, "one"),
+            };
+            repo.write(&format!("app/{name}.yaml"), map);
         }
         let commit = repo.commit("Write maps");
         team.sync_with("app", "app", |spec| {
@@ -120,6 +132,7 @@ async fn made_anew_and_killed(name: &str, why: Anew) {
             answer.unwrap();
         }
     };
+    let by_deletion = matches!(why, Anew::Replaced | Anew::Unchangeable);
     let killed = async {
         let mut made = 0;
         while made < 20 {
@@ -127,7 +140,7 @@ async fn made_anew_and_killed(name: &str, why: Anew) {
             made += asked
                 .iter()
                 .filter(|request| request.resource == "configmaps" && request.namespace == space)
-                .filter(|request| request.writes() && (why != Anew::Replaced || request.verb == "delete"))
+                .filter(|request| request.writes() && (!by_deletion || request.verb == "delete"))
                 .count();
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -144,6 +157,20 @@ async fn made_anew_and_killed(name: &str, why: Anew) {
         }
         Anew::Restored => {
             tokio::join!(delete, killed);
+        }
+        Anew::Unchangeable => {
+            let spoilt = Patch::Merge(json!({"immutable": true, "data": {"value": "spoilt"}}));
+            let somebody = PatchParams {
+                field_manager: Some("somebody".into()),
+                ..PatchParams::default()
+            };
+            let spoil = async {
+                let edits = names.iter().map(|name| maps.patch(name, &somebody, &spoilt));
+                for answer in join_all(edits).await {
+                    answer.unwrap();
+                }
+            };
+            tokio::join!(spoil, killed);
         }
         Anew::Replaced => {
             for name in &names {

@@ -2,6 +2,7 @@
 
 use crate::sync::execute::Hand;
 use crate::sync::pruning::OwnWord;
+use apply::checkpoint::Record;
 use apply::{ApiError, DeleteOutcome, ErrorKind, Key, KindInfo, Meta};
 
 /// What became of an object that was to be deleted.
@@ -20,18 +21,33 @@ impl Hand {
         key: &Key,
         uid: Option<&str>,
     ) -> Result<DeleteOutcome, ApiError> {
-        match self.prune_unless(info, key, uid, |_| None).await? {
+        let is_ours = |live: &str| uid.is_none_or(|uid| uid == live);
+        match self.prune_unless(info, key, is_ours, |_| None).await? {
             Pruned::Deleted(outcome) => Ok(outcome),
             Pruned::Spared(_) => Ok(DeleteOutcome::NotOurs),
         }
     }
 
-    /// Deletes one object, unless what it says of itself forbids that.
+    /// Deletes one object, if it is one that `record` is of.
+    pub(in crate::sync) async fn prune_recorded(
+        &self,
+        info: &KindInfo,
+        key: &Key,
+        record: Option<&Record>,
+    ) -> Result<DeleteOutcome, ApiError> {
+        let is_ours = |live: &str| record.is_some_and(|record| record.may_be(live));
+        match self.prune_unless(info, key, is_ours, |_| None).await? {
+            Pruned::Deleted(outcome) => Ok(outcome),
+            Pruned::Spared(_) => Ok(DeleteOutcome::NotOurs),
+        }
+    }
+
+    /// Deletes one object whose uid is ours, unless what it says of itself forbids that.
     pub(in crate::sync) async fn prune_unless(
         &self,
         info: &KindInfo,
         key: &Key,
-        uid: Option<&str>,
+        is_ours: impl Fn(&str) -> bool,
         forbids: impl Fn(&Meta) -> Option<OwnWord>,
     ) -> Result<Pruned, ApiError> {
         for _ in 0..3 {
@@ -40,10 +56,8 @@ impl Hand {
                 return Ok(Pruned::Deleted(DeleteOutcome::Gone));
             };
             let known = meta.live(&self.manager)?;
-            // Ours is what our apply made and what our manager still owns fields of. An apply that was never answered
-            // has no uid to compare.
-            let ours = known.owned.is_some() && uid.is_none_or(|uid| uid == &*known.uid);
-            if !ours {
+            // Ours is what our apply made and what our manager still owns fields of.
+            if known.owned.is_none() || !is_ours(&known.uid) {
                 return Ok(Pruned::Deleted(DeleteOutcome::NotOurs));
             }
             if let Some(word) = forbids(&meta) {

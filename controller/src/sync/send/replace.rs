@@ -4,7 +4,6 @@
 use super::{One, Trouble};
 use crate::sync::body;
 use crate::sync::execute::Hand;
-use apply::plan::Reason;
 use apply::{ApiError, Cause, DeleteOutcome, ErrorKind, GroupKind, Identity, Manner};
 use crds::Immutable;
 use serde_json::Value;
@@ -43,7 +42,8 @@ impl Hand {
             return Err(under_way());
         }
         // Ours is what is recorded and what our manager still owns fields of; anything else may be anybody's.
-        if one.reason == Reason::New || live.owned.is_none() {
+        let is_recorded = self.uids().get(one.key).is_some_and(|uid| *uid == live.uid);
+        if !is_recorded || live.owned.is_none() {
             return refuse(
                 "it is not this Sync's, so it is not deleted to be made anew",
                 "delete the object yourself, or change it back in Git",
