@@ -144,6 +144,32 @@ fn what_lost_its_label_is_pruned_all_the_same() {
     });
 }
 
+/// What is frozen and taken out of sight at once looks deleted.
+#[test]
+fn what_is_frozen_and_loses_its_label_is_left_alone() {
+    run(async {
+        let world = World::begin("frozen-bare").await;
+        world.applied(&[("a", "one"), ("b", "one")], |_| {}).await;
+        let both = json!({"metadata": {"annotations": {"signet.dev/reconcile": "disabled"},
+            "labels": {label::APPLYSET_PART_OF: null}}, "data": {"value": "theirs"}});
+        world.edit("somebody", "b", both).await;
+        world
+            .until("app", "ApplyFailed", |status| {
+                status
+                    .failures
+                    .iter()
+                    .any(|failure| failure.message.contains("frozen"))
+            })
+            .await;
+        world.stays(&[("b", Some("theirs"))]).await;
+        let freed = json!({"metadata": {"annotations": {"signet.dev/reconcile": null}}});
+        world.edit("somebody", "b", freed).await;
+        world.team.request("app", "now").await;
+        world.value("b", "one").await;
+        world.says("app", "Applied").await;
+    });
+}
+
 #[test]
 fn no_value_of_an_invalid_secret_is_said() {
     run(async {

@@ -82,7 +82,7 @@ impl At {
     }
 }
 
-fn is_frozen(metadata: &ObjectMeta) -> bool {
+pub(crate) fn is_frozen(metadata: &ObjectMeta) -> bool {
     [&metadata.annotations, &metadata.labels]
         .into_iter()
         .flatten()

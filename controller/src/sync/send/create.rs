@@ -1,6 +1,7 @@
 //! What is there before an object is applied: objects that are created and never changed, and namespaces.
 
 use super::{One, Trouble};
+use crate::observe::is_frozen;
 use crate::sync::execute::Hand;
 use apply::{ApiError, ErrorKind, LiveMeta};
 use std::sync::Arc;
@@ -21,6 +22,16 @@ impl Hand {
         self.server
             .look(&self.identity, one.info(), one.key, &self.manager)
             .await
+    }
+
+    /// Whether an object that no watch shows, which is to say deleted or without our label, is there and somebody froze it.
+    pub(super) async fn is_frozen_unseen(&self, one: &One<'_>) -> Result<bool, ApiError> {
+        match self.server.metadata(&self.identity, one.info(), one.key).await {
+            Ok(found) => Ok(found.is_some_and(|found| is_frozen(&found.0))),
+            // Who may not look may apply all the same.
+            Err(error) if error.kind == ErrorKind::Forbidden => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes the namespace that `error` says is missing, if the Sync wants that. Whatever is tried is tried once for all

@@ -169,6 +169,12 @@ impl Hand {
             ));
         }
         let before = self.observer.live(one.key);
+        if one.reason == Reason::Drifted && before.is_none() && self.is_frozen_unseen(one).await? {
+            return Err(Trouble::own(
+                "it lost its label in the cluster and is frozen there: it is left alone",
+                "put its label applyset.kubernetes.io/part-of back, or take the annotation off that freezes it",
+            ));
+        }
         if let Some(live) = self.stays_as_it_is(one, before.as_ref()).await? {
             let applied = Applied { live, created: false };
             return Ok((applied, Effect::Unchanged, Notes::default()));
