@@ -132,14 +132,24 @@ impl KindInfo {
         }
     }
 
-    /// The path of one object.
+    /// The path of all objects of the kind, in every namespace.
     #[must_use]
-    pub fn path(&self, key: &Key) -> String {
-        let mut path = if self.kind.group.is_empty() {
+    pub fn collection(&self) -> String {
+        format!("{}/{}", self.root(), self.plural)
+    }
+
+    fn root(&self) -> String {
+        if self.kind.group.is_empty() {
             format!("/api/{}", self.version)
         } else {
             format!("/apis/{}/{}", self.kind.group, self.version)
-        };
+        }
+    }
+
+    /// The path of one object.
+    #[must_use]
+    pub fn path(&self, key: &Key) -> String {
+        let mut path = self.root();
         if let Some(namespace) = &key.namespace {
             path.push_str("/namespaces/");
             escape(&mut path, namespace);

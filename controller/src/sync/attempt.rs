@@ -12,6 +12,7 @@ use super::restart::Contents;
 use super::send::Pruned;
 use super::status::{self, Verdict};
 use super::store::Checkpoint;
+use super::strays::marked;
 use super::walk::Errand;
 use super::worker::Worker;
 use crate::events::Severity;
@@ -123,14 +124,14 @@ impl Worker {
         inputs: &Inputs,
         kinds: &[Arc<apply::KindInfo>],
     ) -> Option<serde_json::Value> {
-        let names: BTreeSet<String> = kinds
+        let mut names: BTreeSet<String> = kinds
             .iter()
             .map(|info| match &*info.kind.group {
                 "" => info.kind.kind.to_string(),
                 group => format!("{}.{group}", info.kind.kind),
             })
             .collect();
-        let namespaces: BTreeSet<&str> = inputs
+        let mut namespaces: BTreeSet<&str> = inputs
             .desired
             .iter()
             .map(|desired| &desired.key)
@@ -138,6 +139,11 @@ impl Worker {
             .filter_map(|key| key.namespace.as_deref())
             .filter(|namespace| *namespace != &*self.id.namespace)
             .collect();
+        if self.checkpoint.lost {
+            // What is not known any more is found by what was said before.
+            names.extend(marked(sync, annotation::APPLYSET_KINDS).map(str::to_owned));
+            namespaces.extend(marked(sync, annotation::APPLYSET_NAMESPACES));
+        }
         let annotations = json!({
             annotation::APPLYSET_TOOLING: applyset::TOOLING,
             annotation::APPLYSET_KINDS: names.into_iter().collect::<Vec<_>>().join(","),

@@ -7,11 +7,12 @@ use super::leave::{self, Departure};
 use super::names::{Heir, Lodger, syncs};
 use super::pruning::{OwnWord, own_word};
 use super::status::{self, Verdict};
+use super::strays::Strays;
 use super::worker::{End, Worker};
 use crate::events::Severity;
 use apply::plan::Seen;
 use apply::{ApiError, DeleteOutcome, Key};
-use crds::{Sync, SyncStatus};
+use crds::{Sync, SyncStatus, label};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -81,11 +82,19 @@ impl Worker {
                 Err(_) => return End::Retry { transient: true },
             }
         };
-        if self.checkpoint.lost {
-            let message = "A part of what is written down of the Sync's objects cannot be verified, so that some of them would \
-                           be left behind. Restore the Secret signet-digest-key if it was changed, and restart the \
-                           controller; or set spec.deletionPolicy to Orphan to let all of them stay."
-                .to_owned();
+        let strays = if self.checkpoint.lost {
+            self.strays(sync, None, &catalog).await
+        } else {
+            Strays::default()
+        };
+        if !strays.is_empty() {
+            let message = format!(
+                "A part of what is written down of the Sync's objects is lost. These carry its label, and whether they are its own is \
+                 not known: {}. Delete them, or take the label {} off what is to stay; or set spec.deletionPolicy to Orphan to let all \
+                 objects stay. If the Secret signet-digest-key was changed, restore it and restart the controller.",
+                strays.names(),
+                label::APPLYSET_PART_OF
+            );
             let held = Verdict::Held {
                 reason: "DeletionWaits",
                 message,

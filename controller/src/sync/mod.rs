@@ -39,6 +39,7 @@ mod sealed;
 mod send;
 mod status;
 mod store;
+mod strays;
 mod unseen;
 mod unserved;
 mod variables;

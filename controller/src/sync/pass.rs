@@ -36,7 +36,8 @@ impl Worker {
         let applies = applies && sync.metadata.deletion_timestamp.is_none();
         self.rooms.names.applies(&self.id.manager, applies);
         let end = self.pass_over(&sync).await;
-        let places = Places::of(self.checkpoint.records().keys(), self.checkpoint.lost);
+        let known = self.checkpoint.records().keys().chain(&self.strays);
+        let places = Places::of(known, self.checkpoint.lost && self.strays.is_empty());
         self.rooms.names.has(&self.id.manager, places);
         // In mode Detect nothing is ever settled: what it compares may change at any time.
         let settled = self.settled.is_some() || sync.spec.mode == Mode::Detect;
@@ -184,7 +185,7 @@ impl Worker {
         // A request makes no difference to what is settled and known to be well: it is answered.
         let well = !requested || self.is_ready(generation);
         // What left Git and stayed by its own word may have taken that word back: no watch tells, so a request looks.
-        let stayed = requested && self.stayed;
+        let stayed = requested && (self.stayed || self.checkpoint.lost);
         if self.settled.as_ref() == Some(&now) && !thawed && !blind && well && !stayed {
             // The tree is the same one. From the newest snapshot it is read as well, and the store of an older one can go.
             self.known_at = Some(head.revision.commit.clone());
@@ -336,6 +337,7 @@ impl Worker {
             |key| observer.seen(key),
             sync.spec.prune.enabled,
         );
+        self.tell_lost();
         if !plan.unseen.is_empty() {
             self.settle_unseen(sync, &mut plan, &catalog).await;
         }
@@ -357,7 +359,9 @@ impl Worker {
 
         let idle = plan.apply.is_empty() && plan.prune.is_empty() && inputs.failures.is_empty();
         let told = self.status.warnings == status::listed(self.warnings(&inputs));
-        let nothing = idle && told && self.status.inputs == digest && self.is_ready(generation);
+        // What was lost is looked for at the end of a walk.
+        let known = told && !self.checkpoint.lost;
+        let nothing = idle && known && self.status.inputs == digest && self.is_ready(generation);
         if nothing && sync.spec.mode != Mode::Detect {
             // A restart, or a commit that changed none of the inputs: nothing differs, so nothing is said.
             if self.checkpoint.journal_known != JournalKnown::Yes && !inputs.hooks.is_empty() {
@@ -505,7 +509,7 @@ impl Worker {
         }
         if walk.is_complete() && refusal.is_none() {
             // What Git holds is known again, whatever was lost.
-            self.checkpoint.lost = false;
+            self.seek_lost(sync, &inputs, &catalog).await;
             self.forget(&plan);
         }
         if let Some(message) = handover::waits(&head.revision.short(), &awaited)

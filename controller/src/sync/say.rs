@@ -123,7 +123,11 @@ impl Worker {
     /// What succeeded and should be looked at.
     pub(super) fn warnings(&self, inputs: &Inputs) -> Vec<ObjectReport> {
         let of_inputs = inputs.warnings.iter().map(|warning| &warning.report);
-        of_inputs.chain(&self.unwatched).cloned().collect()
+        of_inputs
+            .chain(&self.unwatched)
+            .chain(&self.lost_said)
+            .cloned()
+            .collect()
     }
 
     /// Whether the status is the verdict over a walk in which nothing failed to apply.

@@ -10,13 +10,15 @@ use crds::label;
 use http::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinHandle;
 
 const TYPE: &str = "signet.dev/checkpoint";
 /// The annotation that names the Sync.
 const SYNC: &str = "signet.dev/sync";
+/// The annotation of a shard that was written while a part of the records was lost: a restart does not bring that back.
+const LOST: &str = "signet.dev/records-lost";
 /// Shards in one answer: each may have 800 kB, and an answer of more than 16 MiB is not read.
 const PAGE: usize = 10;
 
@@ -26,6 +28,8 @@ struct Stored {
     sync: String,
     resource_version: String,
     bytes: Vec<u8>,
+    /// Whether something was lost when it was written.
+    lost: bool,
 }
 
 /// What was found at the start, by the owner's hash and the shard's name. Each Sync takes its own part.
@@ -95,13 +99,16 @@ impl Found {
     }
 }
 
+/// One that holds nothing that can be read is there all the same, and does not verify.
 fn read(item: &Value) -> Option<(String, String, Stored)> {
     let metadata = &item["metadata"];
     let owner = metadata["labels"][label::CHECKPOINT].as_str()?;
+    let records = item["data"]["records"].as_str().unwrap_or_default();
     let stored = Stored {
         sync: metadata["annotations"][SYNC].as_str().unwrap_or_default().into(),
         resource_version: metadata["resourceVersion"].as_str()?.into(),
-        bytes: BASE64_STANDARD.decode(item["data"]["records"].as_str()?).ok()?,
+        bytes: BASE64_STANDARD.decode(records).unwrap_or_default(),
+        lost: metadata["annotations"][LOST].is_string(),
     };
     Some((owner.into(), metadata["name"].as_str()?.into(), stored))
 }
@@ -135,7 +142,7 @@ impl Checkpoint {
             .map_err(|_| ApiError::unavailable("the journal of hooks cannot be written"))?;
         let name = self.journal_name();
         let bytes = checkpoint::seal(self.key.expose(), &self.place(&name), content);
-        match self.put(&name, self.journal_version.as_ref(), bytes).await {
+        match self.put(&name, self.journal_version.as_ref(), &bytes).await {
             Ok(body) => {
                 self.journal_version = Some(version_of(&body));
                 self.journal_known = JournalKnown::Yes;
@@ -206,15 +213,17 @@ pub(super) enum JournalKnown {
 }
 
 impl Checkpoint {
-    /// Takes this Sync's part of what was found. A shard that does not verify is lost, and said to be.
+    /// Takes this Sync's part of what was found. A shard that does not verify or is missing is lost, and said to be. `begun`:
+    /// whether the Sync has applied anything, so that there has to be a shard.
     pub(super) fn open(
         server: Server,
         namespace: Arc<str>,
         key: DigestKey,
-        sync: &str,
-        uid: &str,
+        sync: (&str, &str),
+        begun: bool,
         found: &Found,
     ) -> Self {
+        let (sync, uid) = sync;
         let owner = owner(sync, uid);
         let mut checkpoint = Self {
             server,
@@ -246,7 +255,11 @@ impl Checkpoint {
             .max()
             .unwrap_or(1);
         checkpoint.count = count;
+        // The shards that could be read, by the number of their set.
+        let mut sets: HashMap<usize, HashSet<usize>> = HashMap::new();
+        checkpoint.lost = begun && shards.is_empty();
         for (name, stored) in shards {
+            checkpoint.lost |= stored.lost;
             checkpoint.stored.insert(name.clone(), stored.resource_version);
             let Some(records) =
                 checkpoint::decode(checkpoint.key.expose(), &checkpoint.place(&name), &stored.bytes)
@@ -259,7 +272,11 @@ impl Checkpoint {
                 checkpoint.lost = true;
                 continue;
             };
-            if split(&name).is_some_and(|(of, _)| of == count) {
+            let place = split(&name);
+            if let Some((of, shard)) = place {
+                sets.entry(of).or_default().insert(shard);
+            }
+            if place.is_some_and(|(of, _)| of == count) {
                 checkpoint.records.extend(records);
             } else {
                 for (key, record) in records {
@@ -267,11 +284,26 @@ impl Checkpoint {
                 }
             }
         }
+        let whole = |(of, shards): (&usize, &HashSet<usize>)| shards.len() == *of;
+        if !checkpoint.lost && !checkpoint.stored.is_empty() && !sets.iter().any(whole) {
+            tracing::warn!(
+                sync,
+                "a part of the checkpoint is missing: objects are checked again, nothing is deleted"
+            );
+            checkpoint.lost = true;
+        }
         if checkpoint.outdated().is_some() {
             // What only the older set holds has to be in the newer one before the older one goes.
             checkpoint.dirty = (0..count).collect();
         }
         checkpoint
+    }
+
+    /// What was lost has been found out anew, or there is none of it: every shard is written as whole.
+    pub(super) fn find_again(&mut self) {
+        if std::mem::take(&mut self.lost) {
+            self.dirty.extend(0..self.count);
+        }
     }
 
     pub(super) fn records(&self) -> &HashMap<Key, Record> {
@@ -450,7 +482,7 @@ impl Checkpoint {
             .iter()
             .filter(|(key, _)| checkpoint::shard_of(key, self.count) == shard);
         let bytes = checkpoint::encode(self.key.expose(), &self.place(&name), records);
-        let put = self.put(&name, self.stored.get(&name), bytes);
+        let put = self.put(&name, self.stored.get(&name), &bytes);
         self.writing = Some(Writing {
             shard: Some(shard),
             name,
@@ -483,17 +515,9 @@ impl Checkpoint {
         &self,
         name: &str,
         known: Option<&String>,
-        bytes: Vec<u8>,
+        bytes: &[u8],
     ) -> impl Future<Output = Result<Vec<u8>, ApiError>> + Send + use<> {
-        let mut secret = json!({
-            "apiVersion": "v1", "kind": "Secret", "type": TYPE,
-            "metadata": {
-                "name": name, "namespace": *self.namespace,
-                "labels": {label::CHECKPOINT: self.owner},
-                "annotations": {SYNC: self.sync},
-            },
-            "data": {"records": BASE64_STANDARD.encode(bytes)},
-        });
+        let mut secret = self.secret(name, bytes);
         let mut path = format!("/api/v1/namespaces/{}/secrets", self.namespace);
         let method = if let Some(version) = known {
             secret["metadata"]["resourceVersion"] = version.clone().into();
@@ -504,6 +528,22 @@ impl Checkpoint {
         };
         let server = self.server.clone();
         async move { server.own(method, &path, Some(&secret)).await }
+    }
+
+    fn secret(&self, name: &str, bytes: &[u8]) -> Value {
+        let mut annotations = json!({SYNC: self.sync});
+        if self.lost {
+            annotations[LOST] = "true".into();
+        }
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "type": TYPE,
+            "metadata": {
+                "name": name, "namespace": *self.namespace,
+                "labels": {label::CHECKPOINT: self.owner},
+                "annotations": annotations,
+            },
+            "data": {"records": BASE64_STANDARD.encode(bytes)},
+        })
     }
 
     async fn delete(&mut self, name: &str) -> Result<(), ApiError> {
@@ -559,12 +599,13 @@ impl Checkpoint {
     pub(super) fn for_tests() -> Self {
         let config = kube::Config::new("http://127.0.0.1:9".parse().unwrap());
         let server = Server::new(kube::Client::try_from(config).unwrap(), 1);
+        let sync = ("shop/web", "uid");
         Self::open(
             server,
             "system".into(),
             DigestKey::for_tests(),
-            "shop/web",
-            "uid",
+            sync,
+            false,
             &Found::default(),
         )
     }
@@ -607,6 +648,11 @@ mod tests {
 
     /// A checkpoint of which the first of two shards was written when their number had grown from one.
     fn cut_short() -> Checkpoint {
+        of_shards(&["x-1-0", "x-2-0"], true)
+    }
+
+    /// What is read where these shards are stored.
+    fn of_shards(names: &[&str], begun: bool) -> Checkpoint {
         let (of, digest_key) = (owner(SYNC_NAME, "uid"), DigestKey::for_tests());
         let all: Vec<_> = (0..20).map(|n| (key(&format!("m{n}")), record())).collect();
         let stored = |name: &str, of_shard: &dyn Fn(&Key) -> bool| {
@@ -619,17 +665,69 @@ mod tests {
                 sync: SYNC_NAME.into(),
                 resource_version: "1".into(),
                 bytes: checkpoint::encode(digest_key.expose(), &place, records),
+                lost: false,
             };
             (name.to_owned(), stored)
         };
-        let shards = HashMap::from([
-            stored(&format!("signet-checkpoint-{of}-1-0"), &|_| true),
-            stored(&format!("signet-checkpoint-{of}-2-0"), &|key| {
-                checkpoint::shard_of(key, 2) == 0
-            }),
-        ]);
+        let shard = |name: &&str| {
+            let (count, shard) = split(name).unwrap();
+            let is_of = |key: &Key| checkpoint::shard_of(key, count) == shard;
+            let name = name.trim_start_matches("x-");
+            stored(&format!("signet-checkpoint-{of}-{name}"), &is_of)
+        };
+        let shards = names.iter().map(shard).collect();
         let found = Found(Arc::new(Mutex::new(HashMap::from([(of, shards)]))));
-        Checkpoint::open(server(), "system".into(), digest_key, SYNC_NAME, "uid", &found)
+        open(digest_key, begun, &found)
+    }
+
+    fn open(key: DigestKey, begun: bool, found: &Found) -> Checkpoint {
+        Checkpoint::open(server(), "system".into(), key, (SYNC_NAME, "uid"), begun, found)
+    }
+
+    #[tokio::test]
+    async fn shards_that_are_missing_are_known_to_be_lost() {
+        let cases: [(&[&str], bool); 7] = [
+            (&["x-1-0"], false),
+            (&["x-1-0", "x-2-0"], false),
+            (&["x-1-0", "x-2-0", "x-2-1"], false),
+            (&["x-2-0", "x-4-0", "x-4-1", "x-4-2", "x-4-3"], false),
+            (&["x-2-0", "x-2-1", "x-4-3"], false),
+            (&["x-4-0", "x-4-1", "x-4-3"], true),
+            (&["x-2-1", "x-4-0", "x-4-1", "x-4-3"], true),
+        ];
+        for (names, lost) in cases {
+            assert_eq!(of_shards(names, true).lost, lost, "{names:?}");
+        }
+        assert!(of_shards(&[], true).lost, "there was one");
+        assert!(!of_shards(&[], false).lost, "nothing was applied yet");
+        let empty =
+            json!({"metadata": {"name": "n", "resourceVersion": "1", "labels": {label::CHECKPOINT: "o"}}});
+        let (_, _, stored) = read(&empty).unwrap();
+        assert!(
+            stored.bytes.is_empty() && !stored.lost,
+            "it is there, and does not verify"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_loss_outlives_a_restart_until_it_is_over() {
+        let mut checkpoint = of_shards(&["x-2-0"], true);
+        assert!(checkpoint.lost && !checkpoint.is_dirty());
+        let written = checkpoint.secret("n", b"");
+        assert_eq!(written["metadata"]["annotations"][LOST], "true");
+        checkpoint.find_again();
+        assert_eq!(
+            checkpoint.dirty,
+            BTreeSet::from([0, 1]),
+            "those that held nothing as well"
+        );
+        assert!(checkpoint.secret("n", b"")["metadata"]["annotations"][LOST].is_null());
+        checkpoint.dirty.clear();
+        checkpoint.find_again();
+        assert!(!checkpoint.is_dirty());
+        let annotated = json!({"metadata": {"name": "n", "resourceVersion": "1", "labels": {label::CHECKPOINT: "o"},
+            "annotations": {LOST: "true"}}});
+        assert!(read(&annotated).unwrap().2.lost);
     }
 
     #[tokio::test]
@@ -687,13 +785,12 @@ mod tests {
             sync: SYNC_NAME.into(),
             resource_version: "1".into(),
             bytes: b"nonsense".to_vec(),
+            lost: false,
         };
         let shards = HashMap::from([(format!("signet-checkpoint-{of}-1-0"), spoilt)]);
         let found = Found(Arc::new(Mutex::new(HashMap::from([(of, shards)]))));
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let _inside = runtime.enter();
-        let key = DigestKey::for_tests();
-        let checkpoint = Checkpoint::open(server(), "system".into(), key, SYNC_NAME, "uid", &found);
-        assert!(checkpoint.lost);
+        assert!(open(DigestKey::for_tests(), false, &found).lost);
     }
 }

@@ -5,11 +5,12 @@ use super::inputs::Inputs;
 use super::inside::Places;
 use super::pin;
 use super::store::{Checkpoint, Found};
+use super::strays;
 use super::variables::Sources;
 use crate::observe::{Mailbox, Pending};
 use crate::repository::Head;
 use apply::{ApiError, Catalog, Key, applyset};
-use crds::{Counts, Sync, SyncStatus};
+use crds::{Counts, ObjectReport, Sync, SyncStatus, annotation};
 use render::Rendered;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -190,6 +191,10 @@ pub(super) struct Worker {
     pub(super) left_behind: Vec<(Key, String)>,
     /// Objects whose intent was written down for what is sent next.
     pub(super) intended: HashSet<Key>,
+    /// What the status says of records that were lost.
+    pub(super) lost_said: Vec<ObjectReport>,
+    /// Objects that carry the Sync's label and of which nothing is recorded, as far as that was looked for: only after a loss.
+    pub(super) strays: Vec<Key>,
     /// Objects that no watch shows, that have fields of ours and are not what was applied.
     pub(super) others: HashSet<Key>,
     /// Objects that left Git and were looked for in vain.
@@ -220,8 +225,14 @@ impl Worker {
             rooms.server.clone(),
             rooms.context.namespace.as_str().into(),
             rooms.context.digest_key.clone(),
-            &id.full,
-            spec.borrow().metadata.uid.as_deref().unwrap_or_default(),
+            (
+                &id.full,
+                spec.borrow().metadata.uid.as_deref().unwrap_or_default(),
+            ),
+            // Written before the first object is applied, and kept.
+            strays::marked(&spec.borrow(), annotation::APPLYSET_KINDS)
+                .next()
+                .is_some(),
             found,
         );
         let places = Places::of(checkpoint.records().keys(), checkpoint.lost);
@@ -272,6 +283,8 @@ impl Worker {
             resolved: None,
             left_behind: Vec::new(),
             intended: HashSet::new(),
+            lost_said: Vec::new(),
+            strays: Vec::new(),
             others: HashSet::new(),
             gone: HashSet::new(),
             leaving: false,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crds::{DeletionPolicy, Immutable, Sync};
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 use tests::{Stage, checkpoint, objects, run, wait};
@@ -255,6 +255,107 @@ fn hooks_of_a_deletion_outlive_their_journal() {
             let maps: Api<ConfigMap> = Api::namespaced(stage.cluster.client(), space);
             assert!(maps.get_opt("a").await.unwrap().is_some(), "the hook needs it");
         }
+    });
+}
+
+/// What is written down of a Sync is removed, or a part of it, while the controller is down, and something leaves Git meanwhile: that is
+/// named, and not deleted; and the Sync does not go and leave it behind.
+#[test]
+fn what_was_lost_is_told_and_what_it_was_about_is_named() {
+    run(async {
+        let mut stage = Stage::own().await;
+        let (space, repo) = {
+            let world = World::on(&stage, "lost").await;
+            world
+                .applied(&[("a", "one"), ("b", "one"), ("c", "one")], |spec| {
+                    spec.deletion_policy = DeletionPolicy::Delete;
+                })
+                .await;
+            (world.team.keep(), world.repo)
+        };
+        assert!(stage.controller.stop().success());
+        let secrets: Api<Secret> = Api::namespaced(stage.cluster.client(), "signet-system");
+        let ours = ListParams::default().labels(crds::label::CHECKPOINT);
+        secrets
+            .delete_collection(&DeleteParams::default(), &ours)
+            .await
+            .unwrap();
+        let commit = repo.remove("app/c.yaml").commit("Do without c");
+        stage.controller.start_again().await;
+        {
+            let world = World {
+                team: stage.space_of(&space),
+                repo: repo.clone(),
+            };
+            let sync = world.team.applied("app", &commit).await;
+            let named = |sync: &Sync| {
+                let warnings = &sync.status.as_ref().unwrap().warnings;
+                let c = format!("ConfigMap {space}/c");
+                warnings.iter().any(|warning| warning.object == c) && warnings.len() == 2
+            };
+            assert!(named(&sync), "{sync:#?}");
+            world.told("RecordsLost", &["/c"]).await;
+            world.stays(&[("a", Some("one")), ("c", Some("one"))]).await;
+            world.team.keep();
+        }
+        // It is not over with a restart; nor does the Sync go as if it had nothing.
+        assert!(stage.controller.stop().success());
+        let syncs: Api<Sync> = Api::namespaced(stage.cluster.client(), &space);
+        syncs.delete("app", &DeleteParams::default()).await.unwrap();
+        stage.controller.start_again().await;
+        let world = World {
+            team: stage.space_of(&space),
+            repo,
+        };
+        let sync = world.says("app", "DeletionWaits").await;
+        let message = objects::message(&sync, "Ready");
+        assert!(message.contains(&format!("ConfigMap {space}/c")), "{message}");
+        world.stays(&[("a", Some("one")), ("c", Some("one"))]).await;
+        world.team.kubectl(["delete", "configmap", "c"]).ok();
+        world.team.gone::<Sync>("app").await;
+        world.stays(&[("a", None), ("b", None), ("c", None)]).await;
+        world.team.keep();
+    });
+}
+
+/// A part of a checkpoint that held nothing is lost as well, and found again: then nothing speaks of it any more.
+#[test]
+fn a_loss_that_cost_nothing_is_over_at_once() {
+    run(async {
+        let mut stage = Stage::own().await;
+        let space = {
+            let world = World::on(&stage, "spoilt").await;
+            world.applied(&[("a", "one")], |_| {}).await;
+            world.team.keep()
+        };
+        assert!(stage.controller.stop().success());
+        let secrets: Api<Secret> = Api::namespaced(stage.cluster.client(), "signet-system");
+        let ours = ListParams::default().labels(crds::label::CHECKPOINT);
+        let shard = secrets.list(&ours).await.unwrap().items.remove(0);
+        // As if their number were about to grow.
+        let name = shard.name_any().replace("-1-0", "-2-1");
+        let spoilt = json!({"apiVersion": "v1", "kind": "Secret", "type": "signet.dev/checkpoint", "metadata": {
+            "name": name, "labels": shard.labels(), "annotations": shard.annotations()}});
+        let spoilt: Secret = serde_json::from_value(spoilt).unwrap();
+        secrets.create(&PostParams::default(), &spoilt).await.unwrap();
+        stage.controller.start_again().await;
+        let sync = format!("{space}/app");
+        wait::poll("every shard to be whole again", || async {
+            let shards = secrets.list(&ours).await.unwrap().items;
+            let whole = |shard: &Secret| {
+                shard.name_any().contains("-2-")
+                    && !shard.annotations().contains_key("signet.dev/records-lost")
+            };
+            let whole = shards.iter().all(whole)
+                && shards.len() == 2
+                && shards.iter().all(|shard| shard.data.is_some());
+            whole.then_some(()).ok_or_else(|| format!("{shards:#?}"))
+        })
+        .await;
+        assert_eq!(checkpoint::of(&stage.cluster, &sync).await.len(), 1);
+        let syncs: Api<Sync> = Api::namespaced(stage.cluster.client(), &space);
+        let found = syncs.get("app").await.unwrap();
+        assert_eq!(found.status.unwrap().warnings, []);
     });
 }
 
