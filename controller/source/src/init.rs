@@ -6,11 +6,8 @@ use git2::{ConfigLevel, opts};
 
 use crate::{SourceError, transport};
 
-/// Largest object that a delta may rebuild, in bytes. Files that we read are far below it.
-///
-/// Known gap: libgit2 inflates the *base* of a delta before it compares any size, so a small pack with a
-/// huge base costs that much memory while it is indexed (200 MB of zeros in a pack of 350 kB: 400 MB).
-/// Objects that no delta refers to are streamed. Only a bounded allocator for libgit2 would close it.
+/// Largest object that a delta may rebuild, in bytes. Packs of remotes are weighed before they come here (see `transport::pack`); this
+/// is for repositories on the controller's own disk.
 const MAX_OBJECT_BYTES: usize = 256 << 20;
 
 /// Objects that stay parsed in memory, in bytes, over all open repositories.

@@ -129,6 +129,10 @@ pub struct RemoteLimits {
     pub pack_bytes: u64,
     /// Objects in one pack.
     pub objects: usize,
+    /// Bytes of one object, unpacked. It is what a pack takes of memory, up to three times.
+    pub object_bytes: u64,
+    /// Bytes of all objects of one call, unpacked, each of them whole.
+    pub unpacked_bytes: u64,
 }
 
 impl Default for RemoteLimits {
@@ -140,6 +144,9 @@ impl Default for RemoteLimits {
             listing_bytes: 32 << 20,
             pack_bytes: 512 << 20,
             objects: 2_000_000,
+            // What GitHub and GitLab take of a file.
+            object_bytes: 100 << 20,
+            unpacked_bytes: 4 << 30,
         }
     }
 }

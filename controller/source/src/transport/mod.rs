@@ -7,6 +7,7 @@
 mod address;
 mod http;
 mod operation;
+mod pack;
 mod proxy;
 mod ssh;
 mod stream;

@@ -24,6 +24,8 @@ pub(crate) struct Operation {
     limits: RemoteLimits,
     deadline: Instant,
     received: AtomicU64,
+    /// What packs hold, in bytes.
+    unpacked: AtomicU64,
     /// The first failure, typed: libgit2 passes on a string only.
     failure: Mutex<Option<SourceError>>,
 }
@@ -90,6 +92,7 @@ impl Operation {
             limits,
             deadline: Instant::now() + limits.total,
             received: AtomicU64::new(0),
+            unpacked: AtomicU64::new(0),
             failure: Mutex::new(None),
         })
     }
@@ -136,6 +139,27 @@ impl Operation {
             return Err(SourceError::TooLarge(format!(
                 "packs over {} bytes",
                 self.limits.pack_bytes
+            )));
+        }
+        Ok(())
+    }
+
+    /// Refuses an object that is too large, whole or as a delta makes it.
+    pub(super) fn admit_object(&self, size: u64) -> Result<(), SourceError> {
+        let limit = self.limits.object_bytes;
+        if size > limit {
+            return Err(SourceError::TooLarge(format!("an object over {limit} bytes")));
+        }
+        Ok(())
+    }
+
+    /// Counts what packs hold against the limit.
+    pub(super) fn count_unpacked(&self, bytes: u64) -> Result<(), SourceError> {
+        let before = self.unpacked.fetch_add(bytes, Ordering::Relaxed);
+        let limit = self.limits.unpacked_bytes;
+        if before.saturating_add(bytes) > limit {
+            return Err(SourceError::TooLarge(format!(
+                "packs that hold over {limit} bytes"
             )));
         }
         Ok(())

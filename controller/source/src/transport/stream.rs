@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ureq::BodyReader;
 
+use super::pack::Scales;
 use super::{Operation, http};
 use crate::SourceError;
 
@@ -32,11 +33,12 @@ pub(super) struct Stream {
 
 enum State {
     /// Collects the request body.
-    Writing {
-        service: &'static str,
-        body: Vec<u8>,
+    Writing { service: &'static str, body: Vec<u8> },
+    Reading {
+        body: BodyReader<'static>,
+        /// For what may hold a pack.
+        scales: Option<Box<Scales>>,
     },
-    Reading(BodyReader<'static>),
     /// After a failure, which the operation remembers.
     Failed,
 }
@@ -46,7 +48,7 @@ impl Stream {
         Self {
             operation,
             budget,
-            state: State::Reading(body),
+            state: State::Reading { body, scales: None },
         }
     }
 
@@ -63,17 +65,20 @@ impl Stream {
 
     fn try_read(&mut self, buffer: &mut [u8]) -> Result<usize, SourceError> {
         if let State::Writing { service, body } = &mut self.state {
-            let body = mem::take(body);
+            let (service, body) = (*service, mem::take(body));
             let reader = http::post(&self.operation, service, &body)?;
-            self.state = State::Reading(reader);
+            self.state = State::Reading {
+                scales: (service == "git-upload-pack").then(Box::default),
+                body: reader,
+            };
         }
-        let State::Reading(reader) = &mut self.state else {
+        let State::Reading { body, scales } = &mut self.state else {
             return Err(SourceError::Unreachable("the connection was closed".into()));
         };
         // ureq bounds the body by the time set for its request; this bounds a remote that drips
         // while libgit2 works.
         self.operation.remaining()?;
-        let read = reader.read(buffer).map_err(|error| http::explain_io(&error))?;
+        let read = body.read(buffer).map_err(|error| http::explain_io(&error))?;
         let bytes = u64::try_from(read).unwrap_or(u64::MAX);
         match &mut self.budget {
             Budget::Packs => self.operation.count(bytes)?,
@@ -83,6 +88,9 @@ impl Stream {
                     SourceError::TooLarge(format!("a list of refs over {limit} bytes"))
                 })?;
             }
+        }
+        if let Some(scales) = scales {
+            scales.weigh(&buffer[..read], &self.operation)?;
         }
         Ok(read)
     }

@@ -1,9 +1,10 @@
 //! Remotes that refuse, redirect, or are not there.
 
+use std::fmt::Write as _;
 use std::net::TcpListener;
 
 use base64::Engine;
-use source::{Auth, Remote, SourceError, list_head};
+use source::{Auth, RefSpec, Remote, SourceError, list_head};
 use zeroize::Zeroizing;
 
 use crate::support::http::{Mode, Server};
@@ -234,4 +235,33 @@ fn no_error_repeats_a_credential() {
     remote.auth = basic("ann", PASSWORD);
     let error = list_head(&remote, &main_branch()).unwrap_err();
     assert!(!format!("{error:?} {error}").contains(PASSWORD));
+}
+
+#[test]
+fn names_of_refs_that_lead_elsewhere_lead_nowhere() {
+    let repo = Repo::with(&[("a", "1")]);
+    let server = Server::start(repo.root(), Mode::Good);
+    let head = repo.head();
+    let mut body = String::from("001e# service=git-upload-pack\n0000");
+    let names = [
+        "HEAD\0multi_ack side-band-64k ofs-delta shallow",
+        "refs/heads/../../../config",
+        "refs/heads/..",
+        "/etc/passwd",
+        "refs/heads/a.lock",
+        "refs/heads/main",
+    ];
+    for name in names {
+        let line = format!("{head} {name}\n");
+        let _ = write!(body, "{:04x}{line}", line.len() + 4);
+    }
+    body += "0000";
+    let head_line = "HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\n\r\n";
+    server.set(Mode::Canned(format!("{head_line}{body}").into_bytes()));
+    let found = list_head(&server.remote(), &main_branch());
+    assert_eq!(found.map(|found| found.id.to_string()), Ok(head));
+    for name in ["../../../config", "..", "a.lock"] {
+        let asked = list_head(&server.remote(), &RefSpec::Branch(name.into()));
+        assert_eq!(asked, Err(SourceError::BadRef), "{name}");
+    }
 }

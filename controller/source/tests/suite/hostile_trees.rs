@@ -181,3 +181,38 @@ fn a_commit_message_is_made_safe_to_show() {
         "red \\u{1b}[31m\\u{202e} text"
     );
 }
+
+/// Hooks, filters and configuration are for who checks out.
+#[test]
+fn what_attacks_a_checkout_is_read_as_it_stands() {
+    let repo = Repo::with(&[
+        (".gitattributes", "* filter=evil text eol=crlf ident\n"),
+        (
+            "config",
+            "[core]\n\tfsmonitor = touch /tmp/owned\n[filter \"evil\"]\n\tsmudge = touch /tmp/owned\n",
+        ),
+        ("hooks/post-checkout", "#!/bin/sh\ntouch /tmp/owned\n"),
+        ("a", "one\n$Id$\n"),
+        ("A", "another\n"),
+    ]);
+    let (snapshot, _dir) = snapshot(&repo);
+    let mut seen = Vec::new();
+    let everything = WalkLimits {
+        skip_hidden: false,
+        ..WalkLimits::default()
+    };
+    snapshot
+        .walk("", &everything, |entry| {
+            if let EntryKind::File { blob, .. } = entry.kind {
+                seen.push((entry.path.to_string(), blob));
+            }
+        })
+        .unwrap();
+    let names: Vec<&str> = seen.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(
+        names,
+        [".gitattributes", "A", "a", "config", "hooks/post-checkout"]
+    );
+    assert_eq!(snapshot.blob(&seen[2].1, 100).unwrap(), b"one\n$Id$\n");
+    assert_eq!(snapshot.blob(&seen[1].1, 100).unwrap(), b"another\n");
+}

@@ -11,6 +11,7 @@
 mod support;
 
 mod behind;
+mod bombs;
 mod failures;
 mod fetching;
 mod github_app;

@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::client::{self, Connection, Plan};
 use crate::transport::Operation;
+use crate::transport::pack::Scales;
 use crate::{SourceError, text};
 
 /// Bytes sent to a service, as over HTTP.
@@ -24,6 +25,8 @@ pub(in crate::transport) struct SshStream {
     connection: Option<Connection>,
     /// Received and not yet read.
     pending: bytes::Bytes,
+    /// For what may hold a pack.
+    scales: Option<Box<Scales>>,
     /// Bytes of the list of refs that are still allowed.
     listing: u64,
     sent: usize,
@@ -50,6 +53,7 @@ pub(in crate::transport) fn open(operation: Arc<Operation>, service: &str) -> Re
         operation,
         runtime: Background(Some(runtime)),
         connection: None,
+        scales: (service == "git-upload-pack").then(Box::default),
         pending: bytes::Bytes::new(),
         sent: 0,
         received: false,
@@ -89,6 +93,9 @@ impl SshStream {
             match wait(&self.runtime, &self.operation, silence, "silence", next)? {
                 Some(ChannelMsg::Data { data }) => {
                     self.count(data.len())?;
+                    if let Some(scales) = &mut self.scales {
+                        scales.weigh(&data, &self.operation)?;
+                    }
                     self.received = true;
                     self.pending = data;
                 }

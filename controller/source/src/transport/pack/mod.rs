@@ -1,0 +1,105 @@
+//! Weighs packs on their way to libgit2 (gitprotocol-pack(5), gitformat-pack(5)): what they hold, before it is unpacked.
+//!
+//! A pack may be small and hold much: zeros shrink a thousandfold, and a delta of some bytes copies its base over and over.
+//! libgit2 unpacks the base of a delta whole before it compares any size. So the sizes are read here: of each object in its
+//! header, of what a delta makes in its first bytes. And since a header may lie, the data is inflated here, too, into nothing.
+
+mod objects;
+
+use objects::Objects;
+
+use super::Operation;
+use crate::SourceError;
+
+/// The answer of an upload-pack: packets, some of which carry a pack; or a pack as it is, where the remote has no side-band.
+#[derive(Default)]
+pub(super) struct Scales {
+    frame: Frame,
+    objects: Objects,
+}
+
+enum Frame {
+    /// Four digits: how long the packet is.
+    Length {
+        digits: [u8; 4],
+        have: usize,
+    },
+    /// The packet's first byte says what the others are.
+    First {
+        left: usize,
+    },
+    Rest {
+        left: usize,
+        is_pack: bool,
+    },
+    /// No more packets.
+    Bare,
+}
+
+impl Default for Frame {
+    fn default() -> Self {
+        Self::Length {
+            digits: [0; 4],
+            have: 0,
+        }
+    }
+}
+
+impl Scales {
+    /// Weighs what has come next, before anybody else sees it.
+    pub(super) fn weigh(&mut self, mut bytes: &[u8], operation: &Operation) -> Result<(), SourceError> {
+        while let [first, rest @ ..] = bytes {
+            match &mut self.frame {
+                Frame::Bare => return self.objects.weigh(bytes, operation),
+                Frame::Length { digits, have } => {
+                    digits[*have] = *first;
+                    *have += 1;
+                    bytes = rest;
+                    if *have == digits.len() {
+                        let digits = *digits;
+                        self.frame = begin(digits)?;
+                        if matches!(self.frame, Frame::Bare) {
+                            self.objects.weigh(&digits, operation)?;
+                        }
+                    }
+                }
+                Frame::First { left } => {
+                    self.frame = Frame::Rest {
+                        left: *left - 1,
+                        is_pack: *first == 1,
+                    };
+                    bytes = rest;
+                }
+                Frame::Rest { left, is_pack } => {
+                    let (here, later) = bytes.split_at(bytes.len().min(*left));
+                    *left -= here.len();
+                    if *is_pack {
+                        self.objects.weigh(here, operation)?;
+                    }
+                    bytes = later;
+                }
+            }
+            if matches!(self.frame, Frame::Rest { left: 0, .. }) {
+                self.frame = Frame::default();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// As libgit2 reads it: what it takes for a packet is one here, and what it refuses is refused.
+fn begin(digits: [u8; 4]) -> Result<Frame, SourceError> {
+    if digits == *b"PACK" {
+        return Ok(Frame::Bare);
+    }
+    let is_hex = digits.iter().all(u8::is_ascii_hexdigit);
+    let text = std::str::from_utf8(&digits).ok().filter(|_| is_hex);
+    match text.and_then(|text| usize::from_str_radix(text, 16).ok()) {
+        Some(0) => Ok(Frame::default()),
+        Some(length) if length > 4 => Ok(Frame::First { left: length - 4 }),
+        _ => Err(SourceError::NotGit("bad packet length".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests;
