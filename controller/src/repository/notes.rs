@@ -6,7 +6,7 @@
 
 mod write;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,7 +14,7 @@ use crds::Repository;
 use kube::{Client, ResourceExt};
 use source::Line;
 use tokio::sync::{Notify, Semaphore};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 
 use super::Key;
 use crate::config::Config;
@@ -48,10 +48,8 @@ struct Desk {
     lines: VecDeque<Line>,
     /// Lines that there was no room for.
     dropped: u64,
-    /// Something is new: a line, or the Repository.
+    /// Something is new: a line, or the Repository. Its own: a desk that was closed and opened again has another.
     news: Arc<Notify>,
-    /// Whether it has its task.
-    staffed: bool,
 }
 
 impl Notes {
@@ -93,7 +91,6 @@ impl Notes {
             lines: VecDeque::new(),
             dropped: 0,
             news: Arc::default(),
-            staffed: false,
         };
         desks.insert(key.clone(), desk);
         self.0.opened.notify_one();
@@ -129,29 +126,103 @@ impl Notes {
     /// Writes until the controller stops; what waits then is tried once more.
     pub async fn run(self) {
         let mut tasks = JoinSet::new();
+        let mut at_work: HashMap<Id, Key> = HashMap::new();
         loop {
-            let new: Vec<Key> = {
-                let mut desks = self.desks();
-                let new = desks.iter_mut().filter(|(_, desk)| !desk.staffed);
-                new.map(|(key, desk)| {
-                    desk.staffed = true;
-                    key.clone()
-                })
-                .collect()
-            };
-            for key in new {
-                tasks.spawn(write::Scribe::new(self.clone(), key).run());
+            for key in self.unstaffed(&at_work) {
+                let task = tasks.spawn(write::Scribe::new(self.clone(), key.clone()).run());
+                at_work.insert(task.id(), key);
             }
             tokio::select! {
                 () = self.0.shutdown.requested() => break,
                 () = self.0.opened.notified() => {}
-                Some(_) = tasks.join_next() => {}
+                Some(ended) = tasks.join_next_with_id() => {
+                    at_work.remove(&ended.map_or_else(|error| error.id(), |(id, ())| id));
+                }
             }
         }
         while tasks.join_next().await.is_some() {}
     }
 
+    /// Desks that nobody writes at. One whose Repository wanted notes before has to wait until whoever wrote then is done: two at a
+    /// time would write every line twice.
+    fn unstaffed(&self, at_work: &HashMap<Id, Key>) -> Vec<Key> {
+        let busy: HashSet<&Key> = at_work.values().collect();
+        let desks = self.desks();
+        let free = desks.keys().filter(|key| !busy.contains(key));
+        free.cloned().collect()
+    }
+
     fn desks(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Desk>> {
         self.0.desks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shutdown;
+    use tower::{BoxError, service_fn};
+
+    fn notes() -> (Notes, shutdown::Trigger) {
+        let (trigger, shutdown) = shutdown::channel();
+        let silent = service_fn(|_: http::Request<kube::client::Body>| {
+            std::future::pending::<Result<http::Response<kube::client::Body>, BoxError>>()
+        });
+        let client = Client::new(silent, "default");
+        let notes = Notes(Arc::new(Inner {
+            desks: Mutex::default(),
+            opened: Notify::new(),
+            events: Events::start(
+                client.clone(),
+                "test",
+                crate::calm::Calm::default(),
+                shutdown.clone(),
+            ),
+            client,
+            stores: PathBuf::new(),
+            files: source::FileRemotes::Refused,
+            pushes: Arc::new(Semaphore::new(1)),
+            shutdown,
+        }));
+        (notes, trigger)
+    }
+
+    #[tokio::test]
+    async fn who_stops_and_starts_again_has_one_writer() {
+        let (notes, _trigger) = notes();
+        let key = ("shop".to_owned(), "app".to_owned());
+        let object = |notes: serde_json::Value| -> Repository {
+            serde_json::from_value(serde_json::json!({
+                "apiVersion": "signet.dev/v1alpha1", "kind": "Repository",
+                "metadata": {"name": "app", "namespace": "shop", "uid": "1", "generation": 1},
+                "spec": {"url": "https://git.example/r", "notes": notes},
+            }))
+            .unwrap()
+        };
+        let on = object(serde_json::json!({"cluster": "prod", "pushSecretRef": {"name": "push"}}));
+        let line = || Line {
+            commit: "0123456789abcdef0123456789abcdef01234567".parse().unwrap(),
+            text: "x".into(),
+            unless: None,
+            kind: String::new(),
+        };
+        notes.register(&key, &on);
+        assert_eq!(notes.unstaffed(&HashMap::new()), std::slice::from_ref(&key));
+        let first = write::Scribe::new(notes.clone(), key.clone());
+        let task = tokio::spawn(std::future::pending::<()>());
+        let at_work = HashMap::from([(task.id(), key.clone())]);
+
+        notes.register(&key, &object(serde_json::Value::Null));
+        notes.register(&key, &on);
+        notes.record(&key, [line()]);
+        assert_eq!(notes.unstaffed(&at_work), [] as [Key; 0], "the first is not done");
+        assert!(
+            first.waiting().is_none(),
+            "what is here now is not the first one's"
+        );
+        first.done(1);
+        let next = write::Scribe::new(notes.clone(), key.clone());
+        assert_eq!(next.waiting().map(|(_, lines)| lines.len()), Some(1));
+        assert_eq!(notes.unstaffed(&HashMap::new()), [key]);
     }
 }

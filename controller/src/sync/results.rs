@@ -58,6 +58,7 @@ fn line(sync: &str, commit: Option<&str>, word: &str, what: &str, now: &str, onc
     let commit = commit?.parse().ok()?;
     Some(Line {
         commit,
+        kind: format!(" {sync} {word}:"),
         text: format!("{now} {sync} {word}: {what}"),
         unless: once.then(|| format!(" {sync} {word}:")),
     })
@@ -149,6 +150,7 @@ mod tests {
             "health that comes and goes is told once"
         );
         assert_eq!(again[0].commit.to_string(), ONE);
+        assert_eq!(again[0].kind, " shop/web Ready:");
         assert_eq!(lines("shop/web", &ready, &failed, "T")[0].commit.to_string(), TWO);
     }
 

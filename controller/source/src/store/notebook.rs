@@ -16,7 +16,12 @@ const TRIES: usize = 5;
 /// Writes before the store is made anew: each leaves loose objects behind.
 const WRITES: u32 = 500;
 /// The longest note, in bytes. What does not fit is left out.
-const LONGEST: usize = 64 << 10;
+const LONGEST: usize = 128 << 10;
+/// Lines of one kind that a note keeps at its beginning, and at its end.
+const FIRST: usize = 5;
+const LAST: usize = 5;
+/// Between the number of lines that are no longer there and the first word of the first.
+const MORE: &str = " more since ";
 /// An address that is nobody's (RFC 2606).
 const EMAIL: &str = "controller@signet.invalid";
 
@@ -29,6 +34,9 @@ pub struct Line {
     pub text: String,
     /// Left out where the commit's note has a line with this in it.
     pub unless: Option<String>,
+    /// What its text and others of its kind have behind their first word. Of one kind a note keeps the first few lines and the last
+    /// few; those between become one, which counts them.
+    pub kind: String,
 }
 
 /// What the remote has.
@@ -207,13 +215,70 @@ fn put(note: &mut Vec<u8>, line: &Line) -> bool {
         let mark = line.unless.as_deref().map(str::as_bytes);
         known == text || mark.is_some_and(|mark| known.windows(mark.len().max(1)).any(|part| part == mark))
     });
-    if known || note.len() + text.len() + 2 > LONGEST {
+    if known {
         return false;
     }
-    if note.last().is_some_and(|last| *last != b'\n') {
-        note.push(b'\n');
+    let mut longer = note.clone();
+    if longer.last().is_some_and(|last| *last != b'\n') {
+        longer.push(b'\n');
     }
-    note.extend_from_slice(text);
-    note.push(b'\n');
+    longer.extend_from_slice(text);
+    longer.push(b'\n');
+    if !line.kind.is_empty() {
+        longer = thinned(&longer, &line.kind);
+    }
+    if longer.len() > LONGEST {
+        return false;
+    }
+    *note = longer;
     true
+}
+
+/// A note of whose lines of this kind those in the middle are one.
+fn thinned(note: &[u8], kind: &str) -> Vec<u8> {
+    let lines: Vec<&[u8]> = note.split_inclusive(|byte| *byte == b'\n').collect();
+    let told: Vec<(usize, Told<'_>)> = lines
+        .iter()
+        .enumerate()
+        .filter_map(|(at, &line)| Some((at, Told::read(line, kind)?)))
+        .collect();
+    let middle = told
+        .get(FIRST..told.len().saturating_sub(LAST))
+        .unwrap_or_default();
+    let [(place, first), .., (_, last)] = middle else {
+        return note.to_vec();
+    };
+    let count: u64 = middle.iter().map(|(_, told)| told.count).sum();
+    let one = format!("{}{kind} {count}{MORE}{}\n", last.word, first.since);
+    let mut kept = Vec::with_capacity(note.len());
+    for (at, line) in lines.iter().enumerate() {
+        if at == *place {
+            kept.extend_from_slice(one.as_bytes());
+        } else if !middle.iter().any(|(gone, _)| *gone == at) {
+            kept.extend_from_slice(line);
+        }
+    }
+    kept
+}
+
+/// What a line says of its kind.
+struct Told<'a> {
+    word: &'a str,
+    /// Lines that it stands for, and the first word of the first.
+    count: u64,
+    since: &'a str,
+}
+
+impl<'a> Told<'a> {
+    fn read(line: &'a [u8], kind: &str) -> Option<Self> {
+        let line = std::str::from_utf8(line).ok()?.trim_end();
+        let at = line.find(' ')?;
+        let (word, rest) = line.split_at(at);
+        let what = rest.strip_prefix(kind)?.trim_start();
+        let counted = what
+            .split_once(MORE)
+            .and_then(|(count, since)| Some((count.parse().ok()?, since)));
+        let (count, since) = counted.unwrap_or((1, word));
+        Some(Self { word, count, since })
+    }
 }

@@ -12,6 +12,7 @@ fn line(commit: &str, text: &str) -> Line {
         commit: commit.parse().unwrap(),
         text: text.to_owned(),
         unless: None,
+        kind: String::new(),
     }
 }
 
@@ -152,12 +153,12 @@ fn a_remote_that_takes_none_says_so_and_bounds_hold() {
     std::fs::remove_file(&hook).unwrap();
     notes.append(&server.remote(), &[line(&head, "one")]).unwrap();
 
-    let long = "x".repeat(40 << 10);
+    let long = "x".repeat(80 << 10);
     notes.append(&server.remote(), &[line(&head, &long)]).unwrap();
     notes
         .append(
             &server.remote(),
-            &[line(&head, &"y".repeat(40 << 10)), line(&head, "short")],
+            &[line(&head, &"y".repeat(80 << 10)), line(&head, "short")],
         )
         .unwrap();
     assert_eq!(
@@ -192,4 +193,34 @@ fn nobody_is_forced_when_two_make_the_first_note_at_once() {
     let mut lines: Vec<_> = said.lines().collect();
     lines.sort_unstable();
     assert_eq!(lines, ["writer 0", "writer 1", "writer 2", "writer 3"]);
+}
+
+#[test]
+fn what_happens_over_and_over_keeps_its_beginning_its_end_and_its_number() {
+    let repo = Repo::with(&[("a", "1")]);
+    let server = Server::start(repo.root(), Mode::Good);
+    let dir = tempfile::tempdir().unwrap();
+    let (mut notes, head) = (book(dir.path()), repo.head());
+    let flap = |number: u32| Line {
+        kind: " shop/web Failed:".into(),
+        ..line(&head, &format!("T{number} shop/web Failed: 1 of 3 objects"))
+    };
+    let other = line(&head, "T0 shop/api Ready: 3 objects");
+    let by_hand = line(&head, "what does shop/web Failed: mean?");
+    notes
+        .append(&server.remote(), &[other.clone(), by_hand.clone()])
+        .unwrap();
+    // In several goes, and by a process that has to read what is there.
+    let lines: Vec<Line> = (1..=9).map(flap).collect();
+    notes.append(&server.remote(), &lines).unwrap();
+    let lines: Vec<Line> = (10..=1_000).map(flap).collect();
+    notes.append(&server.remote(), &lines).unwrap();
+    drop(notes);
+    let mut notes = book(dir.path());
+    notes.append(&server.remote(), &[flap(1_001)]).unwrap();
+    let mut expected = vec![other.text, by_hand.text];
+    expected.extend((1..=5).map(|number| flap(number).text));
+    expected.push("T996 shop/web Failed: 991 more since T6".into());
+    expected.extend((997..=1_001).map(|number| flap(number).text));
+    assert_eq!(shown(&repo, &head), expected.join("\n"));
 }

@@ -9,7 +9,7 @@ use source::{Line, Notebook, SourceError};
 use tokio::sync::Notify;
 use tracing::warn;
 
-use super::Notes;
+use super::{Desk, Notes};
 use crate::events::Severity;
 use crate::repository::app_login::AppLogin;
 use crate::repository::failure::Failure;
@@ -99,12 +99,9 @@ impl Scribe {
     }
 
     /// The Repository and what waits to be written; none where it wants nothing more.
-    fn waiting(&self) -> Option<(Arc<Repository>, Vec<Line>)> {
+    pub(super) fn waiting(&self) -> Option<(Arc<Repository>, Vec<Line>)> {
         let mut desks = self.notes.desks();
-        let desk = desks.get_mut(&self.key)?;
-        if desk.object.uid().unwrap_or_default() != self.uid {
-            return None;
-        }
+        let desk = desks.get_mut(&self.key).filter(|desk| self.is_own(desk))?;
         if desk.dropped > 0 {
             warn!(
                 namespace = self.key.0,
@@ -120,21 +117,26 @@ impl Scribe {
         ))
     }
 
-    fn done(&self, count: usize) {
-        if let Some(desk) = self.notes.desks().get_mut(&self.key) {
+    pub(super) fn done(&self, count: usize) {
+        let mut desks = self.notes.desks();
+        if let Some(desk) = desks.get_mut(&self.key).filter(|desk| self.is_own(desk)) {
             desk.lines.drain(..count.min(desk.lines.len()));
         }
+    }
+
+    /// Whether the desk is the one that it began at.
+    fn is_own(&self, desk: &Desk) -> bool {
+        Arc::ptr_eq(&desk.news, &self.news)
     }
 
     /// Returns once the Repository's spec is another one. More lines are no reason to hurry.
     async fn changed(&self, object: &Repository) {
         loop {
             self.news.notified().await;
-            let now = self
-                .notes
-                .desks()
-                .get(&self.key)
-                .map(|desk| desk.object.metadata.generation);
+            let desks = self.notes.desks();
+            let own = desks.get(&self.key).filter(|desk| self.is_own(desk));
+            let now = own.map(|desk| desk.object.metadata.generation);
+            drop(desks);
             if now != Some(object.metadata.generation) {
                 return;
             }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 const NOTES: &str = "refs/notes/signet/";
 /// The longest note that is read, in bytes: the controller writes none that is longer.
-const LARGEST: usize = 128 << 10;
+const LARGEST: usize = 256 << 10;
 
 /// One line of a note.
 #[derive(Clone, Debug, PartialEq, Eq)]
