@@ -2,6 +2,7 @@
 
 mod arrive;
 mod clone;
+mod conflict;
 mod files;
 mod install;
 mod login;
@@ -30,7 +31,7 @@ use login::{Login, LoginArgs};
 use manifest::Phase;
 use report::Report;
 use sealing::Printable;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -46,6 +47,7 @@ const SEALED: &str = "SealedSecret";
 /// Signet, and everything else below PATH, as Git has it.
 ///
 /// What is there already is left as it is: run it again, and nothing changes.
+/// What somebody else installed is not overwritten without --take-over.
 /// That makes it the drill for a disaster, too. With a new cluster, the
 /// repository and a backup of the keys, everything comes back.
 ///
@@ -95,6 +97,9 @@ pub(crate) struct BootstrapArgs {
     /// Start with new keys, although the repository holds values that only the old ones open
     #[arg(long, conflicts_with = "keys")]
     new_keys: bool,
+    /// Make what somebody else installed as the repository has it
+    #[arg(long)]
+    take_over: bool,
     /// Show what would be done, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -145,6 +150,14 @@ impl BootstrapArgs {
         )?;
         let client = Cluster::connect(global).await?.client;
         self.check(&client, &clone, &files, login, keys).await?;
+        let synced = is_synced(&client).await?;
+        let mut installer = Installer::new(&client, self.dry_run, synced, self.take_over).await?;
+        let secret = match login {
+            Login::Secret(secret) => Some(secret),
+            _ => None,
+        };
+        let objects = files.objects.iter().map(|found| &found.object);
+        installer.check(objects.chain(secret)).await?;
         let mut report = Report::default();
         let paths = files.new.iter().map(|(path, _)| Printable(path).to_string());
         report.files.extend(paths);
@@ -162,7 +175,7 @@ impl BootstrapArgs {
             let sentence = format!("Committed and pushed {} files.", files.new.len());
             report.step(ui, "commit", began, &sentence);
         }
-        self.install(ui, &client, &files, login, keys, &mut report)
+        self.install(ui, &client, &mut installer, &files, secret, keys, &mut report)
             .await?;
         let about =
             json!({"repository": url, "branch": clone.branch, "path": self.path, "commit": clone.head});
@@ -239,24 +252,24 @@ impl BootstrapArgs {
     }
 
     /// Brings into the cluster what it lacks: definitions and the namespace, the keys, and only then what uses them.
+    #[allow(clippy::too_many_arguments)] // one for each thing that is brought
     async fn install(
         &self,
         ui: &Ui,
         client: &Client,
+        installer: &mut Installer,
         files: &Files,
-        login: &Login,
+        secret: Option<&Value>,
         keys: &[Secret],
         report: &mut Report,
     ) -> Result<(), CommandError> {
         let began = Instant::now();
         let progress = Progress::start(ui, "installing Signet");
-        let synced = is_synced(client).await?;
-        let mut installer = Installer::new(client, self.dry_run, synced).await?;
         let ground = |phase: Phase| phase <= Phase::Namespaces;
         installer
             .apply(&files.objects, ground, &mut report.objects)
             .await?;
-        if let Login::Secret(secret) = login {
+        if let Some(secret) = secret {
             report.objects.push(installer.one(secret).await?);
         }
         if !keys.is_empty() && !self.dry_run {

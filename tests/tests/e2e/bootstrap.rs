@@ -308,3 +308,54 @@ fn a_deploy_key_is_made_shown_and_waited_for() {
         );
     });
 }
+
+#[test]
+fn what_somebody_else_installed_is_not_overwritten_unasked() {
+    run(async {
+        let home = tempfile::tempdir().unwrap();
+        let git = GitServer::start(&home.path().join("git")).await;
+        let repo = git.repository("fleet");
+        repo.git(["config", "user.name", "Ada Example"]);
+        repo.git(["config", "user.email", "ada@example.org"]);
+        let cluster = Cluster::empty().await;
+        let apply = |file: &str, change: (&str, &str)| {
+            let text = std::fs::read_to_string(tests::paths::root().join("deploy").join(file)).unwrap();
+            let arguments = ["apply", "--server-side", "--field-manager=helm", "-f", "-"];
+            cluster
+                .kubectl_with(arguments, &text.replace(change.0, change.1))
+                .ok();
+        };
+        apply(
+            "install.yaml",
+            ("signet-controller:0.1.0", "mine.example.org/signet:7"),
+        );
+        let mark = cluster.audit().mark();
+        let plan = [text(repo.work()), "--path", PATH, "--url", repo.url()];
+        for more in [&["--dry-run"][..], &[]] {
+            let said = again(&cluster, &[&plan[..], more].concat()).refused();
+            assert!(
+                said.contains("Deployment signet-system/signet-controller (.spec.template.spec.containers")
+                    && said.contains(".image by helm")
+                    && said.contains("--take-over"),
+                "{said}"
+            );
+        }
+        assert_eq!(writes(&cluster, mark), [""; 0]);
+        assert_eq!(
+            repo.git(["ls-remote", "origin"]),
+            "",
+            "nothing is committed either"
+        );
+
+        let taken = json(&again(
+            &cluster,
+            &[&plan[..], &["--take-over", "--dry-run"]].concat(),
+        ));
+        let deployment = "Deployment signet-system/signet-controller".to_owned();
+        assert!(changes(&taken, "changed").contains(&deployment), "{taken:#}");
+        // As the repository will have it, it is nobody's loss.
+        apply("install.yaml", ("", ""));
+        let same = json(&again(&cluster, &[&plan[..], &["--dry-run"]].concat()));
+        assert!(!changes(&same, "changed").contains(&deployment), "{same:#}");
+    });
+}

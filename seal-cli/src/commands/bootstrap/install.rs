@@ -1,5 +1,6 @@
 //! Objects applied with the user's own rights, each only where it differs: what is as it should be is not written.
 
+use super::conflict;
 use crate::cluster;
 use crate::command_error::CommandError;
 use crate::kinds;
@@ -56,16 +57,55 @@ pub(super) struct Installer {
     dry_run: bool,
     /// Whether what is there is the Sync's to change.
     synced: bool,
+    /// Whether fields that somebody else has set are taken from them.
+    take_over: bool,
+}
+
+/// Where an object goes, and what of it is sent.
+struct Parcel<'a> {
+    info: &'a KindInfo,
+    key: Key,
+    body: Value,
 }
 
 impl Installer {
-    pub(super) async fn new(client: &Client, dry_run: bool, synced: bool) -> Result<Self, CommandError> {
+    pub(super) async fn new(
+        client: &Client,
+        dry_run: bool,
+        synced: bool,
+        take_over: bool,
+    ) -> Result<Self, CommandError> {
         Ok(Self {
             client: client.clone(),
             catalog: kinds::catalog(client).await?,
             dry_run,
             synced,
+            take_over,
         })
+    }
+
+    /// Refuses to begin where somebody else made what is there, and made it otherwise. All of it is named.
+    pub(super) async fn check<'a>(
+        &self,
+        objects: impl Iterator<Item = &'a Value>,
+    ) -> Result<(), CommandError> {
+        if self.synced || self.take_over {
+            return Ok(());
+        }
+        let mut all = Vec::new();
+        for object in objects {
+            // What the API server does not know yet, nobody has made.
+            let Some(parcel) = self.parcel(object) else {
+                continue;
+            };
+            if self.get(&parcel).await?.is_none() {
+                continue;
+            }
+            if let Err(err) = self.patch(&parcel, true, false).await? {
+                all.extend(conflict::of(&err, &parcel.key).filter(|found| !found.is_empty()));
+            }
+        }
+        conflict::refuse(&all)
     }
 
     /// Applies the objects of these phases, in their order. Definitions are waited for.
@@ -88,6 +128,38 @@ impl Installer {
 
     /// Applies one object.
     pub(super) async fn one(&self, object: &Value) -> Result<Told, CommandError> {
+        let Some(parcel) = self.parcel(object) else {
+            let key = key(object).1.to_string();
+            if self.dry_run {
+                return Ok((key, Change::Created)); // its definition is to be created, too
+            }
+            return Err(CommandError::user(
+                format!("the API server does not know {}", Printable(&key)),
+                "Kubernetes 1.30 or later is needed",
+            ));
+        };
+        let shown = Printable(&parcel.key.to_string()).to_string();
+        let Some(live) = self.get(&parcel).await? else {
+            if !self.dry_run {
+                self.send(&parcel, false).await?;
+            }
+            return Ok((shown, Change::Created));
+        };
+        if self.synced && !parcel.key.kind.is_secret() {
+            return Ok((shown, Change::Synced));
+        }
+        let after = self.send(&parcel, true).await?;
+        if plain(after) == plain(live) {
+            return Ok((shown, Change::Unchanged));
+        }
+        if !self.dry_run {
+            self.send(&parcel, false).await?;
+        }
+        Ok((shown, Change::Changed))
+    }
+
+    /// `None` for a kind that the API server does not know.
+    fn parcel(&self, object: &Value) -> Option<Parcel<'_>> {
         let mut body = object.clone();
         // The API server fills these in from other roles.
         if body.get("aggregationRule").is_some()
@@ -95,55 +167,15 @@ impl Installer {
         {
             fields.remove("rules");
         }
-        let text = |pointer: &str| {
-            object
-                .pointer(pointer)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-        };
-        let (group, version) = match text("/apiVersion").split_once('/') {
-            Some((group, version)) => (group, version),
-            None => ("", text("/apiVersion")),
-        };
-        let (kind, name, namespace) = (text("/kind"), text("/metadata/name"), text("/metadata/namespace"));
-        let mut key = Key {
-            kind: Arc::new(GroupKind::new(group, kind)),
-            namespace: Some(namespace).filter(|name| !name.is_empty()).map(Into::into),
-            name: name.into(),
-        };
-        let Some(info) = self.catalog.resolve(group, version, kind) else {
-            if self.dry_run {
-                return Ok((key.to_string(), Change::Created)); // its definition is to be created, too
-            }
-            return Err(CommandError::user(
-                format!("the API server does not know {}", Printable(&key.to_string())),
-                "Kubernetes 1.30 or later is needed",
-            ));
-        };
+        let (version, mut key) = key(object);
+        let info = self.catalog.resolve(&key.kind.group, version, &key.kind.kind)?;
         if !info.namespaced {
             key.namespace = None;
         }
-        let shown = Printable(&key.to_string()).to_string();
-        let Some(live) = self.get(info, &key).await? else {
-            if !self.dry_run {
-                self.send(info, &key, &body, false).await?;
-            }
-            return Ok((shown, Change::Created));
-        };
-        if self.synced && !key.kind.is_secret() {
-            return Ok((shown, Change::Synced));
-        }
-        let after = self.send(info, &key, &body, true).await?;
-        if plain(after) == plain(live) {
-            return Ok((shown, Change::Unchanged));
-        }
-        if !self.dry_run {
-            self.send(info, &key, &body, false).await?;
-        }
-        Ok((shown, Change::Changed))
+        Some(Parcel { info, key, body })
     }
 
-    async fn get(&self, info: &KindInfo, key: &Key) -> Result<Option<Value>, CommandError> {
+    async fn get(&self, Parcel { info, key, .. }: &Parcel<'_>) -> Result<Option<Value>, CommandError> {
         let request = Request::get(info.path(key)).body(Vec::new());
         let request = request.map_err(|_| unnamed(key))?;
         match self.client.request::<Value>(request).await {
@@ -153,9 +185,29 @@ impl Installer {
         }
     }
 
-    async fn send(&self, info: &KindInfo, key: &Key, body: &Value, dry: bool) -> Result<Value, CommandError> {
+    /// Takes fields from nobody but Signet, unless that is asked for.
+    async fn send(&self, parcel: &Parcel<'_>, dry: bool) -> Result<Value, CommandError> {
+        let answer = match self.patch(parcel, dry, self.take_over).await? {
+            Err(err) => match conflict::of(&err, &parcel.key) {
+                Some(theirs) => {
+                    conflict::refuse(&[theirs])?;
+                    self.patch(parcel, dry, true).await?
+                }
+                None => Err(err),
+            },
+            sent => sent,
+        };
+        answer.map_err(|err| failed(&err, "apply", &parcel.key))
+    }
+
+    async fn patch(
+        &self,
+        Parcel { info, key, body }: &Parcel<'_>,
+        dry: bool,
+        force: bool,
+    ) -> Result<Result<Value, kube::Error>, CommandError> {
         let path = format!(
-            "{}?fieldManager={BOOTSTRAP_MANAGER}&force=true&fieldValidation=Strict{}",
+            "{}?fieldManager={BOOTSTRAP_MANAGER}&force={force}&fieldValidation=Strict{}",
             info.path(key),
             if dry { "&dryRun=All" } else { "" }
         );
@@ -163,8 +215,7 @@ impl Installer {
             .header("content-type", "application/apply-patch+yaml")
             .body(body.to_string().into_bytes());
         let request = request.map_err(|_| unnamed(key))?;
-        let answer = self.client.request::<Value>(request).await;
-        answer.map_err(|err| failed(&err, "apply", key))
+        Ok(self.client.request::<Value>(request).await)
     }
 
     /// Waits until the kinds of all objects are served.
@@ -191,6 +242,27 @@ impl Installer {
             sleep(PAUSE).await;
         }
     }
+}
+
+/// An object's version, and how it is named in whatever namespace it says.
+fn key(object: &Value) -> (&str, Key) {
+    let text = |pointer: &str| {
+        object
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let (group, version) = match text("/apiVersion").split_once('/') {
+        Some((group, version)) => (group, version),
+        None => ("", text("/apiVersion")),
+    };
+    let namespace = text("/metadata/namespace");
+    let key = Key {
+        kind: Arc::new(GroupKind::new(group, text("/kind"))),
+        namespace: Some(namespace).filter(|name| !name.is_empty()).map(Into::into),
+        name: text("/metadata/name").into(),
+    };
+    (version, key)
 }
 
 /// What people write of an object.
