@@ -124,8 +124,9 @@ fn keys_that_cannot_be_used_say_why() {
     };
     assert!(matches!(why(""), SourceError::BadKey(_)));
     assert!(why(&keys.text("deploy.pub")).to_string().contains("public half"));
-    assert!(why(&keys.text("rsa")).to_string().contains("RSA"));
     assert!(matches!(why(&keys.text("deploy")[..200]), SourceError::BadKey(_)));
+    let signs = source::SigningKey::read(&keys.text("rsa"), None).unwrap_err();
+    assert!(signs.to_string().contains("RSA"), "{signs}");
     assert!(matches!(why(&"x".repeat(100_000)), SourceError::BadKey(_)));
     // A good one that the host does not know: its fingerprint is what the host's page shows.
     let SourceError::KeyRefused(print) = why(&keys.text("ecdsa")) else {
@@ -366,6 +367,36 @@ fn openssh_serves_too() {
     );
     let refused = list_head(&remote(&url, &keys.text("wrong"), None, &known), &main_branch());
     assert!(matches!(refused, Err(SourceError::KeyRefused(_))), "{refused:?}");
+    // RSA keys too, in each of their forms.
+    for (name, more) in [
+        ("rsa", &["-N", ""][..]),
+        ("rsa-pem", &["-m", "PEM", "-N", ""]),
+        ("rsa-pkcs8", &["-m", "PKCS8", "-N", ""]),
+        ("rsa-locked", &["-N", "correct horse"]),
+    ] {
+        keys.keygen(&[&["-q", "-t", "rsa", "-b", "3072", "-f", name], more].concat());
+        let listed = std::fs::read_to_string(keys.path("deploy.pub")).unwrap();
+        std::fs::write(
+            keys.path("deploy.pub"),
+            format!("{listed}{}\n", keys.public(name)),
+        )
+        .unwrap();
+        let passphrase = (name == "rsa-locked").then_some("correct horse");
+        let listed = list_head(
+            &remote(&url, &keys.text(name), passphrase, &known),
+            &main_branch(),
+        );
+        assert!(listed.is_ok(), "{name}: {listed:?} {}", keys.text("sshd.log"));
+    }
+    keys.keygen(&["-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", "rsa-wrong"]);
+    let refused = list_head(
+        &remote(&url, &keys.text("rsa-wrong"), None, &known),
+        &main_branch(),
+    );
+    assert!(
+        matches!(&refused, Err(SourceError::KeyRefused(print)) if print.starts_with("ssh-rsa SHA256:")),
+        "{refused:?}"
+    );
     let changed = format!("[127.0.0.1]:{} {}\n", sshd.port, keys.public("wrong"));
     let changed = list_head(
         &remote(&url, &keys.text("deploy"), None, &changed),

@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use russh::client::{self, AuthResult, Handle, Msg};
-use russh::keys::PrivateKeyWithHashAlg;
-use russh::keys::PublicKeyOrCertificate;
+use russh::client::{self, Handle, Msg};
+use russh::keys::{HashAlg, PublicKeyOrCertificate};
 use russh::{Channel, Preferred, SshId};
 use tokio::net::{TcpStream, lookup_host};
 
-use super::identity;
+use super::identity::{self, Identity};
 use super::known_hosts::KnownHost;
+use super::rsa::{NotSigned, RsaKey};
 use crate::ssh_address::SshAddress;
 use crate::transport::address::is_allowed;
 use crate::{Auth, SourceError};
@@ -20,7 +20,7 @@ use crate::{Auth, SourceError};
 /// What is prepared before anything is sent.
 pub(super) struct Plan {
     pub(super) address: SshAddress,
-    pub(super) key: PrivateKeyWithHashAlg,
+    pub(super) key: Identity,
     pub(super) host: KnownHost,
 }
 
@@ -103,11 +103,17 @@ pub(super) async fn begin(plan: Plan, stream: TcpStream, service: &str) -> Resul
             let refused = refusal.lock().unwrap_or_else(PoisonError::into_inner).take();
             refused.unwrap_or_else(|| explain(&error))
         })?;
-    let print = identity::fingerprint(&key);
-    match handle.authenticate_publickey(address.user.clone(), key).await {
-        Ok(AuthResult::Success) => {}
-        Ok(AuthResult::Failure { .. }) => return Err(SourceError::KeyRefused(print)),
-        Err(error) => return Err(explain(&error)),
+    let print = key.fingerprint();
+    let known = match key {
+        Identity::Other(key) => handle
+            .authenticate_publickey(address.user.clone(), key)
+            .await
+            .map_err(|error| explain(&error))?
+            .success(),
+        Identity::Rsa(key) => log_in(&mut handle, &address.user, &key).await?,
+    };
+    if !known {
+        return Err(SourceError::KeyRefused(print));
     }
     let channel = handle
         .channel_open_session()
@@ -121,6 +127,36 @@ pub(super) async fn begin(plan: Plan, stream: TcpStream, service: &str) -> Resul
         _handle: handle,
         channel,
     })
+}
+
+/// Logs in with an RSA key, by the best digest that the host says it takes, or by both where it says nothing.
+async fn log_in(handle: &mut Handle<Client>, user: &str, key: &RsaKey) -> Result<bool, SourceError> {
+    let both = [HashAlg::Sha512, HashAlg::Sha256];
+    let said = handle.best_supported_rsa_hash().await;
+    let digests = match said.map_err(|error| explain(&error))? {
+        Some(Some(digest)) => vec![digest],
+        Some(None) => {
+            return Err(SourceError::Ssh(
+                "the host takes RSA keys with SHA-1 alone".into(),
+            ));
+        }
+        None => both.to_vec(),
+    };
+    for digest in digests {
+        let mut signer = key;
+        let answer = handle
+            .authenticate_publickey_with(user, key.public().clone(), Some(digest), &mut signer)
+            .await;
+        match answer {
+            Ok(answer) if answer.success() => return Ok(true),
+            Ok(_) => {}
+            Err(NotSigned::Closed) => {
+                return Err(SourceError::Unreachable("the connection was closed".into()));
+            }
+            Err(NotSigned::Refused) => return Err(SourceError::BadKey("it cannot sign")),
+        }
+    }
+    Ok(false)
 }
 
 /// What answers the host's questions: there is one, whether its key is the right one.

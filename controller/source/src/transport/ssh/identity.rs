@@ -6,6 +6,7 @@ use russh::keys::ssh_key::private::KeypairData;
 use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, decode_secret_key};
 use zeroize::Zeroizing;
 
+use super::rsa::RsaKey;
 use crate::SourceError;
 
 /// Longest key file, in bytes.
@@ -14,20 +15,49 @@ const MAX_BYTES: usize = 16 << 10;
 /// Rounds of bcrypt that a passphrase may cost (`ssh-keygen -a`): its default is 24, and a hundred take about a second.
 const MAX_ROUNDS: u32 = 256;
 
-/// Reads a private key to log in with.
-pub(super) fn read(
-    identity: &str,
-    passphrase: Option<&Zeroizing<String>>,
-) -> Result<PrivateKeyWithHashAlg, SourceError> {
-    let key = private_key(identity, passphrase)?;
-    Ok(PrivateKeyWithHashAlg::new(Arc::new(key), None))
+/// What is logged in with.
+pub(super) enum Identity {
+    Rsa(RsaKey),
+    Other(PrivateKeyWithHashAlg),
 }
 
-/// Reads a private key as `ssh-keygen` writes it. Nothing of it is in any error.
+impl Identity {
+    /// `ssh-ed25519 SHA256:…`: public, and what hosts show beside a deploy key.
+    pub(super) fn fingerprint(&self) -> String {
+        match self {
+            Self::Rsa(key) => format!("ssh-rsa {}", key.public().fingerprint(HashAlg::Sha256)),
+            Self::Other(key) => format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256)),
+        }
+    }
+}
+
+/// Reads a private key to log in with.
+pub(super) fn read(identity: &str, passphrase: Option<&Zeroizing<String>>) -> Result<Identity, SourceError> {
+    if identity.len() <= MAX_BYTES
+        && let Some(key) = RsaKey::from_pem(identity)
+    {
+        return key.map(Identity::Rsa);
+    }
+    let key = any_key(identity, passphrase)?;
+    match key.key_data() {
+        KeypairData::Rsa(pair) => RsaKey::of(pair).map(Identity::Rsa),
+        _ => Ok(Identity::Other(PrivateKeyWithHashAlg::new(Arc::new(key), None))),
+    }
+}
+
+/// Reads a private key that signs commits, as `ssh-keygen` writes it. Nothing of it is in any error.
 pub(crate) fn private_key(
     identity: &str,
     passphrase: Option<&Zeroizing<String>>,
 ) -> Result<PrivateKey, SourceError> {
+    let key = any_key(identity, passphrase)?;
+    if matches!(key.key_data(), KeypairData::Rsa(_)) {
+        return Err(SourceError::BadKey("RSA keys do not sign commits here"));
+    }
+    Ok(key)
+}
+
+fn any_key(identity: &str, passphrase: Option<&Zeroizing<String>>) -> Result<PrivateKey, SourceError> {
     if identity.len() > MAX_BYTES {
         return Err(SourceError::BadKey("it is too long"));
     }
@@ -43,15 +73,10 @@ pub(crate) fn private_key(
     } else {
         return Err(SourceError::BadKey("it is no private key in PEM"));
     };
-    if matches!(key.key_data(), KeypairData::Rsa(_) | KeypairData::Dsa(_)) {
-        return Err(SourceError::BadKey("RSA and DSA keys are not used here"));
+    if matches!(key.key_data(), KeypairData::Dsa(_)) {
+        return Err(SourceError::BadKey("DSA keys are not used here"));
     }
     Ok(key)
-}
-
-/// `ssh-ed25519 SHA256:…`: public, and what hosts show beside a deploy key.
-pub(super) fn fingerprint(key: &PrivateKeyWithHashAlg) -> String {
-    format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256))
 }
 
 fn openssh(identity: &str, passphrase: Option<&Zeroizing<String>>) -> Result<PrivateKey, SourceError> {

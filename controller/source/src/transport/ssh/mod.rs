@@ -6,6 +6,7 @@
 mod client;
 mod identity;
 mod known_hosts;
+mod rsa;
 mod stream;
 
 pub(crate) use identity::private_key;
