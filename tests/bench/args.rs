@@ -1,7 +1,7 @@
 //! The command line.
 
-const USAGE: &str = "usage: bench [--objects N] [--syncs N] [--paths N] [--seconds N] [--only NAME]... [--output markdown|json]
-NAME is one of floor, kubectl, apply, request, commit, drift, rest, restart, lost, sealed, many, ten, paths, seal, open, bitnami;
+const USAGE: &str = "usage: bench [--objects N] [--syncs N] [--paths N] [--pushes N] [--commits N] [--seconds N] [--only NAME]... [--output markdown|json]
+NAME is one of floor, kubectl, apply, request, commit, drift, rest, restart, lost, sealed, many, ten, paths, push, history, seal, open, bitnami;
 what it needs runs too, unreported";
 
 /// A part of the benchmark.
@@ -20,6 +20,8 @@ pub(crate) enum Case {
     Many,
     Ten,
     Paths,
+    Push,
+    History,
     Seal,
     Open,
     Bitnami,
@@ -41,6 +43,8 @@ impl Case {
             "many" => Self::Many,
             "ten" => Self::Ten,
             "paths" => Self::Paths,
+            "push" => Self::Push,
+            "history" => Self::History,
             "seal" => Self::Seal,
             "open" => Self::Open,
             "bitnami" => Self::Bitnami,
@@ -58,6 +62,10 @@ pub(crate) struct Args {
     pub(crate) syncs: usize,
     /// Syncs of one object, of which a commit touches one.
     pub(crate) paths: usize,
+    /// Pushes that a webhook tells of; a fifth as many that a poll finds.
+    pub(crate) pushes: usize,
+    /// Commits of the long history, 10 kB each.
+    pub(crate) commits: usize,
     /// How long the controller is watched at rest.
     pub(crate) seconds: u64,
     pub(crate) json: bool,
@@ -70,6 +78,8 @@ impl Args {
             objects: 10_000,
             syncs: 300,
             paths: 1000,
+            pushes: 100,
+            commits: 10_000,
             seconds: 60,
             json: false,
             only: Vec::new(),
@@ -81,6 +91,8 @@ impl Args {
                 ("--objects", Some(number)) => args.objects = within(word, number, 50, 100_000)?,
                 ("--syncs", Some(number)) => args.syncs = within(word, number, 2, 10_000)?,
                 ("--paths", Some(number)) => args.paths = within(word, number, 2, 10_000)?,
+                ("--pushes", Some(number)) => args.pushes = within(word, number, 5, 10_000)?,
+                ("--commits", Some(number)) => args.commits = within(word, number, 2, 100_000)?,
                 ("--seconds", Some(number)) => args.seconds = within(word, number, 1, 3600)? as u64,
                 ("--only", Some(name)) => args.only.push(Case::named(name).ok_or_else(|| USAGE.to_owned())?),
                 ("--output", Some("json")) => args.json = true,

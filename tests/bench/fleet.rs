@@ -64,7 +64,7 @@ impl Shape {
 pub(crate) struct Fleet {
     pub(crate) syncs: usize,
     pub(crate) shape: Shape,
-    repo: Repo,
+    pub(crate) repo: Repo,
     api: Api<Sync>,
 }
 

@@ -56,6 +56,45 @@ fn parse(text: &str) -> Option<Stat> {
     })
 }
 
+fn everybody() -> HashMap<i32, Stat> {
+    let entries = fs::read_dir("/proc").expect("/proc");
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter_map(|pid| Some((pid, stat(pid)?))).collect()
+}
+
+/// A process and all that it started.
+fn family(all: &HashMap<i32, Stat>, first: i32) -> HashSet<i32> {
+    let mut family = HashSet::from([first]);
+    // A child may have a lower number than its parent: until nobody is added.
+    loop {
+        let children = all.iter().filter(|(_, stat)| family.contains(&stat.parent));
+        let with_children: HashSet<i32> = children
+            .map(|(pid, _)| *pid)
+            .chain(family.iter().copied())
+            .collect();
+        if with_children.len() == family.len() {
+            return family;
+        }
+        family = with_children;
+    }
+}
+
+/// Processor seconds, and resident memory in MiB, of a process and all that it started.
+pub(crate) fn together(pid: i32) -> (f64, f64) {
+    let all = everybody();
+    let members = family(&all, pid);
+    let cpu = members
+        .iter()
+        .filter_map(|pid| all.get(pid))
+        .map(|stat| stat.own + stat.reaped);
+    // Gone in between: not a number.
+    let memory = members
+        .iter()
+        .map(|pid| resident(*pid))
+        .filter(|memory| memory.is_finite());
+    (cpu.sum(), memory.sum())
+}
+
 /// Processor seconds used so far.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Machine {
@@ -80,25 +119,8 @@ pub(crate) struct Used {
 
 impl Machine {
     pub(crate) fn now() -> Self {
-        let all: HashMap<i32, Stat> = fs::read_dir("/proc")
-            .expect("/proc")
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-            .filter_map(|pid| Some((pid, stat(pid)?)))
-            .collect();
-        let mut family: HashSet<i32> = HashSet::from([std::process::id().cast_signed()]);
-        // A child may have a lower number than its parent: until nobody is added.
-        loop {
-            let before = family.len();
-            family.extend(
-                all.iter()
-                    .filter(|(_, stat)| family.contains(&stat.parent))
-                    .map(|(pid, _)| *pid)
-                    .collect::<Vec<_>>(),
-            );
-            if family.len() == before {
-                break;
-            }
-        }
+        let all = everybody();
+        let family = family(&all, std::process::id().cast_signed());
         let members = || {
             all.iter()
                 .filter(|(pid, _)| family.contains(pid))

@@ -51,6 +51,16 @@ impl Team {
         team
     }
 
+    /// Changes the Repository's specification.
+    pub(crate) async fn set(&self, spec: serde_json::Value) {
+        let patch = Patch::Merge(json!({"spec": spec}));
+        let answer = self
+            .repositories
+            .patch("app", &PatchParams::default(), &patch)
+            .await;
+        answer.expect("the Repository can be changed");
+    }
+
     /// Asks for a reconciliation now; it begins with a look at the remote.
     pub(crate) async fn request(&self, value: &str) {
         let patch = json!({"metadata": {"annotations": {crds::annotation::REQUESTED_AT: value}}});

@@ -5,10 +5,12 @@ mod apply;
 mod bitnami;
 mod commit;
 mod drift;
+mod history;
 mod lost;
 mod many;
 mod open;
 mod paths;
+mod push;
 mod rest;
 mod restart;
 mod seal;
@@ -89,6 +91,12 @@ pub(crate) async fn fleets(args: &Args, report: &mut Report) {
     }
     if args.wants(Case::Paths) {
         paths::measure(args.paths, report).await;
+    }
+    if args.wants(Case::Push) {
+        push::measure(args.pushes, report).await;
+    }
+    if args.wants(Case::History) {
+        history::measure(args.commits, report).await;
     }
 }
 

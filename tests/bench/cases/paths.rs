@@ -23,7 +23,7 @@ pub(super) async fn measure(syncs: usize, report: &mut Report) {
     ground.rest(&start).await;
 
     let (mut times, mut cpu, mut requests, mut summary) = (Vec::new(), Vec::new(), Vec::new(), String::new());
-    let mut ran = Vec::new();
+    let (mut ran, mut fetched) = (Vec::new(), vec![fetches(&ground, &fleet)]);
     for round in 1..=ROUNDS {
         let path = round * syncs / (ROUNDS + 1);
         let commit = fleet.change(path, round);
@@ -36,6 +36,7 @@ pub(super) async fn measure(syncs: usize, report: &mut Report) {
         times.push(applied.duration_since(pushed));
         let cost = ground.rest(&start).await;
         ran.push(ground.metric(RUNS).await - before);
+        fetched.push(fetches(&ground, &fleet) - fetched.iter().sum::<usize>());
         cpu.push(cost.cpu);
         requests.push(count(cost.requests.len()));
         summary = cost.summary();
@@ -55,5 +56,21 @@ pub(super) async fn measure(syncs: usize, report: &mut Report) {
         format!("a commit that touches one of {syncs} paths has one Sync run; {ran:?} ran"),
         ran.iter().all(|ran| (ran - 1.0).abs() < 0.5),
     );
+    report.add(
+        CASE,
+        "fetches from the Git server, a commit",
+        median(&fetched.iter().copied().map(count).collect::<Vec<_>>()),
+        "",
+    );
+    report.promise(
+        format!("{syncs} Syncs share one fetch of each commit; there were {fetched:?}"),
+        fetched.iter().all(|fetches| *fetches == 1),
+    );
     stop(ground);
+}
+
+/// Packs that the Git server sent so far.
+fn fetches(ground: &Ground, fleet: &Fleet) -> usize {
+    let requests = ground.git.requests(&fleet.repo);
+    requests.iter().filter(|line| line.starts_with("POST")).count()
 }
