@@ -22,6 +22,7 @@ mod notes;
 mod repository;
 mod rotation;
 mod sealedsecret;
+mod submodules;
 mod sync;
 mod verify;
 mod webhook;
@@ -43,6 +44,7 @@ pub use rotation::{
     RsaAlgorithm, ValueChanged, report_shard,
 };
 pub use sealedsecret::{SealedSecretCondition, SealedSecretSpec, SealedSecretStatus, SealedSecretTemplate};
+pub use submodules::Submodules;
 pub use sync::{
     ClusterKind, ClusterReference, Conflicts, Counts, DeletionPolicy, Dependency, DriftReport, ForeignFields,
     ForeignReport, HealthCheck, HealthCounts, HealthReport, HookReport, IgnoreRule, Immutable, Mode,

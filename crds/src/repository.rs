@@ -1,8 +1,8 @@
 //! Repository: a Git remote and the ref to follow.
 
 use crate::{
-    Condition, DeployKey, DeployKeyStatus, Fallback, GitReference, LocalReference, Notes, Revision, Verified,
-    Verify, Webhook,
+    Condition, DeployKey, DeployKeyStatus, Fallback, GitReference, LocalReference, Notes, Revision,
+    Submodules, Verified, Verify, Webhook,
 };
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +96,9 @@ pub struct RepositorySpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "kube", schemars(length(max = 4)))]
     pub fallbacks: Vec<Fallback>,
+    /// Reads submodules. Without it they are left alone, and a Sync that meets one says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submodules: Option<Submodules>,
     /// A webhook that makes the controller look at the remote at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
@@ -134,6 +137,9 @@ pub struct RepositoryStatus {
     /// The newest commit that was fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<Revision>,
+    /// The repository and ref that `head` speaks of.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub origin: String,
     /// With `spec.verify`: the last commit whose signatures were good, and who made them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<Verified>,

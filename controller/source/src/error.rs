@@ -118,6 +118,17 @@ pub enum SourceError {
     /// A fall-back has another commit than the one in use, and not a later one.
     #[error("it is behind: it has not the commit that is in use, nor a later one")]
     Behind,
+    /// A submodule may not be followed: its path, or `.gitmodules`, and why.
+    #[error("the submodule {0} cannot be used: {1}")]
+    BadSubmodule(String, &'static str),
+    /// A submodule is not here and cannot be fetched.
+    #[error("the submodule {path} cannot be fetched: {why}")]
+    Submodule {
+        /// Where it is in the repository, fit to print.
+        path: String,
+        /// What its remote says.
+        why: Box<SourceError>,
+    },
     /// The remote refused a push.
     #[error("the remote refused the push: {0}")]
     PushRefused(String),
@@ -199,6 +210,10 @@ impl SourceError {
                 "put a tag or branch on the commit, or allow uploadpack.allowReachableSHA1InWant on the server"
             }
             Self::Behind => "have it follow the remote, or wait until it does",
+            Self::BadSubmodule(..) => {
+                "mend .gitmodules, name its host in spec.submodules.hosts, or leave spec.submodules out"
+            }
+            Self::Submodule { why, .. } => why.hint(),
             Self::PushRefused(_) => "fetch and try again, or check branch protection",
             Self::StoreBusy => "run one controller a directory",
             Self::Store(_) => "check free space and permissions of the controller's data directory",
@@ -224,6 +239,9 @@ impl SourceError {
 
     /// Whether trying again later can help without anyone changing anything here.
     pub fn is_temporary(&self) -> bool {
+        if let Self::Submodule { why, .. } = self {
+            return why.is_temporary();
+        }
         matches!(
             self,
             Self::Unreachable(_)

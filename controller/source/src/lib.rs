@@ -5,8 +5,8 @@
 //! private directory; a [`Snapshot`] reads one commit's tree out of it, never checked out.
 //!
 //! Everything here blocks: call it from a blocking thread. Everything that a remote or a repository
-//! says is untrusted: sizes, times, depths and counts are bounded, symbolic links and submodules are
-//! reported and never followed, and no error carries a credential.
+//! says is untrusted: sizes, times, depths and counts are bounded, symbolic links are reported and never
+//! followed, and so are submodules unless [`Store::with_submodules`] is asked for; no error carries a credential.
 //!
 //! HTTP is ours (ureq and rustls), and so is SSH (russh), not libgit2's: no OpenSSL, no libssh2, per-remote certificate
 //! authorities and known hosts, time and size limits, no redirects. See [`Remote`] for what is promised.
@@ -27,6 +27,7 @@ mod signing;
 mod snapshot;
 mod ssh_address;
 mod store;
+mod submodule;
 mod text;
 mod transport;
 mod tree;
@@ -45,5 +46,6 @@ pub use session::list_head;
 pub use signing::SigningKey;
 pub use snapshot::Snapshot;
 pub use store::{Chronicle, Fetched, Line, NewCommit, Notebook, Rewritten, Step, Store, StoreOptions};
+pub use submodule::Submodules;
 pub use text::display_safe;
 pub use walk::{EntryKind, FileEntry, WalkLimits};

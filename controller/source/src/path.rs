@@ -29,7 +29,7 @@ pub enum PathError {
     /// A component is a symbolic link: none is followed.
     #[error("the path goes through a symbolic link")]
     Symlink,
-    /// A component is a submodule: none is fetched.
+    /// A component is a submodule that is not followed.
     #[error("the path goes through a submodule")]
     Submodule,
     /// Over a limit given by the caller, or a directory object beyond all reason.

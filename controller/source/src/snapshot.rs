@@ -30,9 +30,22 @@ impl Snapshot {
         &self.0.commit
     }
 
-    /// Whether both are the same commit in the same repository on disk: one that was built anew is another.
+    /// The same commit with another tree.
+    pub(crate) fn replanted(
+        &self,
+        tree: impl FnOnce(&Generation, TreeId) -> Result<TreeId, SourceError>,
+    ) -> Result<Self, SourceError> {
+        let mut commit = self.0.commit.clone();
+        commit.tree = tree(&self.0.generation, commit.tree)?;
+        Ok(Self::new(Arc::clone(&self.0.generation), commit))
+    }
+
+    /// Whether both are the same commit in the same repository on disk, with the same submodules in it: one that was built anew is
+    /// another.
     pub fn is_same(&self, other: &Self) -> bool {
-        self.0.commit.id == other.0.commit.id && Arc::ptr_eq(&self.0.generation, &other.0.generation)
+        self.0.commit.id == other.0.commit.id
+            && self.0.commit.tree == other.0.commit.tree
+            && Arc::ptr_eq(&self.0.generation, &other.0.generation)
     }
 
     /// Whether something in its repository could not be read: the next fetch builds another one.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use git2::{ErrorCode, ObjectType, Odb};
 
 use crate::path::{self, RepoPath};
-use crate::{BlobId, PathError, TreeId};
+use crate::{BlobId, CommitId, PathError, TreeId};
 
 /// Largest tree object read, in bytes: some 200,000 entries in one directory.
 const MAX_TREE_BYTES: usize = 8 << 20;
@@ -26,7 +26,8 @@ pub(crate) enum Node {
         executable: bool,
     },
     Symlink,
-    Submodule,
+    /// A commit of another repository.
+    Submodule(CommitId),
     /// A name that is not UTF-8, not a single component, or there twice; or a mode that Git does not write.
     Odd,
 }
@@ -55,7 +56,7 @@ pub(crate) fn resolve(odb: &Odb<'_>, root: TreeId, path: &RepoPath) -> Result<Tr
             (Some(Node::Directory(id)), None) => id,
             (Some(Node::File { .. }), None) => return Err(PathError::NotADirectory),
             (Some(Node::Symlink), None) => return Err(PathError::Symlink),
-            (Some(Node::Submodule), None) => return Err(PathError::Submodule),
+            (Some(Node::Submodule(_)), None) => return Err(PathError::Submodule),
             (Some(_), _) => return Err(PathError::Escapes),
         };
     }
@@ -91,7 +92,7 @@ fn parse(mut data: &[u8]) -> Option<Vec<Entry>> {
                 executable: true,
             },
             (_, b"120000") => Node::Symlink,
-            (_, b"160000") => Node::Submodule,
+            (_, b"160000") => Node::Submodule(CommitId::from_array(*id)),
             _ => Node::Odd,
         };
         entries.push(Entry {
@@ -160,7 +161,7 @@ mod tests {
                 Node::File { executable: true, .. } => 'x',
                 Node::Directory(_) => 'd',
                 Node::Symlink => 'l',
-                Node::Submodule => 'm',
+                Node::Submodule(_) => 'm',
                 Node::Odd => '?',
             })
             .collect();

@@ -53,7 +53,7 @@ pub enum EntryKind {
     },
     /// A symbolic link; not followed.
     Symlink,
-    /// A submodule; not fetched.
+    /// A submodule that is not followed.
     Submodule,
     /// A name that is not UTF-8, is unsafe (`..`, `.git`, a slash, a backslash, a control character) or is there
     /// twice, or a mode that Git does not write; not read.
@@ -67,7 +67,7 @@ impl EntryKind {
             Node::Directory(_) => return None,
             Node::File { blob, executable } => Self::File { blob, executable },
             Node::Symlink => Self::Symlink,
-            Node::Submodule => Self::Submodule,
+            Node::Submodule(_) => Self::Submodule,
             Node::Odd => Self::Odd,
         })
     }

@@ -77,6 +77,8 @@ fn reason(error: &SourceError) -> &'static str {
         SourceError::NoSuchRef(_) => "NoSuchRef",
         SourceError::NoVersion(_) => "NoVersion",
         SourceError::CommitNotServed(_) => "CommitNotServed",
+        SourceError::BadSubmodule(..) => "BadSubmodule",
+        SourceError::Submodule { .. } => "SubmoduleFailed",
         SourceError::StoreBusy => "StoreBusy",
         SourceError::Store(_) => "StoreFailed",
         _ => "Failed",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crds::{DeployKeyStatus, Repository, RepositoryStatus, Verified};
 use kube::Resource;
-use source::{Proxy, RefSpec, Remote, Store};
+use source::{Proxy, Remote, Store};
 use tokio::sync::watch as channel;
 use tokio::time::Instant;
 use tracing::debug;
@@ -16,11 +16,11 @@ use super::credentials::Credentials;
 use super::deploy_key::DeployKeys;
 use super::failure::Failure;
 use super::look::Serve;
-use super::spec::{self, Target};
+use super::spec::{self, Origin, Target};
 use super::status::{self, Now};
 use super::wanted::{Order, Wanted};
 use super::write::Writer;
-use super::{Head, Key, Pinned, Room, SourceState, reference, wait};
+use super::{Head, Key, Pinned, Room, SourceState, reference, verified, wait};
 use crate::condition;
 use crate::events::Severity;
 
@@ -49,8 +49,8 @@ pub(super) struct Follower {
     /// Their public halves, as far as they are known.
     pub(super) deploy_key: Option<DeployKeyStatus>,
     pub(super) head: Option<Head>,
-    /// URL and ref that `head` was found at.
-    pub(super) origin: Option<(String, RefSpec)>,
+    /// What `head` is of.
+    pub(super) origin: Option<Origin>,
     pub(super) writer: Writer,
     /// The last commit whose signatures were good, where they are asked for.
     pub(super) verified: Option<Verified>,
@@ -156,7 +156,7 @@ impl Follower {
         if object.spec.suspend {
             let status = status::suspended(&self.writer.status, &now);
             self.writer.write(status).await;
-            self.tell_suspended(object).await;
+            self.tell_suspended(object, wanted).await;
             return None;
         }
         let target = match spec::parse(&object.spec, &self.room.files) {
@@ -171,7 +171,7 @@ impl Follower {
                 return None;
             }
         };
-        let remembered = self.remembered(wanted);
+        let remembered = self.remembered(object, wanted);
         if self.writer.status.observed_generation != wanted.generation {
             let status = status::looking(&self.writer.status, &now, &object.spec.url);
             self.writer.write(status).await;
@@ -199,6 +199,7 @@ impl Follower {
                     }
                     let mut status = status::ready(&self.writer.status, &now, &head.revision, &sentence);
                     status.verified.clone_from(&self.verified);
+                    status.origin = verified::origin(object);
                     self.writer.write(status).await;
                 }
                 Some(wait::jittered(target.interval))
@@ -253,7 +254,7 @@ impl Follower {
     }
 
     /// After a restart, what the store holds serves a suspended Repository.
-    async fn tell_suspended(&mut self, object: &Repository) {
+    async fn tell_suspended(&mut self, object: &Repository, wanted: &Wanted) {
         let lost = |commit| {
             let message = "It is suspended, and has not fetched the commit before.".to_owned();
             (
@@ -269,7 +270,7 @@ impl Follower {
         if self.head.is_none()
             && let Ok(target) = spec::parse(&object.spec, &self.room.files)
         {
-            let serve = self.serve(object, &target);
+            let serve = self.serve(object, &target, self.remembered(object, wanted));
             self.open_held(target, serve).await;
         }
         if self.head.is_some() {
@@ -284,13 +285,19 @@ impl Follower {
 
     async fn open_held(&mut self, target: Target, serve: Serve) {
         let dir = self.dir.clone();
-        let origin = (target.remote.url.clone(), target.reference.clone());
+        let origin = target.origin();
         let opened = tokio::task::spawn_blocking(move || {
             if !dir.exists() {
                 return None;
             }
             let store = Store::open(&dir).ok()?;
-            let held = serve.from(&store, &target.remote, &target.reference, false);
+            let held = serve.from(
+                &store,
+                &target.remote,
+                &target.reference,
+                target.submodules.as_ref(),
+                false,
+            );
             Some((store, held))
         });
         if let Ok(Some((store, held))) = opened.await {

@@ -11,9 +11,9 @@ use super::credentials::{self, Credentials};
 use super::failure::Failure;
 use super::follower::Follower;
 use super::look::{Found, Look, Looked};
-use super::spec::Target;
+use super::spec::{Origin, Target};
 use super::wanted::Wanted;
-use super::{Head, Pinned, reference, revision, status};
+use super::{Head, Pinned, reference, revision, status, verified};
 use crate::events::Severity;
 use crate::metrics::{Outcome, PollOutcome, count};
 
@@ -50,7 +50,7 @@ impl Follower {
             otherwise = auths.next();
         }
         let fallbacks = self.fallbacks(target, remote.proxy.as_ref(), wanted).await;
-        let origin = (remote.url.clone(), target.reference.clone());
+        let origin = target.origin();
         let same = self.origin.as_ref() == Some(&origin);
         let known = self.head.as_ref().filter(|_| same);
         let look = Look {
@@ -58,13 +58,14 @@ impl Follower {
             remote: remote.clone(),
             otherwise: otherwise.clone(),
             reference: target.reference.clone(),
+            submodules: target.submodules.clone(),
             dir: self.dir.clone(),
             store: self.store.clone(),
             known: known.map(|head| head.snapshot.commit().id),
             label: known.map(|head| head.revision.branch.clone()),
             pins: self.room.heads.pins_to_read(&self.key),
             remembered,
-            serve: self.serve(object, target),
+            serve: self.serve(object, target, remembered),
         };
         let Ok(slot) = Arc::clone(&self.room.looks).acquire_owned().await else {
             return Err(stopped());
@@ -95,7 +96,7 @@ impl Follower {
         &mut self,
         object: &Repository,
         target: &Target,
-        origin: (String, RefSpec),
+        origin: Origin,
         looked: Looked,
         checked: Result<(), Failure>,
     ) -> Result<(), Failure> {
@@ -343,10 +344,15 @@ impl Follower {
     }
 
     /// The head that the status names, if it is of what is followed now.
-    pub(super) fn remembered(&self, wanted: &Wanted) -> Option<CommitId> {
+    pub(super) fn remembered(&self, object: &Repository, wanted: &Wanted) -> Option<CommitId> {
         let status = &self.writer.status;
         let head = status.head.as_ref()?;
-        (status.observed_generation == wanted.generation).then(|| head.commit.parse().ok())?
+        let is_of_this = match &*status.origin {
+            // Of a controller that did not write that down.
+            "" => status.observed_generation == wanted.generation,
+            of => of == verified::origin(object),
+        };
+        is_of_this.then(|| head.commit.parse().ok())?
     }
 }
 
@@ -356,6 +362,9 @@ pub(super) fn head(snapshot: Snapshot, branch: &str) -> Head {
 }
 
 fn may_be_the_credentials(error: &SourceError) -> bool {
+    if let SourceError::Submodule { why, .. } = error {
+        return may_be_the_credentials(why);
+    }
     matches!(
         error,
         SourceError::Unauthorized { .. }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::failure::Failure;
-use source::{Auth, CommitId, RefSpec, Remote, Rewritten, Snapshot, SourceError, Store, list_head};
+use source::{
+    Auth, CommitId, RefSpec, Remote, Rewritten, Snapshot, SourceError, Store, Submodules, list_head,
+};
 
 /// What to look at, and what is known already.
 pub(super) struct Look {
@@ -15,6 +17,8 @@ pub(super) struct Look {
     /// Where to look while the remote fails.
     pub(super) fallbacks: Vec<Remote>,
     pub(super) reference: RefSpec,
+    /// Which submodules are read, if any.
+    pub(super) submodules: Option<Submodules>,
     pub(super) dir: PathBuf,
     pub(super) store: Option<Arc<Store>>,
     /// The commit that is held open, if it is of this remote and ref.
@@ -32,8 +36,9 @@ pub(super) struct Look {
 /// What may be served before a look has found anything.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Serve {
-    /// What was fetched last.
-    Fetched,
+    /// What was fetched last, and nothing older than this commit, which the status names: it may have come from a fall-back, or
+    /// to another replica's store.
+    Fetched(Option<CommitId>),
     /// This commit, which was verified; what was fetched last may have been refused.
     Verified(CommitId),
     /// Nothing was verified yet.
@@ -47,16 +52,48 @@ impl Serve {
         store: &Store,
         remote: &Remote,
         reference: &RefSpec,
+        submodules: Option<&Submodules>,
+        deep: bool,
+    ) -> Option<Snapshot> {
+        let held = self.without_submodules(store, remote, reference, deep)?;
+        whole(store, held, remote, submodules, deep).ok()
+    }
+
+    fn without_submodules(
+        self,
+        store: &Store,
+        remote: &Remote,
+        reference: &RefSpec,
         deep: bool,
     ) -> Option<Snapshot> {
         match self {
-            Self::Fetched => store.held(remote, reference).ok().flatten(),
+            Self::Fetched(published) => {
+                let held = store.held(remote, reference).ok().flatten();
+                let Some(published) = published else { return held };
+                let published = store.snapshot(published).ok()?;
+                let later = held.filter(|held| store.holds_between(published.commit().id, held.commit().id));
+                Some(later.unwrap_or(published))
+            }
             Self::Verified(id) => match store.snapshot(id) {
                 Err(_) if deep => store.past(remote, reference, id).ok(),
                 held => held.ok(),
             },
             Self::Nothing => None,
         }
+    }
+}
+
+/// A commit with its submodules, if they are read.
+fn whole(
+    store: &Store,
+    found: Snapshot,
+    remote: &Remote,
+    submodules: Option<&Submodules>,
+    fetches: bool,
+) -> Result<Snapshot, SourceError> {
+    match submodules {
+        Some(wanted) => store.with_submodules(&found, remote, wanted, fetches),
+        None => Ok(found),
     }
 }
 
@@ -101,7 +138,13 @@ impl Look {
             None => match Store::open(&self.dir) {
                 Ok(store) => {
                     // What an earlier process fetched serves until the remote answers.
-                    held = self.serve.from(&store, &self.remote, &self.reference, true);
+                    held = self.serve.from(
+                        &store,
+                        &self.remote,
+                        &self.reference,
+                        self.submodules.as_ref(),
+                        true,
+                    );
                     Arc::new(store)
                 }
                 Err(error) => {
@@ -179,7 +222,7 @@ impl Look {
             }
         }
         Ok(Found::New {
-            snapshot: fetched.snapshot,
+            snapshot: self.whole(store, fetched.snapshot)?,
             label: fetched.label,
             before: old.map(|old| (old, Rewritten::No)),
             took: started.elapsed(),
@@ -206,9 +249,14 @@ impl Look {
         (self.fetch(store, started), true)
     }
 
+    fn whole(&self, store: &Store, found: Snapshot) -> Result<Snapshot, SourceError> {
+        whole(store, found, &self.remote, self.submodules.as_ref(), true)
+    }
+
     fn past(&self, store: &Store, commit: &str) -> Result<Snapshot, SourceError> {
         let id = commit.parse().map_err(|_| SourceError::NoSuchCommit)?;
-        store.past(&self.remote, &self.reference, id)
+        let found = store.past(&self.remote, &self.reference, id)?;
+        self.whole(store, found)
     }
 
     fn fetch(&self, store: &Store, started: Instant) -> Result<Found, SourceError> {
@@ -225,7 +273,7 @@ impl Look {
             _ => None,
         };
         Ok(Found::New {
-            snapshot: fetched.snapshot,
+            snapshot: self.whole(store, fetched.snapshot)?,
             label: fetched.label,
             before,
             took: started.elapsed(),

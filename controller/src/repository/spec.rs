@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crds::RepositorySpec;
-use source::{Auth, FileRemotes, RefSpec, Remote, RemoteLimits};
+use source::{Auth, FileRemotes, RefSpec, Remote, RemoteLimits, Submodules};
 
 use super::reference;
 use super::verify::{self, Policy};
@@ -21,6 +21,8 @@ pub(super) struct Target {
     /// Where to look while that one fails, and with the credentials of which Secret.
     pub(super) fallbacks: Vec<(Remote, Option<String>)>,
     pub(super) reference: RefSpec,
+    /// Which submodules are read, if any.
+    pub(super) submodules: Option<Submodules>,
     pub(super) interval: Duration,
     pub(super) secret: Option<String>,
     /// Whose signatures are asked for.
@@ -29,6 +31,19 @@ pub(super) struct Target {
     pub(super) proxy: Option<String>,
     /// known_hosts for the deploy key that the controller makes.
     pub(super) deploy_key: Option<String>,
+}
+
+/// What a head is of: URL, ref, and the submodules that are read with it.
+pub(super) type Origin = (String, RefSpec, Option<Submodules>);
+
+impl Target {
+    pub(super) fn origin(&self) -> Origin {
+        (
+            self.remote.url.clone(),
+            self.reference.clone(),
+            self.submodules.clone(),
+        )
+    }
 }
 
 /// What is wrong with a specification, and what to do.
@@ -78,6 +93,9 @@ pub(super) fn parse(spec: &RepositorySpec, files: &FileRemotes) -> Result<Target
         fallbacks: fallbacks.collect(),
         remote: remote(&spec.url),
         reference,
+        submodules: spec.submodules.as_ref().map(|wanted| Submodules {
+            hosts: wanted.hosts.clone(),
+        }),
         policy: policy.transpose().map_err(|message| Problem { message })?,
         interval,
         proxy: spec

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crds::{Repository, Verified, Verify};
-use source::{Commit, Remote, Store};
+use source::{Commit, CommitId, Remote, Store};
 
 use super::Head;
 use super::failure::Failure;
@@ -127,9 +127,9 @@ impl Follower {
     }
 
     /// What may be served out of a store that was just opened.
-    pub(super) fn serve(&self, object: &Repository, target: &Target) -> Serve {
+    pub(super) fn serve(&self, object: &Repository, target: &Target, published: Option<CommitId>) -> Serve {
         if target.policy.is_none() {
-            return Serve::Fetched;
+            return Serve::Fetched(published);
         }
         let origin = origin(object);
         let known = self
@@ -172,8 +172,8 @@ impl Job {
     }
 }
 
-/// What a verified commit speaks of: of another repository or ref, nothing is compared.
-fn origin(object: &Repository) -> String {
+/// What a head, or a verified commit, speaks of: of another repository or ref, nothing is compared.
+pub(super) fn origin(object: &Repository) -> String {
     let reference = serde_json::to_string(&object.spec.reference).unwrap_or_default();
     format!("{} {reference}", object.spec.url)
 }

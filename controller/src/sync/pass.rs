@@ -232,20 +232,18 @@ impl Worker {
         .await
     }
 
-    /// The id of the path's tree. Of the commit that was looked at last it is known.
+    /// The id of the path's tree. Of the tree that was looked at last it is known.
     async fn tree_of(&mut self, head: &Head, path: &str) -> Result<Result<TreeId, PathError>, JoinError> {
-        if let Some((commit, known, tree)) = &self.tree
-            && *commit == head.revision.commit
+        let root = head.snapshot.commit().tree;
+        if let Some((of, known, tree)) = &self.tree
+            && *of == root
             && known == path
         {
             return Ok(Ok(*tree));
         }
         let (snapshot, of) = (head.snapshot.clone(), path.to_owned());
         let tree = tokio::task::spawn_blocking(move || snapshot.tree_id(&of)).await?;
-        self.tree = tree
-            .as_ref()
-            .ok()
-            .map(|tree| (head.revision.commit.clone(), path.to_owned(), *tree));
+        self.tree = tree.as_ref().ok().map(|tree| (root, path.to_owned(), *tree));
         Ok(tree)
     }
 

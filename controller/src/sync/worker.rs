@@ -127,7 +127,7 @@ pub(super) struct Worker {
     alive: channel::Receiver<()>,
     pub(super) checkpoint: Checkpoint,
     /// A commit, a path, and the tree that it is there.
-    pub(super) tree: Option<(String, String, source::TreeId)>,
+    pub(super) tree: Option<(source::TreeId, String, source::TreeId)>,
     pub(super) rendered: Option<LastRendered>,
     pub(super) inputs: Arc<Inputs>,
     pub(super) head: Option<Head>,

@@ -2,7 +2,7 @@
 
 use crds::{Fallback, Repository};
 use tests::git::Mood;
-use tests::{GitServer, Repo, Stage, command, git, objects, run};
+use tests::{GitServer, Repo, Stage, command, git, objects, run, wait};
 
 /// Copies what the remote has to the mirror.
 fn mirror(repo: &Repo, to: &Repo) {
@@ -139,5 +139,76 @@ fn the_remotes_password_is_not_sent_to_its_fallback() {
             .await
             .unwrap();
         team.fetched("app", &commit).await;
+    });
+}
+
+#[test]
+fn a_mirror_that_lags_is_not_followed_after_a_restart_either() {
+    run(async {
+        let mut stage = Stage::own().await;
+        let home = tempfile::tempdir().unwrap();
+        let first = GitServer::start(&home.path().join("first")).await;
+        let second = GitServer::start(&home.path().join("second")).await;
+        let (repo, copy) = (first.repository("app"), second.repository("app"));
+        let text = |value: &str| objects::config_map("map", value);
+        let one = repo.write("app/map.yaml", text("one")).commit("One");
+        mirror(&repo, &copy);
+        let (space, two) = {
+            let team = stage.space("fallback-restart");
+            team.repository_with("app", &repo, |spec| {
+                spec.fallbacks = vec![Fallback {
+                    url: copy.url().to_owned(),
+                    secret_ref: None,
+                }];
+            })
+            .await;
+            team.sync("app", "app").await;
+            team.applied("app", &one).await;
+            // What is applied has come from the mirror, and the remote never told of it.
+            first.set_mood(Mood::Unavailable);
+            let two = repo.write("app/map.yaml", text("two")).commit_only("Two");
+            mirror(&repo, &copy);
+            team.applied("app", &two).await;
+            (team.keep(), two)
+        };
+        assert!(stage.controller.stop().success());
+        // Meanwhile the mirror is put back from a copy of yesterday, and somebody edits the Repository.
+        let mut back = git::git(repo.work());
+        back.args(["push", "--quiet", "--force"])
+            .arg(copy.bare())
+            .arg(format!("{one}:refs/heads/main"));
+        command::run(back, b"").ok();
+        let repositories: kube::Api<Repository> = kube::Api::namespaced(stage.cluster.client(), &space);
+        let patch = kube::api::Patch::Merge(serde_json::json!({"spec": {"timeout": "20s"}}));
+        let params = kube::api::PatchParams::default();
+        repositories.patch("app", &params, &patch).await.unwrap();
+        stage.controller.start_again().await;
+        let until = async |what: &str, seen: &(dyn Fn(&Repository) -> bool + std::marker::Sync)| {
+            wait::until(
+                &stage.cluster,
+                repositories.clone(),
+                "app",
+                what,
+                |found: &Repository| seen(found),
+            )
+            .await
+        };
+        let refused = until("the mirror to be refused", &|found| {
+            message(found).contains("t is behind")
+        })
+        .await;
+        assert_eq!(refused.status.unwrap().head.unwrap().commit, two);
+        let maps: kube::Api<k8s_openapi::api::core::v1::ConfigMap> =
+            kube::Api::namespaced(stage.cluster.client(), &space);
+        let map = maps.get("map").await.unwrap();
+        assert!(
+            serde_json::to_string(&map).unwrap().contains("two"),
+            "it went backwards"
+        );
+        mirror(&repo, &copy);
+        until("the mirror to serve", &|found| {
+            message(found).contains("Read from the fall-back")
+        })
+        .await;
     });
 }

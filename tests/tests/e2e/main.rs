@@ -13,6 +13,7 @@ mod bad_key;
 mod bad_namespace;
 mod bad_network;
 mod bad_objects;
+mod bad_pack;
 mod bad_path;
 mod bad_plaintext;
 mod bad_remote;

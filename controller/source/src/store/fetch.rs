@@ -14,7 +14,7 @@ use crate::{Choice, Commit, CommitId, RefSpec, SourceError};
 const DEEPER: [i32; 2] = [50, 500];
 
 /// Fetches what `reference` points to at depth 1, unless `held` is that commit. Writes no ref.
-pub(super) fn head(
+pub(crate) fn head(
     generation: &Generation,
     session: &Session,
     reference: &RefSpec,

@@ -61,7 +61,7 @@ impl Generation {
     }
 
     /// A handle of one's own. Not `open_bare`: that one does not load the shallow boundary.
-    pub(super) fn open(&self) -> Result<Repository, SourceError> {
+    pub(crate) fn open(&self) -> Result<Repository, SourceError> {
         let flags =
             RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::BARE | RepositoryOpenFlags::NO_DOTGIT;
         Repository::open_ext(&self.dir, flags, &[] as &[&OsStr]).map_err(|error| problem(&error))

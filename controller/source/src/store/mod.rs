@@ -11,7 +11,7 @@
 mod ancestry;
 mod chronicle;
 mod compose;
-mod fetch;
+pub(crate) mod fetch;
 mod generation;
 mod history;
 mod notebook;
@@ -30,6 +30,7 @@ pub use history::Step;
 pub use notebook::{Line, Notebook};
 
 use crate::session::Session;
+use crate::submodule::{Graft, Submodules};
 use crate::{Choice, Commit, CommitId, RefSpec, Remote, Snapshot, SourceError, display_safe, text};
 
 /// Settings of a store.
@@ -173,6 +174,23 @@ impl Store {
         Ok(Snapshot::new(generation, commit))
     }
 
+    /// The snapshot with its submodules in it: directories in the place of links. What is not held yet is fetched from where
+    /// `.gitmodules` says, if `fetches`; the snapshot's own remote says which host and which credentials.
+    ///
+    /// # Errors
+    /// [`SourceError::BadSubmodule`] for what may not be followed, [`SourceError::Submodule`] for one that cannot be fetched, and
+    /// [`SourceError::NoSuchCommit`] where it is not held and nothing may be fetched.
+    pub fn with_submodules(
+        &self,
+        snapshot: &Snapshot,
+        remote: &Remote,
+        wanted: &Submodules,
+        fetches: bool,
+    ) -> Result<Snapshot, SourceError> {
+        let _one_at_a_time = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
+        snapshot.replanted(|generation, tree| Graft::new(generation, remote, wanted, fetches).tree(tree))
+    }
+
     /// A commit that the store holds.
     pub fn snapshot(&self, id: CommitId) -> Result<Snapshot, SourceError> {
         let generation = self.current();
@@ -182,6 +200,16 @@ impl Store {
         })??;
         let commit = commit.ok_or(SourceError::NoSuchCommit)?;
         Ok(Snapshot::new(generation, commit))
+    }
+
+    /// Whether `new` descends from `old`, or is it, as far as the store alone can tell.
+    #[must_use]
+    pub fn holds_between(&self, old: CommitId, new: CommitId) -> bool {
+        let relation = self.current().with(|repository| {
+            let odb = repository.odb().map_err(|error| problem(&error))?;
+            ancestry::relation(&odb, old, new)
+        });
+        matches!(relation, Ok(Ok(ancestry::Relation::Descends)))
     }
 
     /// Whether `new`, a commit held here, descends from `old`, which need not be: for a head remembered
@@ -277,22 +305,26 @@ impl Drop for Store {
 /// `a` and `a/b` cannot both be files.
 fn key(remote: &Remote, reference: &RefSpec) -> Result<String, SourceError> {
     reference.check()?;
-    let text = format!("{}\0{}", remote.url, reference.identity());
+    local_ref(&format!("{}\0{}", remote.url, reference.identity()))
+}
+
+/// A ref of the store's own for what a text names.
+pub(crate) fn local_ref(text: &str) -> Result<String, SourceError> {
     let hash = Oid::hash_object(ObjectType::Blob, text.as_bytes()).map_err(|error| problem(&error))?;
     Ok(format!("refs/signet/{hash}"))
 }
 
-fn held(repository: &Repository, key: &str) -> Option<CommitId> {
+pub(crate) fn held(repository: &Repository, key: &str) -> Option<CommitId> {
     repository.refname_to_id(key).ok().map(CommitId::of)
 }
 
-fn record(generation: &Generation, key: &str, id: CommitId) -> Result<(), SourceError> {
+pub(crate) fn record(generation: &Generation, key: &str, id: CommitId) -> Result<(), SourceError> {
     generation
         .with(|repository| repository.reference(key, id.oid(), true, "").map(drop))?
         .map_err(|error| problem(&error))
 }
 
 /// A failure of our own disk. libgit2's words about local files hold no secret.
-fn problem(error: &git2::Error) -> SourceError {
+pub(crate) fn problem(error: &git2::Error) -> SourceError {
     SourceError::Store(display_safe(text::bounded(error.message(), 200)))
 }

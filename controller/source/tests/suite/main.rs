@@ -26,4 +26,5 @@ mod refs;
 mod rewriting;
 mod ssh;
 mod storage;
+mod submodules;
 mod tls;
