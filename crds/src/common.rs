@@ -63,6 +63,8 @@ pub mod annotation {
     pub const COMPROMISED: &str = "signet.dev/compromised";
     /// On an archive of a sealing key: the key's id.
     pub const ARCHIVED: &str = "signet.dev/archived-key";
+    /// On an archive of a sealing key: a keyed digest of it and of whom it is for, by which the controller knows its own.
+    pub const ARCHIVED_DIGEST: &str = "signet.dev/archived-digest";
     /// On an Approval: the user name of who made it. The install's admission policy holds it to the truth.
     pub const APPROVED_BY: &str = "signet.dev/approved-by";
     /// On a Secret that a SealedSecret object of the cluster made: how, and a keyed digest of what was put into it.

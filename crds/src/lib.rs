@@ -38,19 +38,19 @@ pub use native_secret::{
 pub use notes::Notes;
 pub use repository::{RepositorySpec, RepositoryStatus};
 pub use rotation::{
-    AgeAlgorithm, Algorithm, Blocker, CommitAuthor, KeyRotationSpec, KeyRotationStatus, REPORT_DIGESTS,
-    REPORT_ROWS, ReportCommit, ReportRow, ReportState, RepositoryRotation, ResealTarget, Retire, RetireThen,
-    RetireWhen, RotationKey, RotationObjects, RotationPhase, RotationReason, RotationReport, RotationStep,
-    RsaAlgorithm, ValueChanged, report_shard,
+    AgeAlgorithm, Algorithm, Blocker, CommitAuthor, KeyRotationSpec, KeyRotationStatus, NewKeys,
+    REPORT_DIGESTS, REPORT_ROWS, ReportCommit, ReportRow, ReportState, RepositoryRotation, ResealTarget,
+    Retire, RetireThen, RetireWhen, RotationKey, RotationObjects, RotationPhase, RotationReason,
+    RotationReport, RotationStep, RsaAlgorithm, ValueChanged, report_shard,
 };
 pub use sealedsecret::{SealedSecretCondition, SealedSecretSpec, SealedSecretStatus, SealedSecretTemplate};
 pub use submodules::Submodules;
 pub use sync::{
     ClusterKind, ClusterReference, Conflicts, Counts, DeletionPolicy, Dependency, DriftReport, ForeignFields,
     ForeignReport, HealthCheck, HealthCounts, HealthReport, HookReport, IgnoreRule, Immutable, Mode,
-    ObjectReport, Pin, PlaintextSecrets, PlanReport, Prune, PrunePolicy, SealedFormat, SealedPolicy,
-    SourceKind, SourceReference, Substitute, SyncSpec, SyncStatus, Target, VariableKind, VariableSource,
-    Window, WindowKind,
+    ObjectReport, OpenedWith, Pin, PlaintextSecrets, PlanReport, Prune, PrunePolicy, SealedFormat,
+    SealedPolicy, SourceKind, SourceReference, Substitute, SyncSpec, SyncStatus, Target, VariableKind,
+    VariableSource, Window, WindowKind,
 };
 pub use verify::{OnRewrite, SignersKind, SignersReference, Verified, Verify, VerifyMode, VerifyRule};
 pub use webhook::{Webhook, WebhookProvider};

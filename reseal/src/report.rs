@@ -2,7 +2,7 @@
 
 use manifest::EditError;
 use sealing::v2::KeyId;
-use sealing::{OpenError, Printable};
+use sealing::{OpenError, Printable, Scope};
 use serde_json::Value;
 use std::fmt;
 
@@ -113,6 +113,8 @@ pub struct Where {
     pub namespace: Option<String>,
     /// Its name.
     pub name: String,
+    /// Whether its values are sealed for any namespace: then it does not matter which it is in.
+    pub wide: bool,
 }
 
 impl Where {
@@ -136,6 +138,8 @@ impl Where {
             format,
             namespace: text(metadata, "namespace").filter(|text| !text.is_empty()),
             name: text(metadata, "name").unwrap_or_default(),
+            wide: format == Format::V1
+                && Scope::from_annotations(metadata.get("annotations")) == Scope::Cluster,
         })
     }
 
@@ -147,6 +151,7 @@ impl Where {
             format: Format::V1,
             namespace: None,
             name: String::new(),
+            wide: false,
         }
     }
 }

@@ -45,9 +45,17 @@ pub(crate) struct KeySecret {
     pub(crate) rotation: Option<String>,
 }
 
+/// What is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Inventory {
+    pub(crate) keys: Vec<KeySecret>,
+    /// Secrets that are labelled as keys and cannot be read: of which format, which, and why. Nobody knows what hangs on them.
+    pub(crate) unread: Vec<(KeyFormat, String, String)>,
+}
+
 /// All of them. `legacy`: the name of a Secret that is a key of format v1 without a label, as Bitnami's first versions had it.
-pub(crate) async fn inventory(api: &Api<Secret>, legacy: &str) -> Result<Vec<KeySecret>, RequestError> {
-    let mut all = Vec::new();
+pub(crate) async fn inventory(api: &Api<Secret>, legacy: &str) -> Result<Inventory, RequestError> {
+    let mut all = Inventory::default();
     let list = |label: &str| ListParams::default().labels(&selector(label));
     let mut of_v1 = bounded(api.list(&list(label::SEALING_KEY))).await?.items;
     if let Some(secret) = bounded(api.get_opt(legacy)).await? {
@@ -62,10 +70,13 @@ pub(crate) async fn inventory(api: &Api<Secret>, legacy: &str) -> Result<Vec<Key
     Ok(all)
 }
 
-fn collect<K: Stored>(format: KeyFormat, secrets: &[Secret], all: &mut Vec<KeySecret>) {
+fn collect<K: Stored>(format: KeyFormat, secrets: &[Secret], all: &mut Inventory) {
     let mut labelled = Labelled::<K>::default();
     for secret in secrets {
-        labelled.insert(secret.metadata.name.clone().unwrap_or_default(), secret);
+        let name = secret.metadata.name.clone().unwrap_or_default();
+        if let (_, Some(why)) = labelled.insert(name.clone(), secret) {
+            all.unread.push((format, name, why.to_string()));
+        }
     }
     for (name, key, state) in labelled.all() {
         let found = secrets
@@ -76,7 +87,7 @@ fn collect<K: Stored>(format: KeyFormat, secrets: &[Secret], all: &mut Vec<KeySe
         };
         let metadata = &secret.metadata;
         let labels = metadata.labels.as_ref();
-        all.push(KeySecret {
+        all.keys.push(KeySecret {
             format,
             id: key.id().to_owned(),
             state,
@@ -86,5 +97,24 @@ fn collect<K: Stored>(format: KeyFormat, secrets: &[Secret], all: &mut Vec<KeySe
             created: made(secret),
             rotation: labels.and_then(|labels| labels.get(label::ROTATION)).cloned(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::test_secret;
+
+    #[test]
+    fn what_is_labelled_as_a_key_and_is_none_is_named() {
+        let mut secret = test_secret(&[("tls.key", "hunter2")]);
+        secret.metadata.name = Some("broken".into());
+        let mut all = Inventory::default();
+        collect::<RsaKey>(KeyFormat::V1, &[secret], &mut all);
+        assert!(all.keys.is_empty());
+        assert_eq!(
+            all.unread,
+            [(KeyFormat::V1, "broken".to_owned(), "it has no tls.crt".to_owned())]
+        );
     }
 }

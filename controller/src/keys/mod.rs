@@ -20,10 +20,10 @@ pub use digest::{DigestKey, digest_key};
 pub use follow::{Follower, first_load};
 pub(crate) use inventory::{KeyFormat, KeySecret, inventory};
 pub(crate) use labelled::KeyState;
-pub(crate) use planned::{Planned, make_planned};
+pub(crate) use planned::{Planned, make_planned, take};
 pub use renew::KeyOrder;
 pub(crate) use renew::{cutoff, pairs};
-pub(crate) use retire::{archive, delete};
+pub(crate) use retire::{ArchiveError, Archived, archive, delete, is_gone, prove};
 
 #[cfg(test)]
 pub(crate) use stored::tests::secret as test_secret;

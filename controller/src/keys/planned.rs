@@ -5,16 +5,19 @@ use std::collections::BTreeSet;
 use crds::{annotation, label};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use sealing::KeyRing;
-use sealing::keyset::{EndorsementKey, EndorsementName, Member};
-use sealing::v2::Suite;
+use kube::api::PostParams;
+use sealing::keyset::{EndorsementKey, EndorsementName, Member, Signature};
+use sealing::v2::{Identity, Suite};
+use sealing::{KeyRing, SealingKey};
 
 use super::create::{CreateError, Recipe, make, store};
 use super::endorsed;
+use super::inventory::{KeyFormat, KeySecret};
 use super::labelled::Stored;
 use super::native::{self, NativeKey};
 use super::stored::RsaKey;
 use crate::config::Config;
+use crate::request::{RequestError, bounded};
 
 /// Endorsements that are kept beside a key: by those of its format that were made last.
 const ENDORSERS: usize = 8;
@@ -104,6 +107,69 @@ fn names(ring: &KeyRing, leaked: &BTreeSet<String>) -> Vec<EndorsementName> {
     rsa.chain(native).map(|key| key.name()).collect()
 }
 
+/// Why a key was not taken. Says nothing of the key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TakeError {
+    #[error("{0}")]
+    Request(#[from] RequestError),
+    #[error("the controller has not loaded it yet")]
+    NotLoaded,
+    #[error("its Secret has changed")]
+    Changed,
+}
+
+/// Makes a key that somebody else has stored the new one of the rotation with this mark: marked as its, and endorsed by the keys
+/// that it will outlive.
+pub(crate) async fn take(
+    api: &Api<Secret>,
+    key: &KeySecret,
+    mark: &str,
+    ring: &KeyRing,
+) -> Result<(), TakeError> {
+    let endorsements = said_of(key, ring).ok_or(TakeError::NotLoaded)?;
+    let mut secret = bounded(api.get(&key.secret)).await?;
+    if secret.metadata.uid.as_deref() != Some(&key.uid)
+        || secret.metadata.resource_version.as_deref() != Some(&key.version)
+    {
+        return Err(TakeError::Changed);
+    }
+    let mut all = endorsed::kept(&secret);
+    all.splice(0..0, endorsements);
+    endorsed::keep(&mut secret, &all);
+    let labels = secret.metadata.labels.get_or_insert_default();
+    labels.insert(label::ROTATION.to_owned(), mark.to_owned());
+    // Whoever has written it meanwhile is not overwritten: the resourceVersion differs.
+    bounded(api.replace(&key.secret, &PostParams::default(), &secret)).await?;
+    Ok(())
+}
+
+/// What the keys of a ring say of one of them.
+fn said_of(key: &KeySecret, ring: &KeyRing) -> Option<Vec<Signature>> {
+    let time = String::new;
+    let (member, endorsers): (_, Vec<_>) = match key.format {
+        KeyFormat::V1 => {
+            let is_it = |one: &&SealingKey| one.fingerprint().as_str() == key.id;
+            let own = ring.keys().iter().find(is_it)?;
+            let others = ring.keys().iter().filter(|one| !is_it(one));
+            let others = others.filter(|one| !ring.is_barred(one.fingerprint().as_str()));
+            let others = others.filter_map(|key| EndorsementKey::of_rsa(key.private_key()));
+            (
+                Member::rsa(own, time(), time())?,
+                others.take(ENDORSERS).collect(),
+            )
+        }
+        KeyFormat::V2 => {
+            let is_it = |one: &&Identity| one.key_id().as_str() == key.id;
+            let own = ring.native().iter().find(is_it)?;
+            let others = ring.native().iter().filter(|one| !is_it(one));
+            let others = others.filter(|one| !ring.is_barred(one.key_id().as_str()));
+            let others = others.filter_map(EndorsementKey::of_identity);
+            (Member::native(own, time())?, others.take(ENDORSERS).collect())
+        }
+    };
+    Some(endorsers.iter().map(|by| member.endorse(by)).collect())
+}
+
 fn endorsers(planned: Planned, ring: &KeyRing, leaked: &BTreeSet<String>) -> Vec<EndorsementKey> {
     let may = |id: &str| !ring.is_barred(id) && !leaked.contains(id);
     match planned {
@@ -128,7 +194,6 @@ fn endorsers(planned: Planned, ring: &KeyRing, leaked: &BTreeSet<String>) -> Vec
 mod tests {
     use super::*;
     use sealing::keyset::{Audience, EndorsementName, KeySet, KeySetBuilder, Pins};
-    use sealing::v2::Identity;
 
     #[test]
     fn who_pinned_a_key_that_is_gone_follows_to_the_one_after_it() {

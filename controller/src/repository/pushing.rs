@@ -26,6 +26,13 @@ pub(crate) async fn remote_to_push(
     remote.ca_pem = push.ca_pem;
     remote.client = push.client;
     if let Some(proxy) = &target.proxy {
+        // Whoever may change the Repository has chosen the proxy, which reads what is not encrypted.
+        if repository.spec.url.starts_with("http://") {
+            return Err(
+                "With spec.proxySecretRef the address has to be one of https or ssh: the proxy would read the push Secret."
+                    .into(),
+            );
+        }
         let home = repository.namespace().unwrap_or_default();
         let proxy = credentials::read_proxy(client.clone(), &home, proxy).await;
         remote.proxy = Some(proxy.map_err(sentence)?);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crds::{KeyRotation, KeyRotationStatus, RotationReason, annotation};
+use crds::{KeyRotation, KeyRotationStatus, NewKeys, RotationReason, annotation};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::core::DeserializeGuard;
@@ -91,9 +91,12 @@ impl Board {
             .collect();
         open.sort_by_key(|object| {
             let created = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
+            let record = self.record(object);
             (
                 !self.may_lead(object),
-                self.record(object).started.is_none(),
+                record.started.is_none() || record.completed.is_some(),
+                // One that waits for a key may wait for long.
+                object.spec.new_keys == NewKeys::TakeNewest,
                 created,
                 object.name_any(),
             )

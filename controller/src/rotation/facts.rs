@@ -35,6 +35,8 @@ pub(super) struct Facts {
     pub(super) keys: Option<Vec<KeySecret>>,
     /// Those that are labelled compromised and open nothing.
     pub(super) shut: Vec<KeySecret>,
+    /// Secrets that are labelled as keys and cannot be read: of which format, which, and why.
+    pub(super) unread_keys: Vec<(KeyFormat, String, String)>,
     /// Whether every controller publishes the new keys; else, which does not.
     pub(super) published: Option<Result<(), String>>,
     pub(super) git: Option<Vec<Followed>>,
@@ -122,6 +124,11 @@ impl Followed {
     /// Whether a commit of ours can change it.
     pub(super) fn is_branch(&self) -> bool {
         !self.branch.is_empty()
+    }
+
+    /// Whether something in it is to be sealed again by a commit of ours.
+    pub(super) fn asks_for_a_commit(&self) -> bool {
+        self.head.is_ok() && self.hanging > 0 && self.is_branch() && self.may_push
     }
 
     /// How far it is, and a sentence.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crds::{Blocker, Repository, RotationStep, Sync, condition};
+use crds::{Blocker, Repository, ResealTarget, RotationStep, Sync, condition};
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::{Api, Client, Resource, ResourceExt};
@@ -12,10 +12,14 @@ use sealing::v2::{KeyId, Recipient, Recipients};
 use source::{RepoPath, Snapshot};
 
 use super::facts::{Facts, Followed};
-use super::scan::{self, Change, Memory, Reader, Scan};
+use super::scan::{self, Change, Memory, Reader, Readership, Scan};
 use crate::condition as conditions;
 use crate::repository::{Heads, Key, Pinned, SourceState};
 use crate::request::bounded;
+use crate::text;
+
+/// Longest message about a Repository, in characters: remotes have a say in it.
+const LONGEST: usize = 512;
 
 /// From which keys to which, owned.
 #[derive(Clone)]
@@ -54,7 +58,7 @@ impl Keys {
 /// A Repository as it was looked at last, for who seals it again.
 pub(super) struct Seen {
     pub(super) object: Arc<Repository>,
-    pub(super) readers: Vec<Reader>,
+    pub(super) readership: Readership,
     pub(super) head: String,
 }
 
@@ -63,6 +67,8 @@ pub(super) struct Looks {
     client: Client,
     heads: Heads,
     memory: Arc<Memory>,
+    /// From which keys to which: what was found then says nothing of others.
+    about: (BTreeSet<String>, BTreeSet<String>),
     pub(super) seen: HashMap<Key, Seen>,
     /// Earlier commits that are asked for: which Repository, and under which name.
     asked: BTreeSet<(Key, String)>,
@@ -76,6 +82,20 @@ struct Applied {
     commit: String,
     reader: Reader,
     ready: String,
+    /// The keys that its values were opened with, and how many with each.
+    opened: Vec<(String, u32)>,
+}
+
+impl Applied {
+    /// What it says itself, whatever its files look like.
+    fn opened_with(&self, leaving: &BTreeSet<String>) -> Option<String> {
+        let mut opened = self.opened.iter();
+        let (id, count) = opened.find(|(id, count)| *count > 0 && leaving.contains(id))?;
+        Some(format!(
+            "has opened {count} of its values with key {id}, and not with another since. {}",
+            self.ready
+        ))
+    }
 }
 
 impl Looks {
@@ -84,6 +104,7 @@ impl Looks {
             client,
             heads,
             memory: Arc::default(),
+            about: Default::default(),
             seen: HashMap::new(),
             asked: BTreeSet::new(),
             pushed: BTreeSet::new(),
@@ -107,6 +128,11 @@ impl Looks {
 
     /// Every Repository of the cluster. Fails with a sentence where the API server does.
     pub(super) async fn look(&mut self, facts: &Facts, keys: &Keys) -> Result<Vec<Followed>, String> {
+        let about = (keys.leaving.clone(), keys.new.clone());
+        if self.about != about {
+            self.forget();
+            self.about = about;
+        }
         let list = ListParams::default();
         let repositories: Api<DeserializeGuard<Repository>> = Api::all(self.client.clone());
         let repositories = bounded(repositories.list(&list))
@@ -188,10 +214,24 @@ impl Looks {
             }
         };
         let branch = branch(&object);
-        let readers: Vec<Reader> = syncs.iter().map(|sync| sync.reader.clone()).collect();
+        let target = facts
+            .spec
+            .reseal
+            .iter()
+            .find(|target| (&target.namespace, &target.name) == (&key.0, &key.1));
+        let readership = Readership {
+            readers: syncs.iter().map(|sync| sync.reader.clone()).collect(),
+            elsewhere: target.map(elsewhere).unwrap_or_default(),
+        };
         let place = format!("Repository {}/{} at {}", key.0, key.1, head.revision.short());
         let found = self
-            .scan(head.snapshot.clone(), String::new(), place, readers.clone(), keys)
+            .scan(
+                head.snapshot.clone(),
+                String::new(),
+                place,
+                readership.clone(),
+                keys,
+            )
             .await;
         let scan = match found {
             Ok(scan) => scan,
@@ -212,11 +252,6 @@ impl Looks {
             branch,
             key: key.clone(),
         };
-        let target = facts
-            .spec
-            .reseal
-            .iter()
-            .find(|target| (&target.namespace, &target.name) == (&key.0, &key.1));
         if let Some(target) = target {
             followed.may_push = target.push_secret_ref.is_some();
             followed.merges = target.branch.is_some();
@@ -235,25 +270,25 @@ impl Looks {
                 })
             }));
         }
+        let is_clean = followed.hanging == 0 && followed.blockers.is_empty();
         for sync in &syncs {
-            if sync.commit.is_empty() || sync.commit == head.revision.commit {
-                continue;
-            }
-            let before = self
-                .before(&key, &head.snapshot, sync, keys, asked)
-                .await
-                .map(|message| Blocker {
-                    place: format!("Sync {}/{}", key.0, sync.name),
-                    object: String::new(),
-                    message,
-                });
-            followed.behind.extend(before);
+            let before = if sync.commit.is_empty() || sync.commit == head.revision.commit {
+                None
+            } else {
+                self.before(&key, &head.snapshot, sync, keys, asked).await
+            };
+            let message = before.or_else(|| sync.opened_with(&keys.leaving).filter(|_| is_clean));
+            followed.behind.extend(message.map(|message| Blocker {
+                place: format!("Sync {}/{}", key.0, sync.name),
+                object: String::new(),
+                message,
+            }));
         }
         self.seen.insert(
             key,
             Seen {
                 object: Arc::new(object),
-                readers,
+                readership,
                 head: head.revision.commit.clone(),
             },
         );
@@ -289,8 +324,11 @@ impl Looks {
             return None;
         }
         let place = format!("commit {short}");
-        let readers = vec![sync.reader.clone()];
-        match self.scan(snapshot, path, place, readers, keys).await {
+        let readership = Readership {
+            readers: vec![sync.reader.clone()],
+            elsewhere: Vec::new(),
+        };
+        match self.scan(snapshot, path, place, readership, keys).await {
             Ok(scan) if scan.files.is_empty() && scan.blockers.is_empty() => None,
             Ok(_) => Some(format!(
                 "has applied {short}, which hangs on an old key, and not the head yet. {ready}"
@@ -306,12 +344,12 @@ impl Looks {
         snapshot: Snapshot,
         path: String,
         place: String,
-        readers: Vec<Reader>,
+        readership: Readership,
         keys: &Keys,
     ) -> Result<Scan, String> {
         let (keys, memory) = (keys.clone(), Arc::clone(&self.memory));
         let work =
-            move || keys.with(|change| scan::scan(&snapshot, &path, &place, &readers, change, &memory));
+            move || keys.with(|change| scan::scan(&snapshot, &path, &place, &readership, change, &memory));
         match tokio::task::spawn_blocking(work).await {
             Ok(found) => found.map_err(|error| error.to_string()),
             Err(_) => Err("the look stopped unexpectedly".into()),
@@ -320,7 +358,7 @@ impl Looks {
 
     /// Of the command for a person: the namespace of objects that name none, where there is just one.
     fn namespace(&self, key: &Key) -> String {
-        let readers = self.seen.get(key).map(|seen| seen.readers.as_slice());
+        let readers = self.seen.get(key).map(|seen| seen.readership.readers.as_slice());
         let all: BTreeSet<_> = readers
             .iter()
             .copied()
@@ -391,7 +429,7 @@ pub(super) fn note(facts: &mut Facts, looks: &mut Looks, command: &str) {
         }
         known.step = step;
         known.left = u64::try_from(one.hanging).unwrap_or(u64::MAX);
-        known.message = message;
+        known.message = text::bounded(&message, LONGEST);
         known.command = match step {
             RotationStep::AwaitingCommit => format!("{command}{}", looks.namespace(&one.key)),
             _ => String::new(),
@@ -400,6 +438,16 @@ pub(super) fn note(facts: &mut Facts, looks: &mut Looks, command: &str) {
     }
     facts.record.repositories = noted;
     facts.git = Some(git);
+}
+
+/// Paths that are another cluster's. What is no path is nobody's.
+fn elsewhere(target: &ResealTarget) -> Vec<String> {
+    let paths = target.elsewhere.iter();
+    paths
+        .filter_map(|path| RepoPath::parse(path).ok())
+        .map(|path| path.as_str().to_owned())
+        .filter(|path| !path.is_empty())
+        .collect()
 }
 
 fn unread(key: Key, why: String) -> Followed {
@@ -440,6 +488,7 @@ fn applied(sync: &Sync) -> Vec<Applied> {
         .filter(|commit| *commit != now.commit)
         .map(|commit| Applied {
             commit,
+            opened: Vec::new(),
             ..at_work(sync)
         });
     std::iter::once(now).chain(pinned).collect()
@@ -462,5 +511,10 @@ fn at_work(sync: &Sync) -> Applied {
             namespace: sync.spec.target_namespace.clone().unwrap_or(own),
         },
         ready: ready.map(|ready| ready.message.clone()).unwrap_or_default(),
+        opened: status
+            .iter()
+            .flat_map(|status| &status.opened_with)
+            .map(|one| (one.key.clone(), one.values))
+            .collect(),
     }
 }

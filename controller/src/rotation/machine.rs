@@ -6,7 +6,7 @@
     reason = "an `Err` is what is decided, once a step, and no failure"
 )]
 
-use crds::{Blocker, RetireThen, RetireWhen, RotationKey, RotationPhase, RotationStep, condition};
+use crds::{Blocker, NewKeys, RetireThen, RetireWhen, RotationKey, RotationPhase, RotationStep, condition};
 use jiff::Timestamp;
 
 use super::compromise;
@@ -29,6 +29,8 @@ pub(super) enum Step {
     /// Bar one of them from sealing.
     Bar(KeySecret),
     MakeKey(KeyFormat),
+    /// Take a key that somebody else has made as the new one.
+    TakeKey(KeySecret),
     /// Write down which keys are new and which are left.
     NoteKeys,
     AskWhoPublishes,
@@ -44,8 +46,8 @@ pub(super) enum Step {
     LookAgain,
     Archive(KeySecret),
     Delete(KeySecret),
-    /// Write down that this key is gone.
-    NoteRetired(String),
+    /// Write down that this key is gone, if it is.
+    NoteRetired(RotationKey),
 }
 
 /// What the machine says: the phase, and conditions as they become.
@@ -73,7 +75,7 @@ const AGAIN: i64 = 5;
 const LATER: i64 = 60;
 
 /// How often a commit is made again at once because somebody was faster; after that in the next pass.
-const RACES: u32 = 10;
+pub(super) const RACES: u32 = 10;
 
 /// Decides.
 pub(super) fn next(facts: &Facts) -> Next {
@@ -145,6 +147,14 @@ fn decide(facts: &Facts, phases: &mut Vec<(&'static str, bool, String)>) -> Resu
             said(RotationPhase::Waiting, "AnotherIsUnderWay", message),
         ));
     }
+    if waits_for_a_key(facts) {
+        let message = "There is no key that is older than the newest one: it begins once there is.";
+        let (phase, message) = match record.completed {
+            Some(_) => (RotationPhase::Complete, format!("{} {message}", end(facts))),
+            None => (RotationPhase::Pending, message.to_owned()),
+        };
+        return Err((Step::Rest(None), said(phase, "NoNewerKey", message)));
+    }
     if record.completed.is_some() {
         return Err((Step::Begin, said(RotationPhase::Pending, "Begins", "It begins.")));
     }
@@ -153,7 +163,7 @@ fn decide(facts: &Facts, phases: &mut Vec<(&'static str, bool, String)>) -> Resu
     published(facts, phases)?;
     let (git, blocked) = resealed(facts, phases)?;
     applied(facts, git, phases)?;
-    verified(facts, blocked, phases)?;
+    verified(facts, blocked, keys, phases)?;
     compromise::hold(facts)?;
     retired(facts, keys, phases)
 }
@@ -173,13 +183,36 @@ fn made<'f>(
         own.find(|key| key.format == format && key.rotation.as_deref() == Some(&facts.mark))
     };
     if facts.record.new_keys.is_empty() {
-        for format in formats(facts) {
-            if own(format).is_none() {
+        for format in formats(facts).filter(|format| own(*format).is_none()) {
+            if facts.spec.new_keys == NewKeys::Make {
                 phases.push((condition::KEY_MADE, false, "They are being made.".into()));
                 return Err(at(Step::MakeKey(format), "The new keys are made."));
             }
+            if let Some(newest) = to_take(facts, keys, format) {
+                phases.push((condition::KEY_MADE, false, "The newest keys are taken.".into()));
+                return Err(at(
+                    Step::TakeKey(newest.clone()),
+                    "The newest keys are taken as the new ones.",
+                ));
+            }
+        }
+        if formats(facts).all(|format| own(format).is_none()) {
+            // The list is behind what is loaded, or before it.
+            return Err(at(
+                Step::Rest(Some(soon(facts, AGAIN))),
+                "There is no older key any more.",
+            ));
         }
         return Err(at(Step::NoteKeys, "The new keys are made."));
+    }
+    // One may be read now that could not be, or be stored once more.
+    let known = |key: &RotationKey| {
+        let all = &facts.record.old_keys;
+        all.iter()
+            .any(|known| (&known.id, &known.secret) == (&key.id, &key.secret))
+    };
+    if !note(facts, keys).1.iter().all(known) {
+        return Err(at(Step::NoteKeys, "Another old key is there."));
     }
     // Somebody may have removed it.
     let missing = facts
@@ -202,7 +235,43 @@ fn made<'f>(
     }
     let names: Vec<_> = facts.record.new_keys.iter().map(|key| key.id.as_str()).collect();
     phases.push((condition::KEY_MADE, true, format!("New: {}.", names.join(", "))));
+    // What hangs on a key that is not loaded would look as if it were another cluster's.
+    let is_stored = |old: &RotationKey| keys.iter().any(|key| key.id == old.id);
+    let mut old = facts.record.old_keys.iter();
+    if let Some(old) = old.find(|old| is_stored(old) && !facts.opening.contains(&old.id)) {
+        let phase = facts.record.phase.max(RotationPhase::Publishing);
+        let message = format!("The controller has not loaded the old key {} yet.", old.id);
+        return Err((
+            Step::Rest(Some(soon(facts, 1))),
+            said(phase, "LoadingKeys", message),
+        ));
+    }
     Ok(keys)
+}
+
+/// Whether the newest key is to be taken as the new one, and there is no older one yet.
+fn waits_for_a_key(facts: &Facts) -> bool {
+    let is_new = facts.record.new_keys.is_empty() || facts.record.completed.is_some();
+    let more = |format| {
+        let of = match format {
+            KeyFormat::V1 => "SHA256:",
+            KeyFormat::V2 => "key-",
+        };
+        facts.opening.iter().filter(|id| id.starts_with(of)).count() > 1
+    };
+    facts.spec.new_keys == NewKeys::TakeNewest && is_new && !formats(facts).any(more)
+}
+
+/// The key that is sealed for, if there is an older one.
+fn to_take<'k>(facts: &Facts, keys: &'k [KeySecret], format: KeyFormat) -> Option<&'k KeySecret> {
+    let of = || keys.iter().filter(move |key| key.format == format);
+    let newest = match facts.newest.get(&format) {
+        Some(id) => of().find(|key| key.id == *id)?,
+        // As they are published.
+        None => of().max_by_key(|key| (key.created, &key.secret))?,
+    };
+    let is_older = |key: &KeySecret| key.id != newest.id && key.created <= newest.created;
+    of().any(is_older).then_some(newest)
 }
 
 /// Every controller publishes them.
@@ -284,7 +353,7 @@ fn resealed<'f>(
             Some(Outcome::Raced(_)) if one.races < RACES => {
                 return Err((Step::Reseal(one.key.clone()), message()));
             }
-            None if one.hanging > 0 && one.may_push && one.is_branch() && one.head.is_ok() => {
+            None if one.asks_for_a_commit() => {
                 return Err((Step::Reseal(one.key.clone()), message()));
             }
             Some(Outcome::Made { .. }) => return Err((Step::Push(one.key.clone()), message())),
@@ -407,11 +476,24 @@ fn applied(
 fn verified(
     facts: &Facts,
     blocked: Option<Decided>,
+    keys: &[KeySecret],
     phases: &mut Vec<(&'static str, bool, String)>,
 ) -> Result<(), Decided> {
     if let Some((step, said)) = blocked {
         phases.push((condition::VERIFIED, false, said.message.clone()));
         return Err((step, said));
+    }
+    let mut unread = facts.unread_keys.iter();
+    if let Some((_, secret, why)) = unread.find(|(format, ..)| formats(facts).any(|one| one == *format)) {
+        let message = format!(
+            "Secret {secret} is labelled as a sealing key and cannot be used: {why}. What hangs on it is not known, so the old \
+             keys stay: mend it, or take the label off."
+        );
+        phases.push((condition::VERIFIED, false, message.clone()));
+        return Err((
+            Step::Rest(Some(soon(facts, LATER))),
+            stalled(RotationPhase::Blocked, "UnreadableKey", message),
+        ));
     }
     let message = "Nothing that is followed, and no live SealedSecret, needs an old key.";
     phases.push((condition::VERIFIED, true, message.into()));
@@ -437,6 +519,27 @@ fn verified(
         .map(|key| key.id.as_str())
         .collect();
     if facts.spec.retire.when == RetireWhen::Confirmed && !unconfirmed.is_empty() {
+        // Who confirms can look first whether the archives open.
+        let unarchived = |old: &&RotationKey| !old.retired && old.archive.is_empty();
+        let archive = facts.spec.retire.then == RetireThen::Archive;
+        let mut unarchived = facts
+            .record
+            .old_keys
+            .iter()
+            .filter(unarchived)
+            .filter(|_| archive);
+        let stored = |old: &RotationKey| {
+            let mut all = keys.iter();
+            all.find(|key| (&key.id, &key.secret) == (&old.id, &old.secret))
+        };
+        if let Some(stored) = unarchived.find_map(stored) {
+            let message =
+                "The old keys are archived, and stay until a person confirms that they are retired.";
+            return Err((
+                Step::Archive(stored.clone()),
+                said(RotationPhase::AwaitingConfirmation, "Archiving", message),
+            ));
+        }
         let message = format!(
             "Nothing needs the old keys. To retire them, add them to spec.retire.confirmed: {}.",
             unconfirmed.join(", ")
@@ -463,9 +566,20 @@ fn retired(
     let at = |step| (step, said(phase, "Retiring", "The old keys are retired."));
     if let Some(old) = facts.record.old_keys.iter().find(|old| !old.retired) {
         phases.push((condition::RETIRED, false, "They are being retired.".into()));
-        let Some(stored) = keys.iter().find(|key| key.id == old.id) else {
-            return Err(at(Step::NoteRetired(old.id.clone())));
+        let stored = keys
+            .iter()
+            .find(|key| (&key.id, &key.secret) == (&old.id, &old.secret));
+        let Some(stored) = stored else {
+            return Err(at(Step::NoteRetired(old.clone())));
         };
+        let is_new = facts.record.new_keys.iter().any(|new| new.id == old.id);
+        if is_new || facts.newest.values().any(|newest| *newest == old.id) {
+            let message = format!("Key {} is what is sealed for: it stays.", old.id);
+            return Err((
+                Step::Rest(Some(soon(facts, LATER))),
+                stalled(phase, "OldKeyIsNewest", message),
+            ));
+        }
         if !facts.fresh {
             return Err(at(Step::LookAgain));
         }
@@ -559,12 +673,16 @@ pub(super) fn note(facts: &Facts, keys: &[KeySecret]) -> (Vec<RotationKey>, Vec<
         let Some(own) = all.iter().copied().find(own) else {
             continue;
         };
-        let before = |key: &&&KeySecret| key.id != own.id && key.created <= own.created;
+        // Two Secrets can hold one key.
+        // One that was retired and is there again was brought back by somebody.
+        let left = |key: &KeySecret| {
+            let mut all = facts.record.old_keys.iter();
+            all.any(|old| old.id == key.id && !old.retired)
+        };
+        let before = |key: &&&KeySecret| key.id != own.id && (key.created <= own.created || left(key));
         old.extend(all.iter().filter(before).map(|key| of(key)));
         new.push(of(own));
     }
-    // Two Secrets can hold one key.
-    old.dedup_by(|a, b| a.id == b.id && a.secret == b.secret);
     (new, old)
 }
 
@@ -575,6 +693,8 @@ fn of(key: &KeySecret) -> RotationKey {
         secret: key.secret.clone(),
         retired: false,
         archive: String::new(),
+        archive_uid: String::new(),
+        archive_digest: String::new(),
     }
 }
 

@@ -42,6 +42,7 @@ fn facts(spec: &serde_json::Value) -> Facts {
         opening: ["old1", "old2", "new1", "new2"].map(String::from).into(),
         newest: BTreeMap::from([(KeyFormat::V1, "new1".to_owned())]),
         keys: None,
+        unread_keys: Vec::new(),
         published: None,
         git: None,
         objects: None,
@@ -241,10 +242,14 @@ fn keys_are_retired_after_their_grace_a_confirmation_and_one_more_look() {
     facts.record.unused_since = Some("1970-01-12T12:46:39Z".into()); // one hour and a second ago
     facts.spec.retire.when = RetireWhen::Confirmed;
     facts.spec.retire.confirmed = vec!["old1".into()];
-    assert_eq!(
-        at(&facts),
-        (Step::Rest(None), RotationPhase::AwaitingConfirmation)
-    );
+    let waiting = RotationPhase::AwaitingConfirmation;
+    // Archived before: who confirms can look whether the archives open.
+    assert_eq!(at(&facts), (Step::Archive(stored()[0].clone()), waiting));
+    facts.record.old_keys[0].archive = "x".into();
+    assert_eq!(at(&facts), (Step::Archive(stored()[1].clone()), waiting));
+    facts.record.old_keys[1].archive = "y".into();
+    assert_eq!(at(&facts), (Step::Rest(None), waiting));
+    facts.record.old_keys[0].archive.clear();
     facts.spec.retire.confirmed.push("old2".into());
     assert_eq!(at(&facts), (Step::LookAgain, RotationPhase::Retiring));
     facts.fresh = true;
@@ -253,7 +258,7 @@ fn keys_are_retired_after_their_grace_a_confirmation_and_one_more_look() {
     assert_eq!(at(&facts).0, Step::Delete(stored()[0].clone()));
     // Killed behind the deletion: it is found out that it is gone.
     facts.keys.as_mut().unwrap().remove(0);
-    assert_eq!(at(&facts).0, Step::NoteRetired("old1".into()));
+    assert_eq!(at(&facts).0, Step::NoteRetired(facts.record.old_keys[0].clone()));
     facts.record.old_keys[0].retired = true;
     facts.spec.retire.then = RetireThen::Destroy;
     assert_eq!(at(&facts).0, Step::Delete(stored()[1].clone()));
@@ -417,4 +422,102 @@ fn keys_that_leaked_stay_until_it_is_known_what_was_sealed_for_them() {
     assert!(matches!(at(&facts).0, Step::Rest(Some(_))));
     facts.record.report = Some(report(Walking));
     assert_eq!(at(&facts).0, Step::ResealObjects);
+}
+
+#[test]
+fn a_key_that_is_not_read_is_not_judged_and_one_that_comes_late_is() {
+    // Not loaded yet: what hangs on it would look like another cluster's.
+    let mut facts = begun(vec![followed("a", 0, true)]);
+    facts.fresh = true;
+    facts.spec.retire.grace = "0s".into();
+    facts.opening.remove("old2");
+    let said = next(&facts).said;
+    assert!(matches!(at(&facts).0, Step::Rest(Some(_))));
+    assert!(said.message.contains("old2"), "{}", said.message);
+    // One that cannot be read: nothing is retired.
+    let mut facts = begun(vec![followed("a", 0, true)]);
+    facts.fresh = true;
+    facts.spec.retire.grace = "0s".into();
+    facts.unread_keys = vec![(KeyFormat::V2, "broken".into(), "it has no identity".into())];
+    let said = next(&facts).said;
+    assert_eq!(at(&facts).1, RotationPhase::Blocked);
+    assert!(said.message.contains("broken"), "{}", said.message);
+    status::note(&mut facts, &said);
+    assert_eq!(facts.record.unused_since, None);
+    // Of a format that is not rotated it is nobody's business.
+    facts.spec.algorithm.v2 = None;
+    assert_eq!(at(&facts).1, RotationPhase::Retiring);
+    // One that is older and was not read at first.
+    let mut facts = begun(vec![followed("a", 0, true)]);
+    facts
+        .keys
+        .as_mut()
+        .unwrap()
+        .push(key(KeyFormat::V1, "late", 2, None));
+    assert_eq!(at(&facts).0, Step::NoteKeys);
+    let (_, old) = note(&facts, facts.keys.as_ref().unwrap());
+    assert!(old.iter().any(|key| key.id == "late"));
+    // Another copy of one that is left, made since.
+    let mut facts = begun(vec![followed("a", 0, true)]);
+    let copy = KeySecret {
+        secret: "copy".into(),
+        ..key(KeyFormat::V1, "old1", 50, None)
+    };
+    facts.keys.as_mut().unwrap().push(copy);
+    assert_eq!(at(&facts).0, Step::NoteKeys);
+}
+
+#[test]
+fn what_is_sealed_for_is_never_deleted() {
+    let mut facts = begun(vec![followed("a", 0, true)]);
+    facts.fresh = true;
+    (facts.spec.retire.grace, facts.spec.retire.then) = ("0s".into(), RetireThen::Destroy);
+    facts.record.conditions = vec![crds::Condition {
+        type_: condition::PUBLISHED.into(),
+        status: crds::ConditionStatus::True,
+        observed_generation: 1,
+        last_transition_time: "2026-01-01T00:00:00Z".into(),
+        reason: "Done".into(),
+        message: String::new(),
+    }];
+    assert_eq!(at(&facts).0, Step::Delete(stored()[0].clone()));
+    facts.newest.insert(KeyFormat::V1, "old1".into());
+    assert!(matches!(at(&facts).0, Step::Rest(Some(_))));
+    facts.newest.insert(KeyFormat::V1, "new1".into());
+    // A status that names the new key among the old ones, whoever wrote that.
+    let mut forged = facts.record.new_keys[0].clone();
+    forged.retired = false;
+    facts.record.old_keys.insert(0, forged);
+    assert!(!matches!(at(&facts).0, Step::Delete(_)), "{:?}", at(&facts));
+}
+
+#[test]
+fn a_key_that_somebody_else_made_is_taken_once_it_is_not_the_only_one() {
+    let mut facts = facts(&json!({"newKeys": "TakeNewest", "algorithm": {"v1": "RSA4096"}}));
+    facts.opening = ["SHA256:b", "key-1", "key-2"].map(String::from).into();
+    facts.newest = BTreeMap::from([(KeyFormat::V1, "SHA256:b".to_owned())]);
+    assert_eq!(at(&facts), (Step::Rest(None), RotationPhase::Pending));
+    assert_eq!(next(&facts).said.reason, "NoNewerKey");
+    facts.opening.insert("SHA256:a".into());
+    assert_eq!(at(&facts).0, Step::LookAtKeys);
+    let (a, b) = (
+        key(KeyFormat::V1, "SHA256:a", 1, None),
+        key(KeyFormat::V1, "SHA256:b", 5, None),
+    );
+    facts.keys = Some(vec![a.clone(), b.clone()]);
+    assert_eq!(at(&facts).0, Step::TakeKey(b.clone()));
+    let taken = KeySecret {
+        rotation: Some("me".into()),
+        ..b
+    };
+    facts.keys = Some(vec![a, taken]);
+    assert_eq!(at(&facts).0, Step::NoteKeys);
+    let (new, old) = note(&facts, facts.keys.as_ref().unwrap());
+    assert_eq!((new[0].id.as_str(), old[0].id.as_str()), ("SHA256:b", "SHA256:a"));
+    // With a schedule, it begins again only when there is something to take.
+    facts.record.completed = Some("1970-01-01T00:00:00Z".into());
+    facts.due = Some(facts.now);
+    assert_eq!(at(&facts).0, Step::Begin);
+    facts.opening.remove("SHA256:a");
+    assert_eq!(at(&facts), (Step::Rest(None), RotationPhase::Complete));
 }

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crds::{KeyRotation, ReportState, RotationReason, RotationStep, Sync, annotation};
+use crds::{KeyRotation, ReportState, RetireThen, RotationReason, RotationStep, Sync, annotation};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
@@ -91,6 +91,7 @@ pub async fn run(context: Context) {
                 }
                 room.looks.forget();
                 room.sealer.forget();
+                room.objects.forget();
                 active
             }
             Some(()) = next_of(&mut syncs) => true,
@@ -142,7 +143,7 @@ struct Room {
     looks: Looks,
     sealer: Sealer,
     reporter: Reporter,
-    tries: objects::Tries,
+    objects: objects::Known,
     /// The looks at remotes that were asked for before keys are retired, and when.
     asked: Option<(Instant, Vec<(Key, u64)>)>,
     /// The rotation that `looks` and `sealer` are about.
@@ -162,7 +163,7 @@ impl Room {
             looks: Looks::new(context.client.clone(), context.heads.clone()),
             sealer,
             reporter: Reporter::start(context.clone()),
-            tries: objects::Tries::new(),
+            objects: objects::Known::default(),
             asked: None,
             at_work: String::new(),
             context,
@@ -181,7 +182,7 @@ impl Room {
                 self.looks.end();
                 self.sealer.end().await;
             }
-            (self.asked, self.tries) = (None, objects::Tries::new());
+            (self.asked, self.objects) = (None, objects::Known::default());
             self.at_work.clone_from(&uid);
         }
         let orders = |object: &Arc<KeyRotation>| report::order(object, &self.board.record(object));
@@ -275,6 +276,7 @@ impl Room {
             opening: v1.chain(v2).collect(),
             newest,
             keys: None,
+            unread_keys: Vec::new(),
             published: None,
             git: None,
             objects: None,
@@ -347,8 +349,9 @@ impl Room {
                 .await
                 .map(|found| {
                     let opens = |key: &keys::KeySecret| key.state != KeyState::Compromised;
-                    let (open, shut) = found.into_iter().partition(opens);
+                    let (open, shut) = found.keys.into_iter().partition(opens);
                     (facts.keys, facts.shut) = (Some(open), shut);
+                    facts.unread_keys = found.unread;
                 })
                 .map_err(|error| format!("The key Secrets cannot be listed: {error}.")),
             Step::NoteLeaked => {
@@ -375,14 +378,30 @@ impl Room {
                     .await
                     .map_err(|error| format!("A key could not be made: {error}."))
             }
+            Step::TakeKey(key) => {
+                facts.keys = None;
+                let ring = Arc::clone(&self.context.keys.borrow());
+                keys::take(&secrets, &key, &facts.mark, &ring)
+                    .await
+                    .map_err(|error| format!("Key {} could not be taken: {error}.", key.id))
+            }
             Step::NoteKeys => {
                 let keys = facts.keys.as_deref().unwrap_or_default();
                 let (new, old) = machine::note(facts, keys);
-                facts.record.new_keys = new;
-                if facts.spec.reason == RotationReason::Routine {
-                    facts.record.old_keys = old;
-                    facts.record.started = Some(crate::condition::now());
+                if facts.record.new_keys.is_empty() {
+                    facts.record.new_keys = new;
                 }
+                // What was written down of the others stays.
+                let known = std::mem::take(&mut facts.record.old_keys);
+                let is_known = |key: &crds::RotationKey| {
+                    let mut all = known.iter();
+                    all.any(|known| (&known.id, &known.secret) == (&key.id, &key.secret))
+                };
+                let more: Vec<_> = old.into_iter().filter(|key| !is_known(key)).collect();
+                facts.record.old_keys = known.into_iter().chain(more).collect();
+                facts.record.started.get_or_insert_with(crate::condition::now);
+                // They were looked at for other keys.
+                (facts.git, facts.objects) = (None, None);
                 Ok(())
             }
             Step::AskWhoPublishes => {
@@ -395,10 +414,15 @@ impl Room {
             }
             Step::LookAtGit => {
                 let keys = self.keys(facts);
-                self.looks
-                    .look(facts, &keys)
-                    .await
-                    .map(|found| facts.git = Some(found))
+                self.looks.look(facts, &keys).await.map(|mut found| {
+                    for one in found.iter_mut().filter(|one| one.asks_for_a_commit()) {
+                        one.outcome = self.sealer.paused(facts, &one.key);
+                        if one.outcome.is_some() {
+                            one.races = machine::RACES;
+                        }
+                    }
+                    facts.git = Some(found);
+                })
             }
             Step::Reseal(key) => {
                 let keys = self.keys(facts);
@@ -424,7 +448,7 @@ impl Room {
                 let write = step == Step::ResealObjects;
                 let before = facts.record.objects.map_or(0, |count| count.resealed);
                 let keys = self.keys(facts);
-                objects::look(&client, config, &keys, write, before, &mut self.tries)
+                objects::look(&client, config, &keys, write, before, &mut self.objects)
                     .await
                     .map(|found| {
                         facts.record.objects = Some(found.count).filter(|count| count.total > 0);
@@ -432,18 +456,8 @@ impl Room {
                     })
             }
             Step::Archive(key) => self.archive(&secrets, facts, &key).await,
-            Step::Delete(key) => {
-                facts.keys = None;
-                keys::delete(&secrets, &key)
-                    .await
-                    .map_err(|error| format!("Secret {} could not be deleted: {error}.", key.secret))
-            }
-            Step::NoteRetired(id) => {
-                for old in facts.record.old_keys.iter_mut().filter(|old| old.id == id) {
-                    old.retired = true;
-                }
-                Ok(())
-            }
+            Step::Delete(key) => self.delete(&secrets, facts, &key).await,
+            Step::NoteRetired(key) => note_retired(&secrets, facts, &key).await,
         };
         if let Err(why) = done {
             facts.trouble = Some(why);
@@ -451,7 +465,8 @@ impl Room {
     }
 
     /// Takes in what came of sealing a Repository again.
-    fn came(&self, facts: &mut Facts, key: &Key, outcome: &Outcome) {
+    fn came(&mut self, facts: &mut Facts, key: &Key, outcome: &Outcome) {
+        self.sealer.came(facts, key, outcome);
         if matches!(outcome, Outcome::Pushed | Outcome::Behind) {
             self.context.heads.look(key);
         }
@@ -475,24 +490,61 @@ impl Room {
         facts: &mut Facts,
         key: &keys::KeySecret,
     ) -> Result<(), String> {
-        let parsed = facts
-            .spec
-            .retire
-            .recipients
-            .iter()
-            .map(|text| text.parse::<Recipient>());
-        let recipients = parsed
-            .collect::<Result<Vec<_>, _>>()
-            .ok()
-            .and_then(|all| Recipients::new(all).ok())
-            .ok_or("spec.retire.recipients cannot be encrypted for.")?;
-        let name = keys::archive(secrets, key, &facts.mark, &recipients)
+        let recipients = recipients(facts)?;
+        let archived = keys::archive(secrets, key, &facts.mark, &recipients, &self.context.digest_key)
             .await
-            .map_err(|error| format!("Key {} could not be archived: {error}.", key.id))?;
+            .map_err(|error| {
+                // It is looked at again.
+                facts.keys = None;
+                format!("Key {} could not be archived: {error}.", key.id)
+            })?;
         for old in facts.record.old_keys.iter_mut().filter(|old| old.id == key.id) {
-            old.archive.clone_from(&name);
+            old.archive.clone_from(&archived.secret);
+            old.archive_uid.clone_from(&archived.uid);
+            old.archive_digest.clone_from(&archived.digest);
         }
         Ok(())
+    }
+
+    /// Deletes an old key: under the Lease, soon after everything was looked at, and with its archive in its place.
+    async fn delete(
+        &self,
+        secrets: &Api<Secret>,
+        facts: &mut Facts,
+        key: &keys::KeySecret,
+    ) -> Result<(), String> {
+        facts.keys = None;
+        if Timestamp::now().duration_since(facts.now).unsigned_abs() > FRESH {
+            return Err(
+                "What hangs on the old keys was looked at too long ago; it is looked at again.".into(),
+            );
+        }
+        if facts.spec.retire.then == RetireThen::Archive {
+            let recipients = recipients(facts)?;
+            let known = facts.record.old_keys.iter().find(|old| old.id == key.id);
+            let known = known.map(|old| keys::Archived {
+                secret: old.archive.clone(),
+                uid: old.archive_uid.clone(),
+                digest: old.archive_digest.clone(),
+            });
+            let known = known.ok_or("The key is none of the old ones.")?;
+            let digest_key = &self.context.digest_key;
+            if let Err(error) = keys::prove(secrets, key, &known, &recipients, digest_key).await {
+                if !matches!(error, keys::ArchiveError::Request(_)) {
+                    // What is there, or is to be made, is found out again.
+                    for old in facts.record.old_keys.iter_mut().filter(|old| old.id == key.id) {
+                        (old.archive, old.archive_uid, old.archive_digest) = Default::default();
+                    }
+                }
+                return Err(format!("Key {} is not deleted: {error}.", key.id));
+            }
+        }
+        if !self.context.fence.is_ours() {
+            return Err("This controller does not hold the Lease any more.".into());
+        }
+        keys::delete(secrets, key)
+            .await
+            .map_err(|error| format!("Secret {} could not be deleted: {error}.", key.secret))
     }
 
     /// Writes the status, where it says something else. Whether it says that now.
@@ -525,6 +577,47 @@ impl Room {
         }
         true
     }
+}
+
+/// Who may open archives.
+fn recipients(facts: &Facts) -> Result<Recipients, String> {
+    let parsed = facts
+        .spec
+        .retire
+        .recipients
+        .iter()
+        .map(|text| text.parse::<Recipient>());
+    parsed
+        .collect::<Result<Vec<_>, _>>()
+        .ok()
+        .and_then(|all| Recipients::new(all).ok())
+        .ok_or_else(|| "spec.retire.recipients cannot be encrypted for.".into())
+}
+
+/// Writes down that an old key is gone, if it is.
+async fn note_retired(
+    secrets: &Api<Secret>,
+    facts: &mut Facts,
+    key: &crds::RotationKey,
+) -> Result<(), String> {
+    // Its name may have been given to another key since.
+    let mut stored = facts.keys.iter().flatten();
+    let is_other = stored.any(|other| other.secret == key.secret && other.id != key.id);
+    let is_gone = is_other
+        || keys::is_gone(secrets, &key.secret)
+            .await
+            .map_err(|error| format!("Secret {} cannot be read: {error}.", key.secret))?;
+    if !is_gone {
+        return Err(format!(
+            "Secret {} is there and does not count as key {} any more: its label was changed, it cannot be read, or a finalizer \
+             holds it. What is not read is not deleted: put it in order, or remove it.",
+            key.secret, key.id
+        ));
+    }
+    for old in &mut facts.record.old_keys {
+        old.retired |= (&old.id, &old.secret) == (&key.id, &key.secret);
+    }
+    Ok(())
 }
 
 /// What the Secrets of one run are labelled with.

@@ -1,6 +1,6 @@
 //! SealedSecret objects of the cluster that come from elsewhere than a Sync: sealed again where they are.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crds::Blocker;
 use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::facts::Objects;
 use super::git::Keys;
-use super::scan;
+use super::scan::{self, Standing};
 use crate::config::{Config, SealedScope};
 use crate::request::{RequestError, bounded};
 
@@ -20,8 +20,38 @@ const MANAGER: &str = "signet/key-rotation";
 /// How often one is sealed again: somebody who puts it back each time is not fought.
 const MOST_TRIES: u32 = 3;
 
-/// How often each was sealed again, by kind, namespace and name.
-pub(super) type Tries = HashMap<String, u32>;
+/// What is remembered of objects.
+#[derive(Default)]
+pub(super) struct Known {
+    /// How often each was sealed again, by kind, namespace and name.
+    tries: HashMap<String, u32>,
+    /// Those that need no old key, by uid: the resource version that was looked at. They are not opened again.
+    clean: HashMap<String, String>,
+    /// From which keys to which.
+    about: (BTreeSet<String>, BTreeSet<String>),
+}
+
+impl Known {
+    /// The keys have changed: everything is looked at again.
+    pub(super) fn forget(&mut self) {
+        self.clean.clear();
+    }
+
+    fn is_clean(&self, object: &DynamicObject) -> bool {
+        let known = object.metadata.uid.as_ref().and_then(|uid| self.clean.get(uid));
+        known.is_some() && known == object.metadata.resource_version.as_ref()
+    }
+
+    fn note_clean(&mut self, (uid, version): (Option<String>, Option<String>)) {
+        if let (Some(uid), Some(version)) = (uid, version) {
+            self.clean.insert(uid, version);
+        }
+    }
+}
+
+fn version_of(object: &DynamicObject) -> (Option<String>, Option<String>) {
+    (object.uid(), object.resource_version())
+}
 
 /// One that hangs on an old key, sealed again.
 struct Again {
@@ -31,65 +61,73 @@ struct Again {
     patch: Value,
 }
 
-/// Looks at all that the controller opens, and, if told so, seals again what hangs on the old keys. Where SealedSecret objects
-/// are not opened here, there are none.
+/// Looks at all that the controller opens, and, if told so, seals again what hangs on the old keys. All others are looked at as
+/// well, and left as they are: another controller may open them with the same keys.
 pub(super) async fn look(
     client: &Client,
     config: &Config,
     keys: &Keys,
     write: bool,
     before: u64,
-    tries: &mut Tries,
+    known: &mut Known,
 ) -> Result<Objects, String> {
     let mut found = Objects {
         tried: write,
         ..Objects::default()
     };
     found.count.resealed = before;
-    let scopes = scopes(config);
+    let about = (keys.leaving.clone(), keys.new.clone());
+    if known.about != about {
+        known.forget();
+        known.about = about;
+    }
     for group in ["bitnami.com", "signet.dev"] {
         let resource = resource(group);
-        for scope in &scopes {
-            let objects = match list(client, &resource, *scope, config).await {
-                Ok(objects) => objects,
-                // The kind is not installed: nobody has any.
-                Err(error) if error.is_not_found() => continue,
-                Err(error) => return Err(format!("SealedSecrets of {group} cannot be listed: {error}.")),
+        let opened = match opened(client, &resource, config).await {
+            Ok(opened) => opened,
+            // The kind is not installed: nobody has any.
+            Err(error) if error.is_not_found() => continue,
+            Err(error) => return Err(format!("SealedSecrets of {group} cannot be listed: {error}.")),
+        };
+        let mut seen = HashSet::with_capacity(opened.len());
+        for object in opened {
+            seen.insert(object.uid().unwrap_or_default());
+            found.count.total += 1;
+            if known.is_clean(&object) {
+                continue;
+            }
+            let version = version_of(&object);
+            let (again, blockers) = one(object, &resource, keys, Standing::Applied).await;
+            let stays = !blockers.is_empty();
+            found.blockers.extend(blockers);
+            let Some(again) = again else {
+                if !stays {
+                    known.note_clean(version);
+                }
+                continue;
             };
-            for object in objects {
-                // The Secrets of the controller's own namespace are its own: nothing is opened there.
-                if object.namespace().as_deref() == Some(config.namespace.as_str()) {
-                    continue;
-                }
-                found.count.total += 1;
-                let (again, blockers) = one(object, &resource, keys).await;
-                let stays = !blockers.is_empty();
-                found.blockers.extend(blockers);
-                let Some(again) = again else {
-                    continue;
-                };
-                let tried = tries.entry(again.id()).or_default();
-                if *tried >= MOST_TRIES {
+            let tried = known.tries.entry(again.id()).or_default();
+            if *tried >= MOST_TRIES {
+                found.count.left += 1;
+                let message =
+                    "It was sealed again, and somebody puts it back: seal it again where it comes from.";
+                found.blockers.push(again.blocker(message.into()));
+                continue;
+            }
+            if !write {
+                found.count.left += 1;
+                continue;
+            }
+            *tried += 1;
+            match send(client, &again).await {
+                Ok(()) => found.count.resealed += u64::from(!stays),
+                Err(error) => {
                     found.count.left += 1;
-                    let message =
-                        "It was sealed again, and somebody puts it back: seal it again where it comes from.";
-                    found.blockers.push(again.blocker(message.into()));
-                    continue;
-                }
-                if !write {
-                    found.count.left += 1;
-                    continue;
-                }
-                *tried += 1;
-                match send(client, &again).await {
-                    Ok(()) => found.count.resealed += u64::from(!stays),
-                    Err(error) => {
-                        found.count.left += 1;
-                        found.blockers.push(refused(&again, &error));
-                    }
+                    found.blockers.push(refused(&again, &error));
                 }
             }
         }
+        others(client, &resource, &seen, keys, known, &mut found).await?;
     }
     Ok(found)
 }
@@ -98,27 +136,84 @@ pub(super) async fn look(
 pub(super) async fn all(client: &Client, config: &Config) -> Result<Vec<Value>, String> {
     let mut all = Vec::new();
     for group in ["bitnami.com", "signet.dev"] {
-        let resource = resource(group);
-        for scope in scopes(config) {
-            match list(client, &resource, scope, config).await {
-                Ok(objects) => all.extend(objects),
-                // The kind is not installed: nobody has any.
-                Err(error) if error.is_not_found() => {}
-                Err(error) => return Err(format!("SealedSecrets of {group} cannot be listed: {error}.")),
-            }
+        match opened(client, &resource(group), config).await {
+            Ok(objects) => all.extend(objects),
+            // The kind is not installed: nobody has any.
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(format!("SealedSecrets of {group} cannot be listed: {error}.")),
         }
     }
-    all.retain(|object| object.namespace().as_deref() != Some(config.namespace.as_str()));
     Ok(all.iter().map(|object| json!(object)).collect())
 }
 
-/// Where SealedSecret objects are opened; none in all namespaces.
-fn scopes(config: &Config) -> Vec<Option<&str>> {
-    match &config.sealed_secrets {
-        SealedScope::Off => Vec::new(),
+/// What the controller opens. The Secrets of its own namespace are its own: nothing is opened there.
+async fn opened(
+    client: &Client,
+    resource: &ApiResource,
+    config: &Config,
+) -> Result<Vec<DynamicObject>, RequestError> {
+    let scopes: Vec<Option<&str>> = match &config.sealed_secrets {
+        SealedScope::Off => return Ok(Vec::new()),
         SealedScope::All => vec![None],
         SealedScope::In(namespaces) => namespaces.iter().map(|name| Some(name.as_str())).collect(),
+    };
+    let selector = config.sealed_secrets_selector.as_deref();
+    let mut all = Vec::new();
+    for scope in scopes {
+        all.extend(list(client, resource, scope, selector).await?);
     }
+    all.retain(|object| object.namespace().as_deref() != Some(config.namespace.as_str()));
+    Ok(all)
+}
+
+/// Looks at the objects that the controller does not open. Where it may not, it is not known what they need.
+async fn others(
+    client: &Client,
+    resource: &ApiResource,
+    seen: &HashSet<String>,
+    keys: &Keys,
+    known: &mut Known,
+    found: &mut Objects,
+) -> Result<(), String> {
+    let objects = match list(client, resource, None, None).await {
+        Ok(objects) => objects,
+        Err(error) if error.is_not_found() => return Ok(()),
+        Err(error) if error.is_forbidden() => {
+            found.blockers.push(Blocker {
+                place: "the cluster".into(),
+                object: String::new(),
+                message: format!(
+                    "The controller may not list the SealedSecrets of {} in all namespaces, and another controller may open them \
+                     with the old keys: give the ClusterRole signet-controller that right (deploy/install.yaml).",
+                    resource.group
+                ),
+            });
+            return Ok(());
+        }
+        Err(error) => {
+            return Err(format!(
+                "SealedSecrets of {} cannot be listed: {error}.",
+                resource.group
+            ));
+        }
+    };
+    for object in objects {
+        if seen.contains(&object.uid().unwrap_or_default()) || known.is_clean(&object) {
+            continue;
+        }
+        let version = version_of(&object);
+        let (again, blockers) = one(object, resource, keys, Standing::Followed).await;
+        if again.is_none() && blockers.is_empty() {
+            known.note_clean(version);
+        }
+        found.blockers.extend(blockers);
+        if let Some(again) = again {
+            let message = "It is sealed for an old key, and this controller does not open it (--sealed-secrets): seal it again \
+                           where it comes from, or have it opened here.";
+            found.blockers.push(again.blocker(message.into()));
+        }
+    }
+    Ok(())
 }
 
 fn resource(group: &str) -> ApiResource {
@@ -135,14 +230,14 @@ async fn list(
     client: &Client,
     resource: &ApiResource,
     namespace: Option<&str>,
-    config: &Config,
+    selector: Option<&str>,
 ) -> Result<Vec<DynamicObject>, RequestError> {
     let api: Api<DynamicObject> = match namespace {
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, resource),
         None => Api::all_with(client.clone(), resource),
     };
     let mut params = ListParams::default().limit(PAGE);
-    if let Some(selector) = &config.sealed_secrets_selector {
+    if let Some(selector) = selector {
         params = params.labels(selector);
     }
     let mut all = Vec::new();
@@ -157,7 +252,12 @@ async fn list(
 }
 
 /// An object sealed again, if it hangs on an old key, and what cannot be.
-async fn one(object: DynamicObject, resource: &ApiResource, keys: &Keys) -> (Option<Again>, Vec<Blocker>) {
+async fn one(
+    object: DynamicObject,
+    resource: &ApiResource,
+    keys: &Keys,
+    standing: Standing,
+) -> (Option<Again>, Vec<Blocker>) {
     let namespace = object.namespace().unwrap_or_default();
     let name = object.name_any();
     let metadata = json!({"uid": object.metadata.uid, "resourceVersion": object.metadata.resource_version});
@@ -187,7 +287,7 @@ async fn one(object: DynamicObject, resource: &ApiResource, keys: &Keys) -> (Opt
     let blockers = resealed
         .kept
         .iter()
-        .filter(|kept| scan::holds(kept, true))
+        .filter(|kept| scan::holds(kept, standing))
         .map(|kept| {
             let key = kept.key.as_deref().map(sealing::Printable);
             let key = key.map(|key| format!("key {key}: ")).unwrap_or_default();

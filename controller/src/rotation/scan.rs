@@ -32,6 +32,54 @@ pub(super) struct Reader {
     pub(super) namespace: String,
 }
 
+/// How a file, or an object of the cluster, stands to who opens things here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Standing {
+    /// A Sync reads it, or the controller opens it: what does not open there is in need of a key.
+    Applied,
+    /// Nobody here reads it, as far as is known.
+    Followed,
+    /// It is another cluster's: so the rotation says.
+    Elsewhere,
+}
+
+/// Who reads what of a Repository.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Readership {
+    pub(super) readers: Vec<Reader>,
+    /// Paths that are another cluster's, as the rotation says.
+    pub(super) elsewhere: Vec<String>,
+}
+
+/// In how many namespaces a value is tried that names none and that no Sync reads.
+const MOST_NAMESPACES: usize = 16;
+
+impl Readership {
+    /// The namespaces in which objects of a file are tried that name none, and how the file stands.
+    fn of(&self, path: &str) -> (Vec<String>, Standing) {
+        let namespaces = |all: &mut dyn Iterator<Item = &Reader>| {
+            let mut names: Vec<String> = all.map(|reader| reader.namespace.clone()).collect();
+            names.sort();
+            names.dedup();
+            names
+        };
+        let covered = namespaces(&mut self.readers.iter().filter(|reader| covers(&reader.path, path)));
+        if !covered.is_empty() {
+            return (covered, Standing::Applied);
+        }
+        let elsewhere = self.elsewhere.iter().any(|directory| covers(directory, path));
+        let standing = if elsewhere {
+            Standing::Elsewhere
+        } else {
+            Standing::Followed
+        };
+        // A Sync may be pointed there tomorrow.
+        let mut tried = namespaces(&mut self.readers.iter());
+        tried.truncate(MOST_NAMESPACES);
+        (tried, standing)
+    }
+}
+
 /// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
@@ -66,8 +114,8 @@ pub(super) struct Memory {
     whole: bool,
 }
 
-/// A content, and the namespaces that Syncs would put it into.
-type File = (BlobId, Vec<String>);
+/// A content, the namespaces that Syncs would put it into, and how it stands.
+type File = (BlobId, Vec<String>, Standing);
 
 #[derive(Clone, Debug, Default)]
 struct Found {
@@ -110,7 +158,7 @@ pub(super) fn scan(
     snapshot: &Snapshot,
     path: &str,
     place: &str,
-    readers: &[Reader],
+    readership: &Readership,
     change: &Change<'_>,
     memory: &Memory,
 ) -> Result<Scan, PathError> {
@@ -128,14 +176,8 @@ pub(super) fn scan(
     })?;
     let mut scan = Scan::default();
     for (path, blob) in files {
-        let mut namespaces: Vec<String> = readers
-            .iter()
-            .filter(|reader| covers(&reader.path, &path))
-            .map(|reader| reader.namespace.clone())
-            .collect();
-        namespaces.sort();
-        namespaces.dedup();
-        let file = (blob, namespaces);
+        let (namespaces, standing) = readership.of(&path);
+        let file = (blob, namespaces, standing);
         let found = if let Some(found) = memory.get(&file) {
             found
         } else {
@@ -170,7 +212,11 @@ pub(super) fn scan(
 }
 
 /// Looks at one file, and gives it as it is sealed again.
-fn look(snapshot: &Snapshot, (blob, namespaces): &File, change: &Change<'_>) -> Result<Found, PathError> {
+fn look(
+    snapshot: &Snapshot,
+    (blob, namespaces, standing): &File,
+    change: &Change<'_>,
+) -> Result<Found, PathError> {
     let limits = Limits::default();
     let mut found = Found::default();
     let bytes = match snapshot.blob(blob, limits.stream_bytes) {
@@ -182,7 +228,7 @@ fn look(snapshot: &Snapshot, (blob, namespaces): &File, change: &Change<'_>) -> 
         }
         Err(error) => return Err(error),
     };
-    if !has_word(&bytes, b"SealedSecret") {
+    if !may_hold(&bytes) {
         return Ok(found);
     }
     let resealed = match again(&bytes, namespaces, change, &limits) {
@@ -193,8 +239,7 @@ fn look(snapshot: &Snapshot, (blob, namespaces): &File, change: &Change<'_>) -> 
             return Ok(found);
         }
     };
-    let applied = !namespaces.is_empty();
-    for kept in resealed.kept.iter().filter(|kept| holds(kept, applied)) {
+    for kept in resealed.kept.iter().filter(|kept| holds(kept, *standing)) {
         let mut object = kept.place.to_string();
         if let Some(key) = &kept.key {
             object = format!("{object} key {}", sealing::Printable(key));
@@ -253,14 +298,20 @@ pub(super) fn again(
     Ok(all)
 }
 
-/// Whether something that was not sealed again may need an old key. `applied`: a Sync reads the file.
-pub(super) fn holds(kept: &Kept, applied: bool) -> bool {
+/// Whether something that was not sealed again may need an old key.
+pub(super) fn holds(kept: &Kept, standing: Standing) -> bool {
     use sealing::OpenError;
     match &kept.why {
         // Sealed for a key of a size that no key here has: for none of ours.
         Why::Closed(OpenError::OtherKeySize { .. }) => false,
-        // For another cluster, most likely: no key of ours opens it where it stands, and nobody applies it here.
-        Why::Closed(OpenError::NoKey) | Why::NoNamespace => applied,
+        // No key of ours opens it where it stands. Nobody applies it here, so it is for another cluster, most likely. Where it is
+        // not known where it stands, nobody can say that.
+        Why::Closed(OpenError::NoKey) => match standing {
+            Standing::Applied => true,
+            Standing::Followed => kept.place.namespace.is_none() && !kept.place.wide,
+            Standing::Elsewhere => false,
+        },
+        Why::NoNamespace => standing != Standing::Elsewhere,
         _ => true,
     }
 }
@@ -279,13 +330,116 @@ pub(super) fn is_manifest(path: &str) -> bool {
         .any(|ending| path.ends_with(ending))
 }
 
+/// Whether a text may hold a SealedSecret: the word is in it, or a character that is written as its number.
+fn may_hold(text: &[u8]) -> bool {
+    has_word(text, b"SealedSecret")
+        || text
+            .windows(2)
+            .any(|part| part[0] == b'\\' && matches!(part[1], b'x' | b'u' | b'U'))
+}
+
 fn has_word(text: &[u8], word: &[u8]) -> bool {
     text.windows(word.len()).any(|part| part == word)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::covers;
+    use super::*;
+    use sealing::OpenError;
+
+    fn readership() -> Readership {
+        let reader = |path: &str, namespace: &str| Reader {
+            path: path.into(),
+            namespace: namespace.into(),
+        };
+        Readership {
+            readers: vec![
+                reader("app", "shop"),
+                reader("app/db", "bank"),
+                reader("web", "shop"),
+            ],
+            elsewhere: vec!["clusters/b".into()],
+        }
+    }
+
+    #[test]
+    fn a_file_is_tried_where_syncs_put_it_and_others_where_they_might() {
+        let of = |path: &str| readership().of(path);
+        let both = vec!["bank".to_owned(), "shop".to_owned()];
+        assert_eq!(of("web/a.yaml"), (vec!["shop".to_owned()], Standing::Applied));
+        assert_eq!(of("app/db/a.yaml"), (both.clone(), Standing::Applied));
+        assert_eq!(of("base/a.yaml"), (both.clone(), Standing::Followed));
+        assert_eq!(of("clusters/b/a.yaml"), (both, Standing::Elsewhere));
+        assert_eq!(
+            Readership::default().of("a.yaml"),
+            (Vec::new(), Standing::Followed)
+        );
+    }
+
+    #[test]
+    fn what_nobody_knows_the_place_of_holds_the_old_key() {
+        let text = |namespace: &str, annotation: &str| {
+            let object = serde_json::json!({"apiVersion": "bitnami.com/v1alpha1", "kind": "SealedSecret",
+                "metadata": {"name": "db", "namespace": namespace, "annotations": {annotation: "true"}},
+                "spec": {"encryptedData": {}}});
+            object.to_string()
+        };
+        let kept = |namespace: &str, annotation: &str, why: Why| {
+            let task = Task {
+                ring: &KeyRing::new([]),
+                identities: &sealing::v2::Identities::default(),
+                certificate: None,
+                recipients: None,
+                others: None,
+                leaving: &BTreeSet::new(),
+                namespace: None,
+                now: SystemTime::UNIX_EPOCH,
+            };
+            let text = text(namespace, annotation).replace("{}", "{\"a\": \"x\"}");
+            let mut all = reseal::stream(text.as_bytes(), &Limits::default(), &task)
+                .unwrap()
+                .kept;
+            Kept {
+                why,
+                ..all.swap_remove(0)
+            }
+        };
+        let closed = || Why::Closed(OpenError::NoKey);
+        let wide = "sealedsecrets.bitnami.com/cluster-wide";
+        for (namespace, annotation, why, held) in [
+            // Applied, followed, elsewhere.
+            ("shop", "x", closed(), [true, false, false]),
+            ("", "x", closed(), [true, true, false]),
+            (
+                "",
+                "sealedsecrets.bitnami.com/namespace-wide",
+                closed(),
+                [true, true, false],
+            ),
+            ("", wide, closed(), [true, false, false]),
+            ("", "x", Why::NoNamespace, [true, true, false]),
+            ("", "x", Why::NoTarget, [true, true, true]),
+            ("", "x", Why::Closed(OpenError::NotBase64), [true, true, true]),
+            (
+                "",
+                "x",
+                Why::Closed(OpenError::OtherKeySize { bits: 2048 }),
+                [false, false, false],
+            ),
+        ] {
+            let kept = kept(namespace, annotation, why);
+            let found = [Standing::Applied, Standing::Followed, Standing::Elsewhere]
+                .map(|standing| holds(&kept, standing));
+            assert_eq!(found, held, "{namespace:?} {annotation} {}", kept.why);
+        }
+    }
+
+    #[test]
+    fn a_kind_may_be_written_in_numbers() {
+        assert!(may_hold(b"kind: SealedSecret"));
+        assert!(may_hold(br#"{"kind": "Sealed\u0053ecret"}"#));
+        assert!(!may_hold(b"kind: Secret"));
+    }
 
     #[test]
     fn a_directory_covers_what_is_below_it() {

@@ -3,10 +3,10 @@
 //! Where a Repository asks for signatures, a commit is made only on top of the commit that it follows, and not on one that it
 //! refuses: else the rotation's own signature would vouch for it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use crds::{RepositoryRotation, ResealTarget, RotationStep};
 use kube::{Client, ResourceExt};
@@ -33,6 +33,9 @@ pub(super) struct Sealer {
     made: HashMap<Key, Made>,
     /// What was sealed again, until it is pushed.
     memories: HashMap<Key, Arc<Memory>>,
+    /// From which keys to which.
+    about: (BTreeSet<String>, BTreeSet<String>),
+    pauses: Pauses,
 }
 
 /// A commit that is not pushed yet.
@@ -41,6 +44,8 @@ struct Made {
     remote: Remote,
     branch: String,
     commit: CommitId,
+    /// What the branch has to be at for the commit to go on top; none where the branch is made.
+    base: Option<CommitId>,
 }
 
 /// All that a commit is made of.
@@ -50,7 +55,7 @@ struct Work {
     remote: Remote,
     reference: RefSpec,
     seen_head: String,
-    readers: Vec<scan::Reader>,
+    readership: scan::Readership,
     keys: Keys,
     target: ResealTarget,
     signer: Option<SigningKey>,
@@ -86,7 +91,19 @@ impl Sealer {
             stores: HashMap::new(),
             made: HashMap::new(),
             memories: HashMap::new(),
+            about: Default::default(),
+            pauses: Pauses::default(),
         }
+    }
+
+    /// What came of the last try to seal a Repository again, where the next one is not due yet.
+    pub(super) fn paused(&self, facts: &Facts, key: &Key) -> Option<Outcome> {
+        self.pauses.get(key, &Ask::of(facts), Instant::now())
+    }
+
+    /// Takes in what came of a try.
+    pub(super) fn came(&mut self, facts: &Facts, key: &Key, outcome: &Outcome) {
+        self.pauses.came(key, Ask::of(facts), outcome, Instant::now());
     }
 
     /// The keys have changed: what was sealed and is not pushed is sealed anew.
@@ -99,6 +116,7 @@ impl Sealer {
         self.stores.clear();
         self.made.clear();
         self.memories.clear();
+        self.pauses = Pauses::default();
         let dir = self.dir.clone();
         let _ = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(dir)).await;
     }
@@ -112,6 +130,11 @@ impl Sealer {
         keys: &Keys,
         insist: bool,
     ) -> Outcome {
+        let about = (keys.leaving.clone(), keys.new.clone());
+        if self.about != about {
+            self.forget();
+            self.about = about;
+        }
         let target = facts
             .spec
             .reseal
@@ -150,7 +173,7 @@ impl Sealer {
             remote: remote.clone(),
             reference,
             seen_head: seen.head.clone(),
-            readers: seen.readers.clone(),
+            readership: seen.readership.clone(),
             keys: keys.clone(),
             target: target.clone(),
             signer,
@@ -193,6 +216,7 @@ impl Sealer {
                     remote,
                     branch: branch.clone(),
                     commit,
+                    base: target.branch.is_none().then_some(base),
                 };
                 self.made.insert(key.clone(), made);
                 Outcome::Made {
@@ -212,8 +236,16 @@ impl Sealer {
             return Outcome::Failed("The commit is not there any more; it is made again.".into());
         };
         let push = move || {
-            made.store
-                .push(&made.remote, &RefSpec::Branch(made.branch), made.commit)
+            let branch = RefSpec::Branch(made.branch);
+            let pushed = made.store.push(&made.remote, &branch, made.commit);
+            pushed.map_err(|error| {
+                let is_as_it_was = match (&error, list_head(&made.remote, &branch)) {
+                    (SourceError::PushRefused(_), Ok(head)) => Some(head.id) == made.base,
+                    (SourceError::PushRefused(_), Err(SourceError::NoSuchBranch(_))) => made.base.is_none(),
+                    _ => false,
+                };
+                (error, is_as_it_was)
+            })
         };
         match tokio::task::spawn_blocking(push).await {
             Ok(Ok(())) => {
@@ -224,9 +256,75 @@ impl Sealer {
                     Outcome::Pushed
                 }
             }
-            Ok(Err(error)) => refused(&error),
+            // Nobody was faster: it is the remote's own word.
+            Ok(Err((SourceError::PushRefused(words), true))) => Outcome::NoRight(format!(
+                "The remote refuses the push: {words}. Let the account push to the branch, or name a branch of its own in \
+                 spec.reseal; or run the command in a clone."
+            )),
+            Ok(Err((error, _))) => refused(&error),
             Err(_) => Outcome::Failed("The push stopped unexpectedly.".into()),
         }
+    }
+}
+
+/// What a person has asked for: a change of it is a reason to try again at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ask {
+    generation: i64,
+    request: String,
+}
+
+impl Ask {
+    fn of(facts: &Facts) -> Self {
+        Self {
+            generation: facts.generation,
+            request: facts.request.clone(),
+        }
+    }
+}
+
+/// Until when Repositories are let alone whose remotes did not take a commit: news of the cluster are no reason to try again.
+#[derive(Default)]
+struct Pauses(HashMap<Key, Pause>);
+
+struct Pause {
+    ask: Ask,
+    outcome: Outcome,
+    wait: Duration,
+    until: Instant,
+}
+
+/// The first pause where something did not work, and the longest.
+const FAILED: (Duration, Duration) = (Duration::from_secs(4), Duration::from_mins(5));
+/// The same where the remote has said no.
+const REFUSED: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(1));
+
+impl Pauses {
+    fn get(&self, key: &Key, ask: &Ask, now: Instant) -> Option<Outcome> {
+        let pause = self.0.get(key)?;
+        (pause.ask == *ask && now < pause.until).then(|| pause.outcome.clone())
+    }
+
+    fn came(&mut self, key: &Key, ask: Ask, outcome: &Outcome, now: Instant) {
+        let (first, longest) = match outcome {
+            Outcome::NoRight(_) => REFUSED,
+            Outcome::Failed(_) | Outcome::Raced(_) => FAILED,
+            // A commit was made: what comes of it is told later.
+            Outcome::Made { .. } => return,
+            _ => {
+                self.0.remove(key);
+                return;
+            }
+        };
+        let known = self.0.get(key).filter(|pause| pause.ask == ask);
+        let wait = known.map_or(first, |pause| (pause.wait * 2).clamp(first, longest));
+        let pause = Pause {
+            ask,
+            outcome: outcome.clone(),
+            wait,
+            until: now + wait,
+        };
+        self.0.insert(key.clone(), pause);
     }
 }
 
@@ -269,7 +367,7 @@ impl Work {
         }
         let found = self
             .keys
-            .with(|change| scan::scan(&fetched.snapshot, "", "", &self.readers, change, &self.memory));
+            .with(|change| scan::scan(&fetched.snapshot, "", "", &self.readership, change, &self.memory));
         let found = found.map_err(|error| SourceError::Store(error.to_string()))?;
         if found.files.is_empty() {
             return Ok(Worked::Not(Outcome::Behind));
@@ -391,4 +489,41 @@ fn blobs(snapshot: &Snapshot) -> Option<BTreeMap<String, BlobId>> {
         })
         .ok()?;
     Some(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_refused_is_let_alone_for_longer_each_time() {
+        let key: Key = ("team".into(), "app".into());
+        let ask = |request: &str| Ask {
+            generation: 1,
+            request: request.into(),
+        };
+        let no = Outcome::NoRight("no".into());
+        let mut pauses = Pauses::default();
+        let mut now = Instant::now();
+        let mut tries = 0;
+        let end = now + Duration::from_hours(24);
+        while now < end {
+            if pauses.get(&key, &ask(""), now).is_none() {
+                tries += 1;
+                pauses.came(&key, ask(""), &no, now);
+            }
+            now += Duration::from_secs(5);
+        }
+        assert!((24..34).contains(&tries), "{tries} tries in a day");
+        assert_eq!(pauses.get(&key, &ask("now"), now), None, "a person asks");
+        pauses.came(&key, ask("now"), &no, now);
+        assert_eq!(pauses.get(&key, &ask("now"), now), Some(no));
+        assert_eq!(
+            pauses.get(&key, &ask("now"), now + Duration::from_mins(1)),
+            None,
+            "from the beginning again"
+        );
+        pauses.came(&key, ask("now"), &Outcome::Pushed, now);
+        assert_eq!(pauses.get(&key, &ask("now"), now), None);
+    }
 }

@@ -101,6 +101,7 @@ pub(super) fn is_written_before(step: &Step) -> bool {
         Step::Rest(_)
             | Step::Bar(_)
             | Step::MakeKey(_)
+            | Step::TakeKey(_)
             | Step::Reseal(_)
             | Step::Push(_)
             | Step::LookAgain

@@ -48,6 +48,10 @@ use serde::{Deserialize, Serialize};
         .message("the algorithm of a rotation is not changed: make another KeyRotation")),
     x_kube(validation = kube::core::Rule::new("self.reason == oldSelf.reason")
         .message("the reason of a rotation is not changed: make another KeyRotation")),
+    x_kube(validation = kube::core::Rule::new("self.newKeys == oldSelf.newKeys")
+        .message("where the keys of a rotation come from is not changed: make another KeyRotation")),
+    x_kube(validation = kube::core::Rule::new("self.reason != 'Compromised' || self.newKeys == 'Make'")
+        .message("with reason Compromised new keys are made: leave newKeys out")),
     x_kube(validation = kube::core::Rule::new("self.reason != 'Compromised' || !has(self.schedule)")
         .message("a key does not leak on a schedule: leave schedule out with reason Compromised"))
 )]
@@ -55,6 +59,9 @@ use serde::{Deserialize, Serialize};
 pub struct KeyRotationSpec {
     /// The keys that are made: of format v1, of format v2, or of both. The other format's keys stay.
     pub algorithm: Algorithm,
+    /// Where the new keys come from.
+    #[serde(default)]
+    pub new_keys: NewKeys,
     /// Why.
     #[serde(default)]
     pub reason: RotationReason,
@@ -91,6 +98,18 @@ pub struct KeyRotationSpec {
     /// Changes nothing more while it is true. What was done stays.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
+}
+
+/// Where the new keys of a rotation come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+pub enum NewKeys {
+    /// The rotation makes them.
+    #[default]
+    Make,
+    /// The newest key that is there, of each format that `algorithm` names, is the new one: one that Bitnami's controller made
+    /// when it renewed its own, or `--key-renew-period`. The rotation begins once there is an older key beside it.
+    TakeNewest,
 }
 
 /// The keys that are made.
@@ -169,6 +188,14 @@ pub struct ResealTarget {
         schemars(length(min = 1, max = 200), regex(pattern = "^[A-Za-z0-9][A-Za-z0-9._/-]*$"))
     )]
     pub branch: Option<String>,
+    /// Paths, from the repository's root, whose values are sealed for other clusters. What no key here opens there holds nothing up.
+    /// Elsewhere it does, unless it names its namespace and no Sync reads it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(
+        feature = "kube",
+        schemars(length(max = 64), inner(length(min = 1, max = 512)))
+    )]
+    pub elsewhere: Vec<String>,
     /// Who the commit is by.
     #[serde(default)]
     pub author: CommitAuthor,

@@ -146,6 +146,12 @@ pub struct RotationKey {
     /// The Secret that holds it, encrypted, after that.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub archive: String,
+    /// The uid of that Secret, as it was read back after it was written.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub archive_uid: String,
+    /// SHA-256 of the encrypted file in it, in hex: before the key is deleted it is read again and compared.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub archive_digest: String,
 }
 
 /// What was done to a Repository.

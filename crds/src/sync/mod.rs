@@ -14,8 +14,8 @@ pub use rules::{
 };
 pub use sealed::{SealedFormat, SealedPolicy};
 pub use status::{
-    Counts, DriftReport, ForeignReport, HealthCounts, HealthReport, HookReport, ObjectReport, PlanReport,
-    SyncStatus,
+    Counts, DriftReport, ForeignReport, HealthCounts, HealthReport, HookReport, ObjectReport, OpenedWith,
+    PlanReport, SyncStatus,
 };
 
 use serde::{Deserialize, Serialize};

@@ -36,6 +36,11 @@ pub struct SyncStatus {
     /// What succeeded and should be looked at, at most 50 entries.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<ObjectReport>,
+    /// The sealing keys that the values of its Secrets were opened with. A key that nothing here names is not needed by what this
+    /// Sync has applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "kube", x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["key".into()])))]
+    pub opened_with: Vec<OpenedWith>,
     /// How the objects are.
     #[serde(default)]
     pub health: HealthCounts,
@@ -109,6 +114,19 @@ pub struct ObjectReport {
     /// What to do about it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hint: String,
+}
+
+/// A sealing key that values were opened with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct OpenedWith {
+    /// Its id: `SHA256:…` of format v1, `key-…` of format v2.
+    pub key: String,
+    /// How many values.
+    #[serde(default)]
+    #[cfg_attr(feature = "kube", schemars(schema_with = "crate::common::schema::count"))]
+    pub values: u32,
 }
 
 /// How many objects are how.

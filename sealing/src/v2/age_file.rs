@@ -39,6 +39,15 @@ const MAX_BODY: usize = 3;
 
 /// Checks the outer shape: `listed` recipients of one suite, and a payload of exactly this length.
 pub(super) fn check(file: &[u8], listed: usize, payload: usize) -> Result<Suite, AgeFileProblem> {
+    let (suite, length) = header(file, listed)?;
+    if length != payload {
+        return Err(AgeFileProblem::OtherLength);
+    }
+    Ok(suite)
+}
+
+/// Checks the header: `listed` recipients of one suite. Gives the suite, and the length of what follows.
+pub(super) fn header(file: &[u8], listed: usize) -> Result<(Suite, usize), AgeFileProblem> {
     let mut rest = file
         .strip_prefix(b"age-encryption.org/v1\n")
         .ok_or(AgeFileProblem::NotAge)?;
@@ -82,8 +91,5 @@ pub(super) fn check(file: &[u8], listed: usize, payload: usize) -> Result<Suite,
     if grease > MAX_GREASE {
         return Err(AgeFileProblem::NotAge);
     }
-    if rest.len() != payload {
-        return Err(AgeFileProblem::OtherLength);
-    }
-    Ok(*first)
+    Ok((*first, rest.len()))
 }

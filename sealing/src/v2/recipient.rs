@@ -1,7 +1,7 @@
 //! Public keys that values are sealed for.
 
 use super::key_id::{KeyId, Suite};
-use super::{bech32_text, hybrid, limits};
+use super::{age_file, bech32_text, hybrid, limits};
 use crate::SealFailed;
 use age::EncryptError;
 use age_core::format::{FileKey, Stanza};
@@ -127,6 +127,9 @@ impl fmt::Debug for Recipient {
     }
 }
 
+/// A payload's nonce, and the tag of its last chunk, in bytes: a payload of nothing has no more.
+const LEAST: usize = 32;
+
 /// The recipients of one data key: at least one, all of one suite, sorted by key id.
 #[derive(Clone, Debug)]
 pub struct Recipients(Vec<Recipient>);
@@ -191,6 +194,13 @@ impl Recipients {
         };
         write(&mut file).map_err(|_| SealFailed)?;
         Ok(file)
+    }
+
+    /// Whether a binary age file is for as many recipients of this suite, and has a payload: all that can be seen of it without a
+    /// key. Whose keys they are, an age file does not say.
+    #[must_use]
+    pub fn fit(&self, file: &[u8]) -> bool {
+        matches!(age_file::header(file, self.0.len()), Ok((suite, payload)) if suite == self.suite() && payload > LEAST)
     }
 
     /// Their names, sorted.

@@ -43,6 +43,8 @@ struct Shared {
     login: Mutex<Option<String>>,
     mood: watch::Sender<Mood>,
     requests: Mutex<Vec<String>>,
+    /// The credentials that came with requests, as the header has them.
+    given: Mutex<Vec<String>>,
 }
 
 impl Shared {
@@ -54,6 +56,7 @@ impl Shared {
             login: Mutex::default(),
             mood: watch::Sender::new(Mood::Serving),
             requests: Mutex::default(),
+            given: Mutex::default(),
         })
     }
 }
@@ -113,6 +116,12 @@ impl GitServer {
         *lock(&self.shared.login) = Some(format!("Basic {login}"));
     }
 
+    /// Whether some request so far came with these credentials.
+    pub fn was_given(&self, user: &str, password: &str) -> bool {
+        let login = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+        lock(&self.shared.given).contains(&login)
+    }
+
     /// Every request so far that names this repository, as `METHOD path?query`.
     pub fn requests(&self, repo: &Repo) -> Vec<String> {
         let name = repo.bare().file_name().expect("a name").to_string_lossy();
@@ -140,6 +149,9 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         .headers()
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok());
+    if let Some(given) = given {
+        lock(&shared.given).push(given.to_owned());
+    }
     if login.as_deref().is_some_and(|login| given != Some(login)) {
         let challenge = [(WWW_AUTHENTICATE, "Basic realm=\"git\"")];
         return (StatusCode::UNAUTHORIZED, challenge, Body::empty()).into_response();

@@ -80,6 +80,7 @@ mod restore;
 mod reviewed;
 mod rotation;
 mod rotation_crash;
+mod rotation_safety;
 mod rotation_trouble;
 mod rotation_world;
 mod sealed_api;

@@ -6,17 +6,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crds::RotationPhase;
+use crds::{LocalReference, RotationPhase};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
+use kube::api::{Patch, PatchParams};
 use sealing::v2::{Identity, Suite};
 use serde_json::json;
-use tests::{Stage, command, http, objects, run, wait};
+use tests::tls::Tls;
+use tests::{Repo, Space, Stage, command, http, objects, run, wait};
 
 use crate::native::published;
 use crate::rotation_world::{
-    HOME, address, begin, commits, files, git, gone, keys, masked, opened, phase, pull, rotate, said, target,
-    versions, write,
+    HOME, address, begin, begin_with, commits, files, git, gone, keys, masked, opened, phase, pull, rotate,
+    said, target, target_with, versions, write,
 };
 use crate::ssh::server::{Keys, Setup};
 use crate::ssh::{credentials, known};
@@ -29,9 +32,50 @@ fn a_rotation_seals_everything_again_and_the_old_keys_are_gone() {
     let count = std::env::var("SIGNET_ROTATION_FILES").map_or(FILES, |count| count.parse().unwrap());
     run(async {
         let stage = Stage::own().await;
-        let mut worlds = Vec::new();
-        for name in ["rotated-a", "rotated-b", "rotated-c"] {
-            worlds.push(begin(&stage, name, count).await);
+        // One over http, one over https, one over SSH.
+        let tls = Tls::start(stage.git.address()).await;
+        let ssh = Keys::new();
+        ssh.make("host", "ed25519", "").make("deploy", "ed25519", "");
+        let server = Setup::default()
+            .host_key(&ssh, "host")
+            .authorize(&ssh, "deploy")
+            .start(&stage.cluster.home().join("git/remotes"));
+        let over_ssh = json!({"identity": ssh.text("deploy"), "known_hosts": known(&ssh, &server, "host")});
+        let over_https = json!({"username": "signet", "password": "push-right", "ca.crt": tls.authority()});
+        let deploy = || {
+            Some(LocalReference {
+                name: "deploy".into(),
+            })
+        };
+        let remote = |repo: &Repo| repo.bare().file_name().unwrap().to_str().unwrap().to_owned();
+        let worlds = [
+            begin(&stage, "rotated-a", count).await,
+            begin_with(&stage, "rotated-b", count, |team, repo, spec| {
+                credentials(team, &over_https);
+                spec.url = format!("{}/{}", tls.url(), remote(repo));
+                spec.secret_ref = deploy();
+            })
+            .await,
+            begin_with(&stage, "rotated-c", count, |team, repo, spec| {
+                credentials(team, &over_ssh);
+                spec.url = server.url().replace("repo.git", &remote(repo));
+                spec.secret_ref = deploy();
+            })
+            .await,
+        ];
+        // A workload that reads Secrets, and is rolled when one changes.
+        for (team, repo) in &worlds {
+            let restart = json!({"spec": {"restartOnSecretChange": true}});
+            team.api::<crds::Sync>()
+                .patch("app", &PatchParams::default(), &Patch::Merge(restart))
+                .await
+                .unwrap();
+            repo.write(
+                "app/reader.yaml",
+                objects::deployment("reader", "nginx:1", "v1-0"),
+            );
+            let commit = repo.commit("A workload");
+            team.sent("app", &commit).await;
         }
         let old = keys(&stage).await;
         let cert = http::get(&stage.controller.certificate_url()).await.unwrap().body;
@@ -42,17 +86,25 @@ fn a_rotation_seals_everything_again_and_the_old_keys_are_gone() {
             before.push((
                 versions(team).await,
                 git(repo, &["rev-parse", "main"]).trim().to_owned(),
+                rolled(team).await,
             ));
         }
         // Somebody goes on working, from another clone.
         let stop = Arc::new(AtomicBool::new(false));
         let busy = worlds[0].1.clone();
         let stopped = Arc::clone(&stop);
+        let (namespace, certificate) = (worlds[0].0.name().to_owned(), stage.controller.certificate_url());
         let work = tokio::task::spawn_blocking(move || {
             let mut number = 0;
             while !stopped.load(Ordering::Relaxed) {
                 number += 1;
                 busy.write("notes.txt", format!("{number}\n"));
+                // With kubeseal, for the certificate that is published now.
+                let secret = objects::secret(&namespace, &format!("new-{number}"), &[("a", "b")]);
+                let mut kubeseal = command::kubeseal();
+                kubeseal.arg("--cert").arg(&certificate);
+                let sealed = command::run(kubeseal, secret.to_string().as_bytes()).ok();
+                busy.write(&format!("app/new-{number}.json"), sealed);
                 busy.commit_only(&format!("Note {number}"));
                 // As people do: pull and push until it goes.
                 loop {
@@ -69,10 +121,14 @@ fn a_rotation_seals_everything_again_and_the_old_keys_are_gone() {
         });
 
         let recovery = Identity::generate(Suite::X25519).unwrap();
-        let reseal: Vec<_> = worlds
-            .iter()
-            .map(|(team, _)| target(&stage, team.name(), "app"))
-            .collect();
+        let reseal = [
+            target(&stage, worlds[0].0.name(), "app"),
+            target_with(&stage, worlds[1].0.name(), "app", "push-https", &over_https),
+            target_with(&stage, worlds[2].0.name(), "app", "push-ssh", &over_ssh),
+        ];
+        for (target, scheme) in reseal.iter().zip(["http://", "https://", "ssh://"]) {
+            assert!(target["url"].as_str().unwrap().starts_with(scheme), "{target}");
+        }
         let started = Instant::now();
         rotate(
             &stage,
@@ -89,30 +145,54 @@ fn a_rotation_seals_everything_again_and_the_old_keys_are_gone() {
         assert_eq!(status.blocked, 0, "{status:#?}");
         assert_eq!((status.new_keys.len(), status.old_keys.len()), (2, 2));
         gone(&stage, &old).await;
-        for ((team, repo), (versions_before, head)) in worlds.iter().zip(&before) {
-            assert_eq!(*versions_before, versions(team).await, "no Secret was written");
+        for (index, ((team, repo), (versions_before, head, rolled_before))) in
+            worlds.iter().zip(&before).enumerate()
+        {
+            // What kubeseal has sealed meanwhile is in the first.
+            let more = if index == 0 { notes } else { 0 };
+            let commit = pull(repo);
+            team.sent("app", &commit).await;
+            let versions_now = versions(team).await;
+            for (name, version) in versions_before {
+                assert_eq!(versions_now.get(name), Some(version), "{name} was written");
+            }
+            assert_eq!(versions_now.len(), versions_before.len() + more);
+            assert_eq!(*rolled_before, rolled(team).await, "no workload was rolled");
             assert_eq!(opened(repo, team.name(), &old).0, 0, "the old keys open nothing");
             let all = opened(repo, team.name(), &keys(&stage).await);
-            assert_eq!(all, (3 * count, 3 * count), "the new ones open everything");
-            let ours = commits(repo, "main");
-            assert_eq!(ours.len(), 1, "one commit a Repository");
-            // Nothing but sealed values and recipients differs.
-            let changed = git(
-                repo,
-                &["diff", "--name-only", &format!("{0}~1", ours[0]), &ours[0]],
+            assert_eq!(
+                all,
+                (3 * count + more, 3 * count + more),
+                "the new ones open everything"
             );
-            assert_eq!(changed.lines().count(), count);
-            let (then, now) = (files(repo, &format!("{}~1", ours[0])), files(repo, &ours[0]));
-            for (name, text) in &then {
-                assert_eq!(masked(text), masked(&now[name]), "{name}");
+            let ours = commits(repo, "main");
+            // Once more only for what was sealed for the old certificate after that.
+            assert!(
+                ours.len() == 1 || (index == 0 && !ours.is_empty()),
+                "{} commits",
+                ours.len()
+            );
+            let mut changed = 0;
+            for commit in &ours {
+                // Nothing but sealed values and recipients differs.
+                let parent = format!("{commit}~1");
+                let names = git(repo, &["diff", "--name-only", &parent, commit]);
+                assert!(names.lines().all(|name| name.starts_with("app/")), "{names}");
+                changed += names.lines().count();
+                let (then, now) = (files(repo, &parent), files(repo, commit));
+                for (name, text) in &then {
+                    assert_eq!(masked(text), masked(&now[name]), "{name}");
+                }
+                assert_eq!(then.len(), now.len());
             }
-            assert_eq!(then.len(), now.len());
+            assert!((count..=count + more).contains(&changed), "{changed} files");
             let known = status
                 .repositories
                 .iter()
                 .find(|known| known.namespace == team.name())
                 .unwrap();
-            assert_eq!((&known.commit, known.values), (&ours[0], 3 * count as u64));
+            assert_eq!(known.commit, ours[0]);
+            assert!(index == 0 || known.values == 3 * count as u64, "{known:#?}");
             assert!(git(repo, &["merge-base", "--is-ancestor", head, "main"]).is_empty());
             // In words: what a revert would bring back.
             let words = said(&rotation, "Retired");
@@ -155,7 +235,7 @@ fn a_rotation_seals_everything_again_and_the_old_keys_are_gone() {
         kubeseal.arg("--cert").arg(&pem);
         let sealed = command::run(kubeseal, secret.to_string().as_bytes()).ok();
         let commit = repo.write("app/later.json", sealed).commit("Later");
-        team.applied("app", &commit).await;
+        team.sent("app", &commit).await;
         assert!(!published(&stage).await.key_ids().is_empty());
         // A controller that is asked again has nothing more to do.
         assert_eq!(commits(repo, "main").len(), 1);
@@ -174,6 +254,13 @@ fn a_rotation_seals_everything_again_and_the_old_keys_are_gone() {
         })
         .await;
     });
+}
+
+/// What a workload's pods are made from, and how often that was changed.
+async fn rolled(team: &Space<'_>) -> (Option<i64>, String) {
+    let found: Deployment = team.api().get("reader").await.unwrap();
+    let template = serde_json::to_string(&found.spec.unwrap().template).unwrap();
+    (found.metadata.generation, template)
 }
 
 #[test]

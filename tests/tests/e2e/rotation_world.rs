@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use crds::{KeyRotation, RotationPhase};
+use crds::{KeyRotation, RepositorySpec, RotationPhase};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
@@ -40,14 +40,20 @@ pub(crate) fn rotate(stage: &Stage, name: &str, spec: &Value) {
 
 /// `spec.reseal` for a Repository, with the Secret `push`, which is made.
 pub(crate) fn target(stage: &Stage, namespace: &str, name: &str) -> Value {
-    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "push", "namespace": HOME},
-        "stringData": {"username": "signet", "password": "push-right"}});
+    let login = json!({"username": "signet", "password": "push-right"});
+    target_with(stage, namespace, name, "push", &login)
+}
+
+/// The same, with a Secret of this name and content.
+pub(crate) fn target_with(stage: &Stage, namespace: &str, name: &str, secret: &str, data: &Value) -> Value {
+    let made = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret, "namespace": HOME},
+        "stringData": data});
     stage
         .cluster
-        .kubectl_with(["apply", "--server-side", "-f", "-"], &secret.to_string())
+        .kubectl_with(["apply", "--server-side", "-f", "-"], &made.to_string())
         .ok();
     let url = address(stage, namespace, name);
-    json!({"namespace": namespace, "name": name, "pushSecretRef": {"name": "push"}, "url": url})
+    json!({"namespace": namespace, "name": name, "pushSecretRef": {"name": secret}, "url": url})
 }
 
 /// Where a Repository is.
@@ -282,13 +288,24 @@ pub(crate) async fn gone(stage: &Stage, old: &OldKeys) {
 
 /// A Repository `app`, a Sync `app` of its path `app`, and so many files, applied.
 pub(crate) async fn begin<'s>(stage: &'s Stage, name: &str, count: usize) -> (Space<'s>, Repo) {
+    begin_with(stage, name, count, |_, _, _| {}).await
+}
+
+/// The same, with the Repository's spec changed before it is created.
+pub(crate) async fn begin_with<'s>(
+    stage: &'s Stage,
+    name: &str,
+    count: usize,
+    change: impl FnOnce(&Space<'s>, &Repo, &mut RepositorySpec),
+) -> (Space<'s>, Repo) {
     let team = stage.space(name);
     let repo = stage.git.repository(team.name());
     for number in 0..count {
         write(stage, &repo, team.name(), number).await;
     }
     let commit = repo.commit("Begin");
-    team.repository("app", &repo).await;
+    team.repository_with("app", &repo, |spec| change(&team, &repo, spec))
+        .await;
     team.sync("app", "app").await;
     team.applied("app", &commit).await;
     (team, repo)

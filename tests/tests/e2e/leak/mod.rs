@@ -17,6 +17,7 @@ mod mistakes;
 mod native;
 mod policies;
 mod remotes;
+mod rotation;
 mod scanner;
 
 mod scanner_tests;
