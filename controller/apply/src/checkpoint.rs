@@ -8,6 +8,7 @@ use crate::managed::FieldSet;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// Records in one shard before their number doubles; about 600 bytes each at worst keeps a shard under 600 kB.
@@ -15,7 +16,7 @@ const RECORDS_PER_SHARD: usize = 1000;
 /// The most shards that are ever written or read.
 const MAX_SHARDS: usize = 1024;
 const MAGIC: &[u8; 8] = b"signet\x00\x04";
-/// The form before it: without what is not ours.
+/// The form before it: without what is not ours, and without the keys that values were opened with.
 const MAGIC_3: &[u8; 8] = b"signet\x00\x03";
 /// The second form: without rounds.
 const MAGIC_2: &[u8; 8] = b"signet\x00\x02";
@@ -65,6 +66,31 @@ pub struct Record {
     /// It came while objects that had left Git were still there. How much of a Sync's objects left is measured without it: a path that
     /// is exchanged for another would make half of all what is all of the old one.
     pub beside: bool,
+    /// The sealing keys that its values were opened with, by their ids, and how many with each: what has to be known before a key is
+    /// retired. Empty: it has none, or was applied by a controller that did not write it down.
+    pub opened: OpenedBy,
+}
+
+/// Ids of sealing keys, and how many values each has opened. Most objects have none: then it is a word.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenedBy(Option<Box<OpenedKeys>>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct OpenedKeys(Box<[(Arc<str>, u16)]>);
+
+impl FromIterator<(Arc<str>, u16)> for OpenedBy {
+    fn from_iter<I: IntoIterator<Item = (Arc<str>, u16)>>(keys: I) -> Self {
+        let keys: Box<[_]> = keys.into_iter().collect();
+        Self((!keys.is_empty()).then(|| Box::new(OpenedKeys(keys))))
+    }
+}
+
+impl Deref for OpenedBy {
+    type Target = [(Arc<str>, u16)];
+
+    fn deref(&self) -> &Self::Target {
+        self.0.as_ref().map_or(&[], |keys| &*keys.0)
+    }
 }
 
 impl Record {
@@ -177,6 +203,12 @@ pub fn encode<'a>(
         out.extend_from_slice(&record.wave.number.to_be_bytes());
         out.extend_from_slice(&record.wave.round.to_be_bytes());
         out.push(marks(record));
+        let opened = &record.opened[..record.opened.len().min(usize::from(u8::MAX))];
+        out.push(u8::try_from(opened.len()).unwrap_or(u8::MAX));
+        for (key, values) in opened {
+            put(&mut out, key.as_bytes());
+            out.extend_from_slice(&values.to_be_bytes());
+        }
     }
     seal(mac_key, place, out)
 }
@@ -208,7 +240,8 @@ pub fn decode(mac_key: &[u8; 32], place: &str, bytes: &[u8]) -> Option<HashMap<K
         .iter()
         .position(|known| *known == magic)?;
     let mut kinds: HashMap<GroupKind, Arc<GroupKind>> = HashMap::new();
-    let mut namespaces: HashMap<String, Arc<str>> = HashMap::new();
+    // Namespaces and ids of sealing keys, each once.
+    let mut texts: HashMap<String, Arc<str>> = HashMap::new();
     let mut records = HashMap::new();
     while !rest.is_empty() {
         let mut text = || take(&mut rest).and_then(|bytes| std::str::from_utf8(bytes).ok());
@@ -229,16 +262,21 @@ pub fn decode(mac_key: &[u8; 32], place: &str, bytes: &[u8]) -> Option<HashMap<K
             let (mark, after) = rest.split_first()?;
             (marks, rest) = (*mark, after);
         }
+        let mut opened = Vec::new();
+        if form > 2 {
+            let (count, after) = rest.split_first()?;
+            rest = after;
+            for _ in 0..*count {
+                let key = std::str::from_utf8(take(&mut rest)?).ok()?;
+                let (values, after) = rest.split_first_chunk::<2>()?;
+                rest = after;
+                opened.push((shared(&mut texts, key), u16::from_be_bytes(*values)));
+            }
+        }
         let kind = GroupKind::new(group, kind);
         let key = Key {
             kind: Arc::clone(kinds.entry(kind.clone()).or_insert_with(|| Arc::new(kind))),
-            namespace: (!namespace.is_empty()).then(|| {
-                Arc::clone(
-                    namespaces
-                        .entry(namespace.into())
-                        .or_insert_with(|| namespace.into()),
-                )
-            }),
+            namespace: (!namespace.is_empty()).then(|| shared(&mut texts, namespace)),
             name: name.into(),
         };
         let record = Record {
@@ -250,10 +288,16 @@ pub fn decode(mac_key: &[u8; 32], place: &str, bytes: &[u8]) -> Option<HashMap<K
             anew: marks & ANEW != 0,
             but: (!but.is_empty()).then(|| but.into()),
             beside: marks & BESIDE != 0,
+            opened: opened.into_iter().collect(),
         };
         records.insert(key, record);
     }
     Some(records)
+}
+
+fn shared(texts: &mut HashMap<String, Arc<str>>, text: &str) -> Arc<str> {
+    let entry = texts.entry(text.to_owned());
+    Arc::clone(entry.or_insert_with(|| text.into()))
 }
 
 fn marks(record: &Record) -> u8 {
@@ -318,6 +362,10 @@ mod tests {
                     anew: i % 7 == 0,
                     but: (i % 13 == 0).then(|| format!("other-{i}").into()),
                     beside: i % 11 == 0,
+                    opened: [("SHA256:a".into(), 2), ("key-b".into(), 300)]
+                        .into_iter()
+                        .filter(|_| i % 13 == 0)
+                        .collect(),
                 };
                 (key, record)
             })
@@ -361,7 +409,7 @@ mod tests {
         let marked = [0, 0, 0, 5, 1, 2, 1];
         assert_eq!(form(MAGIC_3, &[""], &marked), (wave, true, None));
         assert_eq!(
-            form(MAGIC, &["other", ""], &marked),
+            form(MAGIC, &["other", ""], &[&marked[..], &[0]].concat()),
             (wave, true, Some("other".into()))
         );
     }

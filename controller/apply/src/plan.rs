@@ -187,6 +187,7 @@ mod tests {
             anew: false,
             but: None,
             beside: false,
+            opened: crate::checkpoint::OpenedBy::default(),
             uid: uid.map(Into::into),
             owned: uid.map(|_| FieldSet([7; 16])),
             digest: digest(byte),

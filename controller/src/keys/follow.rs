@@ -229,7 +229,13 @@ impl Follower {
         let newest_native = native.last().map_or("none", |key| key.id());
         // What people compare with what they have pinned (docs/secrets.md).
         let signs: Vec<String> = signers(&ring, &native).map(String::from).collect();
-        self.publish(Arc::new(ring), unusable, newest_native, &signs);
+        let made = native
+            .iter()
+            .map(|key| (key.id().to_owned(), key.created.as_second()))
+            .collect();
+        let ring = Arc::new(ring);
+        self.metrics.keys.replaced(Arc::clone(&ring), made, unusable);
+        self.publish(ring, unusable, newest_native, &signs);
     }
 
     fn publish(&self, ring: Arc<KeyRing>, unusable: usize, newest_native: &str, signs: &[String]) {
@@ -242,7 +248,6 @@ impl Follower {
             signs = signs.join(", "),
             "sealing keys are loaded"
         );
-        self.metrics.keys.replaced(Arc::clone(&ring), unusable);
         self.publish.send_replace(ring);
         self.gate.open();
     }

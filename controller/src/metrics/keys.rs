@@ -1,5 +1,6 @@
 //! Metrics of the sealing keys, read from the ring itself when somebody asks.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,20 +19,36 @@ struct State {
     ring: Option<Arc<KeyRing>>,
     earlier_operations: u64,
     unusable: i64,
+    /// When each key of format v2 was made, in seconds since 1970, by its id.
+    made: Vec<(String, i64)>,
+    /// Of each Sync, how many values were opened with which key.
+    used: HashMap<String, Vec<(String, u32)>>,
 }
 
 impl KeyMetrics {
-    /// From now on `ring` is the one in use; `unusable` Secrets are labelled as sealing keys and are none.
+    /// How many values of what a Sync has applied were opened with which key; none any more where it is gone.
+    pub fn used(&self, sync: &str, keys: Vec<(String, u32)>) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if keys.is_empty() {
+            state.used.remove(sync);
+        } else {
+            state.used.insert(sync.to_owned(), keys);
+        }
+    }
+
+    /// From now on `ring` is the one in use, whose keys of format v2 were `made` in these seconds since 1970, by id; `unusable`
+    /// Secrets are labelled as sealing keys and are none.
     ///
     /// Operations that a worker still does with the ring before are not counted: there are only as many as were under
     /// way at that moment.
-    pub fn replaced(&self, ring: Arc<KeyRing>, unusable: usize) {
+    pub fn replaced(&self, ring: Arc<KeyRing>, made: Vec<(String, i64)>, unusable: usize) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(before) = state.ring.replace(ring) {
             state.earlier_operations = state
                 .earlier_operations
                 .saturating_add(before.private_operations());
         }
+        state.made = made;
         state.unusable = i64::try_from(unusable).unwrap_or(i64::MAX);
     }
 
@@ -104,9 +121,30 @@ impl Collector for KeyMetrics {
             one.encode(metric.encode_family(&labels)?)?;
         }
 
+        // A key that nothing hangs on is there with 0: that is what is looked for.
+        let mut used: BTreeMap<&str, i64> = BTreeMap::new();
+        if let Some(ring) = &state.ring {
+            let v1 = ring.keys().iter().map(|key| key.fingerprint().as_str());
+            let v2 = ring.native().iter().map(|key| key.key_id().as_str());
+            used.extend(v1.chain(v2).map(|id| (id, 0)));
+        }
+        for (key, values) in state.used.values().flatten() {
+            *used.entry(key).or_default() += i64::from(*values);
+        }
+        let mut metric = encoder.encode_descriptor(
+            "sealing_key_values",
+            "Values in what Syncs have applied, by the sealing key that opened them",
+            None,
+            one.metric_type(),
+        )?;
+        for (id, values) in used {
+            let gauge = ConstGauge::new(values);
+            gauge.encode(metric.encode_family(&[("fingerprint", id)])?)?;
+        }
+
         let mut metric = encoder.encode_descriptor(
             "sealing_key_not_before_seconds",
-            "When the certificate of a sealing key of format v1 begins, in seconds since 1970",
+            "When the certificate of a sealing key of format v1 begins, or a key of format v2 was made, in seconds since 1970",
             None,
             one.metric_type(),
         )?;
@@ -116,7 +154,12 @@ impl Collector for KeyMetrics {
                 .duration_since(std::time::SystemTime::UNIX_EPOCH)
                 .unwrap_or_default();
             let gauge = ConstGauge::new(i64::try_from(seconds.as_secs()).unwrap_or(i64::MAX));
-            let labels = [("fingerprint", key.fingerprint().as_str())];
+            let labels = [("fingerprint", key.fingerprint().as_str()), ("format", "v1")];
+            gauge.encode(metric.encode_family(&labels)?)?;
+        }
+        for (id, seconds) in &state.made {
+            let gauge = ConstGauge::new(*seconds);
+            let labels = [("fingerprint", id.as_str()), ("format", "v2")];
             gauge.encode(metric.encode_family(&labels)?)?;
         }
         Ok(())

@@ -104,7 +104,8 @@ pub struct Metrics {
     /// `signet_repositories`: Repositories that are followed.
     pub repositories: Gauge,
     /// `signet_private_key_operations_total`, `signet_sealing_key_info{fingerprint,not_before}`,
-    /// `signet_sealing_keys_unusable`.
+    /// `signet_sealing_keys_unusable`, `signet_sealing_key_values{fingerprint}`,
+    /// `signet_sealing_key_not_before_seconds{fingerprint,format}`.
     pub keys: Arc<KeyMetrics>,
     /// `signet_key_rotations{phase}`, `signet_key_rotation_…`.
     pub rotations: RotationMetrics,
@@ -247,6 +248,57 @@ impl From<ApplyOutcome> for &'static str {
 #[cfg(test)]
 mod tests {
     use super::{ApplyOutcome, Metrics, Outcome, count};
+    use std::sync::Arc;
+
+    #[test]
+    fn alerts_ask_for_what_there_is() {
+        let metrics = Metrics::new(false);
+        let ring = sealing::KeyRing::new([]);
+        let native = sealing::v2::Identity::generate(sealing::v2::Suite::X25519).unwrap();
+        let made = vec![(native.key_id().as_str().to_owned(), 1_000)];
+        metrics
+            .keys
+            .replaced(Arc::new(ring.with_native([native])), made, 0);
+        metrics.rotations.set(["Blocked"], 0, 0);
+        let text = metrics.encode().unwrap();
+        let rules = include_str!("../../../deploy/prometheus-rules.yaml");
+        let expressions = rules
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("expr: "));
+        let mut names = 0;
+        for word in expressions.flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'))
+        {
+            if word.starts_with("signet_") {
+                names += 1;
+                assert!(
+                    text.lines().any(|line| line.starts_with(&format!("{word}{{"))
+                        || line.starts_with(&format!("{word} "))),
+                    "{word} is missing in\n{text}"
+                );
+            }
+        }
+        assert!(names > 8, "{names}");
+    }
+
+    #[test]
+    fn values_are_counted_by_the_key_that_opened_them() {
+        let metrics = Metrics::new(false);
+        let native = sealing::v2::Identity::generate(sealing::v2::Suite::X25519).unwrap();
+        let id = native.key_id().as_str().to_owned();
+        let ring = sealing::KeyRing::new([]).with_native([native]);
+        metrics.keys.replaced(Arc::new(ring), Vec::new(), 0);
+        let has = |line: &str| metrics.encode().unwrap().lines().any(|found| found == line);
+        let line =
+            |id: &str, count: u32| format!("signet_sealing_key_values{{fingerprint=\"{id}\"}} {count}");
+        assert!(has(&line(&id, 0)), "nothing hangs on it");
+        metrics
+            .keys
+            .used("shop/a", vec![(id.clone(), 3), ("SHA256:gone".into(), 1)]);
+        metrics.keys.used("shop/b", vec![(id.clone(), 2)]);
+        assert!(has(&line(&id, 5)) && has(&line("SHA256:gone", 1)));
+        metrics.keys.used("shop/a", Vec::new());
+        assert!(has(&line(&id, 2)) && !has(&line("SHA256:gone", 1)));
+    }
 
     #[test]
     fn counts_show_up_by_their_documented_names() {

@@ -190,6 +190,7 @@ impl Worker {
             broken: Mutex::default(),
             half: Mutex::default(),
             uids: Mutex::default(),
+            opened: Mutex::default(),
             policy: Policy::of(&sync.spec),
             contents: Contents::new(self.rooms.context.digest_key.expose()),
             namespaces: tokio::sync::Mutex::default(),
@@ -560,6 +561,7 @@ pub(super) fn attempt_done(
                 uid: Some(applied.live.uid),
                 owned: applied.live.owned,
                 beside: known.is_some_and(|known| known.beside),
+                opened: sent.opened,
                 ..inputs.record(sent.step.desired)
             };
             checkpoint.set(desired.key.clone(), record);
@@ -591,7 +593,7 @@ mod tests {
     use super::*;
     use crate::sync::send::Notes;
     use apply::GroupKind;
-    use apply::checkpoint::{InputDigest, Wave};
+    use apply::checkpoint::{InputDigest, OpenedBy, Wave};
     use apply::plan::Desired;
 
     fn record(uid: Option<&str>) -> Record {
@@ -604,6 +606,7 @@ mod tests {
             anew: false,
             but: None,
             beside: false,
+            opened: OpenedBy::default(),
         }
     }
 

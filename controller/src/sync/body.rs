@@ -1,10 +1,12 @@
 //! The request body of one object: the only room where plaintext exists, from opening to the request.
 
 use super::inputs::{Form, Wanted, source_annotation};
+use apply::checkpoint::OpenedBy;
 use crds::{annotation, label};
 use manifest::Manifest;
 use sealing::{ItemProblem, KeyRing, ParseProblem, SealedSecret, v2};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use zeroize::{Zeroize, Zeroizing};
 
 /// What every body of a Sync carries.
@@ -45,14 +47,14 @@ pub(super) fn make(
     namespace: Option<&str>,
     marks: &Marks<'_>,
     ring: &KeyRing,
-) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+) -> Result<(Zeroizing<Vec<u8>>, OpenedBy), Refusal> {
     let source = source_annotation(marks.sync, wanted);
     match wanted.form {
         Form::Sealed => {
             let mut opened = open(&manifest.object, namespace.unwrap_or_default(), ring)?;
             spare_our_own(opened.metadata_mut(), namespace, marks)?;
             mark(opened.metadata_mut(), namespace, marks, source);
-            Ok(opened.write_json())
+            Ok((opened.write_json(), opened_by(&opened)))
         }
         Form::Plain | Form::PlainSecret => {
             let mut object = manifest.object;
@@ -83,9 +85,20 @@ pub(super) fn make(
             if wanted.form == Form::PlainSecret || wanted.item.holds_secret() {
                 wipe(&mut object);
             }
-            Ok(body)
+            Ok((body, OpenedBy::default()))
         }
     }
+}
+
+/// The ids of the sealing keys that values were opened with, and how many with each.
+fn opened_by(opened: &sealing::Opened) -> OpenedBy {
+    let mut counts: BTreeMap<&str, u16> = BTreeMap::new();
+    for key in opened.opened_by().values() {
+        let count = counts.entry(key.as_str()).or_default();
+        *count = count.saturating_add(1);
+    }
+    let counts = counts.into_iter();
+    counts.map(|(key, count)| (key.into(), count)).collect()
 }
 
 /// Changes a body. What it was is wiped; where it cannot be read, which our own can, it stays as it is and there is no

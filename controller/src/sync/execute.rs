@@ -8,6 +8,7 @@ use super::report::Failure;
 use super::restart::Contents;
 use super::send::{Answer, Answered, Notes};
 use crate::observe::{Mailbox, Observer};
+use apply::checkpoint::OpenedBy;
 use apply::fields;
 use apply::plan::{Reason, Step};
 use apply::{ApiError, Applied, Identity, Key, Server};
@@ -49,6 +50,8 @@ pub(super) struct Hand {
     pub(super) half: Mutex<HashSet<Key>>,
     /// Objects that may be deleted to be made anew, with the uid that an apply of ours returned.
     pub(super) uids: Mutex<HashMap<Key, Box<str>>>,
+    /// Of sealed objects: the keys that their values were opened with, by place in the inputs, until they are answered.
+    pub(super) opened: Mutex<HashMap<usize, OpenedBy>>,
     /// What the Sync says of applying one object; nothing is applied by a spec that cannot be followed.
     pub(super) policy: Result<Policy, PolicyError>,
     /// What the Secrets hold that workloads are rolled for.
@@ -68,6 +71,8 @@ pub(super) struct Sent {
     pub(super) notes: Notes,
     /// Whether the object was applied although the step failed: what came after that was refused.
     pub(super) half: bool,
+    /// The sealing keys that its values were opened with.
+    pub(super) opened: OpenedBy,
 }
 
 /// What an apply did to the object.
@@ -108,6 +113,10 @@ impl Hand {
 
     pub(super) fn uids(&self) -> MutexGuard<'_, HashMap<Key, Box<str>>> {
         self.uids.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn opened(&self) -> MutexGuard<'_, HashMap<usize, OpenedBy>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn broken(&self) -> MutexGuard<'_, HashSet<Arc<str>>> {
@@ -154,6 +163,7 @@ impl Hand {
                     result: Err(failure),
                     notes: Notes::default(),
                     half: false,
+                    opened: OpenedBy::default(),
                 });
             }
             let mut answers = self.phase(inputs, &ready, snapshot, ring, &cut);
@@ -176,6 +186,7 @@ impl Hand {
                     result,
                     notes,
                     half,
+                    opened: self.opened().remove(&step.desired).unwrap_or_default(),
                 });
                 if halt() {
                     cut.store(true, Ordering::Relaxed);
@@ -284,7 +295,11 @@ impl Hand {
             }),
             secrets,
         };
-        body::make(wanted, manifest, key.namespace.as_deref(), &marks, ring)
-            .map_err(|refusal| Failure::of(key, origin, &refusal.message, refusal.hint, false))
+        let (body, opened) = body::make(wanted, manifest, key.namespace.as_deref(), &marks, ring)
+            .map_err(|refusal| Failure::of(key, origin, &refusal.message, refusal.hint, false))?;
+        if !opened.is_empty() {
+            self.opened().insert(step.desired, opened);
+        }
+        Ok(body)
     }
 }

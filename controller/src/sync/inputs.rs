@@ -4,7 +4,7 @@ use super::inside::Inside;
 use super::order::{self, Group, Needs, Node};
 use super::report::{Failure, Warning, report};
 use super::{restart, sealed};
-use apply::checkpoint::{InputDigest, Record, Wave};
+use apply::checkpoint::{InputDigest, OpenedBy, Record, Wave};
 use apply::plan::Desired;
 use apply::{Catalog, GroupKind, Key, KindInfo};
 use crds::{PlaintextSecrets, SyncSpec};
@@ -147,6 +147,7 @@ impl Inputs {
             anew: false,
             but: None,
             beside: false,
+            opened: OpenedBy::default(),
         }
     }
 

@@ -229,7 +229,7 @@ pub(super) async fn namespace_is_going(server: &Server, namespace: &str) -> Resu
 mod tests {
     use super::*;
     use apply::GroupKind;
-    use apply::checkpoint::{InputDigest, Wave};
+    use apply::checkpoint::{InputDigest, OpenedBy, Wave};
     use std::collections::HashSet;
     use std::sync::Arc;
 
@@ -375,6 +375,7 @@ mod tests {
                     anew: false,
                     but: None,
                     beside: false,
+                    opened: OpenedBy::default(),
                 };
                 (key.clone(), record)
             })

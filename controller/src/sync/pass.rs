@@ -39,6 +39,13 @@ impl Worker {
         let known = self.checkpoint.records().keys().chain(&self.strays);
         let places = Places::of(known, self.checkpoint.lost && self.strays.is_empty());
         self.rooms.names.has(&self.id.manager, places);
+        let opened = match sync.metadata.deletion_timestamp {
+            None => self.opened_with(&self.inputs),
+            Some(_) => Vec::new(),
+        };
+        let opened = opened.into_iter().map(|one| (one.key, one.values));
+        let keys = &self.rooms.context.metrics.keys;
+        keys.used(&self.id.full, opened.collect());
         // In mode Detect nothing is ever settled: what it compares may change at any time.
         let settled = self.settled.is_some() || sync.spec.mode == Mode::Detect;
         self.post(&sync, self.looked_at.as_ref(), settled);

@@ -15,9 +15,9 @@ use crate::metrics::{ApplyOutcome, Outcome, count};
 use crate::repository::Head;
 use apply::ApiError;
 use crds::condition::{READY, RECONCILING};
-use crds::{ConditionStatus, Counts, HealthReport, ObjectReport, SyncStatus};
+use crds::{ConditionStatus, Counts, HealthReport, ObjectReport, OpenedWith, SyncStatus};
 use k8s_openapi::api::core::v1::ObjectReference;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,24 @@ const UNDER_WAY: Duration = Duration::from_secs(1);
 const UNDER_WAY_AMONG_OTHERS: Duration = Duration::from_secs(3);
 
 impl Worker {
+    /// The sealing keys that the values of these inputs were opened with, by id.
+    pub(super) fn opened_with(&self, inputs: &Inputs) -> Vec<OpenedWith> {
+        let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+        let records = self.checkpoint.records().iter();
+        // What has left Git is not opened again.
+        let sealed = records.filter(|(key, record)| !record.opened.is_empty() && inputs.find(key).is_some());
+        for (key, values) in sealed.flat_map(|(_, record)| record.opened.iter()) {
+            let count = counts.entry(key).or_default();
+            *count = count.saturating_add(u32::from(*values));
+        }
+        let all = counts.into_iter();
+        all.map(|(key, values)| OpenedWith {
+            key: key.to_owned(),
+            values,
+        })
+        .collect()
+    }
+
     pub(super) async fn conclude(
         &mut self,
         errand: &Errand<'_>,
@@ -66,6 +84,7 @@ impl Worker {
             )));
         }
         status::list(&mut next, counts, &failures, &self.warnings(inputs));
+        next.opened_with = self.opened_with(inputs);
         next.hooks = self.checkpoint.journal.reports();
         let summary = self.summary(inputs);
         let waits = health::sentence(&summary, &walk.waits);

@@ -615,7 +615,7 @@ impl Checkpoint {
 mod tests {
     use super::*;
     use apply::GroupKind;
-    use apply::checkpoint::{InputDigest, Wave};
+    use apply::checkpoint::{InputDigest, OpenedBy, Wave};
 
     const SYNC_NAME: &str = "shop/web";
 
@@ -643,6 +643,7 @@ mod tests {
             anew: false,
             but: None,
             beside: false,
+            opened: OpenedBy::default(),
         }
     }
 

@@ -81,6 +81,7 @@ mod reviewed;
 mod rotation;
 mod rotation_crash;
 mod rotation_safety;
+mod rotation_taken;
 mod rotation_trouble;
 mod rotation_world;
 mod sealed_api;
