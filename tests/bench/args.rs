@@ -1,7 +1,7 @@
 //! The command line.
 
 const USAGE: &str = "usage: bench [--objects N] [--syncs N] [--paths N] [--pushes N] [--commits N] [--seconds N] [--only NAME]... [--output markdown|json]
-NAME is one of floor, kubectl, apply, request, commit, drift, rest, restart, lost, sealed, many, ten, paths, push, history, seal, open, bitnami;
+NAME is one of floor, kubectl, apply, request, commit, drift, rest, restart, lost, sealed, many, ten, paths, push, history, seal, open, bitnami, reseal;
 what it needs runs too, unreported";
 
 /// A part of the benchmark.
@@ -25,6 +25,7 @@ pub(crate) enum Case {
     Seal,
     Open,
     Bitnami,
+    Reseal,
 }
 
 impl Case {
@@ -48,6 +49,7 @@ impl Case {
             "seal" => Self::Seal,
             "open" => Self::Open,
             "bitnami" => Self::Bitnami,
+            "reseal" => Self::Reseal,
             _ => return None,
         })
     }

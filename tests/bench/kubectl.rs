@@ -83,14 +83,14 @@ pub(crate) fn measure(
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Runs a command to its good end: what it said, its processor seconds, and its highest resident memory in MiB.
-fn watched(mut command: Command, said: &std::path::Path) -> (String, f64, f64) {
+pub(crate) fn watched(mut command: Command, said: &std::path::Path) -> (String, f64, f64) {
     let output = std::fs::File::create(said).expect("a file");
     let mut child = command
         .stdin(Stdio::null())
         .stdout(output)
         .stderr(Stdio::inherit())
         .spawn()
-        .expect("kubectl starts");
+        .expect("it starts");
     let pid = child.id().cast_signed();
     let (mut cpu, mut peak) = (0.0_f64, 0.0_f64);
     let status = loop {
@@ -103,6 +103,6 @@ fn watched(mut command: Command, said: &std::path::Path) -> (String, f64, f64) {
         std::thread::sleep(LOOK);
     };
     let said = std::fs::read_to_string(said).expect("what it said");
-    assert!(status.success(), "kubectl fails: {said}");
+    assert!(status.success(), "it fails: {said}");
     (said, cpu, peak)
 }

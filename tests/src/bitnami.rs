@@ -43,6 +43,7 @@ pub struct Bitnami {
 /// A running one.
 pub struct Running {
     child: Child,
+    address: String,
     /// When the process was started.
     pub started: Instant,
     /// When it said so.
@@ -138,6 +139,7 @@ impl Bitnami {
         }
         Running {
             child,
+            address: api,
             started,
             ready: Instant::now(),
         }
@@ -148,6 +150,11 @@ impl Running {
     /// Its process.
     pub fn pid(&self) -> i32 {
         self.child.id()
+    }
+
+    /// Makes it a Service, for kubeseal.
+    pub fn expose(&self, cluster: &Cluster) {
+        cluster.expose((PLACE, PLACE), ("8080", "http"), &self.address);
     }
 
     /// Ends it.

@@ -166,6 +166,18 @@ impl Cluster {
         self.kubectl_with(arguments, "")
     }
 
+    /// Makes what listens at `to` (`HOST:PORT`) a Service, given by namespace and name, with one port, given by number and name.
+    pub fn expose(&self, (namespace, service): (&str, &str), (port, port_name): (&str, &str), to: &str) {
+        let mut expose = std::process::Command::new(crate::paths::signet_cluster());
+        expose
+            .arg("expose")
+            .arg("--data-dir")
+            .arg(self.data_dir())
+            .args(["--namespace", namespace, "--service", service])
+            .args(["--port", port, "--port-name", port_name, "--to", to]);
+        command::run(expose, b"").ok();
+    }
+
     /// Runs kubectl as the administrator, with something on its standard input.
     pub fn kubectl_with<'a>(&self, arguments: impl IntoIterator<Item = &'a str>, input: &str) -> Answer {
         let mut kubectl = command::kubectl(&self.kubeconfig);

@@ -7,7 +7,7 @@ use std::process::{Command, ExitStatus};
 use serde::Deserialize;
 
 use crate::child::{self, Child};
-use crate::{Cluster, command, http, identity, paths, wait};
+use crate::{Cluster, http, identity, paths, wait};
 
 /// The namespace that the install manifest makes.
 pub(crate) const NAMESPACE: &str = "signet-system";
@@ -190,14 +190,7 @@ impl Controller {
             ("signet-api", "443", "https", &self.addresses.api),
         ];
         for (service, port, port_name, to) in ways {
-            let mut expose = Command::new(paths::signet_cluster());
-            expose
-                .arg("expose")
-                .arg("--data-dir")
-                .arg(cluster.data_dir())
-                .args(["--namespace", NAMESPACE, "--service", service])
-                .args(["--port", port, "--port-name", port_name, "--to", to]);
-            command::run(expose, b"").ok();
+            cluster.expose((NAMESPACE, service), (port, port_name), to);
         }
     }
 

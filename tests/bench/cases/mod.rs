@@ -11,6 +11,7 @@ mod many;
 mod open;
 mod paths;
 mod push;
+mod reseal;
 mod rest;
 mod restart;
 mod seal;
@@ -110,6 +111,9 @@ pub(crate) async fn peers(args: &Args, report: &mut Report) {
     }
     if args.wants(Case::Bitnami) {
         bitnami::measure(args.objects / 10, report).await;
+    }
+    if args.wants(Case::Reseal) {
+        reseal::measure(args.objects, report).await;
     }
 }
 
