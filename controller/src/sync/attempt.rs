@@ -634,6 +634,7 @@ mod tests {
                 result: Err(Failure::of(&key, None, "no", "", transient)),
                 notes: Notes::default(),
                 half,
+                opened: OpenedBy::default(),
             };
             attempt_done(&mut Done::default(), &mut checkpoint, &inputs, &intended, sent);
             checkpoint.records().get(&key).cloned()

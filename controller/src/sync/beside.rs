@@ -73,7 +73,7 @@ impl Worker {
 mod tests {
     use super::*;
     use apply::GroupKind;
-    use apply::checkpoint::{InputDigest, Wave};
+    use apply::checkpoint::{InputDigest, OpenedBy, Wave};
     use std::sync::Arc;
 
     fn key(name: &str) -> Key {
@@ -96,6 +96,7 @@ mod tests {
                 anew: false,
                 but: None,
                 beside: name.starts_with('+'),
+                opened: OpenedBy::default(),
             };
             (key(name.trim_start_matches('+')), record)
         };

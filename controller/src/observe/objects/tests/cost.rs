@@ -49,5 +49,5 @@ fn an_event_of_others_is_cheap() {
 fn what_is_kept_of_an_object_is_small() {
     assert_eq!((size_of::<Key>(), size_of::<Entry>()), (40, 168));
     // One word of it for the keys that its values were opened with.
-    assert_eq!(size_of::<apply::checkpoint::Record>(), 72);
+    assert_eq!(size_of::<apply::checkpoint::Record>(), 88);
 }
