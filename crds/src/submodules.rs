@@ -7,14 +7,16 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "kube", derive(kube::KubeSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Submodules {
-    /// Hosts beside the Repository's own that `.gitmodules` may name, such as `github.com`. They are asked over HTTPS and without
+    /// Hosts beside the Repository's own that `.gitmodules` may name, such as `github.com`, without scheme, port or path. They
+    /// are asked over HTTPS and without
     /// the Repository's credentials.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(
         feature = "kube",
-        x_kube(validation = kube::core::Rule::new("self.all(host, host.size() <= 253 && host.matches('^[A-Za-z0-9.-]+$'))")
-            .message("give names of hosts, without scheme, port or path")),
-        schemars(length(max = 16))
+        schemars(
+            length(max = 16),
+            inner(length(min = 1, max = 253), regex(pattern = "^[A-Za-z0-9.-]+$"))
+        )
     )]
     pub hosts: Vec<String>,
 }
