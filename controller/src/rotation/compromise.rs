@@ -31,6 +31,17 @@ pub(super) fn barred(facts: &Facts, keys: &[KeySecret], phases: &mut Phases) -> 
         let stored = keys.iter().chain(&facts.shut);
         let mut stored = stored.filter(|key| key.id == old.id && key.secret == old.secret);
         if let Some(key) = stored.find(|key| key.state != KeyState::Leaving) {
+            if facts.bars.contains(&key.secret) {
+                // Another Secret with the same key, which somebody labelled compromised by hand, shuts this one.
+                let message = format!(
+                    "Secret {} is barred, and does not open: another Secret holds the same key and is labelled compromised. \
+                     Delete that one.",
+                    key.secret
+                );
+                phases.push((condition::BARRED, false, message.clone()));
+                let rest = Step::Rest(Some(soon(facts, 5)));
+                return Err((rest, stalled(RotationPhase::Publishing, "KeyIsShut", message)));
+            }
             phases.push((condition::BARRED, false, "They are being barred.".into()));
             return Err(at(Step::Bar(key.clone())));
         }
@@ -109,8 +120,13 @@ pub(super) fn hold(facts: &Facts) -> Result<(), Decided> {
         .filter(|key| !facts.spec.retire.confirmed.contains(&key.id))
         .map(|key| key.id.as_str())
         .collect();
+    // What is looked at has to be what was looked through: a commit that came since may have brought one more value.
+    let is_walked = facts.git.iter().flatten().all(|one| match &one.head {
+        Ok(head) => facts.walked.get(&one.key) == Some(head),
+        Err(_) => true, // holds by itself
+    });
     match report {
-        Some(report) if report.state == ReportState::Complete => Ok(()),
+        Some(report) if report.state == ReportState::Complete && is_walked => Ok(()),
         Some(report) if report.state == ReportState::Incomplete => {
             if unconfirmed.is_empty() {
                 return Ok(());

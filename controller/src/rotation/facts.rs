@@ -35,6 +35,10 @@ pub(super) struct Facts {
     pub(super) keys: Option<Vec<KeySecret>>,
     /// Those that are labelled compromised and open nothing.
     pub(super) shut: Vec<KeySecret>,
+    /// Where a key leaked: up to which commit the report looked through each Repository.
+    pub(super) walked: BTreeMap<Key, String>,
+    /// Secrets of keys that were barred in this pass.
+    pub(super) bars: BTreeSet<String>,
     /// Secrets that are labelled as keys and cannot be read: of which format, which, and why.
     pub(super) unread_keys: Vec<(KeyFormat, String, String)>,
     /// Whether every controller publishes the new keys; else, which does not.

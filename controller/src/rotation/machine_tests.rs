@@ -31,6 +31,8 @@ fn facts(spec: &serde_json::Value) -> Facts {
         name: "spring".into(),
         barred: BTreeSet::new(),
         shut: Vec::new(),
+        walked: BTreeMap::new(),
+        bars: BTreeSet::new(),
         now: Timestamp::from_second(1_000_000).unwrap(),
         generation: 1,
         spec,
@@ -353,6 +355,10 @@ fn keys_that_leaked_are_barred_before_new_ones_are_made() {
         facts.keys = Some(keys.clone());
     }
     assert_eq!(at(&facts).0, Step::Bar(by_hand.clone()));
+    // Where that changes nothing, it is not done again at once.
+    facts.bars.insert(by_hand.secret.clone());
+    assert!(matches!(at(&facts).0, Step::Rest(Some(_))));
+    facts.bars.clear();
     by_hand.state = KeyState::Leaving;
     keys.push(by_hand);
     (facts.keys, facts.shut) = (Some(keys.clone()), Vec::new());
@@ -396,6 +402,12 @@ fn keys_that_leaked_stay_until_it_is_known_what_was_sealed_for_them() {
     assert_eq!(at(&facts), (Step::LookAgain, RotationPhase::Retiring));
     facts.spec.retire.confirmed.clear();
     facts.record.report = Some(report(Complete));
+    // What came since it was looked through may be one more value.
+    assert_eq!(at(&facts), (Step::Rest(None), RotationPhase::Reporting));
+    let heads = facts.git.iter().flatten();
+    facts.walked = heads
+        .filter_map(|one| Some((one.key.clone(), one.head.clone().ok()?)))
+        .collect();
     assert_eq!(at(&facts).0, Step::LookAgain);
     let reported = next(&facts).said.phases;
     let reported = reported

@@ -265,6 +265,8 @@ impl Room {
             name: object.name_any(),
             barred,
             shut: Vec::new(),
+            walked: self.reporter.walked(&uid),
+            bars: BTreeSet::new(),
             now: Timestamp::now(),
             generation: object.metadata.generation.unwrap_or_default(),
             spec: object.spec.clone(),
@@ -362,6 +364,7 @@ impl Room {
             }
             Step::Bar(key) => {
                 facts.keys = None;
+                facts.bars.insert(key.secret.clone());
                 keys::bar(&secrets, &key, &facts.mark)
                     .await
                     .map_err(|error| format!("Key {} could not be barred: {error}.", key.id))

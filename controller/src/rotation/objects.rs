@@ -132,11 +132,11 @@ pub(super) async fn look(
     Ok(found)
 }
 
-/// All that the controller opens, as they are.
-pub(super) async fn all(client: &Client, config: &Config) -> Result<Vec<Value>, String> {
+/// All of the cluster, whoever opens them, as they are.
+pub(super) async fn all(client: &Client) -> Result<Vec<Value>, String> {
     let mut all = Vec::new();
     for group in ["bitnami.com", "signet.dev"] {
-        match opened(client, &resource(group), config).await {
+        match list(client, &resource(group), None, None).await {
             Ok(objects) => all.extend(objects),
             // The kind is not installed: nobody has any.
             Err(error) if error.is_not_found() => {}

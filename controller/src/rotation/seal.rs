@@ -369,6 +369,11 @@ impl Work {
             .keys
             .with(|change| scan::scan(&fetched.snapshot, "", "", &self.readership, change, &self.memory));
         let found = found.map_err(|error| SourceError::Store(error.to_string()))?;
+        if found.files.is_empty() && base.to_string() == self.seen_head {
+            // What the controller applies has more than this commit: submodules. It is not asked again and again.
+            let why = "What is sealed for an old key does not lie in this repository but in a submodule: seal it again there.";
+            return Ok(Worked::Not(Outcome::Failed(why.into())));
+        }
         if found.files.is_empty() {
             return Ok(Worked::Not(Outcome::Behind));
         }

@@ -320,7 +320,14 @@ fn what_somebody_else_installed_is_not_overwritten_unasked() {
         let cluster = Cluster::empty().await;
         let apply = |file: &str, change: (&str, &str)| {
             let text = std::fs::read_to_string(tests::paths::root().join("deploy").join(file)).unwrap();
-            let arguments = ["apply", "--server-side", "--field-manager=helm", "-f", "-"];
+            let arguments = [
+                "apply",
+                "--server-side",
+                "--force-conflicts",
+                "--field-manager=helm",
+                "-f",
+                "-",
+            ];
             cluster
                 .kubectl_with(arguments, &text.replace(change.0, change.1))
                 .ok();

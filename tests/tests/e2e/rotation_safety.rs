@@ -250,8 +250,21 @@ fn a_protected_branch_is_a_no_and_an_archive_is_not_taken_on_trust() {
         // The branch is opened, and a person says so.
         std::fs::write(repo.bare().join("open"), "").unwrap();
         ask(&stage, "spring", "open now").await;
-        phase(&stage, "spring", RotationPhase::AwaitingConfirmation).await;
+        // Archives are made before anybody is asked, and one that is not ours is none.
+        until(
+            &stage,
+            "spring",
+            "to name what has the archive's name",
+            |rotation| said(rotation, "Ready").contains(&forged),
+        )
+        .await;
         assert_eq!((tries(&file), commits(&repo, "main").len()), (2, 1));
+        stay(&stage, &old).await;
+        stage
+            .cluster
+            .kubectl(["-n", HOME, "delete", "secret", &forged])
+            .ok();
+        phase(&stage, "spring", RotationPhase::AwaitingConfirmation).await;
 
         // The label of the other old key is changed: it is not read any more, and not taken for gone.
         let secrets: Api<Secret> = Api::namespaced(stage.cluster.client(), HOME);
@@ -269,18 +282,6 @@ fn a_protected_branch_is_a_no_and_an_archive_is_not_taken_on_trust() {
         api.patch("spring", &PatchParams::default(), &Patch::Merge(confirm))
             .await
             .unwrap();
-        until(
-            &stage,
-            "spring",
-            "to name what has the archive's name",
-            |rotation| said(rotation, "Ready").contains(&forged),
-        )
-        .await;
-        stay(&stage, &old).await;
-        stage
-            .cluster
-            .kubectl(["-n", HOME, "delete", "secret", &forged])
-            .ok();
         until(&stage, "spring", "to name the key that is not read", |rotation| {
             said(rotation, "Ready").contains(&native)
         })

@@ -49,7 +49,8 @@ impl Store {
             };
             let stop: HashSet<CommitId> = before.commits.iter().map(|commit| commit.id).collect();
             let found = reached(&odb, head, &stop, most)?;
-            let is_whole = !found.commits.is_empty() && !found.edge;
+            // What is known already has nothing new before it.
+            let is_whole = stop.contains(&head) || (!found.commits.is_empty() && !found.edge);
             let local = session.is_local() && depths.len() < DEPTHS.len();
             if is_whole || found.full {
                 return Ok(Chronicle {

@@ -75,14 +75,15 @@ impl Place {
                 let (scheme, default) = if *tls { ("https", 443) } else { ("http", 80) };
                 Self {
                     scheme,
-                    host: host.trim_end_matches('.').to_ascii_lowercase(),
+                    // A dot at the end makes another name of it: one that no search domain is added to.
+                    host: host.to_ascii_lowercase(),
                     port: port.unwrap_or(default),
                     user: String::new(),
                 }
             }
             Target::Ssh(address) => Self {
                 scheme: "ssh",
-                host: address.host.trim_end_matches('.').to_ascii_lowercase(),
+                host: address.host.to_ascii_lowercase(),
                 port: address.port,
                 user: address.user.clone(),
             },
@@ -214,6 +215,7 @@ mod tests {
             "https://evil.example/x",
             "https://git.example.evil.example/x",
             "https://git.example@evil.example/x",
+            "https://git.example./x",
             "https://169.254.169.254/latest",
             "http://git.example/x",
             "git@git.example:x",

@@ -57,15 +57,30 @@ pub(super) struct Order {
 pub(super) struct Reporter {
     orders: watch::Sender<Vec<Order>>,
     found: watch::Receiver<BTreeMap<String, RotationReport>>,
+    walked: Heads,
 }
+
+/// By rotation, the commit up to which each Repository was looked through.
+type Heads = Arc<Mutex<HashMap<String, BTreeMap<Key, String>>>>;
 
 impl Reporter {
     /// Starts the task. It ends with the controller.
     pub(super) fn start(context: Context) -> Self {
         let (orders, receiver) = watch::channel(Vec::new());
         let (sender, found) = watch::channel(BTreeMap::new());
-        tokio::spawn(run(context, receiver, sender));
-        Self { orders, found }
+        let walked = Heads::default();
+        tokio::spawn(run(context, receiver, sender, Arc::clone(&walked)));
+        Self {
+            orders,
+            found,
+            walked,
+        }
+    }
+
+    /// Up to which commits Repositories were looked through, as far as this process knows.
+    pub(super) fn walked(&self, uid: &str) -> BTreeMap<Key, String> {
+        let walked = self.walked.lock().unwrap_or_else(PoisonError::into_inner);
+        walked.get(uid).cloned().unwrap_or_default()
     }
 
     /// Says which rotations have a report.
@@ -100,6 +115,16 @@ struct Held {
     seen: HashMap<String, (Vec<String>, Findings)>,
     /// Whether it was said once.
     told: bool,
+    /// The keys that it is about.
+    leaked: BTreeSet<String>,
+}
+
+impl Held {
+    /// Whether none of the keys is left.
+    fn is_over(&self) -> bool {
+        let opener = self.opener.lock().unwrap_or_else(PoisonError::into_inner);
+        !opener.has_leaked()
+    }
 }
 
 /// A Repository as it is.
@@ -124,12 +149,14 @@ struct Room {
     context: Context,
     held: HashMap<String, Held>,
     found: watch::Sender<BTreeMap<String, RotationReport>>,
+    walked: Heads,
 }
 
 async fn run(
     context: Context,
     mut orders: watch::Receiver<Vec<Order>>,
     found: watch::Sender<BTreeMap<String, RotationReport>>,
+    walked: Heads,
 ) {
     let shutdown = context.shutdown.clone();
     let mut heads = context.heads.changes();
@@ -139,6 +166,7 @@ async fn run(
         context,
         held: HashMap::new(),
         found,
+        walked,
     };
     let mut due = Instant::now() + LOOK;
     let mut began = Instant::now() - PACE;
@@ -235,7 +263,11 @@ impl Room {
     /// Brings one report up to date. Whether nothing is left to be tried again.
     async fn look(&mut self, order: &Order) -> Result<bool, String> {
         let maps: Api<ConfigMap> = Api::namespaced(self.context.client.clone(), &self.context.namespace);
-        if !self.held.contains_key(&order.uid) {
+        if self
+            .held
+            .get(&order.uid)
+            .is_none_or(|held| held.leaked != order.leaked)
+        {
             let held = self.load(&maps, order).await?;
             self.held.insert(order.uid.clone(), held);
         }
@@ -255,8 +287,16 @@ impl Room {
             .map_err(|error| format!("what is kept of it cannot be read: {error}"))?;
         let ring = Arc::clone(&self.context.keys.borrow());
         let opener = Opener::new(ring, order.leaked.clone(), self.context.digest_key.clone());
+        let mut report = report.unwrap_or_default();
+        if !order.leaked.is_subset(&report.leaked) {
+            // One that was noted later is looked for in everything as well.
+            report.walked.clear();
+            report.cluster = false;
+            report.leaked.clone_from(&order.leaked);
+        }
         Ok(Held {
-            report: report.unwrap_or_default(),
+            leaked: order.leaked.clone(),
+            report,
             written,
             opener: Arc::new(Mutex::new(opener)),
             memory: Arc::default(),
@@ -290,9 +330,9 @@ impl Room {
             return Ok(true);
         }
         let is_known = held.report.cluster && !sources.iter().any(|source| is_stale(&source));
-        let has_leaked = {
+        let (has_leaked, all_leaked) = {
             let opener = held.opener.lock().unwrap_or_else(PoisonError::into_inner);
-            opener.has_leaked()
+            (opener.has_leaked(), opener.has_all_leaked())
         };
         let mut gaps = BTreeSet::new();
         let mut waits = false;
@@ -301,8 +341,11 @@ impl Room {
         if !is_known {
             match self.cluster(held).await {
                 Ok(values) => {
-                    if !held.report.cluster {
+                    let is_first = !held.report.cluster;
+                    if is_first || has_leaked {
                         held.report.take_cluster(&values);
+                    }
+                    if is_first {
                         let shards = self.keep(maps, order, held).await?;
                         self.publish(order, held, "The cluster is looked through.", shards);
                     }
@@ -316,6 +359,11 @@ impl Room {
         }
         for source in sources {
             let name = format!("{}/{}", source.key.0, source.key.1);
+            if source.object.spec.submodules.is_some() {
+                gaps.insert(format!(
+                    "Repository {name}: the history of its submodules is not looked through."
+                ));
+            }
             let walked = held.report.walked.get(&source.uid);
             let known = walked.filter(|walked| walked.covers(&source.namespaces));
             let known = known.map(|walked| walked.head.clone());
@@ -341,7 +389,7 @@ impl Room {
             if is_seen || is_known {
                 continue;
             }
-            if walked.is_none() && !has_leaked {
+            if walked.is_none() && !all_leaked {
                 gaps.insert(format!(
                     "Repository {name}: its history was not looked through before the old keys were gone."
                 ));
@@ -363,7 +411,8 @@ impl Room {
                 }
                 Err(why) => {
                     waits = true;
-                    if is_first {
+                    // Once the keys are gone there is nothing new to be found.
+                    if is_first || has_leaked {
                         gaps.insert(format!("Repository {name}: its history cannot be read. {why}"));
                     }
                 }
@@ -391,6 +440,13 @@ impl Room {
             return Ok(true);
         }
         held.told = true;
+        let heads = sources.iter().filter_map(|source| {
+            let walked = held.report.walked.get(&source.uid)?;
+            Some((source.key.clone(), walked.head.clone()))
+        });
+        let mut walked = self.walked.lock().unwrap_or_else(PoisonError::into_inner);
+        walked.insert(order.uid.clone(), heads.collect());
+        drop(walked);
         self.say(order, held.report.sum(&gaps, shards));
         Ok(!waits)
     }
@@ -408,19 +464,16 @@ impl Room {
     /// While it is walked: what is known so far.
     fn publish(&self, order: &Order, held: &Held, progress: &str, shards: usize) {
         let sum = held.report.sum(&BTreeSet::new(), shards);
-        self.say(
-            order,
-            RotationReport {
-                state: ReportState::Walking,
-                progress: progress.to_owned(),
-                ..sum
-            },
-        );
+        let sum = RotationReport {
+            state: ReportState::Walking,
+            progress: progress.to_owned(),
+            ..sum
+        };
+        say(&self.found, &order.uid, sum, held.is_over());
     }
 
-    /// One that was said to be whole is not said to be walked again when there is a new commit.
     fn say(&self, order: &Order, sum: RotationReport) {
-        say(&self.found, &order.uid, sum);
+        say(&self.found, &order.uid, sum, false);
     }
 
     async fn walk(
@@ -436,7 +489,7 @@ impl Room {
         remote.limits.total = FETCH;
         remote.limits.pack_bytes = PACK_BYTES;
         let sum = held.report.sum(&BTreeSet::new(), held.written.len());
-        let (found, uid) = (self.found.clone(), order.uid.clone());
+        let (found, uid, is_over) = (self.found.clone(), order.uid.clone(), held.is_over());
         let shutdown = self.context.shutdown.clone();
         let fence = self.context.fence.clone();
         let job = Job {
@@ -455,7 +508,7 @@ impl Room {
                     progress,
                     ..sum.clone()
                 };
-                say(&found, &uid, sum);
+                say(&found, &uid, sum, is_over);
             }),
             stopped: Box::new(move || shutdown.is_requested() || !fence.is_ours()),
         };
@@ -472,7 +525,7 @@ impl Room {
 
     /// The values of the SealedSecret objects of the cluster.
     async fn cluster(&self, held: &Held) -> Result<Vec<values::Value>, String> {
-        let objects = objects::all(&self.context.client, &self.context.config).await?;
+        let objects = objects::all(&self.context.client).await?;
         let opener = Arc::clone(&held.opener);
         let work = move || {
             let mut opener = opener.lock().unwrap_or_else(PoisonError::into_inner);
@@ -532,10 +585,17 @@ impl Room {
     }
 }
 
-fn say(found: &watch::Sender<BTreeMap<String, RotationReport>>, uid: &str, mut sum: RotationReport) {
+/// `is_over`: the keys are gone. Then what was said to be whole is not said to be walked again when there is a new commit.
+fn say(
+    found: &watch::Sender<BTreeMap<String, RotationReport>>,
+    uid: &str,
+    mut sum: RotationReport,
+    is_over: bool,
+) {
     found.send_if_modified(|found| {
         let known = found.get(uid);
-        if sum.state == ReportState::Walking
+        if is_over
+            && sum.state == ReportState::Walking
             && let Some(known) = known
             && known.state == ReportState::Complete
         {

@@ -56,6 +56,8 @@ pub(super) struct Report {
     pub(super) walked: BTreeMap<String, Walked>,
     /// Whether the objects of the cluster were looked through.
     pub(super) cluster: bool,
+    /// The keys that were looked for.
+    pub(super) leaked: BTreeSet<String>,
 }
 
 /// What stands where now.

@@ -2,7 +2,7 @@
 //! and rows are only added: so each is written by itself, and one that was not written before the controller was killed
 //! costs nothing but another walk.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crds::{REPORT_DIGESTS, REPORT_ROWS, ReportRow, report_shard};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -30,6 +30,8 @@ const MOST: u64 = 128;
 struct Head {
     shards: u64,
     cluster: bool,
+    #[serde(default)]
+    leaked: BTreeSet<String>,
     repositories: BTreeMap<String, Walked>,
 }
 
@@ -57,6 +59,7 @@ fn contents(report: &Report) -> Vec<BTreeMap<String, String>> {
             let head = Head {
                 shards: u64::try_from(count).unwrap_or(u64::MAX),
                 cluster: report.cluster,
+                leaked: report.leaked.clone(),
                 repositories: report.walked.clone(),
             };
             fields.insert(WALKED.to_owned(), json!(head).to_string());
@@ -126,6 +129,7 @@ pub(super) async fn read(
     let mut report = Report::of(rows, digests);
     if is_whole {
         report.cluster = head.cluster;
+        report.leaked = head.leaked;
         report.walked = head.repositories;
     } else {
         written.clear();

@@ -78,6 +78,14 @@ impl Opener {
         v1.chain(v2).any(|id| self.leaked.contains(id))
     }
 
+    /// Whether all of them are.
+    pub(super) fn has_all_leaked(&self) -> bool {
+        let v1 = self.ring.keys().iter().map(|key| key.fingerprint().as_str());
+        let v2 = self.ring.native().iter().map(|key| key.key_id().as_str());
+        let there: BTreeSet<&str> = v1.chain(v2).collect();
+        self.leaked.iter().all(|id| there.contains(id.as_str()))
+    }
+
     /// The values of a text. An object that names no namespace is tried in each of these.
     pub(super) fn text(&mut self, bytes: &[u8], namespaces: &[String]) -> Found {
         let mut found = Found::default();

@@ -116,7 +116,13 @@ impl Job {
         }
         let all = chronicle.commits.len();
         for (number, commit) in chronicle.commits.iter().enumerate() {
-            if began.elapsed() > PATIENCE || (self.stopped)() {
+            if (self.stopped)() {
+                // What was opened is remembered, so that the next try is quicker.
+                return Err(SourceError::Store(
+                    "the walk was interrupted; it is begun again".into(),
+                ));
+            }
+            if began.elapsed() > PATIENCE {
                 found.gaps.push(format!(
                     "Only {number} of {all} commits were looked through: it took too long."
                 ));
