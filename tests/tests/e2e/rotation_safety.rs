@@ -68,7 +68,7 @@ fn what_nobody_knows_holds_the_old_keys() {
         wide["metadata"].as_object_mut().unwrap().remove("namespace");
         repo.write("base/wide.json", wide.to_string());
         let commit = repo.commit("Values that no Sync reads");
-        team.applied("app", &commit).await;
+        team.fetched("app", &commit).await;
         // A Repository that is gone, and one with a fall-back.
         let (away, _) = begin(&stage, "safe-gone", 1).await;
         away.kubectl(["delete", "repository", "app"]).ok();
@@ -157,7 +157,7 @@ fn what_nobody_knows_holds_the_old_keys() {
         lone.kubectl(["delete", "sealedsecret.bitnami.com", "lone"]).ok();
         pull(&repo);
         let commit = repo.remove("base/other.json").commit("Without it");
-        team.applied("app", &commit).await;
+        team.fetched("app", &commit).await;
         ask(&stage, "spring", "again").await;
         let rotation = until(&stage, "spring", "to name the key", |rotation| {
             said(rotation, "Ready").contains("broken")
