@@ -92,6 +92,7 @@ fn what_nobody_knows_holds_the_old_keys() {
             .patch("app", &PatchParams::default(), &merge(elsewhere))
             .await
             .unwrap();
+        let old = keys(&stage).await;
         // An object that another controller may open, and a key that cannot be read.
         let lone = stage.space("safe-object");
         let sealed = stage.seal(&objects::secret(lone.name(), "lone", &[("a", "one")]));
@@ -103,7 +104,6 @@ fn what_nobody_knows_holds_the_old_keys() {
             .kubectl_with(["create", "-f", "-"], &broken.to_string())
             .ok();
 
-        let old = keys(&stage).await;
         let before = versions(&team).await;
         let mut own_target = target(&stage, team.name(), "app");
         own_target["elsewhere"] = json!(["clusters/b"]);
