@@ -482,10 +482,11 @@ fn a_walk_that_is_killed_goes_on() {
             &json!({"reason": "Compromised", "reseal": reseal}),
         );
         let api: Api<KeyRotation> = Api::namespaced(stage.cluster.client(), HOME);
-        let (mut seen, mut kills, mut walking) = (None, 0, 0);
+        // Once in each state: what was looked through is not known to the rotation right after a start, so that it says so again.
+        let (mut seen, mut kills, mut walking) = (BTreeSet::new(), 0, 0);
         let deadline = std::time::Instant::now() + wait::LONG * 6;
         loop {
-            assert!(std::time::Instant::now() < deadline, "it does not end: {seen:?}");
+            assert!(std::time::Instant::now() < deadline, "it does not end: {seen:#?}");
             let status = api.get("spring").await.unwrap().status.unwrap_or_default();
             if status.phase == RotationPhase::Complete {
                 break;
@@ -500,17 +501,16 @@ fn a_walk_that_is_killed_goes_on() {
                 "{:?} {:?} {} {}",
                 status.phase, conditions, report.progress, report.values
             );
-            if seen.as_ref() != Some(&now) {
+            if seen.insert(now.clone()) {
                 walking += usize::from(now.contains("(\"Reported\", False)"));
                 stage.controller.kill();
                 kills += 1;
                 eprintln!("killed at {now}");
-                seen = Some(now);
                 stage.controller.start_again().await;
             }
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
-        assert!(kills >= 4 && walking >= 2, "{kills} {walking}");
+        assert!(kills >= 4 && walking >= 1, "{kills} {walking}");
         let found: BTreeSet<_> = rows(&stage)
             .into_iter()
             .map(|row| {
