@@ -27,6 +27,33 @@ pub(crate) struct OutputArg {
     pub(crate) output: Format,
 }
 
+/// How a report is printed that people also take into a spreadsheet or a text.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SheetFormat {
+    /// For people at a terminal.
+    Table,
+    /// For programs.
+    Json,
+    /// For spreadsheets: no cell is one that they would compute.
+    Csv,
+    /// For reports.
+    Markdown,
+}
+
+/// `--output` of such a report.
+#[derive(Args)]
+pub(crate) struct SheetArg {
+    /// Print a table, json, csv or markdown
+    #[arg(
+        long,
+        short = 'o',
+        value_name = "FORMAT",
+        default_value = "table",
+        hide_possible_values = true
+    )]
+    pub(crate) output: SheetFormat,
+}
+
 /// `--namespace`.
 #[derive(Args)]
 pub(crate) struct NamespaceArg {

@@ -94,6 +94,22 @@ impl Deref for OpenedBy {
 }
 
 impl Record {
+    /// Of an object that is about to be made of this, and of which nothing is known.
+    #[must_use]
+    pub fn intended(digest: InputDigest, wave: Wave) -> Self {
+        Self {
+            uid: None,
+            owned: None,
+            digest,
+            wave,
+            secret: false,
+            anew: false,
+            but: None,
+            beside: false,
+            opened: OpenedBy::default(),
+        }
+    }
+
     /// The uid that an object has to have to be ours; none where another one may be.
     #[must_use]
     pub fn only_uid(&self) -> Option<&str> {

@@ -182,15 +182,9 @@ mod tests {
 
     fn record(uid: Option<&str>, byte: u8) -> Record {
         Record {
-            wave: crate::checkpoint::Wave::of(0),
-            secret: false,
-            anew: false,
-            but: None,
-            beside: false,
-            opened: crate::checkpoint::OpenedBy::default(),
             uid: uid.map(Into::into),
             owned: uid.map(|_| FieldSet([7; 16])),
-            digest: digest(byte),
+            ..Record::intended(digest(byte), crate::checkpoint::Wave::of(0))
         }
     }
 

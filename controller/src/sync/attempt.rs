@@ -599,14 +599,7 @@ mod tests {
     fn record(uid: Option<&str>) -> Record {
         Record {
             uid: uid.map(Into::into),
-            owned: None,
-            digest: InputDigest([0; 16]),
-            wave: Wave::of(0),
-            secret: false,
-            anew: false,
-            but: None,
-            beside: false,
-            opened: OpenedBy::default(),
+            ..Record::intended(InputDigest([0; 16]), Wave::of(0))
         }
     }
 

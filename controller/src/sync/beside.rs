@@ -73,7 +73,7 @@ impl Worker {
 mod tests {
     use super::*;
     use apply::GroupKind;
-    use apply::checkpoint::{InputDigest, OpenedBy, Wave};
+    use apply::checkpoint::{InputDigest, Wave};
     use std::sync::Arc;
 
     fn key(name: &str) -> Key {
@@ -89,14 +89,8 @@ mod tests {
         let record = |name: &&str| {
             let record = Record {
                 uid: Some("u".into()),
-                owned: None,
-                digest: InputDigest([0; 16]),
-                wave: Wave::of(0),
-                secret: false,
-                anew: false,
-                but: None,
                 beside: name.starts_with('+'),
-                opened: OpenedBy::default(),
+                ..Record::intended(InputDigest([0; 16]), Wave::of(0))
             };
             (key(name.trim_start_matches('+')), record)
         };

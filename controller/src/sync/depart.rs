@@ -56,14 +56,7 @@ impl Worker {
                 self.event(Severity::Warning, "Released", &why);
                 self.let_go(sync).await
             }
-            Departure::Wait { why } => {
-                let held = Verdict::Held {
-                    reason: "DeletionWaits",
-                    message: why,
-                };
-                self.leaving(next, generation, held, End::Retry { transient: false })
-                    .await
-            }
+            Departure::Wait { why } => self.deletion_waits(next, generation, why, false).await,
             Departure::DeleteObjects => self.delete_objects(sync, generation, next).await,
         }
     }
@@ -95,12 +88,7 @@ impl Worker {
                 strays.names(),
                 label::APPLYSET_PART_OF
             );
-            let held = Verdict::Held {
-                reason: "DeletionWaits",
-                message,
-            };
-            let retry = End::Retry { transient: false };
-            return self.leaving(next, generation, held, retry).await;
+            return self.deletion_waits(next, generation, message, false).await;
         }
         let hand = self.hand(sync);
         // An object whose definition is gone is gone with it. One whose kind is only not served now is waited for.
@@ -126,13 +114,7 @@ impl Worker {
                     "Objects of kind {kind} cannot be deleted: the API server does not serve it now. Set spec.deletionPolicy to \
                      Orphan to let the Sync go without them."
                 );
-                let held = Verdict::Held {
-                    reason: "DeletionWaits",
-                    message,
-                };
-                return self
-                    .leaving(next, generation, held, End::Retry { transient: true })
-                    .await;
+                return self.deletion_waits(next, generation, message, true).await;
             }
         }
         if let Some(end) = self.waits_for_heirs(sync, generation, &next).await {
@@ -330,12 +312,26 @@ impl Worker {
                 head.revision.short()
             )
         } else {
-            let keys: Vec<Key> = self.checkpoint.records().keys().cloned().collect();
-            self.wanted_perhaps(&head, &looked, &keys).await?
+            let all = || self.checkpoint.records().keys().cloned().collect();
+            self.wanted_perhaps(&head, &looked, all).await?
         };
         self.wake_in(Duration::from_secs(30));
         let verdict = Verdict::Progressing { message };
         Some(self.leaving(next.clone(), generation, verdict, End::Wait).await)
+    }
+
+    /// Nothing is deleted until something else has changed: it is looked at again.
+    pub(super) async fn deletion_waits(
+        &mut self,
+        next: SyncStatus,
+        generation: i64,
+        message: String,
+        transient: bool,
+    ) -> End {
+        let reason = "DeletionWaits";
+        let held = Verdict::Held { reason, message };
+        self.leaving(next, generation, held, End::Retry { transient })
+            .await
     }
 
     pub(super) async fn leaving(

@@ -68,12 +68,8 @@ impl Worker {
                 let message = format!(
                     "The hooks for the Sync's deletion cannot be read: {why} Nothing is deleted; {WAY_OUT}."
                 );
-                let held = Verdict::Held {
-                    reason: "DeletionWaits",
-                    message,
-                };
-                let retry = End::Retry { transient: false };
-                return Some(self.leaving(next.clone(), generation, held, retry).await);
+                let end = self.deletion_waits(next.clone(), generation, message, false);
+                return Some(end.await);
             }
         };
         if self.is_farewell_new(sync, &inputs) {
@@ -83,12 +79,8 @@ impl Worker {
                 "The hooks for the Sync's deletion in Git are not those that were approved last. Nothing is deleted; restore \
                  them, or {WAY_OUT}."
             );
-            let held = Verdict::Held {
-                reason: "DeletionWaits",
-                message,
-            };
-            let retry = End::Retry { transient: false };
-            return Some(self.leaving(next.clone(), generation, held, retry).await);
+            let end = self.deletion_waits(next.clone(), generation, message, false);
+            return Some(end.await);
         }
         let kinds = inputs::kinds(&inputs, self.checkpoint.records().keys(), catalog);
         self.rooms.observer.keep_only(&self.mailbox, &kinds);
@@ -250,9 +242,7 @@ impl Worker {
         self.take_over(sync, &inputs, head.clone());
         Ok((inputs, head))
     }
-}
 
-impl Worker {
     fn pinned_head(&self, repository: &(String, String), commit: &str) -> Result<Head, Unread> {
         let heads = &self.rooms.context.heads;
         let short = commit.get(..12).unwrap_or(commit);

@@ -3,7 +3,7 @@
 use super::names::Heir;
 use super::worker::Worker;
 use crate::events::Severity;
-use apply::{Catalog, Key, Meta};
+use apply::{Catalog, Identity, Key, Meta};
 use crds::{Sync, label};
 
 /// Objects that are looked at in one pass, of those that another Sync is to take over and has not said that it did.
@@ -27,6 +27,7 @@ impl Worker {
             }
             None => true,
         });
+        let identity = self.hand(sync).identity.clone();
         let (mut awaited, mut handed, mut looks) = (Vec::new(), Vec::new(), 0);
         for (key, heir) in wanted {
             match heir {
@@ -42,7 +43,7 @@ impl Worker {
                     if !taken && looks < LOOKS {
                         // After a restart nobody has told.
                         looks += 1;
-                        taken = self.is_taken(sync, &key, catalog).await;
+                        taken = self.is_taken(&identity, &key, catalog).await;
                     }
                     if taken {
                         self.let_object_go(&key);
@@ -62,12 +63,11 @@ impl Worker {
     }
 
     /// Whether another Sync has taken an object over: it carries that one's label. Where that cannot be told, none has.
-    async fn is_taken(&self, sync: &Sync, key: &Key, catalog: &Catalog) -> bool {
+    async fn is_taken(&self, identity: &Identity, key: &Key, catalog: &Catalog) -> bool {
         let Some(info) = catalog.preferred(&key.kind) else {
             return false;
         };
-        let (hand, server) = (self.hand(sync), &self.rooms.server);
-        match server.metadata(&hand.identity, info, key).await {
+        match self.rooms.server.metadata(identity, info, key).await {
             Ok(None) => true,
             Ok(Some(Meta(found))) => {
                 let labels = found.labels.unwrap_or_default();

@@ -4,7 +4,7 @@ use super::inside::Inside;
 use super::order::{self, Group, Needs, Node};
 use super::report::{Failure, Warning, report};
 use super::{restart, sealed};
-use apply::checkpoint::{InputDigest, OpenedBy, Record, Wave};
+use apply::checkpoint::{InputDigest, Record, Wave};
 use apply::plan::Desired;
 use apply::{Catalog, GroupKind, Key, KindInfo};
 use crds::{PlaintextSecrets, SyncSpec};
@@ -139,15 +139,8 @@ impl Inputs {
     /// What is recorded of the object at a place before anything is known of it in the cluster.
     pub(super) fn record(&self, at: usize) -> Record {
         Record {
-            uid: None,
-            owned: None,
-            digest: self.desired[at].digest,
-            wave: self.wave(at),
             secret: self.wanted[at].item.holds_secret(),
-            anew: false,
-            but: None,
-            beside: false,
-            opened: OpenedBy::default(),
+            ..Record::intended(self.desired[at].digest, self.wave(at))
         }
     }
 

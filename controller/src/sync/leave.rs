@@ -229,7 +229,7 @@ pub(super) async fn namespace_is_going(server: &Server, namespace: &str) -> Resu
 mod tests {
     use super::*;
     use apply::GroupKind;
-    use apply::checkpoint::{InputDigest, OpenedBy, Wave};
+    use apply::checkpoint::{InputDigest, Wave};
     use std::collections::HashSet;
     use std::sync::Arc;
 
@@ -362,22 +362,12 @@ mod tests {
         let records: HashMap<Key, Record> = keys
             .iter()
             .map(|key| {
-                let record = Record {
-                    uid: None,
-                    owned: None,
-                    digest: InputDigest([0; 16]),
-                    wave: match &*key.name {
-                        "late" => Wave::of(3),
-                        "needy" => Wave { number: 0, round: 1 },
-                        _ => Wave::of(0),
-                    },
-                    secret: false,
-                    anew: false,
-                    but: None,
-                    beside: false,
-                    opened: OpenedBy::default(),
+                let wave = match &*key.name {
+                    "late" => Wave::of(3),
+                    "needy" => Wave { number: 0, round: 1 },
+                    _ => Wave::of(0),
                 };
-                (key.clone(), record)
+                (key.clone(), Record::intended(InputDigest([0; 16]), wave))
             })
             .collect();
         let mut gone: HashSet<Key> = HashSet::new();

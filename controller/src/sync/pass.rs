@@ -467,7 +467,7 @@ impl Worker {
                     "{} waits until {other} has looked at it: what left here may be wanted there.",
                     head.revision.short()
                 )),
-                None => self.wanted_perhaps(&head, &looked, &left).await,
+                None => self.wanted_perhaps(&head, &looked, || left.clone()).await,
             };
             if let Some(message) = waits {
                 return self.waits_for_others(&errand, &walk, next, message).await;
@@ -548,12 +548,17 @@ impl Worker {
     }
 
     /// Why these objects, which have left the path, are not deleted yet: a Sync that could not be read names them.
-    pub(super) async fn wanted_perhaps(&self, head: &Head, looked: &Looked, left: &[Key]) -> Option<String> {
+    pub(super) async fn wanted_perhaps(
+        &self,
+        head: &Head,
+        looked: &Looked,
+        left: impl FnOnce() -> Vec<Key>,
+    ) -> Option<String> {
         let unsure = self.rooms.names.unsure(&self.id.manager, looked);
         if unsure.is_empty() {
             return None;
         }
-        let (head, left) = (self.looked_at.as_ref().unwrap_or(head).clone(), left.to_vec());
+        let (head, left) = (self.looked_at.as_ref().unwrap_or(head).clone(), left());
         let snapshot = head.snapshot.clone();
         let found = tokio::task::spawn_blocking(move || mentions::find(&snapshot, &unsure, &left)).await;
         let Ok(found) = found else {

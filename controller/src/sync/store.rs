@@ -615,7 +615,7 @@ impl Checkpoint {
 mod tests {
     use super::*;
     use apply::GroupKind;
-    use apply::checkpoint::{InputDigest, OpenedBy, Wave};
+    use apply::checkpoint::{InputDigest, Wave};
 
     const SYNC_NAME: &str = "shop/web";
 
@@ -636,14 +636,7 @@ mod tests {
     fn record() -> Record {
         Record {
             uid: Some("u".into()),
-            owned: None,
-            digest: InputDigest([0; 16]),
-            wave: Wave::of(0),
-            secret: false,
-            anew: false,
-            but: None,
-            beside: false,
-            opened: OpenedBy::default(),
+            ..Record::intended(InputDigest([0; 16]), Wave::of(0))
         }
     }
 

@@ -7,11 +7,12 @@ mod render;
 mod results;
 mod signature;
 
+use crate::args::{SheetArg, SheetFormat};
 use crate::command_error::CommandError;
 use crate::git;
 use crate::progress::Progress;
 use crate::ui::Ui;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -68,28 +69,8 @@ pub(crate) struct AuditArgs {
     /// How many commits to look at, at most
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     limit: usize,
-    /// Print a table, json, csv or markdown
-    #[arg(
-        long,
-        short = 'o',
-        value_name = "FORMAT",
-        default_value = "table",
-        hide_possible_values = true
-    )]
-    output: AuditFormat,
-}
-
-/// How the audit is printed.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum AuditFormat {
-    /// For people at a terminal.
-    Table,
-    /// For programs.
-    Json,
-    /// For spreadsheets: a line a change, and no cell that one would compute.
-    Csv,
-    /// For reports.
-    Markdown,
+    #[command(flatten)]
+    format: SheetArg,
 }
 
 /// One commit, and what it did.
@@ -122,12 +103,12 @@ impl AuditArgs {
         let progress = Progress::start(ui, "reading the history");
         let entries = self.entries(&top, &filter, &signers)?;
         drop(progress);
-        match self.output {
-            AuditFormat::Table if entries.is_empty() => ui.status("No commit fits."),
-            AuditFormat::Table => ui.write(render::table(ui, &entries))?,
-            AuditFormat::Json => ui.write(render::json(&entries))?,
-            AuditFormat::Csv => ui.write(render::csv(&entries))?,
-            AuditFormat::Markdown => ui.write(render::markdown(&entries))?,
+        match self.format.output {
+            SheetFormat::Table if entries.is_empty() => ui.status("No commit fits."),
+            SheetFormat::Table => ui.write(render::table(ui, &entries))?,
+            SheetFormat::Json => ui.write(render::json(&entries))?,
+            SheetFormat::Csv => ui.write(render::csv(&entries))?,
+            SheetFormat::Markdown => ui.write(render::markdown(&entries))?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -20,7 +20,7 @@ use tests::{GitServer, Repo, Space, Stage, command, http, objects, run, wait};
 
 use crate::native::{published, seal};
 use crate::rotation_world::{
-    HOME, gone, keys, opened, phase, pull, rotate, said, stay, target, until, write,
+    HOME, begin_on, gone, keys, opened, phase, pull, rotate, said, stay, target, until,
 };
 
 /// Every value of these tests says this, so that it is known wherever it turns up.
@@ -388,13 +388,7 @@ fn a_repository_that_cannot_be_reached_makes_the_report_incomplete_and_the_key_s
         team.sync("app", "app").await;
         team.applied("app", &commit).await;
         let far = GitServer::start(&stage.cluster.home().join("far")).await;
-        let away = stage.space("leaked-far");
-        let away_repo = far.repository(away.name());
-        write(&stage, &away_repo, away.name(), 0).await;
-        let commit = away_repo.commit("Begin");
-        away.repository("app", &away_repo).await;
-        away.sync("app", "app").await;
-        away.applied("app", &commit).await;
+        let (away, _away_repo) = begin_on(&stage, &far, "leaked-far").await;
         // And an object of the cluster that no Repository has.
         let object = v1(&stage, &team, "by-hand", &[("b", "by-hand")]);
         stage.cluster.kubectl_with(["create", "-f", "-"], &object).ok();

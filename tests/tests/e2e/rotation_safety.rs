@@ -16,14 +16,9 @@ use serde_json::{Value, json};
 use tests::{GitServer, Repo, Stage, objects, run, wait};
 
 use crate::rotation_world::{
-    HOME, begin, commits, gone, is_there, keys, opened, phase, pull, rotate, said, stay, target, until,
-    versions,
+    HOME, ask, begin, commits, gone, is_there, keys, opened, phase, pull, rotate, said, stay, step, target,
+    until, versions,
 };
-
-fn step(rotation: &KeyRotation, namespace: &str) -> Option<RotationStep> {
-    let all = &rotation.status.as_ref()?.repositories;
-    Some(all.iter().find(|one| one.namespace == namespace)?.step)
-}
 
 fn message<'r>(rotation: &'r KeyRotation, namespace: &str) -> &'r str {
     let all = &rotation.status.as_ref().unwrap().repositories;
@@ -34,14 +29,6 @@ fn message<'r>(rotation: &'r KeyRotation, namespace: &str) -> &'r str {
 fn blocker<'r>(rotation: &'r KeyRotation, place: &str) -> Option<&'r Blocker> {
     let all = &rotation.status.as_ref().unwrap().blockers;
     all.iter().find(|one| one.place.contains(place))
-}
-
-async fn ask(stage: &Stage, name: &str, word: &str) {
-    let api: Api<KeyRotation> = Api::namespaced(stage.cluster.client(), HOME);
-    let patch = json!({"metadata": {"annotations": {"signet.dev/requestedAt": word}}});
-    api.patch(name, &PatchParams::default(), &Patch::Merge(patch))
-        .await
-        .unwrap();
 }
 
 /// A SealedSecret of Bitnami's kind that names no namespace, sealed for this one.

@@ -10,23 +10,9 @@ use tests::{GitServer, Stage, http, objects, run};
 
 use crate::native::published;
 use crate::rotation_world::{
-    HOME, backup, begin, commits, gone, keys, opened, phase, pull, rotate, said, stay, target, to, until,
-    versions, write,
+    HOME, ask, backup, begin, begin_on, commits, gone, keys, opened, phase, pull, rotate, said, stay, step,
+    target, to, until, versions, write,
 };
-
-/// Asks a rotation to try again now.
-async fn ask(stage: &Stage, name: &str, word: &str) {
-    let api: Api<KeyRotation> = Api::namespaced(stage.cluster.client(), HOME);
-    let patch = json!({"metadata": {"annotations": {"signet.dev/requestedAt": word}}});
-    api.patch(name, &PatchParams::default(), &Patch::Merge(patch))
-        .await
-        .unwrap();
-}
-
-fn step(rotation: &KeyRotation, namespace: &str) -> Option<RotationStep> {
-    let all = &rotation.status.as_ref()?.repositories;
-    Some(all.iter().find(|one| one.namespace == namespace)?.step)
-}
 
 #[test]
 fn without_a_right_to_push_a_person_runs_the_command_and_a_second_rotation_waits() {
@@ -120,13 +106,7 @@ fn what_cannot_be_opened_pushed_to_or_reached_is_named_and_the_rest_goes_on() {
         let (good, good_repo) = begin(&stage, "trouble-good", 1).await;
         let (read_only, read_only_repo) = begin(&stage, "trouble-read-only", 1).await;
         let far = GitServer::start(&stage.cluster.home().join("far")).await;
-        let away = stage.space("trouble-away");
-        let away_repo = far.repository(away.name());
-        write(&stage, &away_repo, away.name(), 0).await;
-        let commit = away_repo.commit("Begin");
-        away.repository("app", &away_repo).await;
-        away.sync("app", "app").await;
-        away.applied("app", &commit).await;
+        let (away, _away_repo) = begin_on(&stage, &far, "trouble-away").await;
         let old = keys(&stage).await;
 
         far.set_mood(Mood::Unavailable);

@@ -6,15 +6,15 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use crds::{KeyRotation, RepositorySpec, RotationPhase};
+use crds::{KeyRotation, RepositorySpec, RotationPhase, RotationStep};
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::ListParams;
+use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use manifest::{Limits, each_object, read_stream};
 use sealing::v2::{Identity, Recipients, SealedSecret};
 use sealing::{Certificate, KeyRing, PrivateKey, Scope, SealingKey};
 use serde_json::{Value, json};
-use tests::{Repo, Space, Stage, command, objects, wait};
+use tests::{GitServer, Repo, Space, Stage, command, objects, wait};
 
 use crate::native::{published, seal};
 
@@ -286,9 +286,33 @@ pub(crate) async fn gone(stage: &Stage, old: &OldKeys) {
     }
 }
 
+/// Asks a rotation to try again now.
+pub(crate) async fn ask(stage: &Stage, name: &str, word: &str) {
+    let api: Api<KeyRotation> = Api::namespaced(stage.cluster.client(), HOME);
+    let patch = json!({"metadata": {"annotations": {"signet.dev/requestedAt": word}}});
+    api.patch(name, &PatchParams::default(), &Patch::Merge(patch))
+        .await
+        .unwrap();
+}
+
+/// How far a rotation is with the Repository of a namespace.
+pub(crate) fn step(rotation: &KeyRotation, namespace: &str) -> Option<RotationStep> {
+    let all = &rotation.status.as_ref()?.repositories;
+    Some(all.iter().find(|one| one.namespace == namespace)?.step)
+}
+
 /// A Repository `app`, a Sync `app` of its path `app`, and so many files, applied.
 pub(crate) async fn begin<'s>(stage: &'s Stage, name: &str, count: usize) -> (Space<'s>, Repo) {
     begin_with(stage, name, count, |_, _, _| {}).await
+}
+
+/// The same on another Git server, with one file.
+pub(crate) async fn begin_on<'s>(stage: &'s Stage, git: &GitServer, name: &str) -> (Space<'s>, Repo) {
+    let team = stage.space(name);
+    let repo = git.repository(team.name());
+    write(stage, &repo, team.name(), 0).await;
+    begun(&team, &repo, |_| {}).await;
+    (team, repo)
 }
 
 /// The same, with the Repository's spec changed before it is created.
@@ -303,12 +327,15 @@ pub(crate) async fn begin_with<'s>(
     for number in 0..count {
         write(stage, &repo, team.name(), number).await;
     }
+    begun(&team, &repo, |spec| change(&team, &repo, spec)).await;
+    (team, repo)
+}
+
+async fn begun(team: &Space<'_>, repo: &Repo, change: impl FnOnce(&mut RepositorySpec)) {
     let commit = repo.commit("Begin");
-    team.repository_with("app", &repo, |spec| change(&team, &repo, spec))
-        .await;
+    team.repository_with("app", repo, change).await;
     team.sync("app", "app").await;
     team.applied("app", &commit).await;
-    (team, repo)
 }
 
 /// Brings a clone up to what the remote has.

@@ -56,6 +56,12 @@ fn packs(server: &Server) -> usize {
     requests.iter().filter(|request| request.method == "POST").count()
 }
 
+/// No submodule was asked for.
+fn only_repo_was_asked(server: &Server) {
+    let mut requests = server.requests().into_iter();
+    assert!(requests.all(|request| request.target.starts_with("/repo.git/")));
+}
+
 #[test]
 fn submodules_are_directories_and_so_are_theirs() {
     let (leaf, lib, repo) = (
@@ -128,12 +134,7 @@ fn without_being_asked_for_and_without_being_listed_a_link_is_a_link() {
         files(&whole(&store(dir.path()), &server.remote(), &[]).unwrap()),
         ["a", "lib"]
     );
-    assert!(
-        server
-            .requests()
-            .iter()
-            .all(|request| request.target.starts_with("/repo.git/"))
-    );
+    only_repo_was_asked(&server);
 }
 
 #[test]
@@ -249,12 +250,7 @@ fn a_hostile_list_is_refused_and_nobody_is_asked() {
     let dir = tempfile::tempdir().unwrap();
     let refused = whole(&store(dir.path()), &server.remote(), &[]).unwrap_err();
     assert!(matches!(refused, SourceError::BadSubmodule(..)), "{refused:?}");
-    assert!(
-        server
-            .requests()
-            .iter()
-            .all(|request| request.target.starts_with("/repo.git/"))
-    );
+    only_repo_was_asked(&server);
 }
 
 #[test]

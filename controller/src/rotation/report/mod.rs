@@ -312,7 +312,7 @@ impl Room {
         sources: &[Source],
         held: &mut Held,
     ) -> Result<bool, String> {
-        let is_stale = |source: &&Source| {
+        let is_stale = |source: &Source| {
             let seen = held.seen.get(&source.uid);
             let walked = held.report.walked.get(&source.uid);
             match &source.head {
@@ -326,10 +326,10 @@ impl Room {
                 Head::Pending | Head::Unread(_) => walked.is_none(),
             }
         };
-        if held.told && held.report.cluster && !sources.iter().any(|source| is_stale(&source)) {
+        let is_known = held.report.cluster && !sources.iter().any(is_stale);
+        if held.told && is_known {
             return Ok(true);
         }
-        let is_known = held.report.cluster && !sources.iter().any(|source| is_stale(&source));
         let (has_leaked, all_leaked) = {
             let opener = held.opener.lock().unwrap_or_else(PoisonError::into_inner);
             (opener.has_leaked(), opener.has_all_leaked())

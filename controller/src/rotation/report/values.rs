@@ -73,17 +73,20 @@ impl Opener {
 
     /// Whether any of the leaked keys is at hand.
     pub(super) fn has_leaked(&self) -> bool {
-        let v1 = self.ring.keys().iter().map(|key| key.fingerprint().as_str());
-        let v2 = self.ring.native().iter().map(|key| key.key_id().as_str());
-        v1.chain(v2).any(|id| self.leaked.contains(id))
+        self.leaked_at_hand() > 0
     }
 
     /// Whether all of them are.
     pub(super) fn has_all_leaked(&self) -> bool {
+        self.leaked_at_hand() == self.leaked.len()
+    }
+
+    fn leaked_at_hand(&self) -> usize {
         let v1 = self.ring.keys().iter().map(|key| key.fingerprint().as_str());
         let v2 = self.ring.native().iter().map(|key| key.key_id().as_str());
-        let there: BTreeSet<&str> = v1.chain(v2).collect();
-        self.leaked.iter().all(|id| there.contains(id.as_str()))
+        // The same key may be there twice.
+        let there: BTreeSet<&str> = v1.chain(v2).filter(|id| self.leaked.contains(*id)).collect();
+        there.len()
     }
 
     /// The values of a text. An object that names no namespace is tried in each of these.

@@ -1,5 +1,6 @@
 //! `signet rotation report`.
 
+use crate::args::{SheetArg, SheetFormat};
 use crate::cli::GlobalArgs;
 use crate::cluster::{self, Cluster};
 use crate::command_error::CommandError;
@@ -9,7 +10,7 @@ use crate::progress::Progress;
 use crate::sheet::{escaped, line};
 use crate::table::{self, Cell};
 use crate::ui::{Style, Ui};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use crds::{
     KeyRotation, REPORT_ROWS, ReportCommit, ReportRow, ReportState, RotationReport, ValueChanged,
     report_shard,
@@ -40,30 +41,10 @@ use std::process::ExitCode;
 pub(crate) struct ReportArgs {
     /// The KeyRotation
     name: String,
-    /// Print a table, json, csv or markdown
-    #[arg(
-        long,
-        short = 'o',
-        value_name = "FORMAT",
-        default_value = "table",
-        hide_possible_values = true
-    )]
-    output: ReportFormat,
+    #[command(flatten)]
+    format: SheetArg,
     #[command(flatten)]
     controller: ControllerArgs,
-}
-
-/// How the report is printed.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ReportFormat {
-    /// For people at a terminal.
-    Table,
-    /// For programs.
-    Json,
-    /// For spreadsheets: a line a value, and no cell that one would compute.
-    Csv,
-    /// For reports.
-    Markdown,
 }
 
 /// The columns of a sheet.
@@ -92,16 +73,16 @@ impl ReportArgs {
             cluster::block_on(self.fetch(global))??
         };
         rows.sort_by(|a, b| sorted(a).cmp(&sorted(b)));
-        match self.output {
-            ReportFormat::Table if rows.is_empty() => ui.status("Nothing was found."),
-            ReportFormat::Table => ui.write(table(ui, &rows))?,
-            ReportFormat::Json => ui.write(format!("{:#}\n", json!({"report": report, "values": rows})))?,
-            ReportFormat::Csv => {
+        match self.format.output {
+            SheetFormat::Table if rows.is_empty() => ui.status("Nothing was found."),
+            SheetFormat::Table => ui.write(table(ui, &rows))?,
+            SheetFormat::Json => ui.write(format!("{:#}\n", json!({"report": report, "values": rows})))?,
+            SheetFormat::Csv => {
                 let lines = rows.iter().map(|row| line(&cells(row)));
                 let head = line(&HEAD.map(str::to_owned));
                 ui.write(std::iter::once(head).chain(lines).collect::<String>())?;
             }
-            ReportFormat::Markdown => ui.write(markdown(&rows))?,
+            SheetFormat::Markdown => ui.write(markdown(&rows))?,
         }
         let left = report.unchanged + report.unknown;
         match report.state {
