@@ -11,12 +11,19 @@ use kube::client::{Body, ClientBuilder, ConfigExt};
 use kube::{Client, Config};
 use std::time::Duration;
 use tower::ServiceBuilder;
+use tower::timeout::TimeoutLayer;
+use tower_http::timeout::ResponseBodyTimeoutLayer;
 
 use crate::leader::Fence;
 
 /// How long a connection may take to open, and how long sent data may stay unacknowledged.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
+/// How long an answer may take to begin: the API server itself gives up after a minute.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
+/// How long an answer may pause. Of a watch, bookmarks come every minute (KEP-956); without any, somebody on the way holds the
+/// connection open and passes nothing on, which TCP does not notice. A watch goes on from where it was.
+const SILENCE: Duration = Duration::from_secs(150);
 
 /// A request that would change something, while the Lease is not ours.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +32,10 @@ struct Fenced;
 
 /// Builds a client from `config` that writes only while `fence` is open.
 pub fn build(config: Config, fence: Fence) -> Result<Client, kube::Error> {
+    patient(config, fence, ANSWER_TIMEOUT, SILENCE)
+}
+
+fn patient(config: Config, fence: Fence, answer: Duration, silence: Duration) -> Result<Client, kube::Error> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
@@ -54,6 +65,8 @@ pub fn build(config: Config, fence: Fence) -> Result<Client, kube::Error> {
             request
         })
         .map_err(tower::BoxError::from)
+        .layer(TimeoutLayer::new(answer))
+        .layer(ResponseBodyTimeoutLayer::new(silence))
         .service(hyper);
     Ok(ClientBuilder::new(service, config.default_namespace).build())
 }
@@ -71,4 +84,60 @@ pub fn acting_as(client: &Client, namespace: &str, account: &str) -> Option<Clie
         async move { client.send(request).await }
     });
     Some(Client::new(service, namespace))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::leader;
+    use futures::StreamExt;
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::api::{Api, WatchParams};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    const SHORT: Duration = Duration::from_millis(300);
+
+    /// The client of a server that sends `words` on each connection, and then holds it open for ever.
+    async fn falls_silent_after(words: &'static str) -> Client {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((mut line, _)) = listener.accept().await {
+                let _ = line.read(&mut [0; 4096]).await;
+                line.write_all(words.as_bytes()).await.unwrap();
+                open.push(line);
+            }
+        });
+        let config = Config::new(format!("http://{address}").parse().unwrap());
+        patient(config, leader::Fence::new("system"), SHORT, SHORT).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_watch_that_falls_silent_ends() {
+        let event = concat!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n",
+            "67\r\n",
+            r#"{"type":"BOOKMARK","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{"resourceVersion":"7"}}}"#,
+            "\n\r\n"
+        );
+        let maps: Api<ConfigMap> = Api::all(falls_silent_after(event).await);
+        let events = maps.watch(&WatchParams::default(), "1").await.unwrap();
+        let mut events = std::pin::pin!(events);
+        assert!(events.next().await.unwrap().is_ok(), "what was sent is read");
+        let ended = tokio::time::timeout(SHORT * 30, events.next()).await;
+        assert!(
+            ended
+                .expect("it ends by itself")
+                .is_none_or(|event| event.is_err())
+        );
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_not_answered_fails() {
+        let maps: Api<ConfigMap> = Api::all(falls_silent_after("").await);
+        let answer = tokio::time::timeout(SHORT * 30, maps.watch(&WatchParams::default(), "1")).await;
+        assert!(answer.expect("it fails by itself").is_err());
+    }
 }

@@ -138,6 +138,15 @@ impl KindInfo {
         format!("{}/{}", self.root(), self.plural)
     }
 
+    /// The path of all objects of a namespace.
+    #[must_use]
+    pub fn collection_in(&self, namespace: &str) -> String {
+        let mut path = self.root();
+        path.push_str("/namespaces/");
+        escape(&mut path, namespace);
+        format!("{path}/{}", self.plural)
+    }
+
     fn root(&self) -> String {
         if self.kind.group.is_empty() {
             format!("/api/{}", self.version)

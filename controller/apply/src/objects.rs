@@ -217,17 +217,16 @@ impl Server {
         Meta::read(&answer.body)?.live(manager)
     }
 
-    /// The metadata of a list, with the controller's own rights.
+    /// The metadata of a list.
     ///
     /// # Errors
     /// As the server answers.
-    pub async fn own_metadata(&self, method: Method, path: &str) -> Result<Vec<u8>, ApiError> {
+    pub async fn metadata_list(&self, identity: &Identity, path: &str) -> Result<Vec<u8>, ApiError> {
         let call = Call {
-            method,
             accept: METADATA_LIST,
             ..Call::get(path)
         };
-        Ok(self.send(&Identity::Controller, call).await?.body)
+        Ok(self.send(identity, call).await?.body)
     }
 
     /// Any request with the controller's own rights; a body makes it `method` with JSON, and a PATCH a JSON merge patch

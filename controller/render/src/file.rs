@@ -138,6 +138,7 @@ fn item(object: Object, locator: Locator, variables: Option<&Variables>) -> Resu
     }
     options.ignored_fields = sealed::ignored(&object);
     options.reads = pods::secrets(&object);
+    options.ttl = options.hook.as_ref().and_then(|_| pods::ttl(&object));
     let sealed = SealedAs::of(&object);
     let digest = substitute::digest(&object, secret, variables);
     let described = Described {

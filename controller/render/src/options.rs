@@ -47,6 +47,8 @@ pub struct Options {
     pub restart: Option<bool>,
     /// No annotation, and kept here because few objects have it: the Secrets that a workload's pods mount or read, by name.
     pub reads: Vec<Box<str>>,
+    /// No annotation, and kept here because few objects have it: after how many seconds a Job that is a hook goes by itself.
+    pub ttl: Option<u32>,
     /// No annotation, and kept here because few objects have it: paths of fields of a sealed object that mean nothing in format
     /// v1, which leaves them out. Mostly slips. Format v2 refuses them.
     pub ignored_fields: Vec<String>,
@@ -102,6 +104,7 @@ impl Options {
         takeover_disabled: false,
         restart: None,
         reads: Vec::new(),
+        ttl: None,
         ignored_fields: Vec::new(),
     };
 

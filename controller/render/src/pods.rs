@@ -1,4 +1,4 @@
-//! Which Secrets the pods of a workload mount or read.
+//! Which Secrets the pods of a workload mount or read, and when a Job goes by itself.
 
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -35,6 +35,14 @@ pub(crate) fn secrets(object: &Value) -> Vec<Box<str>> {
         }
     }
     names.into_iter().take(MAX_NAMES).map(Into::into).collect()
+}
+
+/// After how many seconds a Job goes by itself once it has ended; none for one that stays, and for any other object.
+pub(crate) fn ttl(object: &Value) -> Option<u32> {
+    let group = text(object, "/apiVersion").and_then(|version| version.split_once('/'));
+    let is_job = group.is_some_and(|(group, _)| group == "batch") && text(object, "/kind") == Some("Job");
+    let ttl = object.pointer("/spec/ttlSecondsAfterFinished").filter(|_| is_job);
+    ttl?.as_u64()?.try_into().ok()
 }
 
 /// Whether new pods take the place of the old ones when the template changes.
@@ -99,6 +107,23 @@ mod tests {
         for kind in ["Job", "ReplicaSet"] {
             assert!(secrets(&workload(kind, &pod)).is_empty(), "{kind}");
         }
+    }
+
+    #[test]
+    fn a_job_may_go_by_itself() {
+        let of =
+            |kind: &str, spec: Value| ttl(&json!({"apiVersion": "batch/v1", "kind": kind, "spec": spec}));
+        assert_eq!(of("Job", json!({"ttlSecondsAfterFinished": 0})), Some(0));
+        assert_eq!(of("Job", json!({"ttlSecondsAfterFinished": 600})), Some(600));
+        for spec in [
+            json!({}),
+            json!(null),
+            json!({"ttlSecondsAfterFinished": -1}),
+            json!({"ttlSecondsAfterFinished": "1"}),
+        ] {
+            assert_eq!(of("Job", spec.clone()), None, "{spec}");
+        }
+        assert_eq!(of("CronJob", json!({"ttlSecondsAfterFinished": 0})), None);
     }
 
     #[test]

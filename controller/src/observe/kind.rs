@@ -117,6 +117,11 @@ impl KindWatch {
         self.nudge.notify_one();
     }
 
+    /// Whether it was listed, cannot be followed any more, and `mailbox` relies on it.
+    pub(super) fn is_lost_to(&self, mailbox: &Arc<Mailbox>) -> bool {
+        self.is_stuck() && lock(&self.state).interested.contains_key(&address(mailbox))
+    }
+
     pub(super) fn is_stuck(&self) -> bool {
         matches!(
             lock(&self.state).now,
@@ -146,7 +151,8 @@ impl KindWatch {
             mailbox.upgrade().inspect(|mailbox| mailbox.wake());
         }
         for mailbox in interested.iter().flat_map(HashMap::values) {
-            mailbox.upgrade().inspect(|mailbox| mailbox.health());
+            // A whole pass says that these are not watched any more.
+            mailbox.upgrade().inspect(|mailbox| mailbox.wake());
         }
     }
 

@@ -94,6 +94,12 @@ impl Observer {
         }
     }
 
+    /// Whether a kind that `mailbox` wants watched is not.
+    #[must_use]
+    pub fn is_blind(&self, mailbox: &Arc<Mailbox>) -> bool {
+        lock(&self.kinds).values().any(|watch| watch.is_lost_to(mailbox))
+    }
+
     /// Tries the watches again that were refused or failed: a definition has changed.
     pub fn retry_refused(&self) {
         for watch in lock(&self.kinds).values() {

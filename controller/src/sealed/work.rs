@@ -16,7 +16,6 @@ use crate::sync::body;
 use apply::checkpoint::InputDigest;
 use apply::{ApiError, Cause, ErrorKind, GroupKind, Identity, Key, KindInfo, Manner, Server};
 use crds::{Sync, annotation};
-use http::Method;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
@@ -287,7 +286,7 @@ impl Tools {
             "/api/v1/namespaces/{}/secrets?fieldSelector=metadata.name%3D{}",
             name.0, name.1
         );
-        let answer = self.server.own_metadata(Method::GET, &path).await?;
+        let answer = self.server.metadata_list(&Identity::Controller, &path).await?;
         let list: List = serde_json::from_slice(&answer).map_err(|_| {
             ApiError::unavailable("the API server answered with something that is not a list")
         })?;

@@ -1,15 +1,11 @@
-//! An attempt: intent written down, objects applied, what left Git pruned, each answer recorded.
+//! An attempt: intent written down, objects applied, each answer recorded.
 
 use super::OWN_MANAGER;
 use super::execute::{Effect, Hand, Sent};
 use super::inputs::Inputs;
-use super::inside::{Inside, Lodged};
-use super::names::Lodger;
 use super::policy::Policy;
-use super::pruning::{Asks, OwnWord, own_word};
 use super::report::{Failure, report};
 use super::restart::Contents;
-use super::send::Pruned;
 use super::status::{self, Verdict};
 use super::store::Checkpoint;
 use super::strays::marked;
@@ -18,7 +14,7 @@ use super::worker::Worker;
 use crate::events::Severity;
 use apply::checkpoint::Record;
 use apply::plan::{Plan, Reason, Seen, Step};
-use apply::{ApiError, DeleteOutcome, Identity, Key, Meta, applyset};
+use apply::{ApiError, Identity, Key, applyset};
 use crds::{Counts, Immutable, Sync, annotation, label};
 use kube::ResourceExt;
 use serde_json::json;
@@ -96,7 +92,8 @@ impl Worker {
         }
     }
 
-    /// Before anything is sent: the ApplySet's marks on the Sync, and beside them the intent of what comes first.
+    /// Before anything is sent: the ApplySet's marks on the Sync, and beside them the intent of what comes first. A Sync that is
+    /// marked has a shard, or has lost it: so its first one comes before the marks.
     pub(super) async fn prepare(
         &mut self,
         errand: &Errand<'_>,
@@ -113,6 +110,11 @@ impl Worker {
             }
         };
         let first = first_steps(errand);
+        if marks.is_some() && self.checkpoint.begin() {
+            self.intend(errand.sync, inputs, &first).await?;
+            self.checkpoint.save().await?;
+            return mark.await;
+        }
         let (marked, intended) = tokio::join!(mark, self.intend(errand.sync, inputs, &first));
         marked.and(intended)
     }
@@ -276,174 +278,6 @@ impl Worker {
         attempt
     }
 
-    /// Deletes what left Git, in the reverse of apply order: what needs others goes before what it needs, and what cannot be
-    /// deleted stops what would go after its wave. Gives those that wait for an approval, with the reason. `approved`: who the
-    /// approval, if there is one, knew of in what is deleted.
-    pub(super) async fn prune(
-        &mut self,
-        errand: &Errand<'_>,
-        keys: &[Key],
-        approved: Option<&Lodged>,
-        catalog: &apply::Catalog,
-        attempt: &mut Attempt,
-    ) -> Vec<(Key, Asks)> {
-        let mut waiting = Vec::new();
-        let Some(first) = keys.first() else {
-            return waiting;
-        };
-        // The watch may be behind, and an account that is gone still has the rights that its bindings give it.
-        let account = &errand.sync.spec.service_account_name;
-        let server = &self.rooms.server;
-        match server.service_account_exists(&self.id.namespace, account).await {
-            Ok(true) => {}
-            Ok(false) => {
-                let message = format!("left Git and is not deleted: there is no service account {account}");
-                attempt
-                    .failures
-                    .push(Failure::of(first, None, &message, "create it", true));
-                return waiting;
-            }
-            Err(error) => {
-                let message = format!("left Git and is not deleted: {error}");
-                attempt
-                    .failures
-                    .push(Failure::of(first, None, &message, error.hint(), true));
-                return waiting;
-            }
-        }
-        let hand = &errand.hand;
-        let mut order: Vec<&Key> = keys.iter().collect();
-        let place = |key: &Key| {
-            let wave = self.checkpoint.records().get(key).map(|record| record.wave);
-            (wave, manifest::Phase::of(&key.kind.group, &key.kind.kind))
-        };
-        order.sort_by_cached_key(|key| std::cmp::Reverse(place(key)));
-        // A newer commit may want again what this one would delete.
-        let halt = self.halt(errand.sync, Some(errand.head));
-        let (mut failed_in, mut others) = (None, Vec::new());
-        for (at, key) in order.iter().copied().enumerate() {
-            let wave = self.checkpoint.records().get(key).map(|record| record.wave);
-            if failed_in.is_some_and(|failed| failed != wave) {
-                let left = order.len() - at;
-                let noun = if left == 1 { "object" } else { "objects" };
-                let message =
-                    format!("{left} more {noun} that left Git: not deleted before what comes first is");
-                let said = report(None, None, &message, "mend the failed deletion first");
-                attempt.failures.push(Failure {
-                    report: said,
-                    transient: true,
-                });
-                break;
-            }
-            if halt() {
-                attempt.cut = true;
-                let said = report(
-                    None,
-                    None,
-                    "pruning was cut short",
-                    "this is tried again by itself",
-                );
-                attempt.failures.push(Failure {
-                    report: said,
-                    transient: true,
-                });
-                break;
-            }
-            let Some(info) = catalog.preferred(&key.kind) else {
-                // Its kind is not served: gone, or its API server is away. The record stays until that is known.
-                continue;
-            };
-            if let Some(inside) = Inside::of(key, catalog) {
-                if let Some(why) = self.stays_for(errand, key, &inside) {
-                    self.tell_kept(key, &why);
-                    continue;
-                }
-                match self.rooms.names.lodger(&self.id.manager, &inside) {
-                    Lodger::Nobody => {}
-                    // Somebody may have moved in since.
-                    Lodger::Syncs(others) if approved.is_some_and(|lodged| lodged.knows(key, &others)) => {}
-                    Lodger::Syncs(others) => {
-                        waiting.push((key.clone(), Asks::Others(others)));
-                        continue;
-                    }
-                    // What is not known is waited for; pruning does so before it begins.
-                    Lodger::Unknown => continue,
-                }
-            }
-            let known = self.checkpoint.records().get(key).cloned();
-            let is_ours = |uid: &str| known.as_ref().is_some_and(|known| known.may_be(uid));
-            let forbids = |meta: &Meta| {
-                let annotations = meta.0.annotations.clone().unwrap_or_default();
-                let word = own_word(&annotations, &meta.0.labels.clone().unwrap_or_default());
-                word.filter(|word| !(approved.is_some() && *word == OwnWord::Confirm))
-            };
-            match hand.prune_unless(info, key, is_ours, forbids).await {
-                Ok(Pruned::Deleted(outcome)) => {
-                    if outcome == DeleteOutcome::NotOurs {
-                        others.push(key.clone());
-                    }
-                    self.let_object_go(key);
-                    if matches!(outcome, DeleteOutcome::Deleted | DeleteOutcome::Leaving) {
-                        attempt.counts.pruned += 1;
-                    }
-                }
-                Ok(Pruned::Spared(OwnWord::Orphan)) if Self::holds_up(key, keys, catalog) => {}
-                Ok(Pruned::Spared(OwnWord::Orphan)) => self.let_object_go(key),
-                // It stays ours: what it says of itself may change.
-                Ok(Pruned::Spared(OwnWord::Keep)) => {}
-                Ok(Pruned::Spared(OwnWord::Confirm)) => waiting.push((key.clone(), Asks::Itself)),
-                Err(error) => {
-                    failed_in = Some(wave);
-                    let message = format!("left Git and cannot be deleted: {}", self.said_of(key, &error));
-                    attempt.failures.push(Failure::of(
-                        key,
-                        None,
-                        &message,
-                        error.hint(),
-                        error.is_transient(),
-                    ));
-                }
-            }
-        }
-        self.tell_others(&others);
-        self.rooms
-            .context
-            .metrics
-            .objects_pruned
-            .inc_by(attempt.counts.pruned.into());
-        waiting
-    }
-
-    /// Why a Namespace or definition that left Git is not deleted, whoever approved: what Git still holds, or what stays by its own
-    /// word, would go with it.
-    fn stays_for(&self, errand: &Errand<'_>, key: &Key, inside: &Inside) -> Option<String> {
-        if inside.holds_sync_in(&self.id.namespace) {
-            return Some("the Sync itself is in it".to_owned());
-        }
-        if let Some(held) = errand.inputs.inside(inside) {
-            return Some(format!("Git still holds {held}"));
-        }
-        let mut records = self.checkpoint.records().keys();
-        // What is gone already is forgotten after this.
-        let gone = &errand.plan.forget;
-        let left = records.find(|other| *other != key && inside.holds(other) && !gone.contains(other))?;
-        Some(format!("{left} stays, and would go with it"))
-    }
-
-    fn tell_kept(&mut self, key: &Key, why: &str) {
-        if self.told_kept.insert(key.clone()) {
-            let message = format!("Kept {key}, which left Git: {why}.");
-            self.event(Severity::Warning, "Kept", &message);
-        }
-    }
-
-    /// Whether an object that stays by its own word is in something that left Git as well. Then it stays ours, so that it is known
-    /// why that one stays.
-    fn holds_up(key: &Key, others: &[Key], catalog: &apply::Catalog) -> bool {
-        let mut insides = others.iter().filter_map(|other| Inside::of(other, catalog));
-        insides.any(|inside| inside.holds(key))
-    }
-
     /// What may be said of an error about an object that has left Git, or about a hook: of that nothing is recorded.
     pub(super) fn said_of(&self, key: &Key, error: &ApiError) -> String {
         let secret = self
@@ -479,7 +313,7 @@ impl Worker {
     }
 
     /// Tells of objects that left Git and stay, though they have fields of ours.
-    fn tell_others(&mut self, others: &[Key]) {
+    pub(super) fn tell_others(&mut self, others: &[Key]) {
         let Some(first) = others.first() else { return };
         let more = match others.len() {
             1 => String::new(),

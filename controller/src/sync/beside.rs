@@ -46,10 +46,19 @@ fn is_like(old: &Key, new: &Key) -> bool {
 }
 
 impl Worker {
-    /// Whether something is recorded that Git does not hold, other than `but`, which is sorted.
+    /// Whether something is recorded that Git does not hold, other than `but`, which is sorted. What somebody froze stays until it is
+    /// thawed: what comes meanwhile counts all the same, where Git still holds some of what was there.
     pub(super) fn is_leaving(&self, inputs: &Inputs, but: &[Key]) -> bool {
-        let mut keys = self.checkpoint.records().keys();
-        keys.any(|key| !inputs.holds(key) && but.binary_search(key).is_err())
+        let records = self.checkpoint.records();
+        let goes = |key: &&Key| !inputs.holds(key) && but.binary_search(key).is_err();
+        let mut left = records.keys().filter(goes).peekable();
+        if left.peek().is_none() {
+            return false;
+        }
+        let exchanged = !records
+            .iter()
+            .any(|(key, record)| !record.beside && inputs.holds(key));
+        exchanged || left.any(|key| !self.rooms.observer.frozen(key))
     }
 
     /// What came beside what left is what there is, once nothing is left but what was decided upon.

@@ -78,6 +78,12 @@ pub(super) fn make(
                 }
                 mark(metadata, namespace, marks, source);
             }
+            if marks.run.is_some() && wanted.item.options().ttl.is_some() {
+                // It would go before its end is seen, if the controller is away just then. It is set once that is written down.
+                if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
+                    spec.remove("ttlSecondsAfterFinished");
+                }
+            }
             if let Some(digest) = &marks.secrets {
                 super::restart::mark(&mut object, digest);
             }

@@ -21,10 +21,18 @@ use std::time::{Duration, Instant};
 
 /// Dry runs under way at once.
 const AT_ONCE: usize = 16;
-/// Objects that we do not own are not watched: how often they are compared anew.
+/// Objects that we do not own are not watched: how often they are compared anew. Each comparison is a request, so many objects are
+/// compared more rarely: 200 in a minute.
 const AGAIN: Duration = Duration::from_mins(10);
+const AGAIN_EACH: Duration = Duration::from_millis(300);
 /// How often at most they are where something drifts.
 const PACE: Duration = Duration::from_secs(10);
+
+/// How long until so many objects are compared anew.
+fn again(objects: usize) -> Duration {
+    let each = AGAIN_EACH.saturating_mul(u32::try_from(objects).unwrap_or(u32::MAX));
+    each.max(AGAIN)
+}
 
 /// What was compared last.
 pub(super) struct Detected {
@@ -48,7 +56,7 @@ impl Detected {
         let lasts = if self.stale || self.drifted != drifted {
             PACE
         } else {
-            AGAIN
+            again(inputs.groups.len())
         };
         let rest = lasts
             .checked_sub(self.at.elapsed())
@@ -158,7 +166,7 @@ impl Worker {
             drifted,
             stale: false,
         });
-        self.wake_in(AGAIN);
+        self.wake_in(again(inputs.groups.len()));
         let short = head.revision.short();
         let verdict = self.verdict(&failures, differing, inputs.found, &short);
         next.plan = (differing > 0).then_some(report);

@@ -47,6 +47,8 @@ impl Worker {
             }
         });
         change.clone_into(&mut open.report.change);
+        let at = self.rooms.observer.drift_detail(key).and_then(|detail| detail.at);
+        open.report.changed_at = at.map(|at| at.to_string()).unwrap_or_default();
         open.report.manager = by.map(|by| crate::text::bounded(&by, 128)).unwrap_or_default();
         open.report.message = crate::text::bounded_bytes(why, 512);
         if !fields.is_empty() {

@@ -5,9 +5,13 @@ use super::worker::Worker;
 use crate::events::Severity;
 use apply::{Catalog, Identity, Key, Meta};
 use crds::{Sync, label};
+use std::time::{Duration, Instant};
 
 /// Objects that are looked at in one pass, of those that another Sync is to take over and has not said that it did.
 const LOOKS: usize = 50;
+/// How long until an object is looked at again, at first and at most. Whoever takes it over says so, as a rule.
+const FIRST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 impl Worker {
     /// Takes out of `left` what other Syncs want. What one of them has taken over, or leaves alone, is let go, and said to
@@ -40,12 +44,13 @@ impl Worker {
                 }
                 Heir::Takes(other) => {
                     let mut taken = names.is_taken(&manager, &key);
-                    if !taken && looks < LOOKS {
-                        // After a restart nobody has told.
+                    if !taken && looks < LOOKS && self.may_look(&key) {
+                        // After a restart nobody has told, nor does who makes it anew.
                         looks += 1;
                         taken = self.is_taken(&identity, &key, catalog).await;
                     }
                     if taken {
+                        self.looks.remove(&key);
                         self.let_object_go(&key);
                         handed.push((key, other));
                     } else {
@@ -60,6 +65,17 @@ impl Worker {
             self.event(Severity::Normal, "HandedOver", &message);
         }
         awaited
+    }
+
+    /// Whether it is time to look at an object again: each time after twice as long.
+    fn may_look(&mut self, key: &Key) -> bool {
+        let now = Instant::now();
+        let (due, pause) = self.looks.entry(key.clone()).or_insert((now, FIRST_PAUSE));
+        if *due > now {
+            return false;
+        }
+        (*due, *pause) = (now + *pause, (*pause * 2).min(LONGEST_PAUSE));
+        true
     }
 
     /// Whether another Sync has taken an object over: it carries that one's label. Where that cannot be told, none has.

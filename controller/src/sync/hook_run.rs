@@ -12,10 +12,11 @@ use super::worker::Worker;
 use crate::events::Severity;
 use crate::observe::Health;
 use apply::plan::{Reason, Step};
-use apply::{ApiError, DeleteOutcome, Key, Meta};
+use apply::{ApiError, DeleteOutcome, ErrorKind, Key, KindInfo, Meta};
 use crds::{HealthReport, annotation, label};
 use health::Status;
 use kube::api::ObjectMeta;
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -160,6 +161,7 @@ impl Worker {
                     began: 0,
                     message: String::new(),
                     clear: false,
+                    ttl: None,
                 });
             }
         }
@@ -270,10 +272,14 @@ impl Worker {
     pub(super) async fn watch_hooks(&mut self, errand: &Errand<'_>, attempt: &mut Attempt) {
         let now = seconds_now();
         let spec = crate::duration::parse(&errand.sync.spec.timeout).unwrap_or(Duration::from_mins(5));
-        let mut ended = Vec::new();
+        let (mut ended, mut unserved) = (Vec::new(), Vec::new());
         let running: Vec<Run> = self.checkpoint.journal.running().cloned().collect();
         for run in &running {
             let Some((_, key)) = self.hook_key(run) else {
+                // Its definition is gone, or only out of sight.
+                if hooks::is_late(run, spec, now) {
+                    unserved.push(run.clone());
+                }
                 continue;
             };
             self.rooms.observer.attend(&key, &self.mailbox, None);
@@ -311,12 +317,36 @@ impl Worker {
                     State::Succeeded => hook.hook.delete.succeeded,
                     _ => hook.hook.delete.failed,
                 }),
+                // What never ended has no time to go.
+                hook.and_then(|hook| errand.inputs.options(hook.at).ttl)
+                    .filter(|_| state != State::TimedOut),
             ));
+        }
+        for run in unserved {
+            let why = format!(
+                "it did not end within {} s, and its kind is not served now",
+                spec.as_secs()
+            );
+            let object = run.object.clone();
+            if let Some(run) = self
+                .checkpoint
+                .journal
+                .runs
+                .iter_mut()
+                .find(|known| **known == run)
+            {
+                (run.state, run.message) = (State::TimedOut, why.clone());
+            }
+            self.event(
+                Severity::Warning,
+                "HookFailed",
+                &format!("Hook {object} failed: {why}."),
+            );
         }
         if ended.is_empty() {
             return self.clear_hooks(errand, attempt).await;
         }
-        for (object, group, state, message, key, goes) in &ended {
+        for (object, group, state, message, key, goes, ttl) in &ended {
             let found = self
                 .checkpoint
                 .journal
@@ -324,7 +354,9 @@ impl Worker {
                 .iter_mut()
                 .find(|run| run.object == *object && run.group == *group);
             if let Some(run) = found {
-                (run.state, run.message, run.clear) = (*state, message.clone(), *goes);
+                let ttl = ttl.filter(|_| !goes);
+                (run.state, run.message) = (*state, message.clone());
+                (run.clear, run.ttl) = (*goes || ttl.is_some(), ttl);
             }
             self.rooms.observer.release(key, &self.mailbox);
             if *state != State::Succeeded {
@@ -349,7 +381,7 @@ impl Worker {
         self.clear_hooks(errand, attempt).await;
     }
 
-    /// Deletes what has ended and asks for that. What cannot be deleted now is tried again.
+    /// Deletes what has ended and asks for that, and tells what asks for some time when to go. What cannot be done now is tried again.
     async fn clear_hooks(&mut self, errand: &Errand<'_>, attempt: &mut Attempt) {
         let ended: Vec<Run> = self.checkpoint.journal.to_clear().cloned().collect();
         if ended.is_empty() {
@@ -360,8 +392,12 @@ impl Worker {
             let Some((info, key)) = self.hook_key(&run) else {
                 continue;
             };
-            match hand.prune(&info, &key, Some(&run.uid)).await {
-                Ok(_) => self.checkpoint.journal.cleared(&run),
+            let cleared = match run.ttl {
+                Some(ttl) => expire(&hand, &info, &key, &run.uid, ttl).await,
+                None => hand.prune(&info, &key, Some(&run.uid)).await.map(|_| ()),
+            };
+            match cleared {
+                Ok(()) => self.checkpoint.journal.cleared(&run),
                 Err(error) => {
                     let message = format!("the hook cannot be deleted: {}", self.said_of(&key, &error));
                     let transient = error.is_transient();
@@ -466,6 +502,30 @@ impl Worker {
             name: name.as_str().into(),
         };
         Some((Arc::clone(info), key))
+    }
+}
+
+/// Has a Job go by itself, so many seconds after it has ended.
+async fn expire(hand: &Hand, info: &KindInfo, key: &Key, uid: &str, ttl: u32) -> Result<(), ApiError> {
+    let patch = json!([
+        {"op": "test", "path": "/metadata/uid", "value": uid},
+        {"op": "add", "path": "/spec/ttlSecondsAfterFinished", "value": ttl},
+    ]);
+    let told = hand
+        .server
+        .edit(&hand.identity, info, key, &hand.manager, &patch)
+        .await;
+    match told {
+        // It is gone, or another one stands in its place.
+        Err(error)
+            if matches!(
+                error.kind,
+                ErrorKind::NotFound | ErrorKind::Invalid | ErrorKind::Precondition
+            ) =>
+        {
+            Ok(())
+        }
+        answer => answer.map(|_| ()),
     }
 }
 

@@ -47,9 +47,12 @@ pub(super) struct Run {
     pub(super) began: u64,
     #[serde(default)]
     pub(super) message: String,
-    /// Whether it has ended and its object is still to be deleted.
+    /// Whether it has ended and its object is still to be deleted, or told when to go.
     #[serde(default)]
     pub(super) clear: bool,
+    /// After how many seconds its object goes by itself. None: it stays, or is deleted at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ttl: Option<u32>,
 }
 
 /// How a run is.
@@ -169,12 +172,12 @@ impl Journal {
         self.runs.iter().filter(|run| run.state == State::Intended)
     }
 
-    /// Runs that have ended and whose objects are still to be deleted.
+    /// Runs that have ended and whose objects are still to be deleted, or told when to go.
     pub(super) fn to_clear(&self) -> impl Iterator<Item = &Run> {
         self.runs.iter().filter(|run| run.clear)
     }
 
-    /// The object of a run is gone.
+    /// The object of a run is gone, or knows when to go.
     pub(super) fn cleared(&mut self, of: &Run) {
         let same = |run: &&mut Run| run.object == of.object && run.group == of.group;
         if let Some(run) = self.runs.iter_mut().find(same) {
@@ -247,6 +250,7 @@ mod tests {
             began: 100,
             message: String::new(),
             clear: false,
+            ttl: None,
         }
     }
 

@@ -23,12 +23,15 @@ mod hooks;
 mod inputs;
 mod inside;
 mod leave;
+mod listing;
 mod mentions;
 mod names;
 mod order;
 mod pass;
 mod pin;
+mod places;
 mod policy;
+mod prune_walk;
 mod pruning;
 mod repair;
 mod report;
@@ -39,6 +42,7 @@ mod sealed;
 mod send;
 mod status;
 mod store;
+mod strangers;
 mod strays;
 mod unseen;
 mod unserved;
@@ -64,11 +68,12 @@ use kube::core::DeserializeGuard;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, ResourceExt};
 use names::Names;
+use places::Places;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::Found;
-use tokio::sync::{Mutex, Semaphore, watch as channel};
+use tokio::sync::{Mutex, watch as channel};
 use tokio::task::JoinSet;
 use worker::{SyncId, Worker};
 
@@ -95,7 +100,7 @@ pub(crate) struct Rooms {
     /// Which service accounts exist.
     pub(crate) accounts: Accounts,
     /// How many Syncs may be at work at once.
-    pub(crate) places: Arc<Semaphore>,
+    pub(crate) places: Places,
 }
 
 /// A running worker.
@@ -127,7 +132,7 @@ pub async fn run(context: Context) {
             context.shutdown.clone(),
         ),
         accounts: Accounts::start(context.client.clone(), context.shutdown.clone()),
-        places: Arc::new(Semaphore::new(usize::from(context.config.concurrency.max(1)))),
+        places: Places::new(usize::from(context.config.concurrency)),
         server,
         context,
     };

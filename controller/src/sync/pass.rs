@@ -8,7 +8,9 @@ use super::inside::Places;
 use super::mentions;
 use super::names::Looked;
 use super::pin::Source;
+use super::prune_walk::Underway;
 use super::pruning;
+use super::report::Failure;
 use super::status::{self, Verdict};
 use super::store::JournalKnown;
 use super::variables::{Known, Sources};
@@ -188,7 +190,7 @@ impl Worker {
             variables: variables.as_ref().map(|known| known.digest),
         };
         let thawed = !self.spared.iter().all(|key| self.rooms.observer.frozen(key));
-        let blind = !self.unwatched.is_empty();
+        let blind = !self.unwatched.is_empty() || self.rooms.observer.is_blind(&self.mailbox);
         // A request makes no difference to what is settled and known to be well: it is answered.
         let well = !requested || self.is_ready(generation);
         // What left Git and stayed by its own word may have taken that word back: no watch tells, so a request looks.
@@ -390,8 +392,14 @@ impl Worker {
             }
             return self.tell_health(generation).await;
         }
-        let lodged = self.lodged(&plan);
-        let named = self.plan_digest(sync, &digest, &plan, &lodged);
+        let underway = self.underway.take();
+        let underway = underway.filter(|plans| plans.goes_on(&digest, generation, &plan));
+        let (named, lodged) = if let Some(underway) = underway {
+            (underway.digest, underway.lodged)
+        } else {
+            let lodged = self.lodged(&plan);
+            (self.plan_digest(sync, &digest, &plan, &lodged), lodged)
+        };
         let question = Question {
             sync,
             inputs: &inputs,
@@ -482,7 +490,7 @@ impl Worker {
                 self.let_object_go(key);
             }
             let failures = walk.attempt.failures.len();
-            let waiting = self
+            let pruned = self
                 .prune(
                     &errand,
                     &pruning.now,
@@ -503,6 +511,29 @@ impl Worker {
                 decided.sort_unstable();
                 self.count_in(&inputs, &decided);
             }
+            if let Some(message) = pruned.waits(&head.revision.short())
+                && walk.attempt.failures.is_empty()
+                && !self.is_late(sync, &digest, "Prune")
+            {
+                let mut keys = plan.prune.clone();
+                keys.sort_unstable();
+                let plan = Underway {
+                    of: (digest.clone(), generation),
+                    keys,
+                    digest: named.clone(),
+                    lodged,
+                };
+                self.underway = Some(plan);
+                return self.waits_for_others(&errand, &walk, next, message).await;
+            }
+            if let Some(first) = pruned.going.first() {
+                let message =
+                    "left Git and is still being deleted; what comes after it stays until it is gone";
+                let hint = "look at its finalizers, and at what is to take them off";
+                let failure = Failure::of(first, None, message, hint, true);
+                walk.attempt.failures.push(failure);
+            }
+            let waiting = pruned.waiting;
             refusal = pruning.refusal.or_else(|| pruning::waits(&waiting));
             if let Some(why) = &refusal {
                 let held: Vec<_> = {

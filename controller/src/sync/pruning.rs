@@ -88,13 +88,19 @@ pub(super) enum Asks {
     Itself,
     /// What these Syncs have would go with it.
     Others(Vec<String>),
+    /// What no Sync has would: the beginning of a sentence.
+    Strangers(String),
 }
 
 /// What is said of objects whose deletion asks for an approval of its own, if there are any.
 pub(super) fn waits(waiting: &[(Key, Asks)]) -> Option<String> {
     let noun = |count: usize| if count == 1 { "is" } else { "are" };
     let lodged = waiting.iter().find_map(|(key, asks)| match asks {
-        Asks::Others(others) => Some((key, others)),
+        Asks::Others(others) => {
+            let have = if others.len() == 1 { "has" } else { "have" };
+            Some((key, format!("{} {have} objects that", syncs(others))))
+        }
+        Asks::Strangers(strangers) => Some((key, strangers.clone())),
         Asks::Itself => None,
     });
     let Some((key, others)) = lodged else {
@@ -107,14 +113,12 @@ pub(super) fn waits(waiting: &[(Key, Asks)]) -> Option<String> {
             )
         });
     };
-    let lodger = syncs(others);
-    let have = if others.len() == 1 { "has" } else { "have" };
     let more = match waiting.len() - 1 {
         0 => String::new(),
         count => format!(", and {count} more"),
     };
     Some(format!(
-        "{key}{more} left Git and {} deleted once the plan is approved: {lodger} {have} objects that would go with it.",
+        "{key}{more} left Git and {} deleted once the plan is approved: {others} would go with it.",
         noun(waiting.len()),
     ))
 }

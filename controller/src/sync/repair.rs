@@ -9,6 +9,7 @@ use crate::observe::Drift;
 use apply::Key;
 use apply::plan::{Reason, Step};
 use crds::Mode;
+use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +20,8 @@ const FIGHT_WINDOW: Duration = Duration::from_secs(30);
 /// So many restored objects are named in so long.
 const RESTORED_NAMED: usize = 5;
 const RESTORED_WINDOW: Duration = Duration::from_secs(10);
+/// From when on, in seconds, an event about what was restored says when it was changed: the event's own time does not.
+const LONG_AGO: i64 = 60;
 /// How soon the status speaks of drift that is not repaired.
 const TELL: Duration = Duration::from_secs(1);
 
@@ -55,6 +58,7 @@ impl Worker {
         let inputs = Arc::clone(&self.inputs);
         let mut steps = Vec::new();
         let mut why: HashMap<usize, Drift> = HashMap::new();
+        let mut long_ago: HashMap<usize, Timestamp> = HashMap::new();
         for key in drifted.into_keys() {
             // It may have been put right meanwhile, or have left Git; or a newer version of it waits for its turn.
             let (Some(drift), Some(desired)) = (self.rooms.observer.drift(&key), inputs.find(&key)) else {
@@ -92,6 +96,7 @@ impl Worker {
                 desired,
                 reason: Reason::Drifted,
             });
+            long_ago.extend(self.long_ago(&key).map(|at| (desired, at)));
             why.insert(desired, drift);
         }
         if steps.is_empty() {
@@ -147,7 +152,7 @@ impl Worker {
         let named = self.names_restored(repaired.len());
         for desired in repaired.iter().take(named) {
             let fields = Self::lost_fields(&hand, *desired);
-            let sentence = verdict(&why[desired], &fields);
+            let sentence = verdict(&why[desired], &fields, long_ago.get(desired));
             self.event(
                 Severity::Normal,
                 "Restored",
@@ -182,6 +187,13 @@ impl Worker {
             self.plan_retry(&End::Retry { transient: true });
             self.retry_at = [due, self.retry_at].into_iter().flatten().min();
         }
+    }
+
+    /// When an object was changed, where that is not now: the controller may have been away.
+    fn long_ago(&self, key: &Key) -> Option<Timestamp> {
+        let at = self.rooms.observer.drift_detail(key)?.at?;
+        let age = Timestamp::now().duration_since(at);
+        (age.as_secs() >= LONG_AGO).then_some(at)
     }
 
     /// How many of so many restored objects are told of by name: a storm is told of in one sentence later.
@@ -260,13 +272,13 @@ impl Worker {
     }
 }
 
-/// What happened to an object, as the end of a sentence.
-fn verdict(drift: &Drift, fields: &[String]) -> String {
+/// What happened to an object, and at which time if that was long ago, as the end of a sentence.
+fn verdict(drift: &Drift, fields: &[String], at: Option<&Timestamp>) -> String {
     let by = |by: &Option<String>| {
         by.as_deref()
             .map_or_else(|| "somebody".to_owned(), |by| crate::text::bounded(by, 128))
     };
-    match drift {
+    let said = match drift {
         Drift::Deleted => "which somebody deleted".to_owned(),
         Drift::Replaced { by: who } => format!("which {} replaced", by(who)),
         Drift::Changed { by: who } | Drift::Suspect { by: who } => match fields {
@@ -281,6 +293,10 @@ fn verdict(drift: &Drift, fields: &[String]) -> String {
                 )
             }
         },
+    };
+    match at {
+        Some(at) => format!("{said} at {at}"),
+        None => said,
     }
 }
 
@@ -297,13 +313,13 @@ mod tests {
             .map(Into::into)
             .into();
         assert_eq!(
-            verdict(&drift, &fields[..1]),
+            verdict(&drift, &fields[..1], None),
             "in which kubectl-edit changed .spec.replicas"
         );
         assert_eq!(
-            verdict(&drift, &fields),
-            "in which kubectl-edit changed .spec.replicas, .spec.paused and 2 more fields"
+            verdict(&drift, &fields, Some(&"2026-01-02T03:04:05Z".parse().unwrap())),
+            "in which kubectl-edit changed .spec.replicas, .spec.paused and 2 more fields at 2026-01-02T03:04:05Z"
         );
-        assert_eq!(verdict(&Drift::Deleted, &[]), "which somebody deleted");
+        assert_eq!(verdict(&Drift::Deleted, &[], None), "which somebody deleted");
     }
 }

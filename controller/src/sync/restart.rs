@@ -29,8 +29,17 @@ pub(super) type Reads = HashMap<usize, Read>;
 pub(super) struct Read {
     /// Those of the same Sync that come before it, or could, by place in the inputs.
     secrets: Vec<usize>,
+    /// How many of them, which come first, change with Git: what is only created stays as it was then.
+    follow: usize,
     /// Those that Git does not hold, or not so that it could be read.
     others: Vec<Key>,
+}
+
+impl Read {
+    /// Those with which the pods are made anew.
+    fn followed(&self) -> &[usize] {
+        self.secrets.get(..self.follow).unwrap_or_default()
+    }
 }
 
 impl Worker {
@@ -86,8 +95,13 @@ pub(super) fn link(inputs: &mut Inputs, spec: &SyncSpec, digest_key: &[u8; 32]) 
                 None => read.others.push(key),
             }
         }
-        if !read.secrets.is_empty() {
-            let own = [at].into_iter().chain(read.secrets.iter().copied());
+        read.secrets
+            .sort_by_key(|secret| inputs.options(*secret).create_only);
+        read.follow = read
+            .secrets
+            .partition_point(|secret| !inputs.options(*secret).create_only);
+        if !read.followed().is_empty() {
+            let own = [at].into_iter().chain(read.followed().iter().copied());
             let parts: Vec<InputDigest> = own.map(|at| inputs.desired[at].digest).collect();
             let parts: Vec<&[u8]> = parts.iter().map(|digest| &digest.0[..]).collect();
             inputs.desired[at].digest = InputDigest::keyed(digest_key, &parts);
@@ -118,7 +132,7 @@ impl Contents {
         loader: &mut Loader,
         ring: &KeyRing,
     ) -> Result<Option<String>, Failure> {
-        let secrets = inputs.reads.get(&at).map_or(&[][..], |read| &read.secrets);
+        let secrets = inputs.reads.get(&at).map_or(&[][..], Read::followed);
         if secrets.is_empty() {
             return Ok(None);
         }

@@ -306,6 +306,15 @@ impl Checkpoint {
         }
     }
 
+    /// Has the first shard be written, whatever it holds, where none is stored. Whether that is so.
+    pub(super) fn begin(&mut self) -> bool {
+        let first = self.stored.is_empty();
+        if first {
+            self.dirty.insert(0);
+        }
+        first
+    }
+
     pub(super) fn records(&self) -> &HashMap<Key, Record> {
         &self.records
     }

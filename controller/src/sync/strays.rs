@@ -4,20 +4,17 @@
 //! named by nobody: as long as there is any of it, the Sync says so, and the loss is not over.
 
 use super::inputs::Inputs;
+use super::listing::list;
 use super::report::{KEPT, report};
 use super::worker::Worker;
 use crate::events::Severity;
-use apply::{ApiError, Catalog, GroupKind, Key, KindInfo};
+use apply::{ApiError, Catalog, GroupKind, Identity, Key, KindInfo};
 use crds::{ObjectReport, Sync, annotation, label};
-use http::Method;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
-use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// Objects in one answer.
-const PAGE: usize = 500;
 /// Objects that are remembered of one Sync.
 const MOST: usize = 1000;
 /// Objects that a sentence names.
@@ -172,46 +169,26 @@ impl Worker {
 
     /// The objects of a kind that carry the Sync's label, by uid, but for those of hooks: a journal is kept of them.
     async fn labelled(&self, info: &KindInfo) -> Result<Vec<(Box<str>, Key)>, ApiError> {
-        let (mut found, mut more) = (Vec::new(), String::new());
-        loop {
-            let path = format!(
-                "{}?labelSelector={}%3D{}&limit={PAGE}{more}",
-                info.collection(),
-                label::APPLYSET_PART_OF.replace('/', "%2F"),
-                self.id.applyset,
-            );
-            let answer = self.rooms.server.own_metadata(Method::GET, &path).await?;
-            let list: List = serde_json::from_slice(&answer)
-                .map_err(|_| ApiError::unavailable("the API server's list cannot be read"))?;
-            let ordinary = list
-                .items
-                .into_iter()
-                .flatten()
-                .map(|item| item.metadata)
-                .filter(|metadata| {
-                    let hook = metadata
-                        .annotations
-                        .as_ref()
-                        .is_some_and(|all| all.contains_key(annotation::RUN));
-                    !hook && metadata.deletion_timestamp.is_none()
-                });
-            found.extend(ordinary.filter_map(|metadata| {
-                let key = Key {
-                    kind: Arc::clone(&info.kind),
-                    namespace: metadata.namespace.as_deref().map(Into::into),
-                    name: metadata.name.as_deref()?.into(),
-                };
-                Some((metadata.uid.as_deref()?.into(), key))
-            }));
-            match list
-                .metadata
-                .token
-                .filter(|token| !token.is_empty() && found.len() < MOST)
-            {
-                Some(token) => more = format!("&continue={token}"),
-                None => return Ok(found),
+        let query = format!(
+            "labelSelector={}%3D{}&",
+            label::APPLYSET_PART_OF.replace('/', "%2F"),
+            self.id.applyset,
+        );
+        let ordinary = |metadata: ObjectMeta| {
+            let annotations = metadata.annotations.as_ref();
+            let hook = annotations.is_some_and(|all| all.contains_key(annotation::RUN));
+            if hook || metadata.deletion_timestamp.is_some() {
+                return None;
             }
-        }
+            let key = Key {
+                kind: Arc::clone(&info.kind),
+                namespace: metadata.namespace.as_deref().map(Into::into),
+                name: metadata.name.as_deref()?.into(),
+            };
+            Some((metadata.uid.as_deref()?.into(), key))
+        };
+        let whom = (&self.rooms.server, &Identity::Controller);
+        list(whom, &info.collection(), &query, MOST, ordinary).await
     }
 }
 
@@ -231,36 +208,9 @@ fn capital(sentence: &str) -> String {
         .collect()
 }
 
-#[derive(Deserialize)]
-struct List {
-    #[serde(default)]
-    metadata: ListMeta,
-    /// An empty list is `null`.
-    items: Option<Vec<Item>>,
-}
-
-#[derive(Default, Deserialize)]
-struct ListMeta {
-    #[serde(rename = "continue")]
-    token: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Item {
-    metadata: ObjectMeta,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_empty_list_is_read() {
-        for text in [r#"{"metadata": {}, "items": null}"#, r#"{"items": []}"#, "{}"] {
-            let list: List = serde_json::from_str(text).unwrap();
-            assert_eq!(list.items.into_iter().flatten().count(), 0, "{text}");
-        }
-    }
 
     #[test]
     fn what_is_found_is_named_in_part() {

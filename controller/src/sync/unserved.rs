@@ -3,9 +3,8 @@
 use super::report::report;
 use super::worker::Worker;
 use apply::plan::Plan;
-use apply::{ApiError, Catalog, GroupKind, Key};
+use apply::{ApiError, Catalog, GroupKind, Identity, Key};
 use crds::ObjectReport;
-use http::Method;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -72,7 +71,11 @@ impl Worker {
     }
 
     async fn names_in(&self, path: &str) -> Result<Vec<String>, ApiError> {
-        let answer = self.rooms.server.own_metadata(Method::GET, path).await?;
+        let answer = self
+            .rooms
+            .server
+            .metadata_list(&Identity::Controller, path)
+            .await?;
         let list: Value = serde_json::from_slice(&answer)
             .map_err(|_| ApiError::unavailable("the API server's list cannot be read"))?;
         let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();

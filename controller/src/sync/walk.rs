@@ -121,7 +121,7 @@ impl Worker {
             // A hook has a limit of its own.
             if hooks_run {
                 self.unready_since = None;
-            } else if self.is_late(errand.sync, operation, stopped) {
+            } else if self.is_late(errand.sync, operation, &hooks::name(stopped)) {
                 let why = format!("{stopped} did not become ready in time");
                 walk.fatal = Some(("HealthTimeout", why));
             }
@@ -138,9 +138,9 @@ impl Worker {
     }
 
     /// Whether a group has waited for longer than the Sync allows. Each has the whole time.
-    fn is_late(&mut self, sync: &Sync, operation: &str, group: Group) -> bool {
+    pub(super) fn is_late(&mut self, sync: &Sync, operation: &str, group: &str) -> bool {
         let limit = crate::duration::parse(&sync.spec.timeout).unwrap_or(Duration::from_mins(5));
-        let what = format!("{operation}/{}", hooks::name(group));
+        let what = format!("{operation}/{group}");
         let since = match &self.unready_since {
             Some((of, since)) if *of == what => *since,
             _ => Instant::now(),

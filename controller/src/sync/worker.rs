@@ -199,8 +199,14 @@ pub(super) struct Worker {
     pub(super) others: HashSet<Key>,
     /// Objects that left Git and were looked for in vain.
     pub(super) gone: HashSet<Key>,
+    /// Objects that left Git for another Sync: when they may be looked at again, and how long after that once more.
+    pub(super) looks: HashMap<Key, (Instant, Duration)>,
     /// Whether something that left Git is still recorded: what is made meanwhile comes beside it.
     pub(super) leaving: bool,
+    /// Objects on which fields of others stay that were to be removed.
+    pub(super) unremoved: HashMap<Key, super::foreign::Unremoved>,
+    /// The plan whose deletions have begun, as long as some are waited for.
+    pub(super) underway: Option<super::prune_walk::Underway>,
     /// Namespaces and definitions that left Git and stay for what is in them: told once.
     pub(super) told_kept: HashSet<Key>,
     /// Of a Sync that is deleted with its objects: how many were left when it looked last, and how often it has looked since
@@ -287,7 +293,10 @@ impl Worker {
             strays: Vec::new(),
             others: HashSet::new(),
             gone: HashSet::new(),
+            looks: HashMap::new(),
             leaving: false,
+            unremoved: HashMap::new(),
+            underway: None,
             told_kept: HashSet::new(),
             left: None,
             unreadable: false,
@@ -326,11 +335,11 @@ impl Worker {
                 }
             };
             let at_work = (pending.is_some() || self.is_due()).then(|| self.rooms.context.calm.begin());
-            let places = Arc::clone(&self.rooms.places);
+            let places = self.rooms.places.clone();
             let _place = tokio::select! {
                 () = shutdown.requested() => break,
                 _ = alive.changed() => return self.retire().await,
-                place = places.acquire_owned() => place,
+                place = places.take(&self.id.namespace) => place,
             };
             // A pass is not cut off in the middle of a request by a shutdown: what it sends, it records.
             self.work(pending.unwrap_or_default()).await;

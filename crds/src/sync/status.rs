@@ -183,6 +183,9 @@ pub struct DriftReport {
     /// When it was seen first, RFC 3339.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub since: String,
+    /// When the manager wrote, as the API server noted it, RFC 3339 in whole seconds; where it is known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub changed_at: String,
     /// Why it is not repaired.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,

@@ -188,49 +188,96 @@ fn fields_of_others_are_told_removed_or_left_in_silence() {
     });
 }
 
+/// What the Sync's account may not do now is told once, and done as soon as it may.
+#[test]
+fn fields_of_others_that_cannot_be_removed_are_told_and_removed_later() {
+    run(async {
+        let world = World::begin("unremoved").await;
+        world
+            .applied(&[("a", "one")], |spec| {
+                spec.foreign_fields = ForeignFields::Remove;
+            })
+            .await;
+        hands_off(&world).await;
+        world.edit("acme", "a", json!({"data": {"extra": "x"}})).await;
+        world.told("ForeignKept", &["acme", "/a"]).await;
+        hands_on(&world).await;
+        world
+            .team
+            .until("a", "the foreign field to go", |map: &ConfigMap| {
+                !map.data.as_ref().unwrap().contains_key("extra")
+            })
+            .await;
+    });
+}
+
+/// Forbids the Sync's account to change ConfigMaps.
+async fn hands_off(world: &World<'_>) {
+    let name = world.team.name();
+    let user = format!("system:serviceaccount:{name}:deployer");
+    let policy = objects::list(&[
+        json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name},
+            "spec": {"failurePolicy": "Fail",
+                "matchConstraints": {"resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["configmaps"]}]},
+                "validations": [{"expression": format!("request.userInfo.username != '{user}'"), "message": "hands off"}]}}),
+        json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": name},
+            "spec": {"policyName": name, "validationActions": ["Deny"],
+                "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}}}),
+    ]);
+    let cluster = &world.team.stage().cluster;
+    cluster
+        .kubectl_with(["create", "-f", "-"], &policy.to_string())
+        .ok();
+    wait::poll("the policy to be in force", async || {
+        let answer = probe(world);
+        if answer.stderr.contains("hands off") {
+            Ok(())
+        } else {
+            Err(answer.to_string())
+        }
+    })
+    .await;
+}
+
+/// Allows it again.
+async fn hands_on(world: &World<'_>) {
+    let kinds = "validatingadmissionpolicybinding,validatingadmissionpolicy";
+    let cluster = &world.team.stage().cluster;
+    cluster.kubectl(["delete", kinds, world.team.name()]).ok();
+    wait::poll("the policy to be gone", async || {
+        let answer = probe(world);
+        if answer.code == 0 {
+            Ok(())
+        } else {
+            Err(answer.to_string())
+        }
+    })
+    .await;
+}
+
+/// Whether the Sync's account may change the ConfigMap `a`.
+fn probe(world: &World<'_>) -> tests::command::Answer {
+    let user = format!("--as=system:serviceaccount:{}:deployer", world.team.name());
+    let probe = [
+        "annotate",
+        "configmap",
+        "a",
+        "probe=1",
+        "--dry-run=server",
+        "--overwrite",
+    ];
+    world.team.kubectl(probe.into_iter().chain([user.as_str()]))
+}
+
 #[test]
 fn drift_that_cannot_be_repaired_becomes_a_condition_and_goes_away() {
     run(async {
         let world = World::begin("unrepaired").await;
-        let (team, stage) = (&world.team, world.team.stage());
+        let team = &world.team;
         world
             .applied(&[("a", "one")], |spec| spec.drift_timeout = "2s".into())
             .await;
-        let (name, user) = (
-            team.name(),
-            format!("system:serviceaccount:{}:deployer", team.name()),
-        );
-        let policy = objects::list(&[
-            json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name},
-                "spec": {"failurePolicy": "Fail",
-                    "matchConstraints": {"resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["configmaps"]}]},
-                    "validations": [{"expression": format!("request.userInfo.username != '{user}'"), "message": "hands off"}]}}),
-            json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": name},
-                "spec": {"policyName": name, "validationActions": ["Deny"],
-                    "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}}}),
-        ]);
-        stage
-            .cluster
-            .kubectl_with(["create", "-f", "-"], &policy.to_string())
-            .ok();
-        let user = format!("--as={user}");
-        wait::poll("the policy to be in force", async || {
-            let answer = team.kubectl([
-                "annotate",
-                "configmap",
-                "a",
-                "probe=1",
-                "--dry-run=server",
-                "--overwrite",
-                &user,
-            ]);
-            if answer.stderr.contains("hands off") {
-                Ok(())
-            } else {
-                Err(answer.to_string())
-            }
-        })
-        .await;
+        hands_off(&world).await;
         world
             .edit("acme", "a", json!({"data": {"value": "edited"}}))
             .await;
@@ -253,32 +300,16 @@ fn drift_that_cannot_be_repaired_becomes_a_condition_and_goes_away() {
             (1, &[".data.value".to_owned()][..]),
             "{drift:#?}"
         );
+        // As the API server noted it, in whole seconds.
+        let map: ConfigMap = team.api().get("a").await.unwrap();
+        let entries = map.metadata.managed_fields.unwrap();
+        let theirs = entries
+            .iter()
+            .find(|entry| entry.manager.as_deref() == Some("acme"));
+        let wrote = theirs.and_then(|entry| entry.time.as_ref()).unwrap();
+        assert_eq!(drift[0].changed_at, wrote.0.to_string());
         world.told("DriftUnresolved", &["acme"]).await;
-        stage
-            .cluster
-            .kubectl([
-                "delete",
-                "validatingadmissionpolicybinding,validatingadmissionpolicy",
-                name,
-            ])
-            .ok();
-        wait::poll("the policy to be gone", async || {
-            let answer = team.kubectl([
-                "annotate",
-                "configmap",
-                "a",
-                "probe=1",
-                "--dry-run=server",
-                "--overwrite",
-                &user,
-            ]);
-            if answer.code == 0 {
-                Ok(())
-            } else {
-                Err(answer.to_string())
-            }
-        })
-        .await;
+        hands_on(&world).await;
         team.request("app", "now").await;
         world.value("a", "one").await;
         team.until("app", "the drift to be resolved", |sync: &Sync| {

@@ -170,6 +170,41 @@ fn what_was_changed_while_no_watch_held_is_repaired_when_they_are_back() {
     });
 }
 
+/// A Sync that has nothing to do says that it is blind all the same, and when it sees again.
+#[test]
+fn a_watch_that_is_refused_later_is_told() {
+    run(async {
+        let (stage, faults) = behind_faults().await;
+        let team = stage.space("blind");
+        let repo = stage.git.repository(team.name());
+        let commit = repo
+            .write("app/a.yaml", objects::config_map("a", "one"))
+            .commit("Begin");
+        team.repository("app", &repo).await;
+        team.sync("app", "app").await;
+        team.applied("app", &commit).await;
+        let refused = Fault::Refuse {
+            code: 403,
+            retry_after: None,
+        };
+        faults.set(move |asked| {
+            let maps = asked.is_watch() && asked.path.ends_with("/configmaps");
+            maps.then_some(refused)
+        });
+        faults.cut_watches();
+        let blind = |sync: &crds::Sync| {
+            let warnings = sync.status.as_ref().map(|status| &status.warnings[..]);
+            let told = |one: &crds::ObjectReport| one.message.contains("cannot be watched");
+            warnings.is_some_and(|warnings| warnings.iter().any(told))
+        };
+        team.until("app", "it to say that it is blind", blind).await;
+        faults.clear();
+        team.request("app", "now").await;
+        team.until("app", "it to see again", |sync: &crds::Sync| !blind(sync))
+            .await;
+    });
+}
+
 /// An object that is only created where it is not there, and is somebody else's, has no label of ours: no list holds it.
 #[test]
 fn what_is_only_created_and_is_not_ours_is_not_restored_by_a_new_list() {

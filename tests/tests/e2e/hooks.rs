@@ -133,6 +133,47 @@ fn hooks_run_before_and_after_and_once_for_a_revision() {
     });
 }
 
+/// A Job that goes by itself goes once its end is written down: if the controller is away just then, it did not fail.
+#[test]
+fn a_hook_that_goes_by_itself_is_seen_to_end() {
+    run(async {
+        let (team, repo) = begin("hookttl").await;
+        let mut pre: serde_json::Value = serde_json::from_str(&job("pre", true, &[(HOOK, "Pre")])).unwrap();
+        pre["spec"]["ttlSecondsAfterFinished"] = 0.into();
+        repo.write("app/pre.yaml", pre.to_string())
+            .write("app/a.yaml", plain("a", &[]));
+        let commit = repo.commit("Begin");
+        team.sync_with("app", "app", gates).await;
+        let id = id(&team, "pre");
+        team.until("app", "the hook to run", |sync| hook_is(sync, &id, "Running"))
+            .await;
+        let ttl = |job: &Job| job.spec.as_ref().and_then(|spec| spec.ttl_seconds_after_finished);
+        let running: Job = team.api().get("pre").await.unwrap();
+        assert_eq!(ttl(&running), None);
+        end(&team, "pre", "Succeeded").await;
+        let sync = team.applied("app", &commit).await;
+        assert!(hook_is(&sync, &id, "Succeeded"), "{sync:#?}");
+        wait::poll("the Job to go, or to be told when", || async {
+            match team.api::<Job>().get_opt("pre").await.unwrap() {
+                Some(job) if ttl(&job) != Some(0) => Err(format!("{:?}", ttl(&job))),
+                _ => Ok(()),
+            }
+        })
+        .await;
+        // Its end is no drift, and nothing for the hook to run again for.
+        team.request("app", "again").await;
+        let sync = team
+            .until("app", "the request to be handled", |sync| {
+                status(sync).last_handled_request == "again"
+            })
+            .await;
+        assert!(
+            hook_is(&sync, &id, "Succeeded") && objects::is(&sync, "Ready", "True"),
+            "{sync:#?}"
+        );
+    });
+}
+
 #[test]
 fn hooks_stand_in_waves_and_after_namespaces() {
     run(async {

@@ -18,6 +18,16 @@ fn map(name: &str, namespace: &str, annotations: &str) -> String {
     )
 }
 
+/// The definition of a kind of this group.
+fn lodger_definition(group: &str) -> String {
+    format!(
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: lodgers.{group}}}\n\
+         spec:\n  group: {group}\n  scope: Namespaced\n  names: {{plural: lodgers, singular: lodger, kind: Lodger, listKind: \
+         LodgerList}}\n  versions:\n  - name: v1\n    served: true\n    storage: true\n    schema: {{openAPIV3Schema: {{type: \
+         object}}}}\n"
+    )
+}
+
 /// A team that may do everything, with the Sync `app`: a Namespace of its own, and two ConfigMaps in the team's.
 async fn begin(name: &str, policy: crds::DeletionPolicy) -> (World<'static>, String) {
     let world = World::begin(name).await;
@@ -229,13 +239,7 @@ fn a_definition_whose_objects_others_have_is_not_deleted_without_a_person() {
         let world = World::begin("defined").await;
         world.team.make_platform();
         let group = format!("{}.example.com", world.team.name());
-        let definition = format!(
-            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: lodgers.{group}}}\n\
-             spec:\n  group: {group}\n  scope: Namespaced\n  names: {{plural: lodgers, singular: lodger, kind: Lodger, listKind: \
-             LodgerList}}\n  versions:\n  - name: v1\n    served: true\n    storage: true\n    schema: {{openAPIV3Schema: {{type: \
-             object}}}}\n"
-        );
-        world.repo.write("app/definition.yaml", definition);
+        world.repo.write("app/definition.yaml", lodger_definition(&group));
         world.applied(&[("a", "one"), ("b", "one")], |_| {}).await;
         let lodger = format!("apiVersion: {group}/v1\nkind: Lodger\nmetadata: {{name: one}}\n");
         world.repo.write("guest/one.yaml", lodger);
@@ -273,5 +277,77 @@ fn a_definition_whose_objects_others_have_is_not_deleted_without_a_person() {
             }
         })
         .await;
+    });
+}
+
+/// What was made by hand, or by another tool, is in nobody's plan.
+#[test]
+fn a_namespace_in_which_somebody_runs_something_is_not_deleted_without_a_person() {
+    run(async {
+        let (world, inner) = begin("handmade", crds::DeletionPolicy::Orphan).await;
+        let namespace = format!("--namespace={inner}");
+        let cluster = &world.team.stage().cluster;
+        let made = [
+            "create",
+            "deployment",
+            "handmade",
+            "--image=nginx:1",
+            "--replicas=0",
+        ];
+        cluster.kubectl(made.into_iter().chain([namespace.as_str()])).ok();
+        world.repo.remove("app/inner.yaml");
+        let commit = world.repo.commit("The namespace leaves");
+        let sync = world.says("app", "PruneRefused").await;
+        let message = objects::message(&sync, "Ready");
+        let who = format!("Deployment {inner}/handmade is no Sync's, and would go with it");
+        assert!(
+            message.contains(&format!("Namespace {inner} left Git")) && message.contains(&who),
+            "{message}"
+        );
+        stays(&world, &inner).await;
+        world.approve("yes", "app", &plan(&sync).digest).await;
+        world.team.applied("app", &commit).await;
+        goes(&world, &inner).await;
+    });
+}
+
+/// The same of a definition of which somebody has objects that no Sync knows of.
+#[test]
+fn a_definition_of_which_somebody_has_objects_is_not_deleted_without_a_person() {
+    run(async {
+        let world = World::begin("definedby").await;
+        world.team.make_platform();
+        let group = format!("{}.example.com", world.team.name());
+        world.repo.write("app/definition.yaml", lodger_definition(&group));
+        world.applied(&[("a", "one"), ("b", "one")], |_| {}).await;
+        let lodger = format!("apiVersion: {group}/v1\nkind: Lodger\nmetadata: {{name: one}}\n");
+        wait::poll("the kind to be served", || async {
+            let made = world
+                .team
+                .stage()
+                .cluster
+                .kubectl_with(["apply", "-n", world.team.name(), "-f", "-"], &lodger);
+            if made.code == 0 {
+                Ok(())
+            } else {
+                Err(made.to_string())
+            }
+        })
+        .await;
+        world.repo.remove("app/definition.yaml");
+        let commit = world.repo.commit("The definition leaves");
+        let sync = world.says("app", "PruneRefused").await;
+        let message = objects::message(&sync, "Ready");
+        assert!(
+            message.contains("would go with it") && message.contains(&format!("lodgers.{group} left Git")),
+            "{message}"
+        );
+        // Once they are gone nobody is asked.
+        world
+            .team
+            .kubectl(["delete", &format!("lodgers.{group}"), "one"])
+            .ok();
+        world.team.request("app", "now").await;
+        world.team.applied("app", &commit).await;
     });
 }

@@ -87,6 +87,36 @@ fn an_emptied_path_keeps_everything_while_something_is_frozen() {
     });
 }
 
+/// What somebody froze may stay for ever: what came after it left Git is a part of the Sync like any other.
+#[test]
+fn what_is_frozen_and_left_makes_nobody_ask_for_what_comes_later() {
+    run(async {
+        let world = World::begin("leftover-frozen").await;
+        world.applied(&[("a", "one"), ("b", "one")], |_| {}).await;
+        let frozen = serde_json::json!({"metadata": {"annotations": {"signet.dev/reconcile": "disabled"}}});
+        world.edit("somebody", "a", frozen).await;
+        world
+            .team
+            .until("app", "the frozen one to be seen", |sync: &crds::Sync| {
+                let status = sync.status.as_ref();
+                status.is_some_and(|status| status.frozen.len() == 1)
+            })
+            .await;
+        let commit = world.drop_maps(&["a"]);
+        world.team.applied("app", &commit).await;
+        let later = ["c", "d", "e", "f"];
+        let commit = world.maps(&later.map(|name| (name, "one")));
+        world.team.applied("app", &commit).await;
+        // Half of the six that are there.
+        let commit = world.drop_maps(&["c", "d", "e"]);
+        world.team.applied("app", &commit).await;
+        let one = Some("one");
+        world
+            .stays(&[("a", one), ("b", one), ("c", None), ("e", None), ("f", one)])
+            .await;
+    });
+}
+
 /// What comes beside it makes what left no smaller a part of what was there.
 #[test]
 fn a_path_that_is_exchanged_for_another_is_pruned_with_an_approval_only() {
@@ -198,6 +228,55 @@ fn a_single_claim_is_not_exchanged_without_an_approval() {
             .api::<k8s_openapi::api::core::v1::PersistentVolumeClaim>();
         let claim = claims.get("data").await.unwrap();
         assert!(claim.metadata.deletion_timestamp.is_none());
+    });
+}
+
+/// What goes slowly may need what goes after it: a custom resource its operator. And an approval is for all of a plan.
+#[test]
+fn what_comes_first_is_gone_before_what_comes_after_it_goes() {
+    run(async {
+        let world = World::begin("reverse").await;
+        let wave = |name: &str, wave: i32| {
+            let annotation = format!("metadata:\n  annotations: {{signet.dev/wave: \"{wave}\"}}\n");
+            objects::config_map(name, "one").replacen("metadata:\n", &annotation, 1)
+        };
+        world
+            .repo
+            .write("app/slow.yaml", wave("slow", 1))
+            .write("app/needed.yaml", wave("needed", 0));
+        world
+            .applied(&[("a", "one"), ("b", "one")], |spec| {
+                spec.prune.policy = crds::PrunePolicy::Confirm;
+            })
+            .await;
+        let hold =
+            |finalizers: serde_json::Value| serde_json::json!({"metadata": {"finalizers": finalizers}});
+        world
+            .edit("somebody", "slow", hold(serde_json::json!(["example.com/hold"])))
+            .await;
+        world.repo.remove("app/slow.yaml").remove("app/needed.yaml");
+        let commit = world.repo.commit("Both leave");
+        let sync = world.says("app", "PruneRefused").await;
+        world.approve("both", "app", &plan(&sync).digest).await;
+        world
+            .until("app", "Progressing", |status| {
+                let ready = status.conditions.iter().find(|one| one.type_ == "Ready");
+                ready.is_some_and(|ready| {
+                    ready
+                        .message
+                        .contains("/slow to be gone, which left Git; 1 object more")
+                })
+            })
+            .await;
+        let one = Some("one");
+        world.stays(&[("needed", one), ("a", one), ("b", one)]).await;
+        world
+            .edit("somebody", "slow", hold(serde_json::json!(null)))
+            .await;
+        world.team.applied("app", &commit).await;
+        world
+            .stays(&[("slow", None), ("needed", None), ("a", one), ("b", one)])
+            .await;
     });
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crds::{Immutable, Sync};
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, PersistentVolumeClaim, Service};
 use kube::api::DeleteParams;
@@ -245,6 +246,48 @@ fn what_holds_data_is_never_replaced() {
         let now: PersistentVolumeClaim = team.api().get("data").await.unwrap();
         assert_eq!(now.uid(), before.uid());
         assert!(now.metadata.deletion_timestamp.is_none());
+    });
+}
+
+/// A StatefulSet that is to take its claims along, and their data, is not deleted to be made anew.
+#[test]
+fn a_set_whose_claims_go_with_it_is_never_replaced() {
+    run(async {
+        let (team, repo) = begin("claims").await;
+        let set = |kept: &str, service: &str| {
+            format!(
+                "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: db}}\nspec:\n  replicas: 0\n  serviceName: {service}\n  \
+                 persistentVolumeClaimRetentionPolicy: {{whenDeleted: {kept}}}\n  selector: {{matchLabels: {{app: db}}}}\n  \
+                 template: {{metadata: {{labels: {{app: db}}}}, spec: {{containers: [{{name: main, image: \"db:1\"}}]}}}}\n"
+            )
+        };
+        let commit = repo.write("app/db.yaml", set("Delete", "one")).commit("Begin");
+        team.sync_with("app", "app", |spec| spec.immutable = Immutable::Replace)
+            .await;
+        team.applied("app", &commit).await;
+        let before: StatefulSet = team.api().get("db").await.unwrap();
+        let commit = repo
+            .write("app/db.yaml", set("Delete", "two"))
+            .commit("Change it");
+        let sync = team.failed("app", &commit).await;
+        let (message, _) = failure(&sync);
+        assert!(
+            message.contains("its volume claims would be deleted with it"),
+            "{message}"
+        );
+        let now: StatefulSet = team.api().get("db").await.unwrap();
+        assert_eq!(now.uid(), before.uid());
+        // Once they stay, it is.
+        let commit = repo
+            .write("app/db.yaml", set("Retain", "one"))
+            .commit("Keep them");
+        team.applied("app", &commit).await;
+        let commit = repo
+            .write("app/db.yaml", set("Retain", "two"))
+            .commit("Change it");
+        team.applied("app", &commit).await;
+        let now: StatefulSet = team.api().get("db").await.unwrap();
+        assert_ne!(now.uid(), before.uid());
     });
 }
 

@@ -254,6 +254,37 @@ fn a_workload_does_not_wait_for_a_secret_that_comes_after_it() {
     });
 }
 
+/// A Secret that is only created stays as it was then: what Git says of it later rolls nobody.
+#[test]
+fn a_secret_that_is_only_created_rolls_nothing_later() {
+    run(async {
+        let stage = Stage::shared().await;
+        let team = stage.space("restartonce");
+        let repo = stage.git.repository(team.name());
+        let once = |password: &str| {
+            let mut secret = objects::secret(team.name(), "db", &[("password", password)]);
+            secret["metadata"]["annotations"] = json!({"signet.dev/apply": "create-only"});
+            secret["stringData"] = json!({"password": password});
+            secret.to_string()
+        };
+        repo.write("app/db.yaml", once("one"))
+            .write("app/web.yaml", objects::deployment("web", "nginx:1", "db"));
+        team.repository("app", &repo).await;
+        team.sync_with("app", "app", |spec| {
+            spec.restart_on_secret_change = true;
+            spec.plaintext_secrets = crds::PlaintextSecrets::Allow;
+        })
+        .await;
+        applied(&team, &repo, "Begin").await;
+        let before = template(&team, "web").await;
+        repo.write("app/db.yaml", once("two"));
+        applied(&team, &repo, "Another password").await;
+        assert_eq!(template(&team, "web").await, before);
+        let db: Secret = team.api().get("db").await.unwrap();
+        assert_eq!(db.data.unwrap()["password"].0, b"one");
+    });
+}
+
 /// What somebody froze is nobody's to wait for.
 #[test]
 fn a_frozen_secret_holds_nobody_up() {

@@ -5,12 +5,15 @@ use std::time::{Duration, Instant};
 
 use crds::{DeletionPolicy, Immutable, Sync};
 use futures::future::join_all;
+use http::Method;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
+use tests::fault_proxy::Fault;
 use tests::{Stage, checkpoint, objects, run, wait};
 
+use crate::faults::behind_faults;
 use crate::order_world;
 use crate::world::{World, reason};
 
@@ -54,6 +57,37 @@ fn an_object_that_is_made_anew_is_written_down_before_it_is_told() {
             maps.get_opt("a").await.unwrap().is_none(),
             "it is left over, and nobody's"
         );
+    });
+}
+
+/// A Sync that has written nothing down yet has lost nothing, wherever it is stopped.
+#[test]
+fn a_sync_that_could_not_write_its_first_record_has_lost_nothing() {
+    run(async {
+        let (mut stage, faults) = behind_faults().await;
+        faults.set(|asked| {
+            let first = asked.method == Method::POST && asked.path.ends_with("/secrets");
+            first.then_some(Fault::CutRequest)
+        });
+        let (space, commit) = {
+            let World { team, repo } = World::on(&stage, "unwritten").await;
+            let commit = repo
+                .write("app/a.yaml", objects::config_map("a", "one"))
+                .commit("One map");
+            team.sync("app", "app").await;
+            let failed = |sync: &Sync| reason(sync) == "CheckpointFailed";
+            team.until("app", "it to say that it cannot", failed).await;
+            (team.keep(), commit)
+        };
+        stage.controller.kill();
+        faults.clear();
+        stage.controller.start_again().await;
+        let team = stage.space_of(&space);
+        team.applied("app", &commit).await;
+        let told = team.kubectl(["get", "events", "--output=json"]).ok();
+        assert!(!told.contains("RecordsLost"), "{told}");
+        let maps = team.api::<ConfigMap>();
+        assert!(maps.get_opt("a").await.unwrap().is_some());
     });
 }
 

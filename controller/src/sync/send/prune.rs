@@ -9,6 +9,8 @@ use apply::{ApiError, DeleteOutcome, ErrorKind, Key, KindInfo, Meta};
 pub(in crate::sync) enum Pruned {
     /// It is, or need not be.
     Deleted(DeleteOutcome),
+    /// Somebody had asked for that already, and it is still there.
+    Leaving,
     /// It says of itself that it is not.
     Spared(OwnWord),
 }
@@ -24,6 +26,7 @@ impl Hand {
         let is_ours = |live: &str| uid.is_none_or(|uid| uid == live);
         match self.prune_unless(info, key, is_ours, |_| None).await? {
             Pruned::Deleted(outcome) => Ok(outcome),
+            Pruned::Leaving => Ok(DeleteOutcome::Leaving),
             Pruned::Spared(_) => Ok(DeleteOutcome::NotOurs),
         }
     }
@@ -38,6 +41,7 @@ impl Hand {
         let is_ours = |live: &str| record.is_some_and(|record| record.may_be(live));
         match self.prune_unless(info, key, is_ours, |_| None).await? {
             Pruned::Deleted(outcome) => Ok(outcome),
+            Pruned::Leaving => Ok(DeleteOutcome::Leaving),
             Pruned::Spared(_) => Ok(DeleteOutcome::NotOurs),
         }
     }
@@ -59,6 +63,9 @@ impl Hand {
             // Ours is what our apply made and what our manager still owns fields of.
             if known.owned.is_none() || !is_ours(&known.uid) {
                 return Ok(Pruned::Deleted(DeleteOutcome::NotOurs));
+            }
+            if meta.0.deletion_timestamp.is_some() {
+                return Ok(Pruned::Leaving);
             }
             if let Some(word) = forbids(&meta) {
                 return Ok(Pruned::Spared(word));

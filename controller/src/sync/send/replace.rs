@@ -32,6 +32,12 @@ impl Hand {
         if !wanted.unwrap_or(one.policy.immutable == Immutable::Replace) {
             return Err(error.clone().into());
         }
+        if wanted.is_none() && is_custom(&one.key.kind) {
+            return refuse(
+                "what goes with an object of a custom kind is not known, so spec.immutable alone does not have it deleted to be made anew",
+                "annotate it with signet.dev/replace: enabled, or change it back in Git",
+            );
+        }
         let looked = self
             .server
             .look(&self.identity, one.info(), one.key, &self.manager);
@@ -53,6 +59,12 @@ impl Hand {
             return refuse(
                 "it may be what this Sync's service account has its rights from, so it is not deleted to be made anew",
                 "delete the binding yourself, with an account that can make it anew",
+            );
+        }
+        if self.takes_claims_along(one).await? {
+            return refuse(
+                "its volume claims would be deleted with it (spec.persistentVolumeClaimRetentionPolicy), so it is not deleted to be made anew",
+                "set whenDeleted to Retain first, or change it back in Git",
             );
         }
         self.prove(one, body).await?;
@@ -86,6 +98,17 @@ impl Hand {
         }
         let live = self.server.object(&self.identity, one.info(), one.key).await?;
         Ok(live.is_some_and(|live| binds(&live, &self.identity)))
+    }
+
+    /// Whether a StatefulSet's claims, and their data, are deleted with it (KEP-1847).
+    async fn takes_claims_along(&self, one: &One<'_>) -> Result<bool, ApiError> {
+        let kind = &one.key.kind;
+        if (&*kind.group, &*kind.kind) != ("apps", "StatefulSet") {
+            return Ok(false);
+        }
+        let live = self.server.object(&self.identity, one.info(), one.key).await?;
+        let policy = "/spec/persistentVolumeClaimRetentionPolicy/whenDeleted";
+        Ok(live.is_some_and(|live| live.pointer(policy).and_then(Value::as_str) == Some("Delete")))
     }
 
     /// Asks whether an object like this one could be made, under a name that is not taken.
@@ -197,6 +220,11 @@ fn never(kind: &GroupKind) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// Whether a kind is none of Kubernetes' own: their groups have no dot, or belong to k8s.io.
+fn is_custom(kind: &GroupKind) -> bool {
+    kind.group.contains('.') && !kind.group.ends_with(".k8s.io")
 }
 
 /// Whether a binding's subjects are, or may be, this identity.
