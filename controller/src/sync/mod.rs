@@ -14,6 +14,7 @@ mod detect;
 mod drift;
 mod execute;
 mod farewell;
+mod fights;
 mod foreign;
 mod gate;
 mod handover;

@@ -190,12 +190,13 @@ impl Worker {
             variables: variables.as_ref().map(|known| known.digest),
         };
         let thawed = !self.spared.iter().all(|key| self.rooms.observer.frozen(key));
+        let fights = self.fights_differ();
         let blind = !self.unwatched.is_empty() || self.rooms.observer.is_blind(&self.mailbox);
         // A request makes no difference to what is settled and known to be well: it is answered.
         let well = !requested || self.is_ready(generation);
         // What left Git and stayed by its own word may have taken that word back: no watch tells, so a request looks.
         let stayed = requested && (self.stayed || self.checkpoint.lost);
-        if self.settled.as_ref() == Some(&now) && !thawed && !blind && well && !stayed {
+        if self.settled.as_ref() == Some(&now) && !thawed && !blind && !fights && well && !stayed {
             // The tree is the same one. From the newest snapshot it is read as well, and the store of an older one can go.
             self.known_at = Some(head.revision.commit.clone());
             self.head = self.head.take().map(|_| head);

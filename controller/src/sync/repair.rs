@@ -2,21 +2,19 @@
 
 use super::attempt::{Done, attempt_done};
 use super::execute::Effect;
+use super::fights;
 use super::restart::waits_for;
 use super::worker::{End, Worker};
 use crate::events::Severity;
 use crate::observe::Drift;
 use apply::Key;
 use apply::plan::{Reason, Step};
-use crds::Mode;
+use crds::{Mode, ObjectReport};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Repairs of one object in quick succession before it counts as a fight.
-const FIGHT: u32 = 5;
-const FIGHT_WINDOW: Duration = Duration::from_secs(30);
 /// So many restored objects are named in so long.
 const RESTORED_NAMED: usize = 5;
 const RESTORED_WINDOW: Duration = Duration::from_secs(10);
@@ -168,7 +166,7 @@ impl Worker {
             .iter()
             .any(|at| inputs.wanted[*at].phase == manifest::Phase::Namespaces);
         // Once for all of them: each look is at all that were repaired lately.
-        self.repairs.retain(|_, (_, last)| last.elapsed() < FIGHT_WINDOW);
+        self.repairs.tidy(Instant::now());
         for desired in &repaired {
             let by = match &why[desired] {
                 Drift::Deleted => None,
@@ -231,9 +229,7 @@ impl Worker {
 
     /// Somebody may change an object as often as we put it back. Then we slow down: how long this one has to wait.
     pub(super) fn fight(&self, key: &Key) -> Option<Duration> {
-        let (count, last) = self.repairs.get(key)?;
-        let pause = Duration::from_secs(1) * (1 << count.checked_sub(FIGHT)?.min(4));
-        pause.checked_sub(last.elapsed())
+        self.repairs.pause(key, Instant::now())
     }
 
     /// Counts a repair, and says once that there is a fight.
@@ -241,20 +237,28 @@ impl Worker {
         if self.drifts.contains_key(key) {
             self.look_again(TELL);
         }
-        let now = Instant::now();
-        let (count, last) = self.repairs.entry(key.clone()).or_insert((0, now));
-        if now.duration_since(*last) >= FIGHT_WINDOW {
-            *count = 0;
-        }
-        *count += 1;
-        *last = now;
-        if *count == FIGHT {
-            let by = by.map_or_else(String::new, |by| format!(" by {}", crate::text::bounded(by, 128)));
-            let sentence = format!(
-                "{key} is changed again each time it is restored{by}; it is restored more slowly now."
-            );
+        if self.repairs.count(key, by, Instant::now()) {
+            let by = crate::text::bounded(by.unwrap_or_default(), 128);
+            let sentence = format!("{key} {}.", fights::sentence(&by));
             self.event(Severity::Warning, "Fight", &sentence);
+            self.look_again(TELL);
         }
+    }
+
+    /// The objects that are fought over, for the status.
+    pub(super) fn fights(&self) -> Vec<ObjectReport> {
+        self.repairs.fights(Instant::now()).0
+    }
+
+    /// Whether the status tells of other fights than there are.
+    pub(super) fn fights_differ(&mut self) -> bool {
+        let (fights, over) = self.repairs.fights(Instant::now());
+        if let Some(over) = over {
+            self.wake_in(over + TELL);
+        }
+        let told = self.status.warnings.iter().filter(|told| fights::is_one(told));
+        let told: Vec<&ObjectReport> = told.collect();
+        told.len() != fights.len() || fights.iter().any(|fight| !told.contains(&fight))
     }
 
     /// Has the status speak of drift, and of fields of others, after a while, whether anything is to be applied or not.

@@ -146,6 +146,7 @@ impl Worker {
             .chain(&self.unwatched)
             .chain(&self.lost_said)
             .cloned()
+            .chain(self.fights())
             .collect()
     }
 

@@ -164,7 +164,7 @@ pub(super) struct Worker {
     pub(super) held_back: Option<Instant>,
     /// The operation and the group that wait for health, and since when.
     pub(super) unready_since: Option<(String, Instant)>,
-    pub(super) repairs: HashMap<Key, (u32, Instant)>,
+    pub(super) repairs: super::fights::Repairs,
     /// What is told of repairs.
     pub(super) restored: super::repair::Restored,
     /// The generation whose spec was found good.
@@ -275,7 +275,7 @@ impl Worker {
             said_at: None,
             held_back: None,
             unready_since: None,
-            repairs: HashMap::new(),
+            repairs: super::fights::Repairs::default(),
             restored: super::repair::Restored::default(),
             checked: None,
             detected: None,

@@ -65,6 +65,17 @@ fn a_fight_is_slowed_down_and_named() {
             drift.object.ends_with("/a") && drift.message.contains("each time it is restored"),
             "{drift:#?}"
         );
+        let fought = |status: &crds::SyncStatus| {
+            let mut warnings = status.warnings.iter();
+            warnings
+                .any(|told| told.object.ends_with("/a") && told.message.contains("it is restored by acme"))
+        };
+        world
+            .team
+            .until("app", "the status to name who fights", |sync: &Sync| {
+                sync.status.as_ref().is_some_and(fought)
+            })
+            .await;
         // Others are repaired at once meanwhile.
         let other = Instant::now();
         world
