@@ -47,6 +47,8 @@ pub enum Fault {
     },
     /// A watch is answered as the API server does where it has forgotten what came after that resource version.
     Expire,
+    /// It is answered as by an API server that has no streaming lists (KEP-3157), if it asks for one.
+    NoStreaming,
     /// The connection ends, and the API server does not learn of the request.
     CutRequest,
     /// The API server acts on it, and the connection ends in the middle of the answer.
@@ -241,8 +243,11 @@ impl Shared {
                 return Ok(refusal(code, retry_after));
             }
             Some(Fault::Expire) => return Ok(expired()),
+            Some(Fault::NoStreaming) if asked.query.contains("sendInitialEvents=true") => {
+                return Ok(no_streaming());
+            }
             Some(Fault::Delay(by)) => delay = by,
-            Some(Fault::CutAnswer) | None => {}
+            Some(Fault::CutAnswer | Fault::NoStreaming) | None => {}
         }
         tokio::time::sleep(delay).await;
         // The watches of this connection are over only once they have begun.
@@ -320,6 +325,18 @@ fn refusal(code: u16, retry_after: Option<u32>) -> Answer {
 
 fn expired() -> Answer {
     json(&json!({"type": "ERROR", "object": status(StatusCode::GONE, "Expired")}))
+}
+
+/// As Kubernetes validates the options of a list where the feature gate is off.
+fn no_streaming() -> Answer {
+    let code = StatusCode::UNPROCESSABLE_ENTITY;
+    let mut said = status(code, "Invalid");
+    said["message"] = "ListOptions.meta.k8s.io \"\" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch \
+                       unless the WatchList feature gate is enabled"
+        .into();
+    let mut answer = json(&said);
+    *answer.status_mut() = code;
+    answer
 }
 
 fn status(code: StatusCode, reason: &str) -> Value {

@@ -70,6 +70,18 @@ impl World {
         fixed.map(|id| (id, 0)).chain(moving).collect()
     }
 
+    /// What runs before and after each round, with its value: objects that have done what they are for as soon as they are there.
+    pub(crate) fn hooks(&self, round: usize) -> [(Id, usize); 2] {
+        ["hook-before", "hook-after"].map(|name| {
+            let id = (
+                "ConfigMap".to_owned(),
+                self.namespaces[0].clone(),
+                name.to_owned(),
+            );
+            (id, round)
+        })
+    }
+
     /// Commits and pushes a round.
     pub(crate) fn commit(&mut self, stage: &Stage, repo: &Repo, round: usize) -> String {
         self.seal(stage, round);
@@ -81,6 +93,13 @@ impl World {
             let _ = write!(
                 fixed,
                 "\n---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}"
+            );
+        }
+        for (((_, namespace, name), _), when) in self.hooks(round).iter().zip(["Pre", "Post"]) {
+            let _ = write!(
+                fixed,
+                "\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: {namespace}, annotations: \
+                 {{signet.dev/hook: {when}}}}}\ndata: {{value: \"{round}\"}}"
             );
         }
         repo.write("app/fixed.yaml", fixed);

@@ -170,6 +170,50 @@ fn what_was_changed_while_no_watch_held_is_repaired_when_they_are_back() {
     });
 }
 
+/// An API server without streaming lists is listed in pages: what is there is known, and drift is seen.
+#[test]
+fn without_streaming_lists_all_is_seen_as_well() {
+    run(async {
+        let cluster = Cluster::own().await;
+        let faults = FaultProxy::start(&cluster).await;
+        faults.set(|_| Some(Fault::NoStreaming));
+        let mut options = ControllerOptions::for_tests(&cluster);
+        faults.lead(&mut options);
+        let mut stage = Stage::on(tests::ClusterRef::Own(Box::new(cluster)), options).await;
+        let team = stage.space("pages");
+        let repo = stage.git.repository(team.name());
+        let commit = write(&repo, 0);
+        team.repository("app", &repo).await;
+        team.sync("app", "app").await;
+        team.applied("app", &commit).await;
+        assert!(faults.faults() > 0, "nothing asked for a streaming list");
+        // What is there already is seen by the list, what comes later by the watch.
+        let mark = stage.cluster.audit().mark();
+        let space = team.keep();
+        stage.controller.stop();
+        let client = stage.cluster.client();
+        let maps: Api<ConfigMap> = Api::namespaced(client, &space);
+        let name = maps.list(&ListParams::default()).await.unwrap();
+        let name = name.items.iter().filter_map(|map| map.metadata.name.clone());
+        let name = name.into_iter().find(|name| name != "kube-root-ca.crt").unwrap();
+        maps.delete(&name, &DeleteParams::default()).await.unwrap();
+        stage.controller.start_again().await;
+        let team = stage.space_of(&space);
+        all_hold(&team, "0").await;
+        spoil(&team).await;
+        all_hold(&team, "0").await;
+        let requests = stage.cluster.audit().by_controller(mark);
+        let streams = requests
+            .iter()
+            .filter(|request| request.uri.contains("sendInitialEvents"));
+        assert_eq!(
+            streams.count(),
+            0,
+            "the API server was asked for a streaming list"
+        );
+    });
+}
+
 /// A Sync that has nothing to do says that it is blind all the same, and when it sees again.
 #[test]
 fn a_watch_that_is_refused_later_is_told() {

@@ -432,6 +432,16 @@ fn a_change_of_a_sync_takes_effect_in_the_middle_of_a_pass() {
 }
 
 #[test]
+fn a_sync_that_is_pointed_elsewhere_stops_what_it_was_at() {
+    run(async {
+        let path = json!({"path": "elsewhere"});
+        late("race-path", path, |sync| reason(sync) == "PathUnreadable").await;
+        let source = json!({"sourceRef": {"name": "another"}});
+        late("race-source", source, |sync| reason(sync) == "SourceMissing").await;
+    });
+}
+
+#[test]
 fn odd_times_are_refused_where_they_are_written() {
     run(async {
         let world = World::begin("times").await;
