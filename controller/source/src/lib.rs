@@ -13,6 +13,7 @@
 //!
 //! Not here: what files mean (crate `render`), who may use which remote (the controller).
 
+mod budget;
 mod commit;
 mod error;
 mod github_app;
@@ -34,6 +35,7 @@ mod tree;
 mod url;
 mod walk;
 
+pub use budget::Budget;
 pub use commit::{Commit, Person};
 pub use error::SourceError;
 pub use github_app::{AppToken, GitHubApp};

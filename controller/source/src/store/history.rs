@@ -75,8 +75,8 @@ impl Store {
             .fetching
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let session = Session::open(remote)?;
-        if self.current().packs() > self.options.max_packs {
+        let session = Session::open(&remote.for_history())?;
+        if self.is_full() {
             self.start_afresh()?;
         }
         let generation = self.current();

@@ -123,8 +123,9 @@ impl SshStream {
     /// What comes before the first request is the list of refs, what comes after it are packs.
     fn count(&mut self, bytes: usize) -> Result<(), SourceError> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.operation.count(bytes)?;
         if self.sent > 0 {
-            return self.operation.count(bytes);
+            return Ok(());
         }
         self.listing = self.listing.checked_sub(bytes).ok_or_else(|| {
             let limit = self.operation.limits().listing_bytes;
