@@ -47,7 +47,10 @@ pub use remote::{Auth, ClientCertificate, FileRemotes, Proxy, Remote, RemoteLimi
 pub use session::list_head;
 pub use signing::SigningKey;
 pub use snapshot::Snapshot;
-pub use store::{Chronicle, Fetched, Line, NewCommit, Notebook, Rewritten, Step, Store, StoreOptions};
+pub use store::{
+    Changed, Chronicle, Fetched, FileChange, Line, NewCommit, Note, Notebook, Rewritten, Step, Store,
+    StoreOptions,
+};
 pub use submodule::Submodules;
 pub use text::display_safe;
 pub use walk::{EntryKind, FileEntry, WalkLimits};

@@ -11,10 +11,12 @@
 mod ancestry;
 mod chronicle;
 mod compose;
+mod difference;
 pub(crate) mod fetch;
 mod generation;
 mod history;
 mod notebook;
+mod notes;
 mod open;
 mod push;
 
@@ -24,10 +26,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use chronicle::Chronicle;
 pub use compose::NewCommit;
+pub use difference::{Changed, FileChange};
 pub(crate) use generation::Generation;
 use git2::{ObjectType, Oid, Repository};
 pub use history::Step;
 pub use notebook::{Line, Notebook};
+pub use notes::Note;
 
 use crate::session::Session;
 use crate::submodule::{Graft, Submodules};

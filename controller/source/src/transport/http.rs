@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ureq::http::{HeaderMap, StatusCode, header};
 use zeroize::Zeroizing;
 
+use super::names::Names;
 use super::stream::{Awaited, Shared, Stream};
 use super::{Operation, tls};
 use crate::{SourceError, url};
@@ -32,6 +33,7 @@ pub(super) fn advertisement(
     )?;
     let awaited = Awaited::Listing {
         left: operation.limits().listing_bytes,
+        names: Names::default(),
     };
     Ok(Stream::reading(
         operation,

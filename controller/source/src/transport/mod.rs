@@ -6,6 +6,7 @@
 
 mod address;
 mod http;
+mod names;
 mod operation;
 mod pack;
 mod proxy;

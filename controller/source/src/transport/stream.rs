@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ureq::BodyReader;
 
+use super::names::Names;
 use super::pack::Scales;
 use super::{Operation, http};
 use crate::SourceError;
@@ -19,6 +20,7 @@ pub(super) enum Awaited {
     Listing {
         /// Bytes still allowed.
         left: u64,
+        names: Names,
     },
     Packs,
 }
@@ -82,16 +84,29 @@ impl Stream {
         };
         // ureq bounds the body by the time set for its request; this bounds a remote that drips
         // while libgit2 works.
-        self.operation.remaining()?;
-        let read = body.read(buffer).map_err(|error| http::explain_io(&error))?;
-        let bytes = u64::try_from(read).unwrap_or(u64::MAX);
-        if let Awaited::Listing { left } = &mut self.awaited {
+        let read = loop {
+            self.operation.remaining()?;
+            let kept = match &mut self.awaited {
+                Awaited::Listing { names, .. } => names.resume(buffer),
+                Awaited::Packs => 0,
+            };
+            let read = body
+                .read(&mut buffer[kept..])
+                .map_err(|error| http::explain_io(&error))?;
+            let bytes = u64::try_from(read).unwrap_or(u64::MAX);
+            self.operation.count(bytes)?;
+            let Awaited::Listing { left, names } = &mut self.awaited else {
+                break read;
+            };
             *left = left.checked_sub(bytes).ok_or_else(|| {
                 let limit = self.operation.limits().listing_bytes;
                 SourceError::TooLarge(format!("a list of refs over {limit} bytes"))
             })?;
-        }
-        self.operation.count(bytes)?;
+            let ready = names.clean(&mut buffer[..kept + read], read == 0);
+            if ready > 0 || read == 0 {
+                break ready;
+            }
+        };
         if let Some(scales) = &self.scales {
             let mut scales = scales.lock().unwrap_or_else(PoisonError::into_inner);
             scales.weigh(&buffer[..read], &self.operation)?;
