@@ -13,6 +13,7 @@ pub(super) fn remote(
     url: &str,
     hosts: &[String],
 ) -> Result<Remote, &'static str> {
+    const AROUND: &str = "the address of the repository around it cannot be used";
     const RELATIVE: &str = "its relative address leaves the host";
     let relative = url.starts_with("./") || url.starts_with("../");
     let address = if relative {
@@ -20,7 +21,6 @@ pub(super) fn remote(
     } else {
         url.to_owned()
     };
-    const AROUND: &str = "the address of the repository around it cannot be used";
     let own = homes.first().ok_or(AROUND)?;
     let mut remote = own.clone();
     remote.url = address;

@@ -69,7 +69,7 @@ fn end_of_history(fresh: &Generation, commits: &[CommitId]) -> Result<(), Source
     let mut options = OpenOptions::new();
     options.append(true).create(true).mode(0o600);
     let file = options.open(fresh.dir().join("shallow"));
-    let lines: String = commits.iter().map(|commit| format!("{commit}\n")).collect();
-    file.and_then(|mut file| file.write_all(lines.as_bytes()))
+    let lines: Vec<String> = commits.iter().map(|commit| format!("{commit}\n")).collect();
+    file.and_then(|mut file| file.write_all(lines.concat().as_bytes()))
         .map_err(|error| SourceError::Store(error.kind().to_string()))
 }

@@ -44,7 +44,7 @@ pub(super) fn records(
         match serde_json::from_slice(line) {
             Ok(Line::Record(record)) => records.push(*record),
             Ok(Line::Gap(sentence)) => {
-                ui.warn(Printable(&sentence), "signet audit in a clone tells all of it")
+                ui.warn(Printable(&sentence), "signet audit in a clone tells all of it");
             }
             Err(_) => {
                 return Err(CommandError::user(
