@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod approvals;
+mod audit;
 pub mod calm;
 pub mod client;
 pub mod condition;

@@ -146,7 +146,7 @@ fn dispatch(ui: &Ui, cli: &Cli) -> Result<ExitCode, CommandError> {
     match &cli.command {
         Command::Adopt(args) => args.run(ui, global),
         Command::Approve(args) => args.run(ui, global),
-        Command::Audit(args) => args.run(ui),
+        Command::Audit(args) => args.run(ui, global),
         Command::Bootstrap(args) => args.run(ui, global),
         Command::Cert(args) => args.run(ui, global),
         Command::Completions(args) => args.run(ui),

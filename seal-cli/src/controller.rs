@@ -183,6 +183,17 @@ impl Controller {
         self.send(http::Method::POST, path, body, doing).await
     }
 
+    /// Asks for something, of at most so many bytes.
+    pub(crate) async fn get(&self, path: &str, largest: usize, doing: &str) -> Result<Answer, CommandError> {
+        self.send_for(http::Method::GET, path, Vec::new(), largest, doing)
+            .await
+    }
+
+    /// Whether it is asked as somebody.
+    pub(crate) fn is_somebody(&self) -> bool {
+        self.token.is_some()
+    }
+
     /// An answer that is no success, in words.
     pub(crate) fn refusal(&self, answer: &Answer, doing: &str) -> CommandError {
         let place = &self.place;
@@ -254,6 +265,17 @@ impl Controller {
         body: Vec<u8>,
         doing: &str,
     ) -> Result<Answer, CommandError> {
+        self.send_for(method, path, body, LARGEST, doing).await
+    }
+
+    async fn send_for(
+        &self,
+        method: http::Method,
+        path: &str,
+        body: Vec<u8>,
+        largest: usize,
+        doing: &str,
+    ) -> Result<Answer, CommandError> {
         let mut request = http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.prefix))
@@ -268,7 +290,7 @@ impl Controller {
         let sent = self.client.send(request).await;
         let answer = sent.map_err(|err| cluster::explain(&err, doing))?;
         let status = answer.status().as_u16();
-        let read = Limited::new(answer.into_body(), LARGEST).collect().await;
+        let read = Limited::new(answer.into_body(), largest).collect().await;
         let read = read.map_err(|err| {
             CommandError::unreachable(
                 format!("cannot {doing}: {}", sealing::Printable(&err.to_string())),

@@ -13,6 +13,7 @@
 //!
 //! Not here: what files mean (crate `render`), who may use which remote (the controller).
 
+mod budget;
 mod commit;
 mod error;
 mod github_app;
@@ -34,6 +35,7 @@ mod tree;
 mod url;
 mod walk;
 
+pub use budget::Budget;
 pub use commit::{Commit, Person};
 pub use error::SourceError;
 pub use github_app::{AppToken, GitHubApp};
@@ -45,7 +47,10 @@ pub use remote::{Auth, ClientCertificate, FileRemotes, Proxy, Remote, RemoteLimi
 pub use session::list_head;
 pub use signing::SigningKey;
 pub use snapshot::Snapshot;
-pub use store::{Chronicle, Fetched, Line, NewCommit, Notebook, Rewritten, Step, Store, StoreOptions};
+pub use store::{
+    Changed, Chronicle, Fetched, FileChange, Line, NewCommit, Note, Notebook, Rewritten, Step, Store,
+    StoreOptions,
+};
 pub use submodule::Submodules;
 pub use text::display_safe;
 pub use walk::{EntryKind, FileEntry, WalkLimits};

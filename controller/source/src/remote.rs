@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::Budget;
+
 /// A Git remote.
 ///
 /// Over HTTP: no redirect is followed, so credentials reach only the host of `url`; no proxy is taken
@@ -26,6 +28,8 @@ pub struct Remote {
     pub proxy: Option<Proxy>,
     /// Bounds on time and size.
     pub limits: RemoteLimits,
+    /// What counts against the limits beside a call's own cost. Without one, each call counts by itself.
+    pub budget: Option<Budget>,
     /// Whether, and where, `file://` is allowed. For tests and air-gapped hosts.
     pub files: FileRemotes,
 }
@@ -40,8 +44,25 @@ impl Remote {
             client: None,
             proxy: None,
             limits: RemoteLimits::default(),
+            budget: None,
             files: FileRemotes::Refused,
         }
+    }
+
+    /// The same remote for one look: all calls with it, and with copies of it, count together, and time begins to run.
+    #[must_use]
+    pub fn for_one_look(&self) -> Self {
+        Self {
+            budget: Some(Budget::begin(&self.limits)),
+            ..self.clone()
+        }
+    }
+
+    /// The same remote for long histories: see [`RemoteLimits::unpacked_bytes`].
+    pub(crate) fn for_history(&self) -> Self {
+        let mut remote = self.clone();
+        remote.limits.unpacked_bytes = None;
+        remote
     }
 }
 
@@ -121,18 +142,20 @@ pub struct RemoteLimits {
     pub connect: Duration,
     /// The longest silence while an answer is awaited or read.
     pub read: Duration,
-    /// For one call of this crate, everything included.
+    /// For one call of this crate, or for one look, everything included.
     pub total: Duration,
-    /// Bytes of the list of refs.
+    /// Bytes of one list of refs.
     pub listing_bytes: u64,
-    /// Bytes of all packs that one call receives.
+    /// Bytes of all packs that one call, or one look, receives.
     pub pack_bytes: u64,
-    /// Objects in one pack.
+    /// Objects in all of its packs.
     pub objects: usize,
     /// Bytes of one object, unpacked. It is what a pack takes of memory, up to three times.
     pub object_bytes: u64,
-    /// Bytes of all objects of one call, unpacked, each of them whole.
-    pub unpacked_bytes: u64,
+    /// Bytes of all objects of one call, or of one look, unpacked, each of them whole. Not of a call that fetches a long history:
+    /// there a file that changes often is whole in each commit and a few bytes in the pack, so that this is what honest histories
+    /// meet first. They are held to the other bounds: no more than one object at a time is unpacked, and nothing unpacked is kept.
+    pub unpacked_bytes: Option<u64>,
 }
 
 impl Default for RemoteLimits {
@@ -146,7 +169,7 @@ impl Default for RemoteLimits {
             objects: 2_000_000,
             // What GitHub and GitLab take of a file.
             object_bytes: 100 << 20,
-            unpacked_bytes: 4 << 30,
+            unpacked_bytes: Some(4 << 30),
         }
     }
 }

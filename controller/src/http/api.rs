@@ -1,14 +1,15 @@
 //! The way in for `signet`: over TLS, and for who says who it is. A caller brings a token for this controller alone; the API
 //! server says whose it is (TokenReview) and what that identity may do (SubjectAccessReview), object by object.
 //!
-//! The verbs are `verify` and `rotate` on `sealedsecrets`, in the object's namespace. Everybody has a limit of their own.
+//! The verbs are `verify` and `rotate` on `sealedsecrets`, in the object's namespace, and `get` on `repositories/audit`. Everybody has
+//! a limit of their own.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -18,11 +19,13 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tracing::debug;
 
+use super::audit::audit;
 use super::identity::{Caller, Identities, NotKnown, Wish};
 use super::limit::Limits;
 use super::routes::{answer, count, nothing};
 use super::sealed::{rotated, verdict};
 use super::work::{UNNAMED, Work, not_posted, plain, too_soon};
+use crate::audit::Audits;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::text;
@@ -31,13 +34,14 @@ use crate::text;
 const LONGEST_NAME: usize = 253;
 
 #[derive(Clone)]
-struct Api {
+pub(super) struct Api {
     work: Work,
+    audits: Arc<Audits>,
     identities: Arc<Identities>,
     limits: Arc<Limits>,
 }
 
-/// `/v1/verify`, `/v1/rotate` and `/v1/usage`.
+/// `/v1/verify`, `/v1/rotate`, `/v1/usage` and `/v1/audit`.
 pub fn api(
     client: Client,
     keys: watch::Receiver<Arc<KeyRing>>,
@@ -46,6 +50,7 @@ pub fn api(
 ) -> Router {
     let api = Api {
         work: Work::new(keys),
+        audits: Arc::new(Audits::new(client.clone(), config)),
         identities: Arc::new(Identities::new(client)),
         limits: Arc::new(Limits::new(config.api_rate_limit, config.api_rate_limit_burst)),
     };
@@ -53,6 +58,7 @@ pub fn api(
         .route("/v1/verify", any(verify))
         .route("/v1/rotate", any(rotate))
         .route("/v1/usage", any(usage))
+        .route("/v1/audit", any(audit))
         .fallback(nothing)
         .with_state(api)
         .layer(middleware::from_fn_with_state(metrics, count))
@@ -89,17 +95,33 @@ impl Api {
         if let Some(refusal) = not_posted(request.method()) {
             return Err(refusal);
         }
-        let caller = self.identities.of(request.headers()).await?;
-        self.limits
-            .admit(caller.name(), Instant::now())
-            .map_err(too_soon)?;
+        let caller = self.caller(request.headers()).await?;
         let object = self.work.object(request.into_body()).await?;
         let wish = wish(&object, verb).ok_or_else(|| plain(StatusCode::CONFLICT, ""))?;
-        self.allow(&caller, &wish).await?;
+        let refusal = "You may not do that with SealedSecrets of this namespace.\n";
+        self.allow(&caller, &wish, refusal).await?;
         Ok(object)
     }
 
-    async fn allow(&self, caller: &Caller, wish: &Wish<'_>) -> Result<(), Response> {
+    /// Who asks, unless they ask too often.
+    pub(super) async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Response> {
+        let caller = self.identities.of(headers).await?;
+        self.limits
+            .admit(caller.name(), Instant::now())
+            .map_err(too_soon)?;
+        Ok(caller)
+    }
+
+    pub(super) fn audits(&self) -> &Audits {
+        &self.audits
+    }
+
+    pub(super) async fn allow(
+        &self,
+        caller: &Caller,
+        wish: &Wish<'_>,
+        refusal: &'static str,
+    ) -> Result<(), Response> {
         let allowed = self.identities.may(caller, wish).await?;
         debug!(
             user = text::bounded(caller.name(), 256),
@@ -112,10 +134,7 @@ impl Api {
         if allowed {
             Ok(())
         } else {
-            Err(plain(
-                StatusCode::FORBIDDEN,
-                "You may not do that with SealedSecrets of this namespace.\n",
-            ))
+            Err(plain(StatusCode::FORBIDDEN, refusal))
         }
     }
 }
@@ -128,6 +147,8 @@ fn wish<'a>(object: &'a Value, verb: &'static str) -> Option<Wish<'a>> {
     Some(Wish {
         verb,
         group,
+        resource: "sealedsecrets",
+        subresource: None,
         namespace: named("/metadata/namespace").or(Some(UNNAMED)).filter(fits)?,
         name: named("/metadata/name").filter(fits)?,
     })

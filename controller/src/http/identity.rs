@@ -55,6 +55,8 @@ pub(super) struct Known {
 pub(super) struct Wish<'a> {
     pub(super) verb: &'static str,
     pub(super) group: &'a str,
+    pub(super) resource: &'static str,
+    pub(super) subresource: Option<&'static str>,
     pub(super) namespace: &'a str,
     pub(super) name: &'a str,
 }
@@ -116,7 +118,8 @@ impl Identities {
                 resource_attributes: Some(ResourceAttributes {
                     group: Some(what.group.to_owned()),
                     version: Some("v1alpha1".to_owned()),
-                    resource: Some("sealedsecrets".to_owned()),
+                    resource: Some(what.resource.to_owned()),
+                    subresource: what.subresource.map(str::to_owned),
                     verb: Some(what.verb.to_owned()),
                     namespace: Some(what.namespace.to_owned()),
                     name: Some(what.name.to_owned()),

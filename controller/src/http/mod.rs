@@ -2,6 +2,7 @@
 //! `signet` asks with a token.
 
 mod api;
+mod audit;
 mod certificate;
 mod hooks;
 mod identity;

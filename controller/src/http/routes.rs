@@ -45,12 +45,13 @@ pub fn public(
 
 /// Counts what is answered, by the paths that there are.
 pub(super) async fn count(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
-    const PATHS: [&str; 7] = [
+    const PATHS: [&str; 8] = [
         "/v1/cert.pem",
         "/v1/keys",
         "/v1/verify",
         "/v1/rotate",
         "/v1/usage",
+        "/v1/audit",
         "/healthz",
         "/readyz",
     ];

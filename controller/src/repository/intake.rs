@@ -55,6 +55,7 @@ impl Follower {
         let known = self.head.as_ref().filter(|_| same);
         let look = Look {
             fallbacks,
+            others: Vec::new(),
             remote: remote.clone(),
             otherwise: otherwise.clone(),
             reference: target.reference.clone(),

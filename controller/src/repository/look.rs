@@ -16,6 +16,8 @@ pub(super) struct Look {
     pub(super) otherwise: Option<Auth>,
     /// Where to look while the remote fails.
     pub(super) fallbacks: Vec<Remote>,
+    /// Other addresses of the repository than the one that is asked: submodules may lie beside them.
+    pub(super) others: Vec<Remote>,
     pub(super) reference: RefSpec,
     /// Which submodules are read, if any.
     pub(super) submodules: Option<Submodules>,
@@ -55,8 +57,9 @@ impl Serve {
         submodules: Option<&Submodules>,
         deep: bool,
     ) -> Option<Snapshot> {
-        let held = self.without_submodules(store, remote, reference, deep)?;
-        whole(store, held, remote, submodules, deep).ok()
+        let remote = remote.for_one_look();
+        let held = self.without_submodules(store, &remote, reference, deep)?;
+        whole(store, held, &remote, &[], submodules, deep).ok()
     }
 
     fn without_submodules(
@@ -88,11 +91,12 @@ fn whole(
     store: &Store,
     found: Snapshot,
     remote: &Remote,
+    others: &[Remote],
     submodules: Option<&Submodules>,
     fetches: bool,
 ) -> Result<Snapshot, SourceError> {
     match submodules {
-        Some(wanted) => store.with_submodules(&found, remote, wanted, fetches),
+        Some(wanted) => store.with_submodules(&found, remote, others, wanted, fetches),
         None => Ok(found),
     }
 }
@@ -170,8 +174,10 @@ impl Look {
         }
         let (mut aside, mut aside_failed) = (None, None);
         if found.as_ref().is_err_and(SourceError::is_outage) {
-            for remote in std::mem::take(&mut self.fallbacks) {
-                self.remote = remote;
+            let remote = self.remote.clone();
+            for fallback in std::mem::take(&mut self.fallbacks) {
+                self.remote = fallback;
+                self.others = vec![remote.clone()];
                 match self.look_aside(&store) {
                     Ok(answer) => {
                         (found, fetching) = (Ok(answer), true);
@@ -206,23 +212,24 @@ impl Look {
     /// A fall-back may lag behind: what is in use, or what descends from it, and nothing else.
     fn look_aside(&self, store: &Store) -> Result<Found, SourceError> {
         let known = self.known.filter(|_| !store.is_damaged());
-        let head = list_head(&self.remote, &self.reference)?;
+        let remote = self.remote.for_one_look();
+        let head = list_head(&remote, &self.reference)?;
         if known == Some(head.id) {
             return Ok(Found::Unchanged);
         }
         let started = Instant::now();
-        let fetched = store.fetch(&self.remote, &self.reference)?;
+        let fetched = store.fetch(&remote, &self.reference)?;
         let new = fetched.commit().id;
         let old = self.known.or(self.remembered).filter(|old| *old != new);
         if let Some(old) = old {
             let later = self.reference.has_history()
-                && store.compare(&self.remote, &self.reference, old, new)? == Rewritten::No;
+                && store.compare(&remote, &self.reference, old, new)? == Rewritten::No;
             if !later {
                 return Err(SourceError::Behind);
             }
         }
         Ok(Found::New {
-            snapshot: self.whole(store, fetched.snapshot)?,
+            snapshot: self.whole(store, fetched.snapshot, &remote)?,
             label: fetched.label,
             before: old.map(|old| (old, Rewritten::No)),
             took: started.elapsed(),
@@ -237,7 +244,8 @@ impl Look {
         {
             return (Ok(Found::Unchanged), false); // it cannot move: the remote is not asked
         }
-        match list_head(&self.remote, &self.reference) {
+        let remote = self.remote.for_one_look();
+        match list_head(&remote, &self.reference) {
             // The same commit under another tag is news, too.
             Ok(head) if known == Some(head.id) && self.label.as_deref() == Some(&*head.label) => {
                 return (Ok(Found::Unchanged), false);
@@ -246,34 +254,35 @@ impl Look {
             Err(error) => return (Err(error), false),
         }
         let started = Instant::now();
-        (self.fetch(store, started), true)
+        (self.fetch(store, &remote, started), true)
     }
 
-    fn whole(&self, store: &Store, found: Snapshot) -> Result<Snapshot, SourceError> {
-        whole(store, found, &self.remote, self.submodules.as_ref(), true)
+    fn whole(&self, store: &Store, found: Snapshot, remote: &Remote) -> Result<Snapshot, SourceError> {
+        whole(store, found, remote, &self.others, self.submodules.as_ref(), true)
     }
 
     fn past(&self, store: &Store, commit: &str) -> Result<Snapshot, SourceError> {
         let id = commit.parse().map_err(|_| SourceError::NoSuchCommit)?;
-        let found = store.past(&self.remote, &self.reference, id)?;
-        self.whole(store, found)
+        let remote = self.remote.for_one_look();
+        let found = store.past(&remote, &self.reference, id)?;
+        self.whole(store, found, &remote)
     }
 
-    fn fetch(&self, store: &Store, started: Instant) -> Result<Found, SourceError> {
-        let fetched = store.fetch(&self.remote, &self.reference)?;
+    fn fetch(&self, store: &Store, remote: &Remote, started: Instant) -> Result<Found, SourceError> {
+        let fetched = store.fetch(remote, &self.reference)?;
         let new = fetched.commit().id;
         let before = match (fetched.previous, self.remembered) {
             (Some(old), _) if old != new => Some((old, fetched.forced)),
             (None, Some(old)) if old != new => {
                 let rewritten = store
-                    .compare(&self.remote, &self.reference, old, new)
+                    .compare(remote, &self.reference, old, new)
                     .unwrap_or(Rewritten::Unknown);
                 Some((old, rewritten))
             }
             _ => None,
         };
         Ok(Found::New {
-            snapshot: self.whole(store, fetched.snapshot)?,
+            snapshot: self.whole(store, fetched.snapshot, remote)?,
             label: fetched.label,
             before,
             took: started.elapsed(),

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use crds::{Repository, Verified, Verify};
+use kube::{Client, ResourceExt};
+use proof::Trust;
 use source::{Commit, CommitId, Remote, Store};
 
 use super::Head;
@@ -170,6 +172,16 @@ impl Job {
         let checked = checked.map(|checked| checked.map(|checked| (checked.signer, checked.commits)));
         (checked, pins)
     }
+}
+
+/// Whose signatures count in a Repository, if it asks for any. Where they cannot be read, a sentence that quotes nothing.
+pub(crate) async fn signers(client: &Client, object: &Repository) -> Result<Option<Trust>, String> {
+    let Some(spec) = &object.spec.verify else {
+        return Ok(None);
+    };
+    let namespace = object.namespace().unwrap_or_default();
+    let trust = verify::read(client.clone(), &namespace, &spec.signers_ref).await;
+    trust.map(Some).map_err(|failure| failure.message)
 }
 
 /// What a head, or a verified commit, speaks of: of another repository or ref, nothing is compared.

@@ -332,12 +332,28 @@ fn what_somebody_else_installed_is_not_overwritten_unasked() {
                 .kubectl_with(arguments, &text.replace(change.0, change.1))
                 .ok();
         };
+        let plan = [text(repo.work()), "--path", PATH, "--url", repo.url()];
+        // The same, by another hand: its NetworkPolicy has lists that are somebody's as a whole, with protocols that the API
+        // server filled in.
+        apply(
+            "install.yaml",
+            ("signet-controller:0.1.0", "signet-controller:0.1.0"),
+        );
+        let mark = cluster.audit().mark();
+        let same = json(&again(&cluster, &[&plan[..], &["--dry-run"]].concat()));
+        let unchanged = changes(&same, "unchanged");
+        for object in ["NetworkPolicy", "Deployment"] {
+            let object = format!("{object} signet-system/signet-controller");
+            assert!(unchanged.contains(&object), "{same:#}");
+        }
+        assert_eq!(changes(&same, "changed"), [""; 0], "{same:#}");
+        assert_eq!(writes(&cluster, mark), [""; 0]);
+
         apply(
             "install.yaml",
             ("signet-controller:0.1.0", "mine.example.org/signet:7"),
         );
         let mark = cluster.audit().mark();
-        let plan = [text(repo.work()), "--path", PATH, "--url", repo.url()];
         for more in [&["--dry-run"][..], &[]] {
             let said = again(&cluster, &[&plan[..], more].concat()).refused();
             assert!(

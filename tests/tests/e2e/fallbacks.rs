@@ -143,6 +143,75 @@ fn the_remotes_password_is_not_sent_to_its_fallback() {
 }
 
 #[test]
+fn a_mirror_serves_submodules_that_lie_beside_it_and_those_of_the_remote_that_are_held() {
+    run(async {
+        let stage = Stage::shared().await;
+        let team = stage.space("fallback-submodules");
+        let home = tempfile::tempdir().unwrap();
+        let first = GitServer::start(&home.path().join("first")).await;
+        let second = GitServer::start(&home.path().join("second")).await;
+        let (repo, copy) = (first.repository("app"), second.repository("app"));
+        let (near, far) = (first.repository("near"), first.repository("far"));
+        near.write("map.yaml", objects::config_map("near", "one"))
+            .commit("One");
+        far.write("map.yaml", objects::config_map("far", "one"))
+            .commit("One");
+        // By another name than the mirror has: only the remote's own host is allowed.
+        let by_name = |url: &str| url.replace("127.0.0.1", "localhost");
+        let name = |repo: &Repo| repo.bare().file_name().unwrap().to_str().unwrap().to_owned();
+        let list =
+            |path: &str, url: &str| format!("[submodule \"{path}\"]\n\tpath = {path}\n\turl = {url}\n");
+        let link = |path: &str, to: &Repo| {
+            std::fs::create_dir_all(repo.work().join(path)).unwrap();
+            let entry = format!("160000,{},{path}", to.head());
+            repo.git(["update-index", "--add", "--cacheinfo", &entry]);
+        };
+        repo.write("app/map.yaml", objects::config_map("map", "one"))
+            .write(
+                ".gitmodules",
+                list("app/near", &format!("../{}", name(&near))) + &list("app/far", &by_name(far.url())),
+            );
+        link("app/near", &near);
+        link("app/far", &far);
+        let one = repo.commit("One");
+        mirror(&repo, &copy);
+        team.repository_with("app", &repo, |spec| {
+            spec.url = by_name(repo.url());
+            spec.submodules = Some(crds::Submodules::default());
+            spec.fallbacks = vec![Fallback {
+                url: copy.url().to_owned(),
+                secret_ref: None,
+            }];
+        })
+        .await;
+        team.sync("app", "app").await;
+        team.applied("app", &one).await;
+
+        // Everything of the remote is away. What was fetched is held.
+        first.set_mood(Mood::Unavailable);
+        let two = repo
+            .write("app/map.yaml", objects::config_map("map", "two"))
+            .commit_only("Two");
+        mirror(&repo, &copy);
+        team.applied("app", &two).await;
+
+        // What moves is looked for beside the mirror, which has it once it has it.
+        near.write("map.yaml", objects::config_map("near", "two"))
+            .commit_only("Two");
+        link("app/near", &near);
+        let three = repo.commit_only("Three");
+        mirror(&repo, &copy);
+        team.until("app", "the submodule to be missed", |found: &Repository| {
+            message(found).contains("app/near")
+        })
+        .await;
+        let copied = second.repository("near");
+        mirror(&near, &copied);
+        team.applied("app", &three).await;
+    });
+}
+
+#[test]
 fn a_mirror_that_lags_is_not_followed_after_a_restart_either() {
     run(async {
         let mut stage = Stage::own().await;

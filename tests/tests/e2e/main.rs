@@ -8,6 +8,7 @@
 
 mod admitted;
 mod approval_policy;
+mod audited;
 mod bad_conflict;
 mod bad_key;
 mod bad_namespace;

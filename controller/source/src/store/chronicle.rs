@@ -34,8 +34,8 @@ impl Store {
         most: usize,
     ) -> Result<Chronicle, SourceError> {
         let _one_at_a_time = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
-        let session = Session::open(remote)?;
-        if self.current().packs() > self.options.max_packs {
+        let session = Session::open(&remote.for_history())?;
+        if self.is_full() {
             self.start_afresh()?;
         }
         let repository = self.current().open()?;

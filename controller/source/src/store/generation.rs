@@ -52,7 +52,7 @@ impl Generation {
         }
     }
 
-    pub(super) fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
@@ -101,15 +101,18 @@ impl Generation {
         self.retired.store(true, Ordering::Relaxed);
     }
 
-    /// Packs on disk: every fetch leaves one.
-    pub(super) fn packs(&self) -> usize {
+    /// Packs on disk, and their bytes: every fetch leaves one.
+    pub(super) fn packs(&self) -> (usize, u64) {
         let Ok(files) = fs::read_dir(self.dir.join("objects/pack")) else {
-            return 0;
+            return (0, 0);
         };
         files
             .flatten()
             .filter(|file| file.path().extension() == Some(OsStr::new("pack")))
-            .count()
+            .filter_map(|file| file.metadata().ok())
+            .fold((0, 0), |(packs, bytes), file| {
+                (packs + 1, bytes.saturating_add(file.len()))
+            })
     }
 }
 

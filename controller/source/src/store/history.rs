@@ -75,8 +75,8 @@ impl Store {
             .fetching
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let session = Session::open(remote)?;
-        if self.current().packs() > self.options.max_packs {
+        let session = Session::open(&remote.for_history())?;
+        if self.is_full() {
             self.start_afresh()?;
         }
         let generation = self.current();
@@ -333,7 +333,7 @@ fn entry(tree: &Tree<'_>, name: &[u8]) -> Place {
 }
 
 /// Walks down by hand: a directory that is not in the store is an error, and not an absent path.
-fn place(repository: &Repository, root: Oid, path: &RepoPath) -> Result<Place, SourceError> {
+pub(super) fn place(repository: &Repository, root: Oid, path: &RepoPath) -> Result<Place, SourceError> {
     let mut here: Place = Some((root, 0o40_000));
     for component in path.components() {
         here = match tree(repository, here)? {

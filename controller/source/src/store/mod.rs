@@ -11,10 +11,12 @@
 mod ancestry;
 mod chronicle;
 mod compose;
+mod difference;
 pub(crate) mod fetch;
 mod generation;
 mod history;
 mod notebook;
+mod notes;
 mod open;
 mod push;
 
@@ -24,10 +26,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use chronicle::Chronicle;
 pub use compose::NewCommit;
+pub use difference::{Changed, FileChange};
 pub(crate) use generation::Generation;
 use git2::{ObjectType, Oid, Repository};
 pub use history::Step;
 pub use notebook::{Line, Notebook};
+pub use notes::Note;
 
 use crate::session::Session;
 use crate::submodule::{Graft, Submodules};
@@ -38,11 +42,16 @@ use crate::{Choice, Commit, CommitId, RefSpec, Remote, Snapshot, SourceError, di
 pub struct StoreOptions {
     /// Packs before the store is fetched afresh. Each fetch of a change leaves one or more.
     pub max_packs: usize,
+    /// Bytes of its packs before it is fetched afresh.
+    pub max_bytes: u64,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { max_packs: 50 }
+        Self {
+            max_packs: 50,
+            max_bytes: 1 << 30,
+        }
     }
 }
 
@@ -166,7 +175,7 @@ impl Store {
     /// [`SourceError::NotInHistory`] where it is not among the branch's last commits.
     pub fn past(&self, remote: &Remote, reference: &RefSpec, id: CommitId) -> Result<Snapshot, SourceError> {
         let _one_at_a_time = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
-        let session = Session::open(remote)?;
+        let session = Session::open(&remote.for_history())?;
         let key = key(remote, reference)?;
         let generation = self.current();
         let held = generation.with(|repository| held(repository, &key))?;
@@ -175,7 +184,8 @@ impl Store {
     }
 
     /// The snapshot with its submodules in it: directories in the place of links. What is not held yet is fetched from where
-    /// `.gitmodules` says, if `fetches`; the snapshot's own remote says which host and which credentials.
+    /// `.gitmodules` says, if `fetches`; the snapshot's own remote says which host and which credentials, and so does each of
+    /// `others`, which are other addresses of the same repository.
     ///
     /// # Errors
     /// [`SourceError::BadSubmodule`] for what may not be followed, [`SourceError::Submodule`] for one that cannot be fetched, and
@@ -184,11 +194,13 @@ impl Store {
         &self,
         snapshot: &Snapshot,
         remote: &Remote,
+        others: &[Remote],
         wanted: &Submodules,
         fetches: bool,
     ) -> Result<Snapshot, SourceError> {
         let _one_at_a_time = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
-        snapshot.replanted(|generation, tree| Graft::new(generation, remote, wanted, fetches).tree(tree))
+        snapshot
+            .replanted(|generation, tree| Graft::new(generation, remote, others, wanted, fetches).tree(tree))
     }
 
     /// A commit that the store holds.
@@ -252,7 +264,7 @@ impl Store {
         };
         record(generation, key, commit.id)?;
         let mut snapshot = Snapshot::new(Arc::clone(generation), commit);
-        if generation.packs() > self.options.max_packs {
+        if self.is_full() {
             match self.replace(session, reference, key, Some(snapshot.commit().id)) {
                 Ok((_, fresh)) => snapshot = fresh,
                 // What we have is good; it is tried again at the next change.
@@ -282,10 +294,23 @@ impl Store {
             return Err(SourceError::NotGit("the branch moved meanwhile".into()));
         }
         record(&fresh, key, commit.id)?;
+        if !old.is_damaged()
+            && let Err(error) =
+                crate::submodule::carry(&old, &fresh, commit.tree, session.operation().budget())
+        {
+            // They are fetched again.
+            tracing::debug!(%error, "submodules are left behind");
+        }
         let fresh = Arc::new(open::keep(&self.dir, fresh)?);
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&fresh);
         old.retire();
         Ok((choice, Snapshot::new(fresh, commit)))
+    }
+
+    /// Whether it is to be built anew.
+    fn is_full(&self) -> bool {
+        let (packs, bytes) = self.current().packs();
+        packs > self.options.max_packs || bytes > self.options.max_bytes
     }
 
     fn current(&self) -> Arc<Generation> {

@@ -5,8 +5,15 @@ use crate::{Auth, Remote, SourceError};
 
 /// The remote of a submodule that is listed with this address in the repository at `of`.
 ///
-/// Credentials, certificates and authorities go to where the Repository's own remote is, and nowhere else.
-pub(super) fn remote(of: &Remote, own: &Remote, url: &str, hosts: &[String]) -> Result<Remote, &'static str> {
+/// Credentials, certificates and authorities go to where the Repository itself is, each to its own place, and nowhere else.
+/// `homes` are its addresses; the first is where this commit of it comes from.
+pub(super) fn remote(
+    of: &Remote,
+    homes: &[Remote],
+    url: &str,
+    hosts: &[String],
+) -> Result<Remote, &'static str> {
+    const AROUND: &str = "the address of the repository around it cannot be used";
     const RELATIVE: &str = "its relative address leaves the host";
     let relative = url.starts_with("./") || url.starts_with("../");
     let address = if relative {
@@ -14,6 +21,7 @@ pub(super) fn remote(of: &Remote, own: &Remote, url: &str, hosts: &[String]) -> 
     } else {
         url.to_owned()
     };
+    let own = homes.first().ok_or(AROUND)?;
     let mut remote = own.clone();
     remote.url = address;
     let place = |remote: &Remote| Target::parse(remote).map(|target| Place::of(&target));
@@ -22,22 +30,25 @@ pub(super) fn remote(of: &Remote, own: &Remote, url: &str, hosts: &[String]) -> 
         _ => "repositories on the controller's own disk are not allowed",
     })?;
     let (Ok(parent), Ok(home)) = (place(of), place(own)) else {
-        return Err("the address of the repository around it cannot be used");
+        return Err(AROUND);
     };
     if relative && there != parent {
         return Err(RELATIVE);
     }
+    let lives_there = |home: &&Remote| place(home).is_ok_and(|home| home == there);
+    if let Some(home) = homes.iter().find(lives_there) {
+        let url = remote.url;
+        return Ok(Remote { url, ..home.clone() });
+    }
     if there.scheme == "http" && home.scheme != "http" {
         return Err("it is to be read over http://, which nobody protects");
-    }
-    if there == home {
-        return Ok(remote);
     }
     if there.scheme == "file" {
         return Err("repositories on the controller's own disk are not allowed");
     }
-    let allowed = there.host == home.host || hosts.iter().any(|host| host.eq_ignore_ascii_case(&there.host));
-    if !allowed {
+    let is_home = |home: &Remote| place(home).is_ok_and(|home| home.host == there.host);
+    let named = hosts.iter().any(|host| host.eq_ignore_ascii_case(&there.host));
+    if !named && !homes.iter().any(is_home) {
         return Err("its host is not the Repository's, nor one of spec.submodules.hosts");
     }
     remote.auth = Auth::None;
@@ -191,7 +202,7 @@ mod tests {
     fn the_login_goes_to_its_own_host_alone() {
         let own = own("https://git.example/team/app");
         let hosts = ["GIT.other.example".to_owned()];
-        let found = |url: &str| remote(&own, &own, url, &hosts);
+        let found = |url: &str| remote(&own, std::slice::from_ref(&own), url, &hosts);
         for same in ["../lib", "https://git.example/x", "https://GIT.example:443/x"] {
             let found = found(same).unwrap();
             assert!(
@@ -206,6 +217,33 @@ mod tests {
                 "{other}"
             );
         }
+    }
+
+    #[test]
+    fn each_address_of_the_repository_is_shown_its_own_login() {
+        let mut mirror = own("https://mirror.example/copies/app");
+        mirror.auth = Auth::Bearer(Zeroizing::new("for-the-mirror".into()));
+        mirror.ca_pem = None;
+        let homes = [mirror.clone(), own("https://git.example/team/app")];
+        let login = |url: &str| {
+            let found = remote(&mirror, &homes, url, &[]).unwrap();
+            let login = match found.auth {
+                Auth::Bearer(token) => token.to_string(),
+                _ => String::new(),
+            };
+            (found.url, login, found.ca_pem.is_some())
+        };
+        let expected = |url: &str, login: &str, ca| (url.to_owned(), login.to_owned(), ca);
+        assert_eq!(
+            login("../lib"),
+            expected("https://mirror.example/copies/lib", "for-the-mirror", false)
+        );
+        let there = "https://git.example/team/lib";
+        assert_eq!(login(there), expected(there, "hunter2", true));
+        let port = "https://git.example:8443/team/lib";
+        assert_eq!(login(port), expected(port, "", false));
+        assert!(remote(&mirror, &homes, "https://other.example/lib", &[]).is_err());
+        assert!(remote(&mirror, &homes[..1], there, &[]).is_err());
     }
 
     #[test]
@@ -230,7 +268,10 @@ mod tests {
             "git://git.example/x",
             "",
         ] {
-            assert!(remote(&own, &own, url, &[]).is_err(), "{url}");
+            assert!(
+                remote(&own, std::slice::from_ref(&own), url, &[]).is_err(),
+                "{url}"
+            );
         }
     }
 }

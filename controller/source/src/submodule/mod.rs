@@ -7,9 +7,8 @@
 //! What `.gitmodules` says is untrusted: see [`address`] for whom it can have asked, and [`listing`] for what is read of it.
 
 mod address;
+mod carry;
 mod listing;
-
-use std::time::Instant;
 
 use git2::{ObjectType, Repository};
 
@@ -17,7 +16,8 @@ use crate::path::RepoPath;
 use crate::session::Session;
 use crate::store::{Generation, fetch, held, problem, record};
 use crate::tree::{self, Node};
-use crate::{Commit, CommitId, PathError, RefSpec, Remote, SourceError, TreeId, display_safe, text};
+use crate::{Budget, Commit, CommitId, PathError, RefSpec, Remote, SourceError, TreeId, display_safe, text};
+pub(crate) use carry::carry;
 use listing::Listed;
 
 /// Submodules of one commit, those of submodules too.
@@ -42,42 +42,53 @@ struct Link {
 /// One commit whose links are followed.
 pub(crate) struct Graft<'a> {
     generation: &'a Generation,
-    /// The Repository's own remote; none: nothing is fetched.
-    own: &'a Remote,
+    /// Where the commit comes from, and other addresses of the same repository.
+    homes: Vec<Remote>,
     fetches: bool,
     wanted: &'a Submodules,
     /// What is left of the bounds.
     left: usize,
-    deadline: Instant,
+    budget: Budget,
 }
 
 impl<'a> Graft<'a> {
     pub(crate) fn new(
         generation: &'a Generation,
-        own: &'a Remote,
+        own: &Remote,
+        others: &[Remote],
         wanted: &'a Submodules,
         fetches: bool,
     ) -> Self {
+        // All of them together are one look.
+        let budget = own.budget.clone();
+        let budget = budget.unwrap_or_else(|| Budget::begin(&own.limits));
+        let mut homes: Vec<Remote> = [own].into_iter().chain(others).cloned().collect();
+        for home in &mut homes {
+            home.budget = Some(budget.clone());
+        }
         Self {
             generation,
-            own,
+            homes,
             fetches,
             wanted,
             left: MOST,
-            deadline: Instant::now() + own.limits.total,
+            budget,
         }
     }
 
     /// The tree with its submodules in it.
     pub(crate) fn tree(&mut self, root: TreeId) -> Result<TreeId, SourceError> {
-        let own = self.own.clone();
+        let [own, ..] = self.homes.as_slice() else {
+            return Ok(root);
+        };
+        let own = own.clone();
         self.grown(root, &own, 0, "")
     }
 
     /// The tree of what lies at `place` in the Repository, and comes from `of`.
     fn grown(&mut self, root: TreeId, of: &Remote, depth: usize, place: &str) -> Result<TreeId, SourceError> {
         let mut grown = root;
-        for Link { url, path, commit } in self.links(root, place)? {
+        for Link { url, path, commit } in links(self.generation, root, place, &self.budget)? {
             let place = format!("{place}{path}");
             if depth == DEEPEST || self.left == 0 {
                 return Err(SourceError::TooLarge(format!(
@@ -86,7 +97,7 @@ impl<'a> Graft<'a> {
                 )));
             }
             self.left -= 1;
-            let remote = address::remote(of, self.own, &url, &self.wanted.hosts)
+            let remote = address::remote(of, &self.homes, &url, &self.wanted.hosts)
                 .map_err(|why| SourceError::BadSubmodule(shown(&place), why))?;
             let tree = self.fetched(&remote, commit).map_err(|why| match why {
                 SourceError::Store(_) | SourceError::NoSuchCommit => why,
@@ -102,68 +113,74 @@ impl<'a> Graft<'a> {
         Ok(grown)
     }
 
-    /// Links that `.gitmodules` lists. The others stay links, and so does what is listed and not there.
-    fn links(&self, root: TreeId, place: &str) -> Result<Vec<Link>, SourceError> {
-        let bad = |path: &str, why| SourceError::BadSubmodule(shown(&format!("{place}{path}")), why);
-        self.generation.with(|repository| {
-            let odb = repository.odb().map_err(|error| problem(&error))?;
-            let entries = read(&odb, root)?;
-            let Some(file) = entries.iter().find(|entry| entry.name == ".gitmodules") else {
-                return Ok(Vec::new());
-            };
-            let Node::File { blob, .. } = file.node else {
-                return Err(bad(".gitmodules", "it is not a file"));
-            };
-            let header = odb.read_header(blob.oid()).map_err(|error| problem(&error))?;
-            if header.1 != ObjectType::Blob || header.0 > listing::LONGEST {
-                return Err(bad(".gitmodules", "it is no file, or a very long one"));
-            }
-            let text = odb.read(blob.oid()).map_err(|error| problem(&error))?;
-            let listed = listing::read(text.data()).map_err(|why| bad(".gitmodules", why))?;
-            let mut links: Vec<Link> = Vec::new();
-            for Listed { path: at, url } in listed {
-                let path = RepoPath::parse(&at)
-                    .ok()
-                    .filter(|path| path.components().next().is_some() && !at.starts_with('-'))
-                    .ok_or_else(|| bad(&at, "its path leaves the repository"))?;
-                if links.iter().any(|other| overlap(&other.path, &path)) {
-                    return Err(bad(&at, "its path is that of another, or inside it"));
-                }
-                if let Some(commit) = link(&odb, root, &path).map_err(|why| bad(&at, why))? {
-                    links.push(Link { url, path, commit });
-                }
-            }
-            Ok(links)
-        })?
-    }
-
     /// The tree of a submodule's commit, which is fetched unless it is here.
     fn fetched(&self, remote: &Remote, commit: CommitId) -> Result<TreeId, SourceError> {
-        let key = key(commit)?;
-        let known = self.generation.with(|repository| {
-            let odb = repository.odb().map_err(|error| problem(&error))?;
-            match held(repository, &key) {
-                Some(_) => Commit::read(&odb, commit),
-                None => Ok(None),
-            }
-        })??;
-        if let Some(known) = known {
-            return Ok(known.tree);
+        if let Some(known) = known(self.generation, commit)? {
+            return Ok(known);
         }
         if !self.fetches {
             return Err(SourceError::NoSuchCommit);
         }
-        let mut remote = remote.clone();
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(SourceError::Timeout("total time"));
-        }
-        remote.limits.total = left;
-        let session = Session::open(&remote)?;
+        let session = Session::open(remote)?;
         let (_, found) = fetch::head(self.generation, &session, &RefSpec::Commit(commit), None)?;
-        record(self.generation, &key, commit)?;
+        record(self.generation, &key(commit)?, commit)?;
         Ok(found.tree)
     }
+}
+
+/// The tree of a submodule's commit, if it was fetched before.
+fn known(generation: &Generation, commit: CommitId) -> Result<Option<TreeId>, SourceError> {
+    let key = key(commit)?;
+    let known = generation.with(|repository| {
+        let odb = repository.odb().map_err(|error| problem(&error))?;
+        match held(repository, &key) {
+            Some(_) => Commit::read(&odb, commit),
+            None => Ok(None),
+        }
+    })??;
+    Ok(known.map(|known| known.tree))
+}
+
+/// Links that `.gitmodules` lists. The others stay links, and so does what is listed and not there.
+fn links(
+    generation: &Generation,
+    root: TreeId,
+    place: &str,
+    budget: &Budget,
+) -> Result<Vec<Link>, SourceError> {
+    let bad = |path: &str, why| SourceError::BadSubmodule(shown(&format!("{place}{path}")), why);
+    generation.with(|repository| {
+        let odb = repository.odb().map_err(|error| problem(&error))?;
+        let entries = read(&odb, root)?;
+        let Some(file) = entries.iter().find(|entry| entry.name == ".gitmodules") else {
+            return Ok(Vec::new());
+        };
+        let Node::File { blob, .. } = file.node else {
+            return Err(bad(".gitmodules", "it is not a file"));
+        };
+        let header = odb.read_header(blob.oid()).map_err(|error| problem(&error))?;
+        if header.1 != ObjectType::Blob || header.0 > listing::LONGEST {
+            return Err(bad(".gitmodules", "it is no file, or a very long one"));
+        }
+        let text = odb.read(blob.oid()).map_err(|error| problem(&error))?;
+        let listed = listing::read(text.data()).map_err(|why| bad(".gitmodules", why))?;
+        let mut links: Vec<Link> = Vec::new();
+        for Listed { path: at, url } in listed {
+            // Each of a thousand lines may name a path through large directories.
+            budget.remaining()?;
+            let path = RepoPath::parse(&at)
+                .ok()
+                .filter(|path| path.components().next().is_some() && !at.starts_with('-'))
+                .ok_or_else(|| bad(&at, "its path leaves the repository"))?;
+            if links.iter().any(|other| overlap(&other.path, &path)) {
+                return Err(bad(&at, "its path is that of another, or inside it"));
+            }
+            if let Some(commit) = link(&odb, root, &path).map_err(|why| bad(&at, why))? {
+                links.push(Link { url, path, commit });
+            }
+        }
+        Ok(links)
+    })?
 }
 
 /// A commit is the same wherever it came from.

@@ -6,12 +6,17 @@ use std::sync::Arc;
 use ureq::http::{HeaderMap, StatusCode, header};
 use zeroize::Zeroizing;
 
-use super::stream::{Budget, Stream};
+use super::names::Names;
+use super::stream::{Awaited, Shared, Stream};
 use super::{Operation, tls};
 use crate::{SourceError, url};
 
 /// `GET info/refs`: answers with the refs, read as a stream.
-pub(super) fn advertisement(operation: Arc<Operation>, service: &str) -> Result<Stream, SourceError> {
+pub(super) fn advertisement(
+    operation: Arc<Operation>,
+    service: &str,
+    scales: Shared,
+) -> Result<Stream, SourceError> {
     let http = operation.http()?;
     let url = format!("{}/info/refs?service={service}", http.base);
     let mut request = http.agent.get(&url);
@@ -26,19 +31,21 @@ pub(super) fn advertisement(operation: Arc<Operation>, service: &str) -> Result<
         answer.headers(),
         &format!("application/x-{service}-advertisement"),
     )?;
-    let budget = Budget::Listing {
+    let awaited = Awaited::Listing {
         left: operation.limits().listing_bytes,
+        names: Names::default(),
     };
     Ok(Stream::reading(
         operation,
         answer.into_body().into_reader(),
-        budget,
+        awaited,
+        scales,
     ))
 }
 
 /// A stream whose written bytes become the body of a `POST` as soon as it is read.
-pub(super) fn exchange(operation: Arc<Operation>, service: &'static str) -> Stream {
-    Stream::writing(operation, service)
+pub(super) fn exchange(operation: Arc<Operation>, service: &'static str, scales: Shared) -> Stream {
+    Stream::writing(operation, service, scales)
 }
 
 /// `POST <service>` with `body`.

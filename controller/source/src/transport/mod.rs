@@ -6,6 +6,7 @@
 
 mod address;
 mod http;
+mod names;
 mod operation;
 mod pack;
 mod proxy;
@@ -41,7 +42,11 @@ pub(crate) unsafe fn register() -> Result<(), Error> {
             return Err(error("the operation has ended"));
         };
         let stateless = !operation.is_ssh();
-        Transport::smart(remote, stateless, Subtransport(operation))
+        let subtransport = Subtransport {
+            operation,
+            scales: Arc::default(),
+        };
+        Transport::smart(remote, stateless, subtransport)
     };
     // SAFETY: the caller keeps the contract.
     unsafe { git2::transport::register(SCHEME, factory) }
@@ -80,11 +85,16 @@ impl Drop for Registered {
     }
 }
 
-struct Subtransport(Arc<Operation>);
+/// One connection: libgit2 makes one for each, with a buffer of its own.
+struct Subtransport {
+    operation: Arc<Operation>,
+    /// Over HTTP; a stream over SSH has its own, since there is but one.
+    scales: Arc<Mutex<pack::Scales>>,
+}
 
 impl SmartSubtransport for Subtransport {
     fn action(&self, _url: &str, service: Service) -> Result<Box<dyn SmartSubtransportStream>, Error> {
-        let operation = Arc::clone(&self.0);
+        let operation = Arc::clone(&self.operation);
         if operation.is_ssh() {
             // One connection and one stream for both halves of a service.
             let service = match service {
@@ -93,18 +103,20 @@ impl SmartSubtransport for Subtransport {
             };
             return match ssh::open(operation, service) {
                 Ok(stream) => Ok(Box::new(stream)),
-                Err(failure) => Err(error(&self.0.fail(failure).to_string())),
+                Err(failure) => Err(error(&self.operation.fail(failure).to_string())),
             };
         }
+        let scales = Some(Arc::clone(&self.scales));
         let stream = match service {
-            Service::UploadPackLs => http::advertisement(operation, "git-upload-pack"),
-            Service::ReceivePackLs => http::advertisement(operation, "git-receive-pack"),
-            Service::UploadPack => Ok(http::exchange(operation, "git-upload-pack")),
-            Service::ReceivePack => Ok(http::exchange(operation, "git-receive-pack")),
+            Service::UploadPackLs => http::advertisement(operation, "git-upload-pack", scales),
+            Service::UploadPack => Ok(http::exchange(operation, "git-upload-pack", scales)),
+            // Nothing is unpacked of what comes back from a push.
+            Service::ReceivePackLs => http::advertisement(operation, "git-receive-pack", None),
+            Service::ReceivePack => Ok(http::exchange(operation, "git-receive-pack", None)),
         };
         match stream {
             Ok(stream) => Ok(Box::new(stream)),
-            Err(failure) => Err(error(&self.0.fail(failure).to_string())),
+            Err(failure) => Err(error(&self.operation.fail(failure).to_string())),
         }
     }
 

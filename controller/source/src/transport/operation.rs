@@ -1,8 +1,7 @@
 //! One call of this crate towards one remote: where, as whom, until when, how much.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,17 +14,15 @@ use super::address::Filtered;
 use super::{proxy, tls};
 use crate::ssh_address::SshAddress;
 use crate::url::Target;
-use crate::{Auth, Remote, RemoteLimits, SourceError};
+use crate::{Auth, Budget, Remote, RemoteLimits, SourceError};
 
 /// The state that all requests of one call share.
 pub(crate) struct Operation {
     way: Way,
     auth: Auth,
     limits: RemoteLimits,
-    deadline: Instant,
-    received: AtomicU64,
-    /// What packs hold, in bytes.
-    unpacked: AtomicU64,
+    /// Its own, or that of the look that it is a part of.
+    budget: Budget,
     /// The first failure, typed: libgit2 passes on a string only.
     failure: Mutex<Option<SourceError>>,
 }
@@ -90,9 +87,7 @@ impl Operation {
             },
             auth: remote.auth.clone(),
             limits,
-            deadline: Instant::now() + limits.total,
-            received: AtomicU64::new(0),
-            unpacked: AtomicU64::new(0),
+            budget: remote.budget.clone().unwrap_or_else(|| Budget::begin(&limits)),
             failure: Mutex::new(None),
         })
     }
@@ -115,33 +110,22 @@ impl Operation {
         }
     }
 
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     pub(crate) fn limits(&self) -> &RemoteLimits {
         &self.limits
     }
 
     /// What is left of the total time, or the error that nothing is.
     pub(crate) fn remaining(&self) -> Result<Duration, SourceError> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            Err(SourceError::Timeout("total time"))
-        } else {
-            Ok(left)
-        }
+        self.budget.remaining()
     }
 
-    /// Counts received pack bytes against the limit.
+    /// Counts received bytes against the limit.
     pub(crate) fn count(&self, bytes: u64) -> Result<(), SourceError> {
-        let sum = self
-            .received
-            .fetch_add(bytes, Ordering::Relaxed)
-            .saturating_add(bytes);
-        if sum > self.limits.pack_bytes {
-            return Err(SourceError::TooLarge(format!(
-                "packs over {} bytes",
-                self.limits.pack_bytes
-            )));
-        }
-        Ok(())
+        self.budget.receive(bytes, &self.limits)
     }
 
     /// Refuses an object that is too large, whole or as a delta makes it.
@@ -155,14 +139,12 @@ impl Operation {
 
     /// Counts what packs hold against the limit.
     pub(super) fn count_unpacked(&self, bytes: u64) -> Result<(), SourceError> {
-        let before = self.unpacked.fetch_add(bytes, Ordering::Relaxed);
-        let limit = self.limits.unpacked_bytes;
-        if before.saturating_add(bytes) > limit {
-            return Err(SourceError::TooLarge(format!(
-                "packs that hold over {limit} bytes"
-            )));
-        }
-        Ok(())
+        self.budget.unpack(bytes, &self.limits)
+    }
+
+    /// Counts the objects that a pack says to have against the limit.
+    pub(super) fn count_objects(&self, objects: u32) -> Result<(), SourceError> {
+        self.budget.expect(objects, &self.limits)
     }
 
     /// Remembers the first failure and returns what to report.

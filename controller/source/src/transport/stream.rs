@@ -2,10 +2,11 @@
 
 use std::io::{self, Read, Write};
 use std::mem;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ureq::BodyReader;
 
+use super::names::Names;
 use super::pack::Scales;
 use super::{Operation, http};
 use crate::SourceError;
@@ -13,49 +14,59 @@ use crate::SourceError;
 /// Bytes of one request body: a negotiation takes kilobytes, a push of manifests little more.
 const MAX_REQUEST_BYTES: usize = 64 << 20;
 
-/// What received bytes are counted against.
-pub(super) enum Budget {
-    /// The list of refs; on its own.
+/// What is awaited. All of it counts against the bytes of the operation.
+pub(super) enum Awaited {
+    /// The list of refs, which has a bound of its own.
     Listing {
         /// Bytes still allowed.
         left: u64,
+        names: Names,
     },
-    /// Packs; all streams of the operation together.
     Packs,
 }
+
+/// The scales of a connection, which has a stream for each of its requests. None: no pack is awaited.
+pub(super) type Shared = Option<Arc<Mutex<Scales>>>;
 
 /// One request and its answer.
 pub(super) struct Stream {
     operation: Arc<Operation>,
-    budget: Budget,
+    awaited: Awaited,
+    scales: Shared,
     state: State,
 }
 
 enum State {
     /// Collects the request body.
-    Writing { service: &'static str, body: Vec<u8> },
-    Reading {
-        body: BodyReader<'static>,
-        /// For what may hold a pack.
-        scales: Option<Box<Scales>>,
+    Writing {
+        service: &'static str,
+        body: Vec<u8>,
     },
+    Reading(BodyReader<'static>),
     /// After a failure, which the operation remembers.
     Failed,
 }
 
 impl Stream {
-    pub(super) fn reading(operation: Arc<Operation>, body: BodyReader<'static>, budget: Budget) -> Self {
+    pub(super) fn reading(
+        operation: Arc<Operation>,
+        body: BodyReader<'static>,
+        awaited: Awaited,
+        scales: Shared,
+    ) -> Self {
         Self {
             operation,
-            budget,
-            state: State::Reading { body, scales: None },
+            awaited,
+            scales,
+            state: State::Reading(body),
         }
     }
 
-    pub(super) fn writing(operation: Arc<Operation>, service: &'static str) -> Self {
+    pub(super) fn writing(operation: Arc<Operation>, service: &'static str, scales: Shared) -> Self {
         Self {
             operation,
-            budget: Budget::Packs,
+            awaited: Awaited::Packs,
+            scales,
             state: State::Writing {
                 service,
                 body: Vec::new(),
@@ -66,30 +77,38 @@ impl Stream {
     fn try_read(&mut self, buffer: &mut [u8]) -> Result<usize, SourceError> {
         if let State::Writing { service, body } = &mut self.state {
             let (service, body) = (*service, mem::take(body));
-            let reader = http::post(&self.operation, service, &body)?;
-            self.state = State::Reading {
-                scales: (service == "git-upload-pack").then(Box::default),
-                body: reader,
-            };
+            self.state = State::Reading(http::post(&self.operation, service, &body)?);
         }
-        let State::Reading { body, scales } = &mut self.state else {
+        let State::Reading(body) = &mut self.state else {
             return Err(SourceError::Unreachable("the connection was closed".into()));
         };
         // ureq bounds the body by the time set for its request; this bounds a remote that drips
         // while libgit2 works.
-        self.operation.remaining()?;
-        let read = body.read(buffer).map_err(|error| http::explain_io(&error))?;
-        let bytes = u64::try_from(read).unwrap_or(u64::MAX);
-        match &mut self.budget {
-            Budget::Packs => self.operation.count(bytes)?,
-            Budget::Listing { left } => {
-                *left = left.checked_sub(bytes).ok_or_else(|| {
-                    let limit = self.operation.limits().listing_bytes;
-                    SourceError::TooLarge(format!("a list of refs over {limit} bytes"))
-                })?;
+        let read = loop {
+            self.operation.remaining()?;
+            let kept = match &mut self.awaited {
+                Awaited::Listing { names, .. } => names.resume(buffer),
+                Awaited::Packs => 0,
+            };
+            let read = body
+                .read(&mut buffer[kept..])
+                .map_err(|error| http::explain_io(&error))?;
+            let bytes = u64::try_from(read).unwrap_or(u64::MAX);
+            self.operation.count(bytes)?;
+            let Awaited::Listing { left, names } = &mut self.awaited else {
+                break read;
+            };
+            *left = left.checked_sub(bytes).ok_or_else(|| {
+                let limit = self.operation.limits().listing_bytes;
+                SourceError::TooLarge(format!("a list of refs over {limit} bytes"))
+            })?;
+            let ready = names.clean(&mut buffer[..kept + read], read == 0);
+            if ready > 0 || read == 0 {
+                break ready;
             }
-        }
-        if let Some(scales) = scales {
+        };
+        if let Some(scales) = &self.scales {
+            let mut scales = scales.lock().unwrap_or_else(PoisonError::into_inner);
             scales.weigh(&buffer[..read], &self.operation)?;
         }
         Ok(read)

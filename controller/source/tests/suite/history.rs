@@ -183,3 +183,41 @@ fn all_of_a_history_is_had_parents_first_and_what_is_new_after_it() {
     let missing = store.chronicle(&server.remote(), &main_branch(), other, None, 10);
     assert_eq!(missing, Err(SourceError::NoSuchCommit));
 }
+
+#[test]
+fn a_long_history_may_hold_what_one_look_may_not() {
+    let noise = |number: usize| {
+        let lines = (0..4_000_u32).map(|n| format!("{:08x}", n.wrapping_mul(2_654_435_761)));
+        lines.chain([number.to_string()]).collect::<Vec<_>>().join("\n")
+    };
+    let repo = Repo::with(&[("infra/large", &noise(0))]);
+    let old = repo.head().parse().unwrap();
+    for number in 1..40 {
+        repo.commit("a line", &[("infra/large", &noise(number))]);
+    }
+    repo.push();
+    let new = repo.head().parse().unwrap();
+    let server = Server::start(repo.root(), Mode::Good);
+    let mut remote = server.remote();
+    // Of forty times 36 kB.
+    remote.limits.unpacked_bytes = Some(500_000);
+    let dir = tempfile::tempdir().unwrap();
+    let history = store(dir.path());
+    let mut seen = 0;
+    history
+        .range(&remote, &main_branch(), (old, new), &[], &mut |_| seen += 1)
+        .unwrap();
+    assert_eq!(seen, 39);
+    let dir = tempfile::tempdir().unwrap();
+    let whole = store(dir.path())
+        .chronicle(&remote, &main_branch(), new, None, 100)
+        .unwrap();
+    assert_eq!((whole.commits.len(), whole.cut), (40, false));
+    let dir = tempfile::tempdir().unwrap();
+    assert!(store(dir.path()).past(&remote, &main_branch(), old).is_ok());
+    // Other bounds are kept.
+    remote.limits.pack_bytes = 10_000;
+    let dir = tempfile::tempdir().unwrap();
+    let refused = store(dir.path()).chronicle(&remote, &main_branch(), new, None, 100);
+    assert!(matches!(refused, Err(SourceError::TooLarge(_))), "{refused:?}");
+}

@@ -12,6 +12,7 @@ mod support;
 
 mod behind;
 mod bombs;
+mod changed;
 mod failures;
 mod fetching;
 mod github_app;

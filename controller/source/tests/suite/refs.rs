@@ -6,7 +6,7 @@ use source::{CommitId, RefSpec, Rewritten, SourceError, TagRange, list_head};
 
 use crate::support::http::{Mode, Server};
 use crate::support::repo::Repo;
-use crate::support::store;
+use crate::support::{main_branch, store};
 
 fn versions(range: &str) -> RefSpec {
     RefSpec::Versions(TagRange::parse(range).unwrap())
@@ -160,4 +160,29 @@ fn ten_thousand_refs_are_one_request() {
     remote.limits.listing_bytes = 100_000;
     let error = list_head(&remote, &versions("1.x")).unwrap_err();
     assert!(matches!(error, SourceError::TooLarge(_)), "{error:?}");
+}
+
+#[test]
+fn a_name_that_is_not_utf_8_hurts_nobody() {
+    use std::os::unix::ffi::OsStrExt;
+    let repo = Repo::with(&[("a", "1")]);
+    let heads = repo.bare().join("refs/heads");
+    let odd = std::ffi::OsStr::from_bytes(b"caf\xe9");
+    std::fs::write(heads.join(odd), format!("{}\n", repo.head())).unwrap();
+    let german = RefSpec::Branch("m\u{fc}ller".into());
+    std::fs::write(heads.join("m\u{fc}ller"), format!("{}\n", repo.head())).unwrap();
+    let server = Server::start(repo.root(), Mode::Good);
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    for reference in [main_branch(), german] {
+        assert_eq!(
+            list_head(&server.remote(), &reference).unwrap().id.to_string(),
+            repo.head()
+        );
+        assert!(store.fetch(&server.remote(), &reference).is_ok());
+    }
+    // It is not taken for another one, nor for itself.
+    for name in ["caf\u{e9}", "caf?", "caf\u{fffd}"] {
+        assert!(list_head(&server.remote(), &RefSpec::Branch(name.into())).is_err());
+    }
 }

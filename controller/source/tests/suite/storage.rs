@@ -180,7 +180,14 @@ fn many_packs_are_replaced_and_old_snapshots_stay_readable() {
     let repo = Repo::with(&[("a", "0")]);
     let server = Server::start(repo.root(), Mode::Good);
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open_with(&dir.path().join("store"), StoreOptions { max_packs: 3 }).unwrap();
+    let store = Store::open_with(
+        &dir.path().join("store"),
+        StoreOptions {
+            max_packs: 3,
+            ..StoreOptions::default()
+        },
+    )
+    .unwrap();
     let mut snapshots = vec![fetch(&store, &server.remote()).unwrap().snapshot];
     let first_dir = store.repository_dir();
     for number in 1..6 {

@@ -1,6 +1,7 @@
 //! Submodules: followed where it is asked for, and no further than that.
 
-use source::{Remote, Snapshot, SourceError, Store, Submodules, WalkLimits};
+use source::{Remote, Snapshot, SourceError, Store, StoreOptions, Submodules, WalkLimits};
+use std::time::Duration;
 
 use crate::support::http::{Mode, Server};
 use crate::support::repo::Repo;
@@ -48,7 +49,7 @@ fn whole(store: &Store, remote: &Remote, hosts: &[&str]) -> Result<Snapshot, Sou
     let wanted = Submodules {
         hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
     };
-    store.with_submodules(&found, remote, &wanted, true)
+    store.with_submodules(&found, remote, &[], &wanted, true)
 }
 
 fn packs(server: &Server) -> usize {
@@ -102,7 +103,7 @@ fn submodules_are_directories_and_so_are_theirs() {
         .unwrap()
         .unwrap();
     let offline = held
-        .with_submodules(&head, &server.remote(), &Submodules::default(), false)
+        .with_submodules(&head, &server.remote(), &[], &Submodules::default(), false)
         .unwrap();
     assert_eq!(packs(&server), before);
 
@@ -315,4 +316,174 @@ fn what_cannot_be_had_and_what_is_too_much_is_said_with_its_path() {
     repo.write(".gitmodules", "");
     link(&repo, "deep", "../chain4.git", &chain);
     assert!(matches!(refused("in each other"), SourceError::TooLarge(_)));
+}
+
+#[test]
+fn a_store_made_anew_keeps_its_submodules() {
+    let (leaf, lib, repo) = (
+        Repo::with(&[("leaf.yaml", "1")]),
+        Repo::with(&[("lib.yaml", "1")]),
+        Repo::with(&[("a", "0")]),
+    );
+    beside(&repo, "lib", &lib);
+    beside(&repo, "leaf", &leaf);
+    let inner = link(&lib, "leaf", "../leaf.git", &leaf.head());
+    link(&repo, "lib", "../lib.git", &inner);
+    let server = Server::start(repo.root(), Mode::Good);
+    let dir = tempfile::tempdir().unwrap();
+    let options = StoreOptions {
+        max_packs: 4,
+        ..StoreOptions::default()
+    };
+    let kept = Store::open_with(&dir.path().join("store"), options).unwrap();
+    let first = whole(&kept, &server.remote(), &[]).unwrap();
+    let before = kept.repository_dir();
+    // Both are gone from where they were.
+    for name in ["lib", "leaf"] {
+        std::fs::remove_file(repo.root().join(format!("{name}.git"))).unwrap();
+    }
+    for number in 1..8 {
+        repo.commit("next", &[("a", &number.to_string())]);
+        repo.push();
+        let found = whole(&kept, &server.remote(), &[]).unwrap();
+        assert_eq!(found.tree_id("lib").unwrap(), first.tree_id("lib").unwrap());
+        assert_eq!(files(&found), ["a", "lib/leaf/leaf.yaml", "lib/lib.yaml"]);
+    }
+    assert_ne!(kept.repository_dir(), before);
+    drop((first, kept));
+    let again = Store::open(&dir.path().join("store")).unwrap();
+    repo.commit("after", &[("a", "after")]);
+    repo.push();
+    assert_eq!(files(&whole(&again, &server.remote(), &[]).unwrap()).len(), 3);
+}
+
+#[test]
+fn what_one_look_may_cost_is_for_all_submodules_together() {
+    let repo = Repo::with(&[("a", "1")]);
+    for number in 0..4_u8 {
+        let noise: Vec<u8> = (0..30_000_u32)
+            .map(|n| (n.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()[0] ^ number)
+            .collect();
+        let lib = Repo::empty();
+        lib.write("noise", noise);
+        lib.commit("noise", &[]);
+        lib.push();
+        beside(&repo, &format!("lib{number}"), &lib);
+        link(
+            &repo,
+            &format!("lib{number}"),
+            &format!("../lib{number}.git"),
+            &lib.head(),
+        );
+        std::mem::forget(lib);
+    }
+    let server = Server::start(repo.root(), Mode::Good);
+    let dir = tempfile::tempdir().unwrap();
+    let too_large = |remote: &Remote, words: &str| {
+        let store = store(&dir.path().join(words.replace(' ', "-")));
+        let error = whole(&store, remote, &[]).unwrap_err();
+        let SourceError::Submodule { path, why } = error else {
+            panic!("{error:?}");
+        };
+        assert!(path != "lib0" && why.to_string().contains(words), "{path}: {why}");
+    };
+    let mut remote = server.remote();
+    remote.limits.unpacked_bytes = Some(100_000);
+    too_large(&remote, "packs that hold over");
+    let mut remote = server.remote();
+    remote.limits.objects = 8;
+    too_large(&remote, "over 8 objects");
+
+    // With a budget of its own, what was fetched before them counts, too: three objects of the repository itself.
+    let mut remote = server.remote();
+    remote.limits.objects = 14;
+    let fresh = store(&dir.path().join("alone"));
+    assert!(whole(&fresh, &remote, &[]).is_ok());
+    let looking = remote.for_one_look();
+    let fresh = store(&dir.path().join("together"));
+    assert!(whole(&fresh, &looking, &[]).is_err());
+}
+
+#[test]
+fn a_list_that_takes_too_long_to_read_ends() {
+    let repo = Repo::with(&[("a", "1")]);
+    let list: String = (0..500)
+        .map(|n| format!("[submodule \"{n}\"]\npath = no/{n}\nurl = ../x\n"))
+        .collect();
+    repo.commit("a list of nothing", &[(".gitmodules", &list)]);
+    repo.push();
+    let server = Server::start(repo.root(), Mode::Good);
+    let dir = tempfile::tempdir().unwrap();
+    let kept = store(dir.path());
+    let found = fetch(&kept, &server.remote()).unwrap().snapshot;
+    let mut remote = server.remote();
+    let wanted = Submodules::default();
+    assert!(kept.with_submodules(&found, &remote, &[], &wanted, true).is_ok());
+    remote.limits.total = Duration::ZERO;
+    let ended = kept.with_submodules(&found, &remote, &[], &wanted, true);
+    assert!(matches!(ended, Err(SourceError::Timeout(_))), "{ended:?}");
+}
+
+#[test]
+fn a_fall_back_is_asked_for_what_lies_beside_it_and_the_remote_for_what_is_listed_there() {
+    let (lib, far, repo) = (
+        Repo::with(&[("lib.yaml", "1")]),
+        Repo::with(&[("far.yaml", "1")]),
+        Repo::with(&[("a", "1")]),
+    );
+    beside(&repo, "lib", &lib);
+    // The remote itself has it at its own address, with a login of its own.
+    let home = Server::start(far.root(), Mode::Guarded("Bearer for-the-remote".into()));
+    let mirror = Server::start(repo.root(), Mode::Guarded("Bearer for-the-mirror".into()));
+    link(&repo, "near", "../lib.git", &lib.head());
+    link(
+        &repo,
+        "far",
+        &home.url().replace("127.0.0.1", "localhost"),
+        &far.head(),
+    );
+    let with = |server: &Server, token: &str| {
+        let mut remote = server.remote();
+        remote.auth = source::Auth::Bearer(zeroize::Zeroizing::new(token.into()));
+        remote
+    };
+    let mut primary = with(&home, "for-the-remote");
+    primary.url = primary.url.replace("127.0.0.1", "localhost");
+    let fallback = with(&mirror, "for-the-mirror");
+    let dir = tempfile::tempdir().unwrap();
+    let kept = store(dir.path());
+    let found = fetch(&kept, &fallback).unwrap().snapshot;
+    let wanted = Submodules::default();
+    // On a host that is not the mirror's: nobody named it.
+    let refused = kept.with_submodules(&found, &fallback, &[], &wanted, true);
+    assert!(
+        matches!(&refused, Err(SourceError::BadSubmodule(path, _)) if path == "far"),
+        "{refused:?}"
+    );
+    let others = [primary];
+    let grown = kept
+        .with_submodules(&found, &fallback, &others, &wanted, true)
+        .unwrap();
+    assert_eq!(files(&grown), ["a", "far/far.yaml", "near/lib.yaml"]);
+    let shown = |server: &Server, token: &str| {
+        let requests = server.requests();
+        let mut logins = requests
+            .iter()
+            .filter_map(|request| request.header("authorization"));
+        assert!(logins.all(|login| login == format!("Bearer {token}")));
+    };
+    shown(&home, "for-the-remote");
+    shown(&mirror, "for-the-mirror");
+
+    // Held, it is not asked for again: while the remote is away its submodules are still there.
+    home.set(Mode::Canned(
+        b"HTTP/1.1 503 Away\r\nContent-Length: 0\r\n\r\n".to_vec(),
+    ));
+    repo.commit("next", &[("a", "2")]);
+    repo.push();
+    let next = fetch(&kept, &fallback).unwrap().snapshot;
+    let grown = kept
+        .with_submodules(&next, &fallback, &others, &wanted, true)
+        .unwrap();
+    assert_eq!(files(&grown).len(), 3);
 }

@@ -29,6 +29,8 @@ pub enum Mode {
     NoShallow,
     /// Serves git, but the answers to `POST` are this.
     CannedPost(Vec<u8>),
+    /// The same, with these bytes behind the list of refs.
+    CannedBehind(Vec<u8>, Vec<u8>),
 }
 
 /// A running server; it ends with the test process.
@@ -192,17 +194,19 @@ fn answer(stream: &mut dyn Stream, request: &Request, mode: &Mode, root: &Path) 
         }
     };
     match mode {
-        Mode::Good | Mode::NoShallow => git(stream, request, root, matches!(mode, Mode::Good)),
+        Mode::Good => git(stream, request, root, true, &[]),
+        Mode::NoShallow => git(stream, request, root, false, &[]),
         Mode::Guarded(expected) if request.header("authorization") == Some(expected) => {
-            git(stream, request, root, true)
+            git(stream, request, root, true, &[])
         }
         Mode::Guarded(_) => {
             let answer = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n";
             stream.write_all(answer.as_bytes())?;
             Ok(true)
         }
-        Mode::CannedPost(_) if request.method == "GET" => git(stream, request, root, true),
-        Mode::Canned(bytes) | Mode::CannedPost(bytes) => {
+        Mode::CannedPost(_) if request.method == "GET" => git(stream, request, root, true, &[]),
+        Mode::CannedBehind(behind, _) if request.method == "GET" => git(stream, request, root, true, behind),
+        Mode::Canned(bytes) | Mode::CannedPost(bytes) | Mode::CannedBehind(_, bytes) => {
             stream.write_all(bytes)?;
             stream.flush()?;
             Ok(false)
@@ -219,8 +223,14 @@ fn answer(stream: &mut dyn Stream, request: &Request, mode: &Mode, root: &Path) 
     }
 }
 
-/// Runs `git http-backend` as CGI (RFC 3875) and hands its answer on.
-fn git(stream: &mut dyn Stream, request: &Request, root: &Path, shallow: bool) -> io::Result<bool> {
+/// Runs `git http-backend` as CGI (RFC 3875) and hands its answer on, with `behind` at its end.
+fn git(
+    stream: &mut dyn Stream,
+    request: &Request,
+    root: &Path,
+    shallow: bool,
+    behind: &[u8],
+) -> io::Result<bool> {
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     let mut child = repo::command(root)
         .arg("http-backend")
@@ -250,6 +260,7 @@ fn git(stream: &mut dyn Stream, request: &Request, root: &Path, shallow: bool) -
         // A capability that nobody knows, of the same length.
         body[at + 1] = b'x';
     }
+    body.extend_from_slice(behind);
     let status = headers
         .lines()
         .find_map(|line| line.strip_prefix("Status: "))

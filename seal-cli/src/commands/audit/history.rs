@@ -2,11 +2,9 @@
 
 use crate::command_error::CommandError;
 use crate::git;
+use audit::{File, LARGEST_FILE, is_manifest};
 use std::collections::HashMap;
 use std::path::Path;
-
-/// The largest file that is looked into, in bytes.
-const LARGEST: usize = 4 << 20;
 
 /// Which commits to list.
 pub(super) struct Filter<'a> {
@@ -28,15 +26,6 @@ pub(super) struct Commit {
     pub(super) subject: String,
     pub(super) merge: bool,
     pub(super) files: Vec<File>,
-}
-
-/// A file that a commit changes. Of a merge: one that is as none of its parents has it.
-#[derive(Clone)]
-pub(super) struct File {
-    pub(super) path: String,
-    /// Names of blobs; none where there is no file.
-    pub(super) before: Option<String>,
-    pub(super) after: Option<String>,
 }
 
 /// NUL between fields and after each record: no commit can hold one.
@@ -80,9 +69,9 @@ pub(super) fn log(top: &Path, filter: &Filter<'_>) -> Result<Vec<Commit>, Comman
             id: record[0].to_owned(),
             merge: record[1].contains(' '),
             author: record[2].to_owned(),
-            authored: record[3].to_owned(),
+            authored: offset(record[3]),
             committer: record[4].to_owned(),
-            committed: record[5].to_owned(),
+            committed: offset(record[5]),
             subject: record[6].to_owned(),
             files: Vec::new(),
         })
@@ -167,10 +156,35 @@ pub(super) fn contents(top: &Path, commits: &[Commit]) -> Result<HashMap<String,
     }
     names.sort_unstable();
     names.dedup();
-    git::contents(top, &names, LARGEST)
+    git::contents(top, &names, LARGEST_FILE)
 }
 
-pub(super) fn is_manifest(path: &str) -> bool {
-    let ending = Path::new(path).extension().and_then(|ending| ending.to_str());
-    matches!(ending, Some("yaml" | "yml" | "json"))
+/// The path of a Sync that the last commit's manifests hold.
+pub(super) fn path_of_sync(top: &Path, name: &str) -> Result<String, CommandError> {
+    let files = git::output(
+        top,
+        &["ls-tree", "-r", "-z", "--name-only", "HEAD"].map(str::to_owned),
+        Vec::new(),
+    )?;
+    for file in files.split(|byte| *byte == 0) {
+        let file = String::from_utf8_lossy(file);
+        if !is_manifest(&file) {
+            continue;
+        }
+        let bytes = git::at_head(top, &file).unwrap_or_default();
+        if let Some(path) = audit::path_of_sync(&bytes, name) {
+            return Ok(git::tree_path(&path).to_owned());
+        }
+    }
+    Err(CommandError::user(
+        format!("the clone has no Sync {}", sealing::Printable(name)),
+        "a Sync that lives in the cluster alone cannot be looked up here: name its path with --path, or ask the controller with \
+         --repository",
+    ))
+}
+
+/// UTC as older versions of git write it.
+fn offset(time: &str) -> String {
+    time.strip_suffix('Z')
+        .map_or_else(|| time.to_owned(), |rest| format!("{rest}+00:00"))
 }

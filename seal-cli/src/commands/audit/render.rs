@@ -1,38 +1,36 @@
 //! The audit as a table, JSON, CSV and Markdown.
 
-use super::Entry;
-use super::changes::{Change, Detail};
 use crate::sheet::{escaped, line};
 use crate::table::{self, Cell};
 use crate::ui::{Style, Ui};
+use audit::{Change, Detail, Outcome, Record};
 use serde_json::json;
 use std::fmt::Write as _;
 
 /// For people: a line a commit, and its changes below.
-pub(super) fn table(ui: &Ui, entries: &[Entry]) -> String {
+pub(super) fn table(ui: &Ui, records: &[Record]) -> String {
     let headings = ["COMMIT", "TIME", "SIGNATURE", "AUTHOR", "CHANGE"];
     let mut rows = Vec::new();
-    for entry in entries {
-        let commit = &entry.commit;
-        let style = match entry.signature.0.as_str() {
+    for record in records {
+        let style = match record.signature.verdict.as_str() {
             "good" => Style::Good,
             "unchecked" | "unsigned" => Style::Heading,
             _ => Style::Bad,
         };
-        let merge = if commit.merge { "merge: " } else { "" };
+        let merge = if record.merge { "merge: " } else { "" };
         rows.push(vec![
-            Cell::new(short(&commit.id)),
-            Cell::new(&commit.committed),
-            Cell::styled(&entry.signature.0, style),
-            Cell::new(&commit.author),
-            Cell::new(format!("{merge}{}", commit.subject)),
+            Cell::new(short(&record.commit)),
+            Cell::new(&record.committed),
+            Cell::styled(&record.signature.verdict, style),
+            Cell::new(&record.author),
+            Cell::new(format!("{merge}{}", record.subject)),
         ]);
         let blank = || Cell::new("");
-        for change in &entry.changes {
+        for change in &record.changes {
             let text = format!("  {}", sentence(change));
             rows.push(vec![blank(), blank(), blank(), blank(), Cell::new(text)]);
         }
-        for result in &entry.results {
+        for result in &record.results {
             let style = if result.result == "Failed" {
                 Style::Bad
             } else {
@@ -46,50 +44,12 @@ pub(super) fn table(ui: &Ui, entries: &[Entry]) -> String {
 }
 
 /// For programs.
-pub(super) fn json(entries: &[Entry]) -> String {
-    let rows: Vec<_> = entries
-        .iter()
-        .map(|entry| {
-            let commit = &entry.commit;
-            let changes: Vec<_> = entry
-                .changes
-                .iter()
-                .map(|change| {
-                    let details: Vec<_> = change
-                        .details
-                        .iter()
-                        .map(|detail| json!({"what": detail.what, "text": detail.text, "sealedFor": detail.by}))
-                        .collect();
-                    json!({"what": change.what, "object": change.object, "sealed": details})
-                })
-                .collect();
-            let results: Vec<_> = entry
-                .results
-                .iter()
-                .map(|found| {
-                    json!({"cluster": found.cluster, "time": found.time, "sync": found.sync,
-                        "result": found.result, "detail": found.detail})
-                })
-                .collect();
-            json!({
-                "commit": commit.id,
-                "author": commit.author,
-                "authored": commit.authored,
-                "committer": commit.committer,
-                "committed": commit.committed,
-                "subject": commit.subject,
-                "merge": commit.merge,
-                "signature": {"verdict": entry.signature.0, "message": entry.signature.1},
-                "changes": changes,
-                "results": results,
-            })
-        })
-        .collect();
-    format!("{:#}\n", json!(rows))
+pub(super) fn json(records: &[Record]) -> String {
+    format!("{:#}\n", json!(records))
 }
 
 /// For spreadsheets (RFC 4180): a line a change, or one for a commit without any.
-pub(super) fn csv(entries: &[Entry]) -> String {
+pub(super) fn csv(records: &[Record]) -> String {
     let head = [
         "commit",
         "committed",
@@ -103,39 +63,37 @@ pub(super) fn csv(entries: &[Entry]) -> String {
         "results",
     ];
     let mut out = line(&head.map(str::to_owned));
-    for (entry, change) in lines(entries) {
-        let commit = &entry.commit;
+    for (record, change) in lines(records) {
         let of = |pick: fn(&Change) -> String| change.map(pick).unwrap_or_default();
         out += &line(&[
-            commit.id.clone(),
-            commit.committed.clone(),
-            commit.author.clone(),
-            commit.committer.clone(),
-            entry.signature.1.clone(),
-            commit.subject.clone(),
-            of(|change| change.what.to_owned()),
+            record.commit.clone(),
+            record.committed.clone(),
+            record.author.clone(),
+            record.committer.clone(),
+            record.signature.message.clone(),
+            record.subject.clone(),
+            of(|change| change.what.clone()),
             of(|change| change.object.clone()),
             of(|change| told(&change.details)),
-            results(entry),
+            results(record),
         ]);
     }
     out
 }
 
 /// For reports.
-pub(super) fn markdown(entries: &[Entry]) -> String {
+pub(super) fn markdown(records: &[Record]) -> String {
     let mut out =
         "| commit | time | author | signature | subject | change | results |\n|---|---|---|---|---|---|---|\n".to_owned();
-    for (entry, change) in lines(entries) {
-        let commit = &entry.commit;
+    for (record, change) in lines(records) {
         let cells = [
-            short(&commit.id).to_owned(),
-            commit.committed.clone(),
-            commit.author.clone(),
-            entry.signature.1.clone(),
-            commit.subject.clone(),
+            short(&record.commit).to_owned(),
+            record.committed.clone(),
+            record.author.clone(),
+            record.signature.message.clone(),
+            record.subject.clone(),
             change.map(sentence).unwrap_or_default(),
-            results(entry),
+            results(record),
         ];
         let cells = cells.map(|cell| escaped(&cell));
         let _ = writeln!(out, "| {} |", cells.join(" | "));
@@ -144,16 +102,16 @@ pub(super) fn markdown(entries: &[Entry]) -> String {
 }
 
 /// A commit with each of its changes, or alone.
-fn lines(entries: &[Entry]) -> impl Iterator<Item = (&Entry, Option<&Change>)> {
-    entries.iter().flat_map(|entry| {
-        let alone = entry.changes.is_empty().then_some((entry, None));
-        let each = entry.changes.iter().map(move |change| (entry, Some(change)));
+fn lines(records: &[Record]) -> impl Iterator<Item = (&Record, Option<&Change>)> {
+    records.iter().flat_map(|record| {
+        let alone = record.changes.is_empty().then_some((record, None));
+        let each = record.changes.iter().map(move |change| (record, Some(change)));
         alone.into_iter().chain(each)
     })
 }
 
-fn results(entry: &Entry) -> String {
-    let results = entry.results.iter().map(super::Outcome::sentence);
+fn results(record: &Record) -> String {
+    let results = record.results.iter().map(Outcome::sentence);
     results.collect::<Vec<_>>().join("; ")
 }
 
@@ -170,7 +128,7 @@ fn told(details: &[Detail]) -> String {
         } else {
             format!(" (for {})", detail.by.join(", "))
         };
-        let what = match detail.what {
+        let what = match detail.what.as_str() {
             "resealed" => "sealed again",
             other => other,
         };

@@ -2,7 +2,8 @@
 
 use crate::command_error::CommandError;
 use crate::output::{reason, show};
-use proof::{Signed, Trust};
+use audit::Verdict;
+use proof::Trust;
 use std::fs;
 use std::path::PathBuf;
 
@@ -43,17 +44,7 @@ impl Signers {
         Ok(Self(Some(trust)))
     }
 
-    /// A word for columns, and a clause for people.
-    pub(super) fn judge(&self, object: &[u8]) -> (String, String) {
-        if let Some(trust) = &self.0 {
-            let verdict = trust.commit(object);
-            return (verdict.word().to_owned(), verdict.to_string());
-        }
-        let (word, clause) = match Signed::commit(object) {
-            Ok(None) => ("unsigned", "it is not signed"),
-            Ok(Some(_)) => ("unchecked", "it is signed; --signers checks by whom"),
-            Err(_) => ("bad", "its signature cannot be read"),
-        };
-        (word.to_owned(), clause.to_owned())
+    pub(super) fn judge(&self, object: &[u8]) -> Verdict {
+        Verdict::of(object, self.0.as_ref())
     }
 }

@@ -98,11 +98,16 @@ impl Installer {
             let Some(parcel) = self.parcel(object) else {
                 continue;
             };
-            if self.get(&parcel).await?.is_none() {
+            let Some(live) = self.get(&parcel).await? else {
                 continue;
-            }
-            if let Err(err) = self.patch(&parcel, true, false).await? {
-                all.extend(conflict::of(&err, &parcel.key).filter(|found| !found.is_empty()));
+            };
+            let Err(err) = self.patch(&parcel, true, false).await? else {
+                continue;
+            };
+            if let Some(theirs) = conflict::of(&err, &parcel.key).filter(|found| !found.is_empty())
+                && !self.is_as_live(&parcel, &live).await?
+            {
+                all.push(theirs);
             }
         }
         conflict::refuse(&all)
@@ -148,13 +153,10 @@ impl Installer {
         if self.synced && !parcel.key.kind.is_secret() {
             return Ok((shown, Change::Synced));
         }
-        let after = self.send(&parcel, true).await?;
-        if plain(after) == plain(live) {
+        if self.is_as_live(&parcel, &live).await? {
             return Ok((shown, Change::Unchanged));
         }
-        if !self.dry_run {
-            self.send(&parcel, false).await?;
-        }
+        self.send(&parcel, self.dry_run).await?;
         Ok((shown, Change::Changed))
     }
 
@@ -182,6 +184,17 @@ impl Installer {
             Ok(object) => Ok(Some(object)),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
             Err(err) => Err(failed(&err, "read", key)),
+        }
+    }
+
+    /// Whether the object would stay as it is, whoever has set its fields. Not every conflict is a difference: of a list that is
+    /// somebody's as a whole, what the API server filled in is what sets it apart from the same list as it was written.
+    async fn is_as_live(&self, parcel: &Parcel<'_>, live: &Value) -> Result<bool, CommandError> {
+        match self.patch(parcel, true, true).await? {
+            Ok(after) => Ok(plain(after) == plain(live.clone())),
+            // What is refused is said when it is to be done.
+            Err(kube::Error::Api(_)) => Ok(false),
+            Err(err) => Err(failed(&err, "apply", &parcel.key)),
         }
     }
 

@@ -11,10 +11,17 @@ use objects::Objects;
 use super::Operation;
 use crate::SourceError;
 
-/// The answer of an upload-pack: packets, some of which carry a pack; or a pack as it is, where the remote has no side-band.
+/// All that one connection to an upload-pack receives: packets, some of which carry a pack; or, at the end, a pack as it is,
+/// where the remote has no side-band.
+///
+/// libgit2 has one buffer for a connection, and goes on in the middle of it: what stands behind the list of refs is the beginning
+/// of the answer to the first request. So the list is read here, too. What belongs to the pack is known to libgit2 alone, which
+/// skips packets before the last acknowledgement. So a pack that has begun is alone from there on.
 #[derive(Default)]
 pub(super) struct Scales {
     frame: Frame,
+    /// Whether a packet of the pack has come.
+    begun: bool,
     objects: Objects,
 }
 
@@ -34,6 +41,8 @@ enum Frame {
     },
     /// No more packets.
     Bare,
+    /// Nothing more at all.
+    Over,
 }
 
 impl Default for Frame {
@@ -51,22 +60,29 @@ impl Scales {
         while let [first, rest @ ..] = bytes {
             match &mut self.frame {
                 Frame::Bare => return self.objects.weigh(bytes, operation),
+                Frame::Over => return Err(strange()),
                 Frame::Length { digits, have } => {
                     digits[*have] = *first;
                     *have += 1;
                     bytes = rest;
                     if *have == digits.len() {
                         let digits = *digits;
-                        self.frame = begin(digits)?;
+                        self.frame = begin(digits, self.begun)?;
                         if matches!(self.frame, Frame::Bare) {
                             self.objects.weigh(&digits, operation)?;
                         }
                     }
                 }
                 Frame::First { left } => {
+                    let is_pack = *first == 1;
+                    // Data, progress and errors (gitprotocol-pack(5), "Packfile Data").
+                    if self.begun && !(1..=3).contains(first) {
+                        return Err(strange());
+                    }
+                    self.begun |= is_pack;
                     self.frame = Frame::Rest {
                         left: *left - 1,
-                        is_pack: *first == 1,
+                        is_pack,
                     };
                     bytes = rest;
                 }
@@ -87,18 +103,23 @@ impl Scales {
     }
 }
 
-/// As libgit2 reads it: what it takes for a packet is one here, and what it refuses is refused.
-fn begin(digits: [u8; 4]) -> Result<Frame, SourceError> {
+/// As libgit2 reads it: what it takes for a packet is one here, and what it refuses is refused. `begun`: the pack has.
+fn begin(digits: [u8; 4], begun: bool) -> Result<Frame, SourceError> {
     if digits == *b"PACK" {
-        return Ok(Frame::Bare);
+        return if begun { Err(strange()) } else { Ok(Frame::Bare) };
     }
     let is_hex = digits.iter().all(u8::is_ascii_hexdigit);
     let text = std::str::from_utf8(&digits).ok().filter(|_| is_hex);
     match text.and_then(|text| usize::from_str_radix(text, 16).ok()) {
+        Some(0) if begun => Ok(Frame::Over),
         Some(0) => Ok(Frame::default()),
         Some(length) if length > 4 => Ok(Frame::First { left: length - 4 }),
         _ => Err(SourceError::NotGit("bad packet length".into())),
     }
+}
+
+fn strange() -> SourceError {
+    SourceError::NotGit("a pack with something else in it".into())
 }
 
 #[cfg(test)]

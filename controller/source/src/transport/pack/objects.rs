@@ -10,6 +10,8 @@ use crate::transport::Operation;
 const CHUNK: usize = 32 << 10;
 /// `PACK`, version, number of objects.
 const HEADER: usize = 12;
+/// The checksum at the end, which libgit2 compares.
+const TRAILER: usize = 20;
 /// How a delta begins: two sizes of at most ten bytes.
 const SIZES: usize = 20;
 
@@ -19,6 +21,10 @@ pub(super) struct Objects {
     at: At,
     /// Objects that are still to begin.
     left: u32,
+    /// Bytes before those that are being weighed.
+    before: u64,
+    /// Where objects begin, in order.
+    starts: Vec<u64>,
     inflater: Option<Inflater>,
 }
 
@@ -32,13 +38,13 @@ enum At {
         /// Bits that are there.
         bits: u32,
     },
-    /// How far back the base of a delta is.
-    Offset(Data),
+    /// How far back the base of a delta is, as far as it has been read.
+    Offset(Option<u64>, Data),
     /// Bytes of the id of the base of a delta.
     Base(u8, Data),
     Data(Data),
-    /// The checksum, which libgit2 compares.
-    End,
+    /// Bytes of the trailer. libgit2 takes more than that for an object, if there was a delta.
+    End(usize),
 }
 
 impl Default for At {
@@ -63,16 +69,26 @@ struct Inflater {
 
 impl Objects {
     pub(super) fn weigh(&mut self, mut bytes: &[u8], operation: &Operation) -> Result<(), SourceError> {
+        let end = self
+            .before
+            .saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        self.before = end;
         while let [first, rest @ ..] = bytes {
+            let here = end - u64::try_from(bytes.len()).unwrap_or(end);
             let more = *first & 0x80 != 0;
-            match std::mem::replace(&mut self.at, At::End) {
-                At::End => return Ok(()),
+            match std::mem::replace(&mut self.at, At::End(0)) {
+                At::End(left) => {
+                    let left = left.checked_sub(bytes.len()).ok_or_else(|| broken("end"))?;
+                    self.at = At::End(left);
+                    return Ok(());
+                }
                 At::Header(mut header) => {
                     header.push(*first);
                     bytes = rest;
                     match header[..] {
                         [b'P', b'A', b'C', b'K', _, _, _, _, a, b, c, d] => {
                             self.left = u32::from_be_bytes([a, b, c, d]);
+                            operation.count_objects(self.left)?;
                             self.next();
                         }
                         _ if header.len() == HEADER => return Err(broken("header")),
@@ -86,6 +102,7 @@ impl Objects {
                 } => {
                     // Four bits beside the kind, then seven a byte.
                     let (value, new) = if bits == 0 {
+                        self.starts.push(here);
                         kind = *first >> 4 & 7;
                         (*first & 0x0f, 4)
                     } else {
@@ -107,9 +124,15 @@ impl Objects {
                     operation.admit_object(size)?;
                     self.at = Data::begin(kind, size)?;
                 }
-                At::Offset(data) => {
+                At::Offset(before, data) => {
+                    let back = offset(before, *first & 0x7f)?;
                     bytes = rest;
-                    self.at = if more { At::Offset(data) } else { At::Data(data) };
+                    self.at = if more {
+                        At::Offset(Some(back), data)
+                    } else {
+                        self.find_base(back)?;
+                        At::Data(data)
+                    };
                 }
                 At::Base(left, data) => {
                     bytes = rest;
@@ -146,9 +169,29 @@ impl Objects {
                     bits: 0,
                 }
             }
-            None => At::End,
+            None => At::End(TRAILER),
         };
     }
+
+    /// libgit2 unpacks whatever it finds that far back, also in the middle of another object's data.
+    fn find_base(&self, back: u64) -> Result<(), SourceError> {
+        let found = self.starts.split_last().is_some_and(|(start, others)| {
+            let base = start.checked_sub(back);
+            base.is_some_and(|base| others.binary_search(&base).is_ok())
+        });
+        if found { Ok(()) } else { Err(broken("base")) }
+    }
+}
+
+/// The next seven bits of an offset (gitformat-pack(5), "offset encoding").
+fn offset(before: Option<u64>, bits: u8) -> Result<u64, SourceError> {
+    let Some(before) = before else {
+        return Ok(u64::from(bits));
+    };
+    let moved = before.checked_add(1).and_then(|n| n.checked_mul(128));
+    moved
+        .map(|moved| moved | u64::from(bits))
+        .ok_or_else(|| broken("base"))
 }
 
 impl Data {
@@ -156,7 +199,7 @@ impl Data {
         let data = |delta| Self { size, done: 0, delta };
         match kind {
             1..=4 => Ok(At::Data(data(None))),
-            6 => Ok(At::Offset(data(Some(Vec::new())))),
+            6 => Ok(At::Offset(None, data(Some(Vec::new())))),
             7 => Ok(At::Base(20, data(Some(Vec::new())))),
             _ => Err(broken("kind of object")),
         }

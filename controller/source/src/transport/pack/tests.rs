@@ -8,7 +8,7 @@ use crate::{Remote, SourceError};
 
 fn operation(object: u64, unpacked: u64) -> Operation {
     let mut remote = Remote::new("http://git.example/r");
-    (remote.limits.object_bytes, remote.limits.unpacked_bytes) = (object, unpacked);
+    (remote.limits.object_bytes, remote.limits.unpacked_bytes) = (object, Some(unpacked));
     Operation::new(Target::parse(&remote).unwrap(), &remote).unwrap()
 }
 
@@ -61,7 +61,10 @@ fn weigh(bytes: &[u8], step: usize, operation: &Operation) -> Result<(), SourceE
 fn what_fits_passes_however_it_comes() {
     let long: Vec<u8> = (0..70_000).map(|n| u8::try_from(n % 251).unwrap()).collect();
     // A delta of nothing but its sizes, 5 and 300: as good as any here.
-    let delta = object(6, 3, &[0x81, 0x05], &[5, 0xac, 0x02]);
+    let far = blob(b"hello").len() + blob(&long).len();
+    let (high, low) = ((far >> 7) - 1, far & 0x7f);
+    let far = [u8::try_from(high).unwrap() | 0x80, u8::try_from(low).unwrap()];
+    let delta = object(6, 3, &far, &[5, 0xac, 0x02]);
     let other = object(7, 3, &[7; 20], &[5, 0xac, 0x02]);
     let pack = pack(&[
         blob(b""),
@@ -97,11 +100,11 @@ fn what_lies_or_is_no_pack_is_refused() {
         ("more than it says", object(3, 10, &[], &vec![0; 100_000]), false),
         ("less than it says", object(3, 10, &[], &[0; 9]), false),
         ("a kind that is none", object(5, 1, &[], b"x"), false),
-        ("no sizes", object(6, 1, &[1], &[0x80]), false),
-        ("a size without end", object(6, 21, &[1], &[0x80; 21]), false),
+        ("no sizes", object(7, 1, &[1; 20], &[0x80]), false),
+        ("a size without end", object(7, 21, &[1; 20], &[0x80; 21]), false),
         (
             "a large result",
-            object(6, 5, &[1], &sizes(&[1], &[0x80, 0x80, 0x80, 1])),
+            object(7, 5, &[1; 20], &sizes(&[1], &[0x80, 0x80, 0x80, 1])),
             true,
         ),
         (
@@ -141,6 +144,65 @@ fn what_lies_or_is_no_pack_is_refused() {
             "{bytes:?}: {answer:?}"
         );
     }
+}
+
+#[test]
+fn a_base_is_an_object_that_came_before() {
+    let limits = operation(1 << 20, 1 << 30);
+    let first = blob(b"hello");
+    let start = u8::try_from(first.len()).unwrap();
+    let weighed = |back: &[u8]| {
+        let all = pack(&[first.clone(), object(6, 3, back, &[5, 0xac, 0x02])]);
+        weigh(&packets(&all, 7), 3, &limits)
+    };
+    assert_eq!(weighed(&[start]), Ok(()));
+    let huge = [0xff; 12];
+    for back in [&[start - 1][..], &[start + 1], &[0], &[1], &[0x80, 0], &huge] {
+        let answer = weighed(back);
+        assert!(
+            matches!(answer, Err(SourceError::NotGit(_))),
+            "{back:?}: {answer:?}"
+        );
+    }
+}
+
+#[test]
+fn a_pack_that_has_begun_is_alone_and_ends() {
+    let limits = operation(1 << 20, 1 << 30);
+    let whole = pack(&[blob(b"hello")]);
+    let alone = packets(&whole, 7);
+    // Keep-alives and words of the server are none of it.
+    let (nak, rest) = alone.split_at(8);
+    let between = [nak, b"0005\x01", b"000a\x02hello", rest].concat();
+    assert_eq!(weigh(&between, 4, &limits), Ok(()));
+    let (inside, end) = alone.split_at(alone.len() - 4);
+    for (what, bytes) in [
+        ("an acknowledgement", [inside, b"0008NAK\n", end].concat()),
+        ("more than the end", [&alone[..], b"0008NAK\n"].concat()),
+        ("another pack", [&alone[..], &alone].concat()),
+        ("another pack, bare", [inside, &whole].concat()),
+        ("a byte more", packets(&[&whole[..], b"x"].concat(), 7)),
+        ("a byte more, bare", [b"0008NAK\n", &whole[..], b"x"].concat()),
+    ] {
+        for step in [1, 1 << 20] {
+            let answer = weigh(&bytes, step, &limits);
+            assert!(
+                matches!(answer, Err(SourceError::NotGit(_))),
+                "{what}: {answer:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn objects_are_counted() {
+    let mut remote = Remote::new("http://git.example/r");
+    remote.limits.objects = 3;
+    let operation = Operation::new(Target::parse(&remote).unwrap(), &remote).unwrap();
+    let two = packets(&pack(&[blob(b"a"), blob(b"b")]), 7);
+    assert_eq!(weigh(&two, 100, &operation), Ok(()));
+    let more = weigh(&two, 100, &operation);
+    assert_eq!(more, Err(SourceError::TooLarge("over 3 objects".into())));
 }
 
 proptest! {

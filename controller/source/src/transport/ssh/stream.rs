@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::client::{self, Connection, Plan};
 use crate::transport::Operation;
+use crate::transport::names::Names;
 use crate::transport::pack::Scales;
 use crate::{SourceError, text};
 
@@ -29,6 +30,7 @@ pub(in crate::transport) struct SshStream {
     scales: Option<Box<Scales>>,
     /// Bytes of the list of refs that are still allowed.
     listing: u64,
+    names: Names,
     sent: usize,
     received: bool,
     /// What the service said on its standard error.
@@ -50,6 +52,7 @@ pub(in crate::transport) fn open(operation: Arc<Operation>, service: &str) -> Re
     let limits = *operation.limits();
     let mut stream = SshStream {
         listing: limits.listing_bytes,
+        names: Names::default(),
         operation,
         runtime: Background(Some(runtime)),
         connection: None,
@@ -93,6 +96,7 @@ impl SshStream {
             match wait(&self.runtime, &self.operation, silence, "silence", next)? {
                 Some(ChannelMsg::Data { data }) => {
                     self.count(data.len())?;
+                    let data = self.named(data);
                     if let Some(scales) = &mut self.scales {
                         scales.weigh(&data, &self.operation)?;
                     }
@@ -120,11 +124,26 @@ impl SshStream {
         Ok(length)
     }
 
+    /// What comes before the first request names refs.
+    fn named(&mut self, data: bytes::Bytes) -> bytes::Bytes {
+        if self.sent > 0 {
+            return data;
+        }
+        let mut all = vec![0; 3 + data.len()];
+        let kept = self.names.resume(&mut all);
+        all.truncate(kept + data.len());
+        all[kept..].copy_from_slice(&data);
+        let ready = self.names.clean(&mut all, false);
+        all.truncate(ready);
+        all.into()
+    }
+
     /// What comes before the first request is the list of refs, what comes after it are packs.
     fn count(&mut self, bytes: usize) -> Result<(), SourceError> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.operation.count(bytes)?;
         if self.sent > 0 {
-            return self.operation.count(bytes);
+            return Ok(());
         }
         self.listing = self.listing.checked_sub(bytes).ok_or_else(|| {
             let limit = self.operation.limits().listing_bytes;

@@ -1,39 +1,36 @@
 //! What a manifest holds: objects, and of sealed ones their keys.
 
-use crate::command_error::CommandError;
-use crate::git;
 use manifest::Limits;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// An object of a manifest.
-pub(super) struct Object {
-    pub(super) kind: String,
-    pub(super) namespace: String,
-    pub(super) name: String,
-    pub(super) value: Value,
-    pub(super) sealed: Option<Sealed>,
+pub(crate) struct Object {
+    pub(crate) kind: String,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) value: Value,
+    pub(crate) sealed: Option<Sealed>,
 }
 
 /// What is readable of a SealedSecret.
 #[derive(Default)]
-pub(super) struct Sealed {
-    pub(super) scope: String,
-    pub(super) template: Value,
-    pub(super) keys: BTreeMap<String, SealedKey>,
+pub(crate) struct Sealed {
+    pub(crate) scope: String,
+    pub(crate) template: Value,
+    pub(crate) keys: BTreeMap<String, SealedKey>,
 }
 
 /// One sealed value.
 #[derive(PartialEq, Eq)]
-pub(super) struct SealedKey {
-    pub(super) sealed: String,
+pub(crate) struct SealedKey {
+    pub(crate) sealed: String,
     /// The sealing keys that open it. Format v1 does not say.
-    pub(super) by: Vec<String>,
+    pub(crate) by: Vec<String>,
 }
 
 /// Every object of a file. What cannot be read is none.
-pub(super) fn read(bytes: &[u8]) -> Vec<Object> {
+pub(crate) fn read(bytes: &[u8]) -> Vec<Object> {
     let documents = manifest::read_stream(bytes, &Limits::default()).unwrap_or_default();
     let values = documents.into_iter().filter_map(|document| document.value.ok());
     values.filter_map(object).collect()
@@ -105,32 +102,13 @@ fn keys(values: Option<&Value>, by: impl Fn(&str) -> Vec<String>) -> BTreeMap<St
         .collect()
 }
 
-/// The path of a Sync that the last commit's manifests hold.
-pub(super) fn path_of_sync(top: &Path, name: &str) -> Result<String, CommandError> {
-    let files = git::output(
-        top,
-        &["ls-tree", "-r", "-z", "--name-only", "HEAD"].map(str::to_owned),
-        Vec::new(),
-    )?;
-    for file in files.split(|byte| *byte == 0) {
-        let file = String::from_utf8_lossy(file);
-        if !super::history::is_manifest(&file) {
-            continue;
-        }
-        let Some(bytes) = git::at_head(top, &file) else {
-            continue;
-        };
-        let found = read(&bytes).into_iter().find(|object| {
-            let api = object.value.get("apiVersion").and_then(Value::as_str);
-            object.kind == "Sync" && object.name == name && api == Some("signet.dev/v1alpha1")
-        });
-        if let Some(sync) = found {
-            let path = sync.value.pointer("/spec/path").and_then(Value::as_str);
-            return Ok(git::tree_path(path.unwrap_or(".")).to_owned());
-        }
-    }
-    Err(CommandError::user(
-        format!("the clone has no Sync {}", sealing::Printable(name)),
-        "a Sync that lives in the cluster alone cannot be looked up here: name its path with --path",
-    ))
+/// The path of a Sync that a manifest holds.
+#[must_use]
+pub fn path_of_sync(manifest: &[u8], name: &str) -> Option<String> {
+    let found = read(manifest).into_iter().find(|object| {
+        let api = object.value.get("apiVersion").and_then(Value::as_str);
+        object.kind == "Sync" && object.name == name && api == Some("signet.dev/v1alpha1")
+    })?;
+    let path = found.value.pointer("/spec/path").and_then(Value::as_str);
+    Some(path.unwrap_or(".").to_owned())
 }

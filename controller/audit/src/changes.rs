@@ -1,35 +1,62 @@
 //! What a commit changes in objects, and in the keys of sealed ones.
 
-use super::history::{Commit, is_manifest};
-use super::objects::{Object, Sealed, read};
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::objects::{Object, Sealed, read};
+
+/// A file that a commit changes. Of a merge: one that is as none of its parents has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// From the repository's root.
+    pub path: String,
+    /// Names of blobs; none where there is no file.
+    pub before: Option<String>,
+    /// The same, after the commit.
+    pub after: Option<String>,
+}
 
 /// One object that a commit changes, or a file that holds none.
-pub(super) struct Change {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
     /// `added`, `removed`, `changed`.
-    pub(super) what: &'static str,
+    pub what: String,
     /// `Kind namespace/name`, or the path of another file.
-    pub(super) object: String,
+    pub object: String,
     /// What is said of it in particular.
-    pub(super) details: Vec<Detail>,
+    #[serde(rename = "sealed")]
+    pub details: Vec<Detail>,
+    #[serde(skip)]
     secret: Option<String>,
 }
 
 /// What happened to a part of a SealedSecret.
-pub(super) struct Detail {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detail {
     /// `added`, `removed`, `resealed`, `scope`, `template`.
-    pub(super) what: &'static str,
+    pub what: String,
     /// The key's name, or what the scope was and is.
-    pub(super) text: String,
+    pub text: String,
     /// The sealing keys that open it.
-    pub(super) by: Vec<String>,
+    #[serde(rename = "sealedFor")]
+    pub by: Vec<String>,
+}
+
+/// Whether a file of this path is read for objects.
+#[must_use]
+pub fn is_manifest(path: &str) -> bool {
+    let ending = Path::new(path).extension().and_then(|ending| ending.to_str());
+    matches!(ending, Some("yaml" | "yml" | "json"))
 }
 
 type Key = (String, String, String);
 
 impl Change {
     /// Whether it is of a secret, as `namespace/name`. A manifest without a namespace fits any.
-    pub(super) fn is_of(&self, wanted: &str) -> bool {
+    #[must_use]
+    pub fn is_of(&self, wanted: &str) -> bool {
         let Some(name) = &self.secret else { return false };
         name == wanted
             || name
@@ -38,17 +65,20 @@ impl Change {
     }
 
     /// Whether something was sealed for this sealing key.
-    pub(super) fn is_for(&self, key: &str) -> bool {
+    #[must_use]
+    pub fn is_for(&self, key: &str) -> bool {
         let mut keys = self.details.iter().flat_map(|detail| &detail.by);
         keys.any(|by| by == key || (key.len() >= 8 && by.starts_with(key)))
     }
 }
 
-/// Everything that a commit changes: objects wherever they stand, so that one that moves to another file is no change.
-pub(super) fn of(commit: &Commit, contents: &HashMap<String, Vec<u8>>) -> Vec<Change> {
+/// Everything that a commit changes: objects wherever they stand, so that one that moves to another file is no change. `contents`
+/// has the bytes of blobs by their names; one that is not there is taken to hold no object.
+#[must_use]
+pub fn changes(files: &[File], contents: &HashMap<String, Vec<u8>>) -> Vec<Change> {
     let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
     let mut changes = Vec::new();
-    for file in &commit.files {
+    for file in files {
         let objects = |name: &Option<String>| -> Vec<Object> {
             let bytes = name.as_ref().and_then(|name| contents.get(name));
             bytes.map(|bytes| read(bytes)).unwrap_or_default()
@@ -68,7 +98,7 @@ pub(super) fn of(commit: &Commit, contents: &HashMap<String, Vec<u8>>) -> Vec<Ch
         }
         if known == before.len() + after.len() {
             changes.push(Change {
-                what: what(file.before.is_some(), file.after.is_some()),
+                what: what(file.before.is_some(), file.after.is_some()).to_owned(),
                 object: file.path.clone(),
                 details: Vec::new(),
                 secret: None,
@@ -93,7 +123,7 @@ pub(super) fn of(commit: &Commit, contents: &HashMap<String, Vec<u8>>) -> Vec<Ch
             format!("{namespace}/{name}")
         };
         changes.push(Change {
-            what: what(old.is_some(), new.is_some()),
+            what: what(old.is_some(), new.is_some()).to_owned(),
             object: format!("{kind} {place}"),
             details: details(sealed(old), sealed(new)),
             secret: is_secret.then(|| format!("{namespace}/{name}")),
@@ -123,14 +153,14 @@ fn details(old: Option<&Sealed>, new: Option<&Sealed>) -> Vec<Detail> {
     if let (Some(old), Some(new)) = (old, new) {
         if old.scope != new.scope {
             details.push(Detail {
-                what: "scope",
+                what: "scope".to_owned(),
                 text: format!("{} → {}", old.scope, new.scope),
                 by: Vec::new(),
             });
         }
         if old.template != new.template {
             details.push(Detail {
-                what: "template",
+                what: "template".to_owned(),
                 text: String::new(),
                 by: Vec::new(),
             });
@@ -145,14 +175,14 @@ fn details(old: Option<&Sealed>, new: Option<&Sealed>) -> Vec<Detail> {
             Some(_) => "resealed",
         };
         details.push(Detail {
-            what,
+            what: what.to_owned(),
             text: name.clone(),
             by: value.by.clone(),
         });
     }
     let gone = old.keys.keys().filter(|name| !new.keys.contains_key(*name));
     details.extend(gone.map(|name| Detail {
-        what: "removed",
+        what: "removed".to_owned(),
         text: name.clone(),
         by: Vec::new(),
     }));

@@ -1,0 +1,78 @@
+//! What one look at a remote has cost so far: everything that is asked for it counts together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::{RemoteLimits, SourceError};
+
+/// Counted against the limits of a [`Remote`](crate::Remote). Copies count together.
+#[derive(Debug, Clone)]
+pub struct Budget(Arc<Counts>);
+
+#[derive(Debug)]
+struct Counts {
+    deadline: Instant,
+    received: AtomicU64,
+    unpacked: AtomicU64,
+    objects: AtomicU64,
+}
+
+impl Budget {
+    /// Time begins to run.
+    pub(crate) fn begin(limits: &RemoteLimits) -> Self {
+        Self(Arc::new(Counts {
+            deadline: Instant::now() + limits.total,
+            received: AtomicU64::new(0),
+            unpacked: AtomicU64::new(0),
+            objects: AtomicU64::new(0),
+        }))
+    }
+
+    /// What is left of the total time, or the error that nothing is.
+    pub(crate) fn remaining(&self) -> Result<Duration, SourceError> {
+        let left = self.0.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            Err(SourceError::Timeout("total time"))
+        } else {
+            Ok(left)
+        }
+    }
+
+    /// Bytes that came.
+    pub(crate) fn receive(&self, bytes: u64, limits: &RemoteLimits) -> Result<(), SourceError> {
+        let limit = limits.pack_bytes;
+        add(&self.0.received, bytes, limit, || {
+            format!("packs over {limit} bytes")
+        })
+    }
+
+    /// Bytes that packs hold.
+    pub(crate) fn unpack(&self, bytes: u64, limits: &RemoteLimits) -> Result<(), SourceError> {
+        let Some(limit) = limits.unpacked_bytes else {
+            return Ok(());
+        };
+        add(&self.0.unpacked, bytes, limit, || {
+            format!("packs that hold over {limit} bytes")
+        })
+    }
+
+    /// Objects that a pack says to have.
+    pub(crate) fn expect(&self, objects: u32, limits: &RemoteLimits) -> Result<(), SourceError> {
+        let limit = limits.objects;
+        add(
+            &self.0.objects,
+            objects.into(),
+            u64::try_from(limit).unwrap_or(u64::MAX),
+            || format!("over {limit} objects"),
+        )
+    }
+}
+
+fn add(sum: &AtomicU64, more: u64, limit: u64, what: impl FnOnce() -> String) -> Result<(), SourceError> {
+    let before = sum.fetch_add(more, Ordering::Relaxed);
+    if before.saturating_add(more) > limit {
+        return Err(SourceError::TooLarge(what()));
+    }
+    Ok(())
+}
