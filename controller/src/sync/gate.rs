@@ -7,14 +7,17 @@ use super::inside::{Inside, Lodged};
 use super::names::{Lodger, syncs};
 use super::order::Group;
 use super::pruning;
+use super::strangers::Strangers;
 use super::windows::{Standing, Windows};
 use super::worker::Worker;
 use crate::repository::Head;
 use apply::plan::{Plan, Reason};
 use apply::{ApiError, Key};
 use crds::condition::READY;
-use crds::{ConditionStatus, Mode, PlanReport, Sync, WindowKind};
+use crds::{ConditionStatus, Mode, PlanReport, PrunePolicy, Sync, WindowKind};
 use jiff::Timestamp;
+use std::collections::HashSet;
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +40,8 @@ pub(super) struct Question<'a> {
     pub(super) head: &'a Head,
     /// The plan's digest.
     pub(super) digest: &'a str,
+    /// Who else has something in what it deletes.
+    pub(super) lodged: &'a Lodged,
     /// Whether hooks are still to run, those of an operation that has begun among them.
     pub(super) hooks: bool,
     /// Whether the spec is another one than that which was approved.
@@ -208,16 +213,33 @@ impl Worker {
                 // What was never answered has no uid, and is deleted all the same.
                 let uid = records.get(key)?.whose();
                 // Whoever approves has to know what goes with it.
-                let lodgers = lodged.of(key).join(" ");
-                Some((key.to_string(), format!("{uid} {lodgers}")))
+                Some((key.to_string(), format!("{uid} {}", lodged.mark(key))))
             })
             .collect();
         pruning::plan_digest(self.rooms.context.digest_key.expose(), &sync.spec, inputs, &uids)
     }
 
     /// Who has objects that would go with what left Git.
-    pub(super) fn lodged(&self, plan: &Plan) -> Lodged {
-        Lodged::new(plan.prune.iter().map(|key| (key.clone(), self.lodgers(key))))
+    pub(super) async fn lodged(&self, sync: &Sync, plan: &Plan) -> Result<Lodged, ApiError> {
+        let catalog = self.rooms.kinds.current();
+        let identity = self.hand(sync).identity.clone();
+        let records = self.checkpoint.records().values();
+        let uids = records.filter_map(|record| record.uid.as_deref());
+        let (mut all, mut ours) = (Vec::new(), HashSet::new());
+        if sync.spec.prune.policy == PrunePolicy::Orphan {
+            return Ok(Lodged::default());
+        }
+        for key in &plan.prune {
+            let Some(inside) = Inside::of(key, &catalog) else {
+                continue;
+            };
+            if ours.is_empty() {
+                ours.extend(uids.clone().map(Into::into));
+            }
+            let strangers = self.strangers(&identity, &inside, &catalog, &ours).await?;
+            all.push((key.clone(), self.lodgers(key), strangers));
+        }
+        Ok(Lodged::new(all, ours))
     }
 
     /// The Syncs that have objects which would go with this one.
@@ -265,6 +287,7 @@ impl Worker {
         &self,
         question: &Question<'_>,
         inputs: &str,
+        lodged: &Lodged,
         held: Vec<Key>,
         reason: &str,
     ) -> PlanReport {
@@ -274,11 +297,12 @@ impl Worker {
             ..Plan::default()
         };
         // As the next pass will see it: what stays by its own word stays recorded.
-        let digest = self.plan_digest(question.sync, inputs, &plan, &self.lodged(&plan));
+        let digest = self.plan_digest(question.sync, inputs, &plan, lodged);
         plan.prune = held;
         let question = Question {
             plan: &plan,
             digest: &digest,
+            lodged,
             ..*question
         };
         self.plan_report(&question, reason)
@@ -290,9 +314,15 @@ impl Worker {
             .plan
             .prune
             .iter()
-            .map(|key| match &*self.lodgers(key) {
-                [] => line("delete", key),
-                lodgers => format!("{}, with what {} has in it", line("delete", key), syncs(lodgers)),
+            .map(|key| {
+                let mut action = line("delete", key);
+                if let lodgers @ [_, ..] = question.lodged.of(key) {
+                    let _ = write!(action, ", with what {} has in it", syncs(lodgers));
+                }
+                if let Some(names) = question.lodged.strangers(key).and_then(Strangers::names) {
+                    let _ = write!(action, ", and with it {names}");
+                }
+                action
             })
             .collect();
         let hooks = question

@@ -49,6 +49,9 @@ impl Worker {
             }
             return Ok(());
         }
+        // What is still to be done about those that have ended; as far as it can be.
+        self.clear_hooks(errand, &mut Attempt::default()).await;
+        let journal = &self.checkpoint.journal;
         // What was given up may still run. With the Sync, all of it goes.
         let runs = |run: &&Run| {
             matches!(run.state, State::Running | State::TimedOut) || (goes && !run.uid.is_empty())
@@ -317,9 +320,7 @@ impl Worker {
                     State::Succeeded => hook.hook.delete.succeeded,
                     _ => hook.hook.delete.failed,
                 }),
-                // What never ended has no time to go.
-                hook.and_then(|hook| errand.inputs.options(hook.at).ttl)
-                    .filter(|_| state != State::TimedOut),
+                hook.and_then(|hook| errand.inputs.options(hook.at).ttl),
             ));
         }
         for run in unserved {

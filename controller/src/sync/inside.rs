@@ -3,6 +3,7 @@
 //! `kubectl delete namespace` asks nobody, and so does the API server. What other Syncs have in there was never part of the plan
 //! that somebody looked at, so such a deletion waits for a person.
 
+use super::strangers::Strangers;
 use apply::{Catalog, GroupKind, Key};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -45,23 +46,57 @@ impl Inside {
     }
 }
 
-/// The other Syncs that have objects in what is about to be deleted, as they were when that was looked at.
-#[derive(Debug, Default)]
-pub(super) struct Lodged(HashMap<Key, Vec<String>>);
+/// Who else has something in what is about to be deleted, as it was when that was looked at.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lodged {
+    of: HashMap<Key, (Vec<String>, Strangers)>,
+    /// The uids that were recorded then: what these controlled is no stranger, whatever has gone since.
+    pub(super) ours: HashSet<Box<str>>,
+}
 
 impl Lodged {
-    pub(super) fn new(all: impl Iterator<Item = (Key, Vec<String>)>) -> Self {
-        Self(all.filter(|(_, names)| !names.is_empty()).collect())
+    /// `all`: for each object the other Syncs that have something in it, and what no Sync has.
+    pub(super) fn new(
+        all: impl IntoIterator<Item = (Key, Vec<String>, Strangers)>,
+        ours: HashSet<Box<str>>,
+    ) -> Self {
+        let anybody = |(_, syncs, strangers): &(Key, Vec<String>, Strangers)| {
+            !syncs.is_empty() || !strangers.is_empty()
+        };
+        let all = all.into_iter().filter(anybody);
+        Self {
+            of: all
+                .map(|(key, syncs, strangers)| (key, (syncs, strangers)))
+                .collect(),
+            ours,
+        }
     }
 
-    /// Who was in it.
+    /// The Syncs that were in it.
     pub(super) fn of(&self, key: &Key) -> &[String] {
-        self.0.get(key).map_or(&[], Vec::as_slice)
+        self.of.get(key).map_or(&[], |(syncs, _)| syncs)
     }
 
-    /// Whether all of these were.
+    /// What was in it that no Sync has.
+    pub(super) fn strangers(&self, key: &Key) -> Option<&Strangers> {
+        self.of.get(key).map(|(_, strangers)| strangers)
+    }
+
+    /// Whether all of these Syncs were.
     pub(super) fn knows(&self, key: &Key, names: &[String]) -> bool {
         names.iter().all(|name| self.of(key).contains(name))
+    }
+
+    /// Whether all of these strangers were.
+    pub(super) fn knows_strangers(&self, key: &Key, now: &Strangers) -> bool {
+        self.strangers(key)
+            .map_or(now.is_empty(), |known| known.know(now))
+    }
+
+    /// What an approval of the deletion is of, beside the object.
+    pub(super) fn mark(&self, key: &Key) -> String {
+        let strangers = self.strangers(key).map(Strangers::mark).unwrap_or_default();
+        format!("{} {strangers}", self.of(key).join(" "))
     }
 }
 
@@ -144,14 +179,15 @@ mod tests {
         );
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         let seen = [
-            (shop.clone(), names(&["t/a", "t/b"])),
-            (other.clone(), Vec::new()),
+            (shop.clone(), names(&["t/a", "t/b"]), Strangers::default()),
+            (other.clone(), Vec::new(), Strangers::default()),
         ];
-        let lodged = Lodged::new(seen.into_iter());
+        let lodged = Lodged::new(seen, HashSet::new());
         assert_eq!(lodged.of(&shop), ["t/a", "t/b"]);
         assert!(lodged.knows(&shop, &names(&["t/b"])), "one has left");
         assert!(!lodged.knows(&shop, &names(&["t/b", "t/c"])));
         assert!(!lodged.knows(&other, &names(&["t/a"])));
+        assert!(lodged.knows_strangers(&other, &Strangers::default()));
     }
 
     #[test]

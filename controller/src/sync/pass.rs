@@ -394,12 +394,18 @@ impl Worker {
             return self.tell_health(generation).await;
         }
         let underway = self.underway.take();
-        let underway = underway.filter(|plans| plans.goes_on(&digest, generation, &plan));
-        let (named, lodged) = if let Some(underway) = underway {
+        self.underway = underway.filter(|underway| underway.goes_on(&digest, generation, &plan));
+        let (named, lodged) = if let Some(underway) = self.underway.clone() {
             (underway.digest, underway.lodged)
         } else {
-            let lodged = self.lodged(&plan);
-            (self.plan_digest(sync, &digest, &plan, &lodged), lodged)
+            match self.lodged(sync, &plan).await {
+                Ok(lodged) => (self.plan_digest(sync, &digest, &plan, &lodged), lodged),
+                Err(error) => {
+                    let message = format!("What would go with what left Git cannot be looked at: {error}.");
+                    let end = End::Retry { transient: true };
+                    return self.fail(next, generation, "PlanFailed", message, end).await;
+                }
+            }
         };
         let question = Question {
             sync,
@@ -407,6 +413,7 @@ impl Worker {
             plan: &plan,
             head: &head,
             digest: &named,
+            lodged: &lodged,
             hooks: self.hooks_to_run(&inputs, &digest, requested),
             respecified: self.is_respecified(sync),
             farewell: self.is_farewell_new(sync, &inputs),
@@ -495,7 +502,7 @@ impl Worker {
                 .prune(
                     &errand,
                     &pruning.now,
-                    approved.then_some(&lodged),
+                    (&lodged, approved),
                     &catalog,
                     &mut walk.attempt,
                 )
@@ -512,19 +519,20 @@ impl Worker {
                 decided.sort_unstable();
                 self.count_in(&inputs, &decided);
             }
-            if let Some(message) = pruned.waits(&head.revision.short())
-                && walk.attempt.failures.is_empty()
-                && !self.is_late(sync, &digest, "Prune")
-            {
+            if !pruned.going.is_empty() && self.underway.is_none() {
                 let mut keys = plan.prune.clone();
                 keys.sort_unstable();
-                let plan = Underway {
+                self.underway = Some(Underway {
                     of: (digest.clone(), generation),
                     keys,
                     digest: named.clone(),
-                    lodged,
-                };
-                self.underway = Some(plan);
+                    lodged: lodged.clone(),
+                });
+            }
+            if let (Some(message), Some(first)) = (pruned.waits(&head.revision.short()), pruned.going.first())
+                && walk.attempt.failures.is_empty()
+                && !self.is_late(sync, &digest, &format!("Prune {first}"))
+            {
                 return self.waits_for_others(&errand, &walk, next, message).await;
             }
             if let Some(first) = pruned.going.first() {
@@ -541,7 +549,7 @@ impl Worker {
                     let waiting = waiting.into_iter().map(|(key, _)| key);
                     pruning.held.into_iter().chain(waiting).collect()
                 };
-                next.plan = Some(self.prune_report(&question, &digest, held, why));
+                next.plan = Some(self.prune_report(&question, &digest, &lodged, held, why));
             }
         }
         if walk.is_complete() && refusal.is_none() {

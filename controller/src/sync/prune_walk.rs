@@ -14,6 +14,10 @@ use apply::checkpoint::Wave;
 use apply::plan::{Plan, Reason, Seen};
 use apply::{Catalog, DeleteOutcome, Key, KindInfo, Meta};
 use manifest::Phase;
+use std::time::Duration;
+
+/// How long until somebody looks whether what is in a Namespace, or of a kind, has gone.
+const STRANGERS_PAUSE: Duration = Duration::from_mins(5);
 
 /// What became of the objects that were to be deleted.
 #[derive(Default)]
@@ -42,7 +46,9 @@ impl PruneWalk {
     }
 }
 
-/// The rest of a plan that is being carried out. What is left of it is still that plan, and so is its approval.
+/// The rest of a plan that is being carried out. What is left of it is still that plan, and so is its approval; until a restart, after
+/// which somebody is asked again.
+#[derive(Clone)]
 pub(super) struct Underway {
     /// The digest of the inputs, and the spec's generation.
     pub(super) of: (String, i64),
@@ -57,7 +63,8 @@ impl Underway {
     /// Whether a plan is the rest of this one.
     pub(super) fn goes_on(&self, inputs: &str, generation: i64, plan: &Plan) -> bool {
         let known = |key: &Key| self.keys.binary_search(key).is_ok();
-        self.of.0 == inputs
+        !plan.prune.is_empty()
+            && self.of.0 == inputs
             && self.of.1 == generation
             && plan.apply.iter().all(|step| step.reason == Reason::Drifted)
             && plan.prune.iter().all(known)
@@ -66,12 +73,12 @@ impl Underway {
 
 impl Worker {
     /// Deletes what left Git. What cannot be deleted stops what would go after its wave, and what is not gone yet what would go
-    /// after it. `approved`: who the approval, if there is one, knew of in what is deleted.
+    /// after it. `lodged`: who was known of in what is deleted; `approved`: whether a person has approved that.
     pub(super) async fn prune(
         &mut self,
         errand: &Errand<'_>,
         keys: &[Key],
-        approved: Option<&Lodged>,
+        (lodged, approved): (&Lodged, bool),
         catalog: &Catalog,
         attempt: &mut Attempt,
     ) -> PruneWalk {
@@ -90,7 +97,7 @@ impl Worker {
         order.sort_by_cached_key(|key| std::cmp::Reverse(self.place(key)));
         // A newer commit may want again what this one would delete.
         let halt = self.halt(errand.sync, Some(errand.head));
-        let (mut failed_in, mut others) = (None, Vec::new());
+        let (mut failed_in, mut others, mut broke) = (None, Vec::new(), false);
         for (at, key) in order.iter().copied().enumerate() {
             let (left, place) = (order.len() - at, self.place(key));
             if failed_in.is_some_and(|failed| failed != place.0) {
@@ -102,6 +109,7 @@ impl Worker {
                     report: said,
                     transient: true,
                 });
+                broke = true;
                 break;
             }
             if did.going.first().is_some_and(|going| self.place(going) != place) {
@@ -120,6 +128,7 @@ impl Worker {
                     report: said,
                     transient: true,
                 });
+                broke = true;
                 break;
             }
             let Some(info) = catalog.preferred(&key.kind) else {
@@ -138,7 +147,7 @@ impl Worker {
                 match self.rooms.names.lodger(&self.id.manager, &inside) {
                     Lodger::Nobody => {}
                     // Somebody may have moved in since.
-                    Lodger::Syncs(others) if approved.is_some_and(|lodged| lodged.knows(key, &others)) => {}
+                    Lodger::Syncs(others) if approved && lodged.knows(key, &others) => {}
                     Lodger::Syncs(others) => {
                         did.waiting.push((key.clone(), Asks::Others(others)));
                         continue;
@@ -146,14 +155,28 @@ impl Worker {
                     // What is not known is waited for; pruning does so before it begins.
                     Lodger::Unknown => continue,
                 }
-                if approved.is_none()
-                    && let Some(strangers) = self.strangers(&errand.hand.identity, &inside, catalog).await
-                {
-                    did.waiting.push((key.clone(), Asks::Strangers(strangers)));
-                    continue;
+                let identity = &errand.hand.identity;
+                match self.strangers(identity, &inside, catalog, &lodged.ours).await {
+                    Ok(now) if now.is_empty() || (approved && lodged.knows_strangers(key, &now)) => {}
+                    Ok(now) => {
+                        // Nobody tells when they are gone.
+                        self.wake_in(STRANGERS_PAUSE);
+                        let names = now.names().unwrap_or_default();
+                        did.waiting.push((key.clone(), Asks::Strangers(names)));
+                        continue;
+                    }
+                    Err(error) => {
+                        failed_in = Some(place.0);
+                        let message = format!(
+                            "left Git and is not deleted, since what is in it cannot be looked at: {error}"
+                        );
+                        let failure = Failure::of(key, None, &message, error.hint(), true);
+                        attempt.failures.push(failure);
+                        continue;
+                    }
                 }
             }
-            match self.prune_one(&errand.hand, info, key, approved.is_some()).await {
+            match self.prune_one(&errand.hand, info, key, approved).await {
                 Ok(Pruned::Deleted(DeleteOutcome::Leaving)) => {
                     attempt.counts.pruned += 1;
                     self.attend_end(key);
@@ -188,8 +211,8 @@ impl Worker {
                 }
             }
         }
-        if did.after == 0 {
-            // Nothing needs what goes away by itself.
+        if did.after == 0 && !broke {
+            // Nothing comes after what goes away by itself.
             for key in did.going.drain(..) {
                 self.let_object_go(&key);
             }

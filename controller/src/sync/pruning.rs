@@ -88,7 +88,7 @@ pub(super) enum Asks {
     Itself,
     /// What these Syncs have would go with it.
     Others(Vec<String>),
-    /// What no Sync has would: the beginning of a sentence.
+    /// What no Sync has would: its names.
     Strangers(String),
 }
 
@@ -100,7 +100,7 @@ pub(super) fn waits(waiting: &[(Key, Asks)]) -> Option<String> {
             let have = if others.len() == 1 { "has" } else { "have" };
             Some((key, format!("{} {have} objects that", syncs(others))))
         }
-        Asks::Strangers(strangers) => Some((key, strangers.clone())),
+        Asks::Strangers(names) => Some((key, format!("{names}, which no Sync has,"))),
         Asks::Itself => None,
     });
     let Some((key, others)) = lodged else {

@@ -299,11 +299,34 @@ fn a_namespace_in_which_somebody_runs_something_is_not_deleted_without_a_person(
         let commit = world.repo.commit("The namespace leaves");
         let sync = world.says("app", "PruneRefused").await;
         let message = objects::message(&sync, "Ready");
-        let who = format!("Deployment {inner}/handmade is no Sync's, and would go with it");
+        let who = format!("Deployment {inner}/handmade, which no Sync has, would go with it");
         assert!(
             message.contains(&format!("Namespace {inner} left Git")) && message.contains(&who),
             "{message}"
         );
+        let first = plan(&sync).digest.clone();
+        assert_eq!(
+            plan(&sync).actions,
+            [format!(
+                "delete Namespace {inner}, and with it Deployment {inner}/handmade"
+            )]
+        );
+        stays(&world, &inner).await;
+        // Another one comes: whoever approved did not know of it.
+        let made = [
+            "create",
+            "deployment",
+            "second",
+            "--image=nginx:1",
+            "--replicas=0",
+        ];
+        cluster.kubectl(made.into_iter().chain([namespace.as_str()])).ok();
+        world.approve("old", "app", &first).await;
+        let sync = world
+            .until("app", "PruneRefused", |status| {
+                status.plan.as_ref().is_some_and(|plan| plan.digest != first)
+            })
+            .await;
         stays(&world, &inner).await;
         world.approve("yes", "app", &plan(&sync).digest).await;
         world.team.applied("app", &commit).await;
