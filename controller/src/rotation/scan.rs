@@ -199,7 +199,20 @@ pub(super) fn scan(
                 message: message.clone(),
             });
         }
-        if !found.objects.is_empty() {
+        if !found.objects.is_empty()
+            && let Some(submodule) = snapshot.submodule_of(&path)?
+        {
+            let shown = source::display_safe(&submodule);
+            scan.blockers.extend(found.objects.iter().map(|(object, count)| Blocker {
+                place: format!("{place}: {path}"),
+                object: object.clone(),
+                message: format!(
+                    "{} sealed for an old key, and values in submodule {shown} cannot be changed by a commit of this \
+                     Repository: seal them again there, and commit a link to that.",
+                    super::facts::values(*count)
+                ),
+            }));
+        } else if !found.objects.is_empty() {
             scan.files.push(Again {
                 path: path.to_string(),
                 blob,
@@ -330,12 +343,15 @@ pub(super) fn is_manifest(path: &str) -> bool {
         .any(|ending| path.ends_with(ending))
 }
 
-/// Whether a text may hold a SealedSecret: the word is in it, or a character that is written as its number.
-fn may_hold(text: &[u8]) -> bool {
+/// Whether a text may hold a SealedSecret: the word is in it, or something that a word can be hidden in. In double quotes a
+/// character may be written as its number, and a backslash at the end of a line joins what stands around it (YAML 1.2, 5.7 and
+/// 7.3.1); `!!binary` is base64.
+pub(super) fn may_hold(text: &[u8]) -> bool {
     has_word(text, b"SealedSecret")
+        || has_word(text, b"!!binary")
         || text
             .windows(2)
-            .any(|part| part[0] == b'\\' && matches!(part[1], b'x' | b'u' | b'U'))
+            .any(|part| part[0] == b'\\' && matches!(part[1], b'x' | b'u' | b'U' | b'\n' | b'\r'))
 }
 
 fn has_word(text: &[u8], word: &[u8]) -> bool {
@@ -435,9 +451,20 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_may_be_written_in_numbers() {
+    fn a_kind_may_be_written_in_numbers_and_over_lines() {
         assert!(may_hold(b"kind: SealedSecret"));
-        assert!(may_hold(br#"{"kind": "Sealed\u0053ecret"}"#));
+        for text in [
+            r#"{"kind": "Sealed\u0053ecret"}"#,
+            r#"kind: "Sealed\x53ecret""#,
+            r#"kind: "Sealed\U00000053ecret""#,
+            "kind: \"Sealed\\\n  Secret\"",
+            "kind: \"Sealed\\\r\n  Secret\"",
+        ] {
+            assert!(may_hold(text.as_bytes()), "{text}");
+            // As it is read.
+            let read = manifest::read_stream(text.as_bytes(), &Limits::default()).unwrap();
+            assert_eq!(read[0].value.as_ref().unwrap()["kind"], "SealedSecret", "{text}");
+        }
         assert!(!may_hold(b"kind: Secret"));
     }
 
