@@ -140,8 +140,8 @@ impl PullRequest {
                 Host::GitHub => format!("https://{authority}/api/v3"),
                 Host::GitLab => format!("https://{authority}/api/v4"),
                 Host::Gitea => {
-                    let below: String = below.iter().map(|part| format!("/{part}")).collect();
-                    format!("https://{authority}{below}/api/v1")
+                    let top = std::iter::once(authority).chain(below);
+                    format!("https://{}/api/v1", top.collect::<Vec<_>>().join("/"))
                 }
             },
         };

@@ -166,13 +166,17 @@ pub(super) fn note(facts: &mut Facts, said: &Said) {
         .iter()
         .any(|(type_, holds, _)| *type_ == condition::VERIFIED && *holds);
     // Who waits looks at nothing: what it found then says nothing of now.
-    fails |= said.phase == RotationPhase::Waiting;
+    let waits = said.phase == RotationPhase::Waiting;
     if verified {
         record.unused_since.get_or_insert_with(|| now.clone());
-    } else if fails {
+    } else if fails || waits {
         record.unused_since = None;
         if conditions::get(&record.conditions, condition::VERIFIED).is_some() {
-            let message = "Something needs an old key again.";
+            let message = if waits {
+                "It is looked at again when nobody goes first."
+            } else {
+                "Something needs an old key again."
+            };
             let type_ = condition::VERIFIED;
             conditions::set(
                 &mut record.conditions,

@@ -97,22 +97,19 @@ pub(crate) fn ask(
             headers.insert(header::AUTHORIZATION, authorization.clone());
         }
     };
-    let answer = match asked.body {
-        Some(body) => {
-            let mut request = http.agent.post(&url);
-            if let Some(all) = request.headers_mut() {
-                headers(all);
-                all.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            }
-            request.config().timeout_global(Some(left)).build().send(body)
+    let answer = if let Some(body) = asked.body {
+        let mut request = http.agent.post(&url);
+        if let Some(all) = request.headers_mut() {
+            headers(all);
+            all.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        None => {
-            let mut request = http.agent.get(&url);
-            if let Some(all) = request.headers_mut() {
-                headers(all);
-            }
-            request.config().timeout_global(Some(left)).build().call()
+        request.config().timeout_global(Some(left)).build().send(body)
+    } else {
+        let mut request = http.agent.get(&url);
+        if let Some(all) = request.headers_mut() {
+            headers(all);
         }
+        request.config().timeout_global(Some(left)).build().call()
     };
     let answer = answer.map_err(|error| explain(&error))?;
     let status = answer.status().as_u16();
