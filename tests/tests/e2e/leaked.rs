@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use crds::{KeyRotation, ReportState, RotationPhase};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
+use kube::api::{Patch, PatchParams};
 use sealing::Scope;
 use sealing::keyset::{Audience, EndorsementName, KeySet, Pins};
 use serde_json::{Value, json};
@@ -471,6 +472,128 @@ fn a_repository_that_cannot_be_reached_makes_the_report_incomplete_and_the_key_s
         phase(&stage, "spring", RotationPhase::Complete).await;
         assert_eq!(rows(&stage).len(), 5);
         gone(&stage, &old).await;
+    });
+}
+
+#[test]
+fn what_is_not_listed_is_told_and_holds_the_keys() {
+    run(async {
+        let stage = Stage::own().await;
+        let (team, repo) = begin(&stage, "leaked-odd", 1).await;
+        // No Sync reads it, and nothing can be called so: whoever may commit does not fill the controller's memory with it.
+        let long = "n".repeat(5_000);
+        let odd = v1(&stage, &team, "odd-name", &[("a", "odd"), ("b", "odd-too")]);
+        let odd = odd.replace("odd-name", &long);
+        let hidden = v2(&stage, &team, "hidden", &[("c", "hidden")]).await;
+        let written = hidden.replace("\"SealedSecret\"", "\"Sealed\\u0053ecret\"");
+        assert_ne!(written, hidden);
+        repo.write("base/odd.json", odd)
+            .write("base/hidden.json", written);
+        let commit = repo.commit("Odd names");
+        team.fetched("app", &commit).await;
+        let old = keys(&stage).await;
+        let reseal = [target(&stage, team.name(), "app")];
+        rotate(
+            &stage,
+            "spring",
+            &json!({"reason": "Compromised", "reseal": reseal}),
+        );
+        let rotation = phase(&stage, "spring", RotationPhase::AwaitingConfirmation).await;
+        let report = rotation.status.as_ref().unwrap().report.as_ref().unwrap();
+        assert_eq!(report.state, ReportState::Incomplete);
+        assert!(report.gaps[0].contains("2 values are not listed"), "{report:#?}");
+        let all = rows(&stage);
+        assert!(all.iter().any(|row| row.starts_with("hidden/c no")), "{all:#?}");
+        assert_eq!((all.len(), report.values), (4, 4), "{all:#?}");
+        stay(&stage, &old).await;
+        let maps = stage
+            .cluster
+            .kubectl(["-n", HOME, "get", "configmaps", "--output=json"])
+            .ok();
+        assert!(!maps.contains(&long[..300]));
+        let api: Api<KeyRotation> = Api::namespaced(stage.cluster.client(), HOME);
+        let confirm = Patch::Merge(json!({"spec": {"retire": {"confirmed": old.ids}}}));
+        api.patch("spring", &PatchParams::default(), &confirm)
+            .await
+            .unwrap();
+        phase(&stage, "spring", RotationPhase::Complete).await;
+        gone(&stage, &old).await;
+        // What cannot be called so never opened.
+        assert_eq!(opened(&repo, team.name(), &keys(&stage).await), (4, 6));
+    });
+}
+
+#[test]
+fn without_the_key_of_its_digests_a_report_does_not_say_that_a_value_was_changed() {
+    run(async {
+        let mut stage = Stage::own().await;
+        let (name, repo) = {
+            let team = stage.space("leaked-digests");
+            let repo = stage.git.repository(team.name());
+            for value in ["one", "two", "three"] {
+                let sealed = v2(&stage, &team, value, &[("a", value)]).await;
+                repo.write(&format!("app/{value}.json"), sealed);
+            }
+            let commit = repo.commit("Begin");
+            team.repository("app", &repo).await;
+            team.sync("app", "app").await;
+            team.applied("app", &commit).await;
+            (team.keep(), repo)
+        };
+        let reseal = [target(&stage, &name, "app")];
+        rotate(
+            &stage,
+            "spring",
+            &json!({"reason": "Compromised", "reseal": reseal}),
+        );
+        phase(&stage, "spring", RotationPhase::Complete).await;
+        pull(&repo);
+        {
+            let team = stage.space_of(&name);
+            repo.write(
+                "app/one.json",
+                v2(&stage, &team, "one", &[("a", "another")]).await,
+            )
+            .remove("app/three.json");
+            repo.commit("Change one, remove three");
+            team.keep();
+        }
+        let said = |stage: &Stage| -> BTreeSet<String> {
+            let rows = rows(stage);
+            rows.iter()
+                .map(|row| row.split(' ').take(2).collect::<Vec<_>>().join(" "))
+                .collect()
+        };
+        let until_said = async |stage: &Stage, expected: [&str; 3]| {
+            let expected = BTreeSet::from(expected.map(str::to_owned));
+            wait::poll("what is said of each", || async {
+                let found = said(stage);
+                (found == expected).then_some(()).ok_or(format!("{found:?}"))
+            })
+            .await;
+        };
+        until_said(&stage, ["one/a yes", "two/a no", "three/a removed"]).await;
+
+        assert!(stage.controller.stop().success());
+        stage
+            .cluster
+            .kubectl(["-n", HOME, "delete", "secret", "signet-digest-key"])
+            .ok();
+        stage.controller.start_again().await;
+        until_said(&stage, ["one/a unknown", "two/a unknown", "three/a removed"]).await;
+        let rotation = until(
+            &stage,
+            "spring",
+            "to say that it is not whole any more",
+            |rotation| {
+                let report = rotation.status.as_ref().unwrap().report.as_ref();
+                report.is_some_and(|report| report.state == ReportState::Incomplete && report.unknown == 2)
+            },
+        )
+        .await;
+        let report = rotation.status.as_ref().unwrap().report.as_ref().unwrap();
+        assert!(report.gaps[0].contains("signet-digest-key"), "{report:#?}");
+        stage.space_of(&name).keep();
     });
 }
 
