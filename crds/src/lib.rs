@@ -38,10 +38,10 @@ pub use native_secret::{
 pub use notes::Notes;
 pub use repository::{RepositorySpec, RepositoryStatus};
 pub use rotation::{
-    AgeAlgorithm, Algorithm, Blocker, CommitAuthor, KeyRotationSpec, KeyRotationStatus, NewKeys,
-    REPORT_DIGESTS, REPORT_ROWS, ReportCommit, ReportRow, ReportState, RepositoryRotation, ResealTarget,
-    Retire, RetireThen, RetireWhen, RotationKey, RotationObjects, RotationPhase, RotationReason,
-    RotationReport, RotationStep, RsaAlgorithm, ValueChanged, report_shard,
+    AgeAlgorithm, Algorithm, Blocker, CommitAuthor, GitProvider, KeyRotationSpec, KeyRotationStatus, NewKeys,
+    PullRequestOptions, REPORT_DIGESTS, REPORT_ROWS, ReportCommit, ReportRow, ReportState,
+    RepositoryRotation, ResealTarget, Retire, RetireThen, RetireWhen, RotationKey, RotationObjects,
+    RotationPhase, RotationReason, RotationReport, RotationStep, RsaAlgorithm, ValueChanged, report_shard,
 };
 pub use sealedsecret::{SealedSecretCondition, SealedSecretSpec, SealedSecretStatus, SealedSecretTemplate};
 pub use submodules::Submodules;

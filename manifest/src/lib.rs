@@ -7,6 +7,7 @@
 //! - [`manifests`]: a document's value to objects with an identity ([`ObjectRef`]) and a place ([`Origin`]);
 //! - [`Draft`]: a document whose variables are replaced, text by text, before its objects are;
 //! - [`Phase`]: which objects have to be there before which others;
+//! - [`may_say()`]: whether a text need be read for a word at all;
 //! - [`write_yaml`]: values to YAML that reads back as the same values;
 //! - [`Editor`]: single entries of a text changed in place;
 //! - [`digest()`]: one stable hash of a value.
@@ -19,6 +20,7 @@
 mod digest;
 mod draft;
 mod edit;
+mod hidden;
 mod identity;
 mod objects;
 mod order;
@@ -30,6 +32,7 @@ mod write;
 pub use digest::digest;
 pub use draft::{Draft, DraftError, Path, Replacement, Step, VARIABLE, Written};
 pub use edit::{EditError, EditProblem, Editor, line_of};
+pub use hidden::may_say;
 pub use identity::{
     GroupVersionKind, InvalidName, InvalidNamespace, InvalidType, ObjectRef, Origin, check_name,
     check_namespace,

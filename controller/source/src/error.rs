@@ -48,6 +48,9 @@ pub enum SourceError {
     /// A GitHub App gets no token.
     #[error("the GitHub App gets no token: {0}")]
     App(String),
+    /// A host's API opens no pull request.
+    #[error("the host opens no pull request: {0}")]
+    Host(String),
 
     // On the way to the remote.
     /// No connection: name, address, port or network.
@@ -179,6 +182,9 @@ impl SourceError {
             Self::App(_) => {
                 "compare githubAppID and githubAppInstallationID with the app's pages, give one of its private keys, and \
                  look whether the controller's clock is right"
+            }
+            Self::Host(_) => {
+                "look whether the token may open pull requests there, and whether the provider and the API's address are right"
             }
             Self::BadRef => {
                 "name a branch as `git branch` shows it, such as main; another ref by its full name"

@@ -14,7 +14,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use zeroize::Zeroizing;
 
-use crate::transport::{Operation, post_json};
+use crate::transport::{Asked, Operation, ask};
 use crate::url::Target;
 use crate::{Auth, Remote, SourceError};
 
@@ -74,7 +74,13 @@ impl GitHubApp {
         );
         way.auth = Auth::Bearer(self.jwt(now)?);
         let operation = Operation::new(Target::parse(&way)?, &way)?;
-        let (status, body) = post_json(&operation, ANSWER)?;
+        let asked = Asked {
+            accept: "application/vnd.github+json",
+            github: true,
+            query: "",
+            body: Some("{}"),
+        };
+        let (status, body) = ask(&operation, &asked, ANSWER)?;
         if status != 201 {
             return Err(SourceError::App(format!(
                 "the API answers with HTTP status {status}"

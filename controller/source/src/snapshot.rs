@@ -5,6 +5,7 @@ use std::sync::Arc;
 use git2::{ObjectType, Odb};
 
 use crate::store::Generation;
+use crate::tree::Node;
 use crate::{
     BlobId, Commit, EntryKind, FileEntry, PathError, RepoPath, SourceError, TreeId, WalkLimits, tree, walk,
 };
@@ -18,11 +19,18 @@ pub struct Snapshot(Arc<Inner>);
 struct Inner {
     generation: Arc<Generation>,
     commit: Commit,
+    /// The commit's own tree, in which submodules are links.
+    own: TreeId,
 }
 
 impl Snapshot {
     pub(crate) fn new(generation: Arc<Generation>, commit: Commit) -> Self {
-        Self(Arc::new(Inner { generation, commit }))
+        let own = commit.tree;
+        Self(Arc::new(Inner {
+            generation,
+            commit,
+            own,
+        }))
     }
 
     /// The commit.
@@ -37,7 +45,40 @@ impl Snapshot {
     ) -> Result<Self, SourceError> {
         let mut commit = self.0.commit.clone();
         commit.tree = tree(&self.0.generation, commit.tree)?;
-        Ok(Self::new(Arc::clone(&self.0.generation), commit))
+        Ok(Self(Arc::new(Inner {
+            generation: Arc::clone(&self.0.generation),
+            commit,
+            own: self.0.own,
+        })))
+    }
+
+    /// The submodule that a path lies in, by its own path: what is there is not this commit's to change. None where it is the
+    /// commit's own.
+    pub fn submodule_of(&self, path: &str) -> Result<Option<String>, PathError> {
+        let path = RepoPath::parse(path)?;
+        if self.0.own == self.0.commit.tree {
+            return Ok(None);
+        }
+        self.with_odb(|odb| {
+            let (mut tree, mut at) = (self.0.own, String::new());
+            for name in path.components() {
+                if !at.is_empty() {
+                    at.push('/');
+                }
+                at.push_str(name);
+                let entries = tree::read(odb, tree)?;
+                match entries
+                    .iter()
+                    .find(|entry| entry.name == name)
+                    .map(|entry| entry.node)
+                {
+                    Some(Node::Submodule(_)) => return Ok(Some(at)),
+                    Some(Node::Directory(id)) => tree = id,
+                    _ => return Ok(None),
+                }
+            }
+            Ok(None)
+        })
     }
 
     /// Whether both are the same commit in the same repository on disk, with the same submodules in it: one that was built anew is

@@ -250,9 +250,10 @@ impl<K: Stored> Labelled<K> {
         })
     }
 
-    /// Keys that leaked and may be gone, as those that are published say.
+    /// Keys that leaked and may be gone, as those that came after them say. One of those may have leaked since: what it says
+    /// stays true.
     pub(super) fn gone(&self) -> impl Iterator<Item = &EndorsementName> {
-        self.active().flat_map(|(_, key)| key.before())
+        self.0.values().flatten().flat_map(|entry| entry.key.before())
     }
 }
 

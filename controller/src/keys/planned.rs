@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use crds::{annotation, label};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use kube::api::PostParams;
+use kube::api::{ListParams, PostParams};
 use sealing::keyset::{EndorsementKey, EndorsementName, Member, Signature};
 use sealing::v2::{Identity, Suite};
 use sealing::{KeyRing, SealingKey};
+use tracing::warn;
 
 use super::create::{CreateError, Recipe, make, store};
 use super::endorsed;
 use super::inventory::{KeyFormat, KeySecret};
-use super::labelled::Stored;
+use super::labelled::{KeyState, Stored, compromised_before, key_state, selector};
 use super::native::{self, NativeKey};
 use super::stored::RsaKey;
 use crate::config::Config;
@@ -23,6 +24,8 @@ use crate::request::{RequestError, bounded};
 const ENDORSERS: usize = 8;
 /// Of a key of format v1.
 const BITS: usize = 4096;
+/// Keys that leaked which one that comes after them remembers: they go into an annotation of its Secret.
+const REMEMBERED: usize = 400;
 
 /// What to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +36,7 @@ pub(crate) enum Planned {
 
 /// Makes a key for the rotation with this mark, and stores it under the first name that is free. Who asks has looked whether
 /// there is one with the mark already: with one controller at work there is no second then. Keys that `leaked` do not endorse it:
-/// it says of them that they are compromised, also when they are gone.
+/// it says of them that they are compromised, also when they are gone, and of all that the keys before it say that of.
 pub(crate) async fn make_planned(
     api: &Api<Secret>,
     config: &Config,
@@ -47,7 +50,7 @@ pub(crate) async fn make_planned(
         ..Recipe::of(config)
     };
     let endorsers = endorsers(planned, ring, leaked);
-    let gone = names(ring, leaked);
+    let gone = together(names(ring, leaked), remembered(&stored(api).await?));
     let prefix = match planned {
         Planned::Rsa => recipe.prefix.clone(),
         Planned::Age(_) => native::PREFIX.to_owned(),
@@ -59,13 +62,60 @@ pub(crate) async fn make_planned(
         .map_err(|_| CreateError::Make("the maker stopped".into()))??;
     let labels = secret.metadata.labels.get_or_insert_default();
     labels.insert(label::ROTATION.to_owned(), mark.to_owned());
-    if let Ok(text) = serde_json::to_string(&gone)
+    remember(&mut secret, &gone);
+    store(api, &prefix, secret, |_| false, |_| false).await
+}
+
+/// The Secrets of all keys, of both formats.
+async fn stored(api: &Api<Secret>) -> Result<Vec<Secret>, RequestError> {
+    let mut all = Vec::new();
+    for label in [RsaKey::LABEL, NativeKey::LABEL] {
+        let selected = ListParams::default().labels(&selector(label));
+        all.extend(bounded(api.list(&selected)).await?.items);
+    }
+    Ok(all)
+}
+
+/// The keys that leaked, as these Secrets say: those that are labelled so, and those that were before them. The Secret that says
+/// it may be the next one to go.
+fn remembered(secrets: &[Secret]) -> Vec<EndorsementName> {
+    let labelled = |secret: &Secret| {
+        let rsa = (key_state::<RsaKey>(secret) != KeyState::Active)
+            .then(|| RsaKey::read(secret).ok()?.endorsement());
+        let age = (key_state::<NativeKey>(secret) != KeyState::Active)
+            .then(|| NativeKey::read(secret).ok()?.endorsement());
+        rsa.flatten().or(age.flatten())
+    };
+    let own = secrets.iter().filter_map(labelled);
+    own.chain(secrets.iter().flat_map(compromised_before)).collect()
+}
+
+/// Each once, the first ones first.
+fn together(first: Vec<EndorsementName>, more: Vec<EndorsementName>) -> Vec<EndorsementName> {
+    let mut all: Vec<EndorsementName> = Vec::new();
+    for name in first.into_iter().chain(more) {
+        if !all.contains(&name) {
+            all.push(name);
+        }
+    }
+    if all.len() > REMEMBERED {
+        warn!(
+            keys = all.len(),
+            "more keys have leaked than a key remembers: the earliest are not named any more"
+        );
+        all.truncate(REMEMBERED);
+    }
+    all
+}
+
+/// Keeps it beside a key.
+fn remember(secret: &mut Secret, gone: &[EndorsementName]) {
+    if let Ok(text) = serde_json::to_string(gone)
         && !gone.is_empty()
     {
         let annotations = secret.metadata.annotations.get_or_insert_default();
         annotations.insert(annotation::COMPROMISED.to_owned(), text);
     }
-    store(api, &prefix, secret, |_| false, |_| false).await
 }
 
 fn fresh(planned: Planned, recipe: &Recipe, endorsers: &[EndorsementKey]) -> Result<Secret, CreateError> {
@@ -127,6 +177,7 @@ pub(crate) async fn take(
     ring: &KeyRing,
 ) -> Result<(), TakeError> {
     let endorsements = said_of(key, ring).ok_or(TakeError::NotLoaded)?;
+    let gone = remembered(&stored(api).await?);
     let mut secret = bounded(api.get(&key.secret)).await?;
     if secret.metadata.uid.as_deref() != Some(&key.uid)
         || secret.metadata.resource_version.as_deref() != Some(&key.version)
@@ -136,6 +187,8 @@ pub(crate) async fn take(
     let mut all = endorsed::kept(&secret);
     all.splice(0..0, endorsements);
     endorsed::keep(&mut secret, &all);
+    let gone = together(compromised_before(&secret), gone);
+    remember(&mut secret, &gone);
     let labels = secret.metadata.labels.get_or_insert_default();
     labels.insert(label::ROTATION.to_owned(), mark.to_owned());
     // Whoever has written it meanwhile is not overwritten: the resourceVersion differs.
@@ -229,5 +282,30 @@ mod tests {
             .collect();
         let barred = barred.barring(ids);
         assert!(endorsers(Planned::Age(Suite::X25519), &barred, &BTreeSet::new()).is_empty());
+    }
+
+    #[test]
+    fn what_a_key_says_of_those_before_it_is_said_by_the_one_after_it() {
+        let suite = Suite::X25519;
+        let gone = EndorsementKey::of_identity(&Identity::generate(suite).unwrap())
+            .unwrap()
+            .name();
+        let mut first = native::fresh(suite).unwrap();
+        remember(&mut first, std::slice::from_ref(&gone));
+        let mut shut = native::fresh(suite).unwrap();
+        let labels = shut.metadata.labels.get_or_insert_default();
+        labels.insert(NativeKey::LABEL.to_owned(), "compromised".to_owned());
+        let name = NativeKey::read(&shut).ok().unwrap().endorsement().unwrap();
+        let all = [first, shut, native::fresh(suite).unwrap()];
+        assert_eq!(
+            together(vec![gone.clone()], remembered(&all)),
+            [gone.clone(), name.clone()]
+        );
+        // And by the one after that.
+        let mut second = native::fresh(suite).unwrap();
+        remember(&mut second, &remembered(&all));
+        assert_eq!(remembered(&[second.clone()]), [name, gone]);
+        let one = together(Vec::new(), remembered(&[second.clone(), second]));
+        assert_eq!(one.len(), 2);
     }
 }

@@ -1,5 +1,7 @@
 //! Credentials of a remote: a Secret in the Repository's own namespace, read with the controller's rights.
 
+use std::fmt;
+
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use source::{Auth, ClientCertificate, GitHubApp, Proxy, SigningKey};
@@ -12,13 +14,21 @@ const LONGEST_VALUE: usize = 16 << 10;
 const LONGEST_BUNDLE: usize = 1 << 20;
 
 /// What a Secret says. Wiped when dropped; `Debug` shows no value.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Credentials {
     pub(super) auth: Auth,
     pub(super) ca_pem: Option<String>,
     pub(super) client: Option<ClientCertificate>,
     /// An app whose tokens are to be used.
     pub(super) app: Option<GitHubApp>,
+    /// What a host's API takes, where that is something else.
+    pub(super) api_token: Option<Zeroizing<String>>,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Credentials").field(&self.auth).finish()
+    }
 }
 
 /// Why there are no credentials. Quotes nothing but the Secret's name.
@@ -115,6 +125,15 @@ async fn get<T>(
 }
 
 fn parse(secret: &Secret) -> Result<Credentials, String> {
+    let api_token = field(secret, "apiToken", LONGEST_VALUE)?;
+    let credentials = login(secret)?;
+    Ok(Credentials {
+        api_token,
+        ..credentials
+    })
+}
+
+fn login(secret: &Secret) -> Result<Credentials, String> {
     if let Some(identity) = field(secret, "identity", LONGEST_VALUE)? {
         return key(secret, identity);
     }
@@ -145,6 +164,7 @@ fn parse(secret: &Secret) -> Result<Credentials, String> {
         ca_pem,
         client,
         app,
+        api_token: None,
     })
 }
 
@@ -212,9 +232,11 @@ fn key(secret: &Secret, identity: Zeroizing<String>) -> Result<Credentials, Stri
             passphrase: field(secret, "password", LONGEST_VALUE)?,
             known_hosts: known_hosts.to_string(),
         },
-        ca_pem: None,
+        // Of the host's API: SSH has no use for it.
+        ca_pem: field(secret, "ca.crt", LONGEST_BUNDLE)?.map(|text| text.to_string()),
         client: None,
         app: None,
+        api_token: None,
     })
 }
 
@@ -273,6 +295,15 @@ mod tests {
                 ..
             }
         ));
+        assert!(key.api_token.is_none(), "a passphrase is no token");
+        let more = [&fields[..], &[("apiToken", "hunter3"), ("ca.crt", "pem")]].concat();
+        let with = parse(&secret(&more)).unwrap();
+        assert_eq!(
+            with.api_token.as_ref().map(|token| token.as_str()),
+            Some("hunter3")
+        );
+        assert_eq!(with.ca_pem.as_deref(), Some("pem"));
+        assert!(!format!("{with:?}").contains("hunter"));
         let without = parse(&secret(&fields[..1])).unwrap_err();
         assert_eq!(without, "has an identity and no known_hosts");
     }

@@ -54,6 +54,7 @@ fn reason(error: &SourceError) -> &'static str {
         | SourceError::BadKey(_)
         | SourceError::BadClientCertificate(_) => "BadCredentials",
         SourceError::App(_) => "AppRefused",
+        SourceError::Host(_) => "HostRefused",
         SourceError::BadProxy(_) => "BadProxy",
         SourceError::ProxyRefused(_) => "ProxyRefused",
         SourceError::HostUnknown(_) => "HostUnknown",

@@ -39,7 +39,7 @@ use crate::ready::Gate;
 use crate::shutdown::Shutdown;
 use crate::webhook::Webhooks;
 
-pub(crate) use pushing::{remote_to_push, remote_to_read, signing_key};
+pub(crate) use pushing::{remote_to_ask, remote_to_push, remote_to_read, signing_key};
 pub(crate) use verified::signers;
 
 pub use heads::{Change, Changes, Head, Heads, Key, Pinned, SourceState};

@@ -3,6 +3,7 @@
 use crds::Repository;
 use kube::{Client, ResourceExt};
 use source::{FileRemotes, RefSpec, Remote, SigningKey};
+use zeroize::Zeroizing;
 
 use super::app_login::AppLogin;
 use super::deploy_key::DeployKeys;
@@ -13,9 +14,20 @@ use super::{credentials, spec};
 pub(crate) async fn remote_to_push(
     client: &Client,
     repository: &Repository,
-    (namespace, secret): (&str, &str),
+    secret: (&str, &str),
     files: &FileRemotes,
 ) -> Result<(Remote, RefSpec), String> {
+    let (remote, reference, _) = remote_to_ask(client, repository, secret, files).await?;
+    Ok((remote, reference))
+}
+
+/// The same, with what the host's API takes where the Secret says that this is something else than what pushes.
+pub(crate) async fn remote_to_ask(
+    client: &Client,
+    repository: &Repository,
+    (namespace, secret): (&str, &str),
+    files: &FileRemotes,
+) -> Result<(Remote, RefSpec, Option<Zeroizing<String>>), String> {
     let target = spec::parse(&repository.spec, files).map_err(|problem| format!("{}.", problem.message))?;
     let mut remote = target.remote;
     let sentence = |problem: credentials::Problem| format!("{}.", problem.message);
@@ -41,7 +53,7 @@ pub(crate) async fn remote_to_push(
         let login = AppLogin::default().auth(app, &remote).await;
         remote.auth = login.map_err(|failure| failure.message)?;
     }
-    Ok((remote, target.reference))
+    Ok((remote, target.reference, push.api_token))
 }
 
 /// The remote of a Repository with its own credentials, and the ref that it follows. Where there are none, a sentence that

@@ -1,6 +1,6 @@
 //! The KeyRotations that there are, and which of them is under way.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crds::{KeyRotation, KeyRotationStatus, NewKeys, RotationReason, annotation};
@@ -90,14 +90,18 @@ impl Board {
             .cloned()
             .collect();
         open.sort_by_key(|object| {
-            let created = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
+            let created = object.metadata.creation_timestamp.as_ref();
+            let created = created.map_or(0, |time| time.0.as_second());
             let record = self.record(object);
+            let leaked = object.spec.reason == RotationReason::Compromised;
             (
                 !self.may_lead(object),
-                record.started.is_none() || record.completed.is_some(),
+                // A key that leaked is done away with first. Of two, the later one leaves the keys that the earlier one has made.
+                !leaked,
+                !leaked && (record.started.is_none() || record.completed.is_some()),
                 // One that waits for a key may wait for long.
                 object.spec.new_keys == NewKeys::TakeNewest,
-                created,
+                if leaked { -created } else { created },
                 object.name_any(),
             )
         });
@@ -123,6 +127,15 @@ impl Board {
         }
         let is_due = super::status::due(object, &record).is_none_or(|due| due <= Timestamp::now());
         is_due && !object.spec.suspend && super::status::unusable(&object.spec).is_none()
+    }
+
+    /// Keys that other rotations than this one leave, or have left.
+    pub(super) fn left_by_others(&self, uid: &str) -> BTreeSet<String> {
+        let others = self.known.iter().filter(|(other, _)| *other != uid);
+        let records = others.map(|(_, object)| self.record(object));
+        records
+            .flat_map(|record| record.old_keys.into_iter().map(|key| key.id))
+            .collect()
     }
 
     pub(super) fn name_of(&self, uid: &str) -> String {
@@ -178,4 +191,63 @@ fn asks(object: &KeyRotation) -> (Option<i64>, Option<String>, bool) {
         object.annotations().get(annotation::REQUESTED_AT).cloned(),
         object.metadata.deletion_timestamp.is_some(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn rotation(
+        name: &str,
+        reason: &str,
+        created: &str,
+        status: &Value,
+    ) -> Event<DeserializeGuard<KeyRotation>> {
+        let object = json!({
+            "apiVersion": "signet.dev/v1alpha1", "kind": "KeyRotation",
+            "metadata": {"name": name, "namespace": "home", "uid": name, "creationTimestamp": created},
+            "spec": {"algorithm": {"v2": "X25519"}, "reason": reason, "retire": {"then": "Destroy"}},
+            "status": status,
+        });
+        Event::Apply(DeserializeGuard(Ok(serde_json::from_value(object).unwrap())))
+    }
+
+    #[test]
+    fn one_for_a_key_that_leaked_goes_first_whatever_is_under_way() {
+        let mut board = Board::new("home");
+        let leads = |board: &Board| board.active().map(|object| object.name_any()).unwrap_or_default();
+        let left = json!({"started": "2026-01-01T00:00:00Z",
+            "oldKeys": [{"format": "v2", "id": "key-old", "secret": "old"}]});
+        board.see(rotation("begun", "Routine", "2026-01-01T00:00:00Z", &left));
+        board.see(rotation("early", "Routine", "2025-01-01T00:00:00Z", &Value::Null));
+        assert_eq!(leads(&board), "begun");
+        board.see(rotation(
+            "leak",
+            "Compromised",
+            "2026-02-01T00:00:00Z",
+            &Value::Null,
+        ));
+        assert_eq!(leads(&board), "leak");
+        // A later one knows of keys that the earlier one has made since.
+        let begun = json!({"started": "2026-02-01T00:00:00Z"});
+        board.see(rotation("leak", "Compromised", "2026-02-01T00:00:00Z", &begun));
+        board.see(rotation(
+            "again",
+            "Compromised",
+            "2026-02-02T00:00:00Z",
+            &Value::Null,
+        ));
+        assert_eq!(leads(&board), "again");
+        let done = json!({"started": "2026-02-02T00:00:00Z", "completed": "2026-02-03T00:00:00Z"});
+        for name in ["leak", "again"] {
+            board.see(rotation(name, "Compromised", "2026-02-01T00:00:00Z", &done));
+        }
+        assert_eq!(leads(&board), "begun");
+        assert_eq!(
+            board.left_by_others("leak"),
+            BTreeSet::from(["key-old".to_owned()])
+        );
+        assert!(board.left_by_others("begun").is_empty());
+    }
 }

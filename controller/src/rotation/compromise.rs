@@ -9,7 +9,8 @@ use crate::keys::{KeySecret, KeyState};
 
 type Phases = Vec<(&'static str, bool, String)>;
 
-fn is_one(facts: &Facts) -> bool {
+/// Whether a key leaked.
+pub(super) fn is_one(facts: &Facts) -> bool {
     facts.spec.reason == RotationReason::Compromised
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Facts {
     pub(super) newest: BTreeMap<KeyFormat, String>,
     /// Ids of those that open and are not sealed for.
     pub(super) barred: BTreeSet<String>,
+    /// Ids of keys that other rotations leave, or have left.
+    pub(super) left_by_others: BTreeSet<String>,
     /// Those that are stored and open.
     pub(super) keys: Option<Vec<KeySecret>>,
     /// Those that are labelled compromised and open nothing.
@@ -61,6 +63,10 @@ pub(super) struct Followed {
     pub(super) branch: String,
     pub(super) may_push: bool,
     pub(super) merges: bool,
+    /// Whether the host is to open a pull request of the branch that waits.
+    pub(super) asks_for_a_pull: bool,
+    /// The address of that, or why there is none, as a sentence.
+    pub(super) pull: Option<Result<String, String>>,
     /// What is followed: the commit, or why nothing can be said of it.
     pub(super) head: Result<String, String>,
     /// Values of the head that are sealed for an old key and can be sealed again.
@@ -152,7 +158,11 @@ impl Followed {
             ),
             (Ok(_), Some(Outcome::AwaitsMerge)) => (
                 RotationStep::AwaitingMerge,
-                format!("Merge the branch into {}.", self.branch),
+                match &self.pull {
+                    Some(Ok(url)) => format!("Merge {url}."),
+                    Some(Err(why)) => format!("Merge the branch into {}. {why}", self.branch),
+                    None => format!("Merge the branch into {}.", self.branch),
+                },
             ),
             (Ok(_), Some(Outcome::Behind)) => (
                 RotationStep::Unknown,

@@ -32,18 +32,18 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Does something with it.
+    /// Does something with it. A key that is barred is sealed for by nobody, whoever has made it.
     pub(super) fn with<T>(&self, work: impl FnOnce(&Change<'_>) -> T) -> T {
+        let is_new = |id: &str| self.new.contains(id) && !self.ring.is_barred(id);
         let v1 = self.ring.keys().iter();
-        let certificate = v1.map(sealing::SealingKey::certificate).find(|certificate| {
-            let id = certificate.fingerprint().as_str();
-            self.new.contains(id)
-        });
+        let certificate = v1
+            .map(sealing::SealingKey::certificate)
+            .find(|certificate| is_new(certificate.fingerprint().as_str()));
         let identity = self
             .ring
             .native()
             .iter()
-            .find(|key| self.new.contains(key.key_id().as_str()));
+            .find(|key| is_new(key.key_id().as_str()));
         let recipients = identity.and_then(|key| Recipients::new([key.recipient().clone()]).ok());
         work(&Change {
             ring: &self.ring,
@@ -249,12 +249,15 @@ impl Looks {
             races: 0,
             may_push: false,
             merges: false,
+            asks_for_a_pull: false,
+            pull: None,
             branch,
             key: key.clone(),
         };
         if let Some(target) = target {
             followed.may_push = target.push_secret_ref.is_some();
             followed.merges = target.branch.is_some();
+            followed.asks_for_a_pull = followed.merges && target.pull_request.is_some();
         }
         if followed.branch.is_empty() {
             followed.blockers.extend(scan.files.iter().flat_map(|file| {
@@ -403,6 +406,8 @@ pub(super) fn note(facts: &mut Facts, looks: &mut Looks, command: &str) {
             known.commit.clone_from(commit);
             known.base.clone_from(base);
             known.values = *values;
+            // Of another branch.
+            known.pull_request.clear();
         } else if was_pushing && step == RotationStep::Clean {
             // The controller was stopped, or the remote did not answer, between the push and the word that it arrived.
             let arrived = match &one.head {
@@ -426,6 +431,9 @@ pub(super) fn note(facts: &mut Facts, looks: &mut Looks, command: &str) {
             // The remote has said no.
             (known.commit, known.base, known.branch) = Default::default();
             known.values = 0;
+        }
+        if let Some(Ok(url)) = &one.pull {
+            known.pull_request.clone_from(url);
         }
         known.step = step;
         known.left = u64::try_from(one.hanging).unwrap_or(u64::MAX);
@@ -456,6 +464,8 @@ fn unread(key: Key, why: String) -> Followed {
         branch: String::new(),
         may_push: false,
         merges: false,
+        asks_for_a_pull: false,
+        pull: None,
         head: Err(why),
         hanging: 0,
         blockers: Vec::new(),
@@ -516,5 +526,36 @@ fn at_work(sync: &Sync) -> Applied {
             .flat_map(|status| &status.opened_with)
             .map(|one| (one.key.clone(), one.values))
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sealing::v2::{Identity, Suite};
+    use sealing::{PrivateKey, SealingKey, SelfSigned};
+    use std::time::{Duration, SystemTime};
+
+    #[test]
+    fn a_key_that_is_barred_is_not_sealed_for_though_it_is_the_new_one() {
+        let private = PrivateKey::generate(2048).unwrap();
+        let signed = SelfSigned::new(SystemTime::now(), Duration::from_hours(1));
+        let certificate = signed.sign(&private).unwrap();
+        let rsa = SealingKey::new(private, certificate).unwrap();
+        let age = Identity::generate(Suite::X25519).unwrap();
+        let new = BTreeSet::from([rsa.fingerprint().as_str().to_owned(), age.key_id().to_string()]);
+        let ring = KeyRing::new([rsa]).with_native([age]);
+        let mut keys = Keys {
+            ring: Arc::new(ring),
+            leaving: BTreeSet::new(),
+            new: new.clone(),
+            others: BTreeMap::new(),
+        };
+        let sealed_for =
+            |keys: &Keys| keys.with(|change| (change.certificate.is_some(), change.recipients.is_some()));
+        assert_eq!(sealed_for(&keys), (true, true));
+        let ring = Arc::into_inner(keys.ring).unwrap().barring(new);
+        keys.ring = Arc::new(ring);
+        assert_eq!(sealed_for(&keys), (false, false));
     }
 }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::compromise;
 use super::facts::{Facts, Followed, Outcome};
 use crate::duration;
-use crate::keys::{KeyFormat, KeySecret};
+use crate::keys::{KeyFormat, KeySecret, KeyState};
 use crate::repository::Key;
 
 /// One thing to do.
@@ -31,6 +31,8 @@ pub(super) enum Step {
     MakeKey(KeyFormat),
     /// Take a key that somebody else has made as the new one.
     TakeKey(KeySecret),
+    /// Have this key in the place of a new one that another rotation leaves.
+    Follow(KeySecret),
     /// Write down which keys are new and which are left.
     NoteKeys,
     AskWhoPublishes,
@@ -40,6 +42,8 @@ pub(super) enum Step {
     Reseal(Key),
     /// Push the commit that was made of it.
     Push(Key),
+    /// Have the host open a pull request of the branch that was pushed.
+    OpenPull(Key),
     LookAtObjects,
     ResealObjects,
     /// Ask every remote once more.
@@ -141,6 +145,10 @@ fn decide(facts: &Facts, phases: &mut Vec<(&'static str, bool, String)>) -> Resu
         ));
     }
     if let Some(ahead) = &facts.ahead {
+        // A key that leaked is barred at once, whoever goes first, and another one is there to seal for.
+        if compromise::is_one(facts) || facts.record.new_keys.iter().any(|new| is_left(facts, &new.id)) {
+            made(facts, phases)?;
+        }
         let message = format!("KeyRotation {ahead} is not complete: one goes after the other.");
         return Err((
             Step::Rest(None),
@@ -205,6 +213,7 @@ fn made<'f>(
         }
         return Err(at(Step::NoteKeys, "The new keys are made."));
     }
+    follow(facts, keys, phases)?;
     // One may be read now that could not be, or be stored once more.
     let known = |key: &RotationKey| {
         let all = &facts.record.old_keys;
@@ -264,14 +273,58 @@ fn waits_for_a_key(facts: &Facts) -> bool {
 
 /// The key that is sealed for, if there is an older one.
 fn to_take<'k>(facts: &Facts, keys: &'k [KeySecret], format: KeyFormat) -> Option<&'k KeySecret> {
-    let of = || keys.iter().filter(move |key| key.format == format);
-    let newest = match facts.newest.get(&format) {
-        Some(id) => of().find(|key| key.id == *id)?,
-        // As they are published.
-        None => of().max_by_key(|key| (key.created, &key.secret))?,
-    };
+    let newest = newest(facts, keys, format)?;
     let is_older = |key: &KeySecret| key.id != newest.id && key.created <= newest.created;
-    of().any(is_older).then_some(newest)
+    let mut all = keys.iter().filter(|key| key.format == format);
+    all.any(is_older).then_some(newest)
+}
+
+/// The key that is sealed for, as it is published: never one that is barred.
+fn newest<'k>(facts: &Facts, keys: &'k [KeySecret], format: KeyFormat) -> Option<&'k KeySecret> {
+    let of = || {
+        let all = keys.iter().filter(move |key| key.format == format);
+        all.filter(|key| key.state == KeyState::Active && !facts.barred.contains(&key.id))
+    };
+    match facts.newest.get(&format) {
+        Some(id) => of().find(|key| key.id == *id),
+        None => of().max_by_key(|key| (key.created, &key.secret)),
+    }
+}
+
+/// Whether a key is barred, or left by another rotation.
+fn is_left(facts: &Facts, id: &str) -> bool {
+    facts.barred.contains(id) || facts.left_by_others.contains(id)
+}
+
+/// Where a new key has leaked as well, the one after it takes its place: nothing is sealed for what another rotation leaves.
+fn follow(
+    facts: &Facts,
+    keys: &[KeySecret],
+    phases: &mut Vec<(&'static str, bool, String)>,
+) -> Result<(), Decided> {
+    let is_shut = |id: &str| {
+        let mut all = keys.iter().chain(&facts.shut);
+        all.any(|key| key.id == id && key.state != KeyState::Active)
+    };
+    let mut new = facts.record.new_keys.iter();
+    let Some(left) = new.find(|new| is_left(facts, &new.id) || is_shut(&new.id)) else {
+        return Ok(());
+    };
+    let message = format!(
+        "Its new key {} leaked as well, or another KeyRotation leaves it: the key that is sealed for now takes its place.",
+        left.id
+    );
+    for phase in [condition::KEY_MADE, condition::PUBLISHED] {
+        phases.push((phase, false, message.clone()));
+    }
+    let mut formats = formats(facts).filter(|format| format.as_str() == left.format);
+    let next = formats.find_map(|format| newest(facts, keys, format));
+    let next = next.filter(|key| !is_left(facts, &key.id) && !facts.leaving().contains(&key.id));
+    let step = match next {
+        Some(key) => Step::Follow(key.clone()),
+        None => Step::Rest(Some(soon(facts, AGAIN))),
+    };
+    Err((step, said(RotationPhase::Publishing, "NewKeyLeft", message)))
 }
 
 /// Every controller publishes them.
@@ -357,6 +410,9 @@ fn resealed<'f>(
                 return Err((Step::Reseal(one.key.clone()), message()));
             }
             Some(Outcome::Made { .. }) => return Err((Step::Push(one.key.clone()), message())),
+            Some(Outcome::AwaitsMerge) if one.asks_for_a_pull && one.pull.is_none() => {
+                return Err((Step::OpenPull(one.key.clone()), message()));
+            }
             _ => {}
         }
     }
@@ -668,7 +724,13 @@ pub(super) fn leaked(facts: &Facts, keys: &[KeySecret]) -> Vec<RotationKey> {
 pub(super) fn note(facts: &Facts, keys: &[KeySecret]) -> (Vec<RotationKey>, Vec<RotationKey>) {
     let (mut new, mut old) = (Vec::new(), Vec::new());
     for format in formats(facts) {
-        let own = |key: &&KeySecret| key.rotation.as_deref() == Some(&facts.mark);
+        // Where it is written down, it may be one that another rotation has made since.
+        let mut known = facts.record.new_keys.iter();
+        let known = known.find(|new| new.format == format.as_str());
+        let own = |key: &&KeySecret| match known {
+            Some(known) => key.id == known.id,
+            None => key.rotation.as_deref() == Some(&facts.mark),
+        };
         let all: Vec<_> = keys.iter().filter(|key| key.format == format).collect();
         let Some(own) = all.iter().copied().find(own) else {
             continue;
@@ -686,7 +748,8 @@ pub(super) fn note(facts: &Facts, keys: &[KeySecret]) -> (Vec<RotationKey>, Vec<
     (new, old)
 }
 
-fn of(key: &KeySecret) -> RotationKey {
+/// As it is written down.
+pub(super) fn of(key: &KeySecret) -> RotationKey {
     RotationKey {
         format: key.format.as_str().to_owned(),
         id: key.id.clone(),

@@ -30,6 +30,7 @@ fn facts(spec: &serde_json::Value) -> Facts {
     Facts {
         name: "spring".into(),
         barred: BTreeSet::new(),
+        left_by_others: BTreeSet::new(),
         shut: Vec::new(),
         walked: BTreeMap::new(),
         bars: BTreeSet::new(),
@@ -70,6 +71,8 @@ fn followed(name: &str, hanging: usize, may_push: bool) -> Followed {
         branch: "main".into(),
         may_push,
         merges: false,
+        asks_for_a_pull: false,
+        pull: None,
         head: Ok("c0ffee".into()),
         hanging,
         blockers: Vec::new(),
@@ -532,4 +535,123 @@ fn a_key_that_somebody_else_made_is_taken_once_it_is_not_the_only_one() {
     assert_eq!(at(&facts).0, Step::Begin);
     facts.opening.remove("SHA256:a");
     assert_eq!(at(&facts), (Step::Rest(None), RotationPhase::Complete));
+}
+
+#[test]
+fn keys_that_leaked_are_barred_and_followed_by_others_whoever_goes_first() {
+    let mut facts = facts(&json!({"reason": "Compromised", "algorithm": {"v2": "X25519"}}));
+    facts.ahead = Some("other".into());
+    let mut old = key(KeyFormat::V2, "old2", 1, None);
+    facts.keys = Some(vec![old.clone()]);
+    assert_eq!(at(&facts).0, Step::NoteLeaked);
+    facts.record.old_keys = leaked(&facts, &[old.clone()]);
+    facts.record.started = Some("2026-01-01T00:00:00Z".into());
+    assert_eq!(at(&facts).0, Step::Bar(old.clone()));
+    old.state = KeyState::Leaving;
+    facts.keys = Some(vec![old.clone()]);
+    facts.barred.insert("old2".into());
+    assert_eq!(at(&facts).0, Step::MakeKey(KeyFormat::V2));
+    let new = key(KeyFormat::V2, "new2", 9, Some("me"));
+    facts.keys = Some(vec![old, new]);
+    let (new, _) = note(&facts, facts.keys.as_ref().unwrap());
+    facts.record.new_keys = new;
+    // All else waits.
+    assert_eq!(at(&facts), (Step::Rest(None), RotationPhase::Waiting));
+    let mut routine = begun(vec![followed("a", 1, true)]);
+    routine.ahead = Some("other".into());
+    routine.record.unused_since = Some("2026-01-01T00:00:00Z".into());
+    assert_eq!(at(&routine), (Step::Rest(None), RotationPhase::Waiting));
+    let said = next(&routine).said;
+    status::note(&mut routine, &said);
+    assert_eq!(routine.record.unused_since, None, "its grace time begins again");
+}
+
+#[test]
+fn a_new_key_that_leaked_is_followed_by_the_one_that_is_sealed_for() {
+    let mut facts = begun(vec![followed("a", 1, true)]);
+    facts.published = None;
+    facts.record.conditions.push(crds::Condition {
+        type_: condition::PUBLISHED.into(),
+        status: crds::ConditionStatus::True,
+        observed_generation: 1,
+        last_transition_time: "2026-01-01T00:00:00Z".into(),
+        reason: "Done".into(),
+        message: String::new(),
+    });
+    assert!(matches!(at(&facts).0, Step::Reseal(_)));
+    // Another rotation leaves both, and has made one of the first format so far.
+    for key in facts.keys.as_mut().unwrap().iter_mut().take(4) {
+        key.state = KeyState::Leaving;
+        facts.barred.insert(key.id.clone());
+    }
+    facts.newest.insert(KeyFormat::V1, "newer".into());
+    let newer = stored().swap_remove(4);
+    let next = next(&facts);
+    assert_eq!(next.step, Step::Follow(newer.clone()));
+    status::note(&mut facts, &next.said);
+    facts.record.new_keys[0] = of(&newer);
+    // Not before there is another one, and never for a key that is left.
+    assert!(matches!(
+        at(&facts),
+        (Step::Rest(Some(_)), RotationPhase::Publishing)
+    ));
+    let newest = key(KeyFormat::V2, "newest2", 20, None);
+    facts.keys.as_mut().unwrap().push(newest.clone());
+    assert_eq!(at(&facts).0, Step::Follow(newest.clone()));
+    facts.record.new_keys[1] = of(&newest);
+    facts.opening.extend(["newer".to_owned(), "newest2".to_owned()]);
+    // What was the new one is left as well.
+    assert_eq!(at(&facts).0, Step::NoteKeys);
+    let (_, old) = note(&facts, facts.keys.as_ref().unwrap());
+    assert_eq!(
+        old.iter().map(|key| key.id.as_str()).collect::<Vec<_>>(),
+        ["old1", "new1", "old2", "new2"]
+    );
+    facts.record.old_keys = old;
+    assert_eq!(
+        at(&facts).0,
+        Step::AskWhoPublishes,
+        "it is asked for the new ones"
+    );
+    // Found out later, when the other rotation has deleted them.
+    let mut late = begun(vec![]);
+    late.keys.as_mut().unwrap().retain(|key| key.id != "new1");
+    assert_eq!(
+        at(&late).0,
+        Step::Rest(Some(soon(&late, LATER))),
+        "somebody may have removed it"
+    );
+    late.left_by_others.insert("new1".into());
+    late.newest.insert(KeyFormat::V1, "newer".into());
+    assert_eq!(at(&late).0, Step::Follow(newer));
+}
+
+#[test]
+fn a_pull_request_is_asked_for_once_and_holds_nothing_up() {
+    let mut facts = begun(vec![followed("a", 2, true)]);
+    let of = |facts: &mut Facts, pull: Option<Result<String, String>>| {
+        let one = &mut facts.git.as_mut().unwrap()[0];
+        one.outcome = Some(Outcome::AwaitsMerge);
+        (one.merges, one.asks_for_a_pull, one.pull) = (true, true, pull);
+        let message = one.step().1;
+        (at(facts), message)
+    };
+    let key = ("team".to_owned(), "a".to_owned());
+    assert_eq!(of(&mut facts, None).0.0, Step::OpenPull(key));
+    for (pull, part) in [
+        (
+            Err("No pull request is open: no.".to_owned()),
+            "No pull request is open: no.",
+        ),
+        (Ok("https://x/7".to_owned()), "Merge https://x/7."),
+    ] {
+        let ((step, phase), message) = of(&mut facts, Some(pull));
+        assert!(matches!(step, Step::Rest(Some(_))), "{step:?}");
+        assert_eq!(phase, RotationPhase::AwaitingMerge);
+        assert!(message.contains(part), "{message}");
+    }
+    // Without being asked for, there is none.
+    facts.git.as_mut().unwrap()[0].asks_for_a_pull = false;
+    facts.git.as_mut().unwrap()[0].pull = None;
+    assert!(matches!(at(&facts).0, Step::Rest(Some(_))));
 }

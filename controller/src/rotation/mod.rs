@@ -13,12 +13,13 @@ mod git;
 mod machine;
 mod objects;
 mod publishing;
+mod pulls;
 mod report;
 mod scan;
 mod seal;
 mod status;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ use board::Board;
 use facts::{Facts, Outcome};
 use git::{Keys, Looks};
 use machine::Step;
+use pulls::Pulls;
 use report::Reporter;
 use seal::Sealer;
 
@@ -52,6 +54,8 @@ const LOOK: Duration = Duration::from_hours(1);
 const FRESH: Duration = Duration::from_mins(2);
 /// Until it is looked whether remotes have answered.
 const ANSWER: Duration = Duration::from_secs(10);
+/// Between two writes of a status that tell nothing but how far a report is.
+const CALM: Duration = Duration::from_secs(5);
 /// More steps than a pass can have.
 const STEPS: usize = 10_000;
 
@@ -142,12 +146,16 @@ struct Room {
     board: Board,
     looks: Looks,
     sealer: Sealer,
+    pulls: Pulls,
     reporter: Reporter,
     objects: objects::Known,
     /// The looks at remotes that were asked for before keys are retired, and when.
     asked: Option<(Instant, Vec<(Key, u64)>)>,
     /// The rotation that `looks` and `sealer` are about.
     at_work: String,
+    /// When each status was written last, by uid, and when one that was not is to be.
+    written: HashMap<String, Instant>,
+    late: Option<Instant>,
 }
 
 impl Room {
@@ -162,10 +170,17 @@ impl Room {
             board: Board::new(&context.namespace),
             looks: Looks::new(context.client.clone(), context.heads.clone()),
             sealer,
+            pulls: Pulls::new(
+                context.client.clone(),
+                &context.namespace,
+                repository::files(&context.config),
+            ),
             reporter: Reporter::start(context.clone()),
             objects: objects::Known::default(),
             asked: None,
             at_work: String::new(),
+            written: HashMap::new(),
+            late: None,
             context,
         }
     }
@@ -181,6 +196,7 @@ impl Room {
             if !self.at_work.is_empty() {
                 self.looks.end();
                 self.sealer.end().await;
+                self.pulls.end();
             }
             (self.asked, self.objects) = (None, objects::Known::default());
             self.at_work.clone_from(&uid);
@@ -191,6 +207,10 @@ impl Room {
         let mut next: Option<Duration> = None;
         for object in self.board.open() {
             let wait = self.turn(&object, &uid).await;
+            next = Some(next.map_or(wait, |next| next.min(wait)));
+        }
+        if let Some(late) = self.late.take() {
+            let wait = late.saturating_duration_since(Instant::now()).max(PACE);
             next = Some(next.map_or(wait, |next| next.min(wait)));
         }
         let (left, blocked) = self.board.held_up();
@@ -264,6 +284,7 @@ impl Room {
         Facts {
             name: object.name_any(),
             barred,
+            left_by_others: self.board.left_by_others(&uid),
             shut: Vec::new(),
             walked: self.reporter.walked(&uid),
             bars: BTreeSet::new(),
@@ -388,6 +409,19 @@ impl Room {
                     .await
                     .map_err(|error| format!("Key {} could not be taken: {error}.", key.id))
             }
+            Step::Follow(key) => {
+                let key = machine::of(&key);
+                for new in facts
+                    .record
+                    .new_keys
+                    .iter_mut()
+                    .filter(|new| new.format == key.format)
+                {
+                    new.clone_from(&key);
+                }
+                (facts.git, facts.objects, facts.published) = (None, None, None);
+                Ok(())
+            }
             Step::NoteKeys => {
                 let keys = facts.keys.as_deref().unwrap_or_default();
                 let (new, old) = machine::note(facts, keys);
@@ -423,6 +457,9 @@ impl Room {
                         if one.outcome.is_some() {
                             one.races = machine::RACES;
                         }
+                        if one.asks_for_a_pull {
+                            one.pull = self.pulls.known(facts, &one.key);
+                        }
                     }
                     facts.git = Some(found);
                 })
@@ -445,6 +482,16 @@ impl Room {
                     Outcome::Failed("This controller does not hold the Lease any more.".into())
                 };
                 self.came(facts, &key, &outcome);
+                Ok(())
+            }
+            Step::OpenPull(key) => {
+                let opened = match self.looks.seen.get(&key) {
+                    Some(seen) if self.context.fence.is_ours() => self.pulls.open(facts, &key, seen).await,
+                    _ => Err("No pull request is open yet.".into()),
+                };
+                for one in facts.git.iter_mut().flatten().filter(|one| one.key == key) {
+                    one.pull = Some(opened.clone());
+                }
                 Ok(())
             }
             Step::LookAtObjects | Step::ResealObjects => {
@@ -483,6 +530,10 @@ impl Room {
         let git = facts.git.iter_mut().flatten();
         for one in git.filter(|one| one.key == *key) {
             one.races += u32::from(matches!(outcome, Outcome::Raced(_)));
+            if matches!(outcome, Outcome::Made { .. }) {
+                // What was open was of another branch.
+                one.pull = None;
+            }
             one.outcome = Some(outcome.clone());
         }
     }
@@ -556,6 +607,14 @@ impl Room {
         if facts.record == known {
             return true;
         }
+        let uid = object.uid().unwrap_or_default();
+        if let Some(due) = self.written.get(&uid).map(|at| *at + CALM)
+            && due > Instant::now()
+            && status::is_only_further(&known, &facts.record)
+        {
+            self.late = Some(self.late.map_or(due, |late| late.min(due)));
+            return true;
+        }
         let told = known.phase != facts.record.phase || status::is_news(&known, said);
         let written = status::write(&self.context.client, object, &facts.record).await;
         match written {
@@ -567,6 +626,8 @@ impl Room {
                 return false;
             }
         }
+        self.written.retain(|_, at| at.elapsed() < CALM);
+        self.written.insert(uid, Instant::now());
         self.board.put_record(object, facts.record.clone());
         let state = |record: &crds::KeyRotationStatus| record.report.as_ref().map(|report| report.state);
         if let Some(report) = &facts.record.report

@@ -199,7 +199,20 @@ pub(super) fn scan(
                 message: message.clone(),
             });
         }
-        if !found.objects.is_empty() {
+        if !found.objects.is_empty()
+            && let Some(submodule) = snapshot.submodule_of(&path)?
+        {
+            let shown = source::display_safe(&submodule);
+            scan.blockers.extend(found.objects.iter().map(|(object, count)| Blocker {
+                place: format!("{place}: {path}"),
+                object: object.clone(),
+                message: format!(
+                    "{} sealed for an old key, and values in submodule {shown} cannot be changed by a commit of this \
+                     Repository: seal them again there, and commit a link to that.",
+                    super::facts::values(*count)
+                ),
+            }));
+        } else if !found.objects.is_empty() {
             scan.files.push(Again {
                 path: path.to_string(),
                 blob,
@@ -234,7 +247,8 @@ fn look(
     let resealed = match again(&bytes, namespaces, change, &limits) {
         Ok(resealed) => resealed,
         Err(error) => {
-            let message = format!("The file holds a SealedSecret and cannot be read: {error}.");
+            let message =
+                format!("The file holds a SealedSecret, or may hold one, and cannot be read: {error}.");
             found.kept.push((None, String::new(), message));
             return Ok(found);
         }
@@ -330,16 +344,9 @@ pub(super) fn is_manifest(path: &str) -> bool {
         .any(|ending| path.ends_with(ending))
 }
 
-/// Whether a text may hold a SealedSecret: the word is in it, or a character that is written as its number.
-fn may_hold(text: &[u8]) -> bool {
-    has_word(text, b"SealedSecret")
-        || text
-            .windows(2)
-            .any(|part| part[0] == b'\\' && matches!(part[1], b'x' | b'u' | b'U'))
-}
-
-fn has_word(text: &[u8], word: &[u8]) -> bool {
-    text.windows(word.len()).any(|part| part == word)
+/// Whether a text may hold a SealedSecret.
+pub(super) fn may_hold(text: &[u8]) -> bool {
+    manifest::may_say(text, "SealedSecret")
 }
 
 #[cfg(test)]
@@ -432,13 +439,6 @@ mod tests {
                 .map(|standing| holds(&kept, standing));
             assert_eq!(found, held, "{namespace:?} {annotation} {}", kept.why);
         }
-    }
-
-    #[test]
-    fn a_kind_may_be_written_in_numbers() {
-        assert!(may_hold(b"kind: SealedSecret"));
-        assert!(may_hold(br#"{"kind": "Sealed\u0053ecret"}"#));
-        assert!(!may_hold(b"kind: Secret"));
     }
 
     #[test]

@@ -188,10 +188,7 @@ impl Sealer {
                 .filter(|known| known.step != RotationStep::Pushing && !known.commit.is_empty())
                 .cloned(),
             insist,
-            subject: target
-                .message
-                .clone()
-                .unwrap_or_else(|| "Seal the Secrets again for a new key".into()),
+            subject: subject(target),
             body: format!("From {}\nto {}.\n", old.join(", "), new.join(", ")),
         };
         let Ok((store, worked)) = tokio::task::spawn_blocking(move || work.run()).await else {
@@ -267,6 +264,12 @@ impl Sealer {
     }
 }
 
+/// The first line of a commit's message.
+pub(super) fn subject(target: &ResealTarget) -> String {
+    let own = target.message.clone();
+    own.unwrap_or_else(|| "Seal the Secrets again for a new key".into())
+}
+
 /// What a person has asked for: a change of it is a reason to try again at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ask {
@@ -275,7 +278,7 @@ pub(super) struct Ask {
 }
 
 impl Ask {
-    fn of(facts: &Facts) -> Self {
+    pub(super) fn of(facts: &Facts) -> Self {
         Self {
             generation: facts.generation,
             request: facts.request.clone(),

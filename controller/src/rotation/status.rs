@@ -102,6 +102,7 @@ pub(super) fn is_written_before(step: &Step) -> bool {
             | Step::Bar(_)
             | Step::MakeKey(_)
             | Step::TakeKey(_)
+            | Step::Follow(_)
             | Step::Reseal(_)
             | Step::Push(_)
             | Step::LookAgain
@@ -164,12 +165,18 @@ pub(super) fn note(facts: &mut Facts, said: &Said) {
         .phases
         .iter()
         .any(|(type_, holds, _)| *type_ == condition::VERIFIED && *holds);
+    // Who waits looks at nothing: what it found then says nothing of now.
+    let waits = said.phase == RotationPhase::Waiting;
     if verified {
         record.unused_since.get_or_insert_with(|| now.clone());
-    } else if fails {
+    } else if fails || waits {
         record.unused_since = None;
         if conditions::get(&record.conditions, condition::VERIFIED).is_some() {
-            let message = "Something needs an old key again.";
+            let message = if waits {
+                "It is looked at again when nobody goes first."
+            } else {
+                "Something needs an old key again."
+            };
             let type_ = condition::VERIFIED;
             conditions::set(
                 &mut record.conditions,
@@ -213,6 +220,30 @@ fn bounded_texts(blocker: &Blocker) -> Blocker {
         object: text::bounded(&blocker.object, LONGEST),
         message: text::bounded(&blocker.message, LONGEST),
     }
+}
+
+/// Whether nothing but how far the report is differs: that need not be written each time.
+pub(super) fn is_only_further(known: &KeyRotationStatus, record: &KeyRotationStatus) -> bool {
+    let but_counts = |record: &KeyRotationStatus| {
+        let mut record = record.clone();
+        record.report = record.report.map(|report| RotationReport {
+            state: report.state,
+            cluster: report.cluster,
+            gaps: report.gaps,
+            ..RotationReport::default()
+        });
+        for one in &mut record.conditions {
+            if one.type_ == condition::REPORTED {
+                one.message.clear();
+            }
+        }
+        record
+    };
+    let is_walking = |record: &KeyRotationStatus| {
+        let report = record.report.as_ref();
+        report.is_some_and(|report| report.state == crds::ReportState::Walking)
+    };
+    is_walking(known) && is_walking(record) && but_counts(known) == but_counts(record)
 }
 
 /// Whether there is something else to be told than before.
@@ -296,6 +327,45 @@ fn body(uid: &str, record: &KeyRotationStatus) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_far_a_report_is_need_not_be_written_each_time() {
+        let record = |values, progress: &str, state| {
+            let mut record = KeyRotationStatus {
+                report: Some(RotationReport {
+                    state,
+                    values,
+                    progress: progress.into(),
+                    ..RotationReport::default()
+                }),
+                ..KeyRotationStatus::default()
+            };
+            let (message, now) = (format!("{progress} {values}"), conditions::now());
+            conditions::set(
+                &mut record.conditions,
+                condition::REPORTED,
+                False,
+                1,
+                "Reporting",
+                &message,
+                &now,
+            );
+            record
+        };
+        let (walking, complete) = (crds::ReportState::Walking, crds::ReportState::Complete);
+        let first = record(1, "1 of 9 commits", walking);
+        let second = record(4, "5 of 9 commits", walking);
+        assert!(first != second && is_only_further(&first, &second));
+        assert!(!is_only_further(&first, &record(4, "", complete)));
+        assert!(!is_only_further(
+            &record(1, "", complete),
+            &record(2, "", complete)
+        ));
+        let mut elsewhere = second.clone();
+        elsewhere.phase = RotationPhase::Resealing;
+        assert!(!is_only_further(&first, &elsewhere));
+        assert!(!is_only_further(&KeyRotationStatus::default(), &first));
+    }
 
     #[test]
     fn absent_fields_are_cleared() {

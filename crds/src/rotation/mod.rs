@@ -163,6 +163,11 @@ pub enum RotationReason {
 /// A Repository that is sealed again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(kube::KubeSchema))]
+#[cfg_attr(
+    feature = "kube",
+    x_kube(validation = kube::core::Rule::new("!has(self.pullRequest) || has(self.branch)")
+        .message("a pull request is made of a branch of its own: name it in branch"))
+)]
 #[serde(rename_all = "camelCase")]
 pub struct ResealTarget {
     /// The Repository's namespace.
@@ -181,13 +186,16 @@ pub struct ResealTarget {
     #[cfg_attr(feature = "kube", schemars(length(min = 1, max = 2048)))]
     pub url: Option<String>,
     /// Push to a branch of this name, which is made, for people to merge; left out, to the branch that the Repository follows.
-    /// It is never forced. Pull requests are not opened: that is done by people, or by a rule of the host.
+    /// It is never forced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
         feature = "kube",
         schemars(length(min = 1, max = 200), regex(pattern = "^[A-Za-z0-9][A-Za-z0-9._/-]*$"))
     )]
     pub branch: Option<String>,
+    /// Have the host open a pull request of that branch. Left out, people do, or a rule of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<PullRequestOptions>,
     /// Paths, from the repository's root, whose values are sealed for other clusters. What no key here opens there holds nothing up.
     /// Elsewhere it does, unless it names its namespace and no Sync reads it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -210,6 +218,35 @@ pub struct ResealTarget {
     /// one: the commit is signed with it. OpenPGP keys are not taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing_secret_ref: Option<LocalReference>,
+}
+
+/// How a pull request is opened. The host is asked with the field `apiToken` of the Secret that pushes, or else with what logs in
+/// there over HTTP: its password, bearer token or GitHub App.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(kube::KubeSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct PullRequestOptions {
+    /// Whose API the host has.
+    pub provider: GitProvider,
+    /// Where the API is, such as `https://ghe.example.com/api/v3`; left out, where it is by default on the host of `url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "kube",
+        schemars(length(min = 10, max = 1024), regex(pattern = "^https?://[^\\s@?#]+$"))
+    )]
+    pub api: Option<String>,
+}
+
+/// Whose API a Git host has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+pub enum GitProvider {
+    /// github.com, and GitHub Enterprise Server.
+    GitHub,
+    /// gitlab.com, and GitLab on one's own machines: a merge request.
+    GitLab,
+    /// Gitea, and Forgejo.
+    Gitea,
 }
 
 /// Who a commit is by.

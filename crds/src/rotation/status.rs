@@ -172,6 +172,9 @@ pub struct RepositoryRotation {
     /// The commit in which its values were sealed again, written down before it is pushed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub commit: String,
+    /// The pull request of that branch, where one was asked for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub pull_request: String,
     /// The commit before it: this one, and what it was made of, needs the old keys.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub base: String,

@@ -139,7 +139,7 @@ impl VerifyArgs {
         let mut all = Vec::new();
         for text in repo_files::read(top.as_deref(), &self.paths, false, &config.lint)? {
             // Most files have none, and may be of any form.
-            if !text.is_manifest() || !text.bytes.windows(12).any(|word| word == b"SealedSecret") {
+            if !text.is_manifest() || !manifest::may_say(&text.bytes, "SealedSecret") {
                 continue;
             }
             let file = SealedFile::parse(Path::new(&text.name), &text.bytes)?;

@@ -23,6 +23,8 @@ fn rotation(phase: &str) -> Value {
                 {"namespace": "team", "name": "app", "step": "Clean", "commit": "0123456789abcdef", "values": 3},
                 {"namespace": "team", "name": "web", "step": "AwaitingCommit", "left": 2, "message": "Run it.",
                     "command": "signet reseal --from-key x"},
+                {"namespace": "team", "name": "own", "step": "AwaitingMerge", "branch": "signet/rotation",
+                    "pullRequest": "https://git.example.com/team/own/pull/7\u{1b}[2J"},
             ],
             "blockers": [{"place": "Sync team/web\u{1b}[2J", "message": "is behind."}],
             "blocked": 3,
@@ -80,6 +82,7 @@ fn one_is_shown_phase_by_phase_with_what_holds_it_up() {
         "team/web    AwaitingCommit  0       2                   Run it.",
         "held up: Sync team/web\\u{1b}[2J: is behind.",
         "held up: and by 2 more",
+        "to merge: team/own: https://git.example.com/team/own/pull/7\\u{1b}[2J",
         "  signet reseal --from-key x",
     ] {
         assert!(

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use crds::{KeyRotation, ReportState, RotationPhase};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
+use kube::api::{Patch, PatchParams};
 use sealing::Scope;
 use sealing::keyset::{Audience, EndorsementName, KeySet, Pins};
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ use tests::{GitServer, Repo, Space, Stage, command, http, objects, run, wait};
 
 use crate::native::{published, seal};
 use crate::rotation_world::{
-    HOME, begin_on, gone, keys, opened, phase, pull, rotate, said, stay, target, until,
+    HOME, begin, begin_on, gone, keys, opened, phase, pull, rotate, said, stay, target, until,
 };
 
 /// Every value of these tests says this, so that it is known wherever it turns up.
@@ -150,12 +151,20 @@ fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// Watches what is published until it is stopped: whether an old key was ever offered beside a new one.
-fn watched(stage: &Stage, old: Vec<String>) -> (Arc<AtomicBool>, tokio::task::JoinHandle<usize>) {
+/// How often which keys were published.
+#[derive(Debug, Default)]
+struct Offered {
+    old: usize,
+    none: usize,
+    new: usize,
+}
+
+/// Watches what is published until it is stopped: whether an old key was ever offered beside a new one, or after one.
+fn watched(stage: &Stage, old: Vec<String>) -> (Arc<AtomicBool>, tokio::task::JoinHandle<Offered>) {
     let stop = Arc::new(AtomicBool::new(false));
     let (url, stopped) = (stage.controller.key_set_url(), Arc::clone(&stop));
     let task = tokio::spawn(async move {
-        let mut between = 0;
+        let mut offered = Offered::default();
         while !stopped.load(Ordering::Relaxed) {
             if let Some(answer) = http::get(&url).await
                 && let Ok(set) = KeySet::read(&answer.body)
@@ -164,14 +173,18 @@ fn watched(stage: &Stage, old: Vec<String>) -> (Arc<AtomicBool>, tokio::task::Jo
                 let has_old = ids.iter().any(|id| old.contains(id));
                 let has_new = ids.iter().any(|id| !old.contains(id));
                 assert!(
-                    !(has_old && has_new),
-                    "an old key is published beside a new one: {ids:?}"
+                    !(has_old && (has_new || offered.none + offered.new > 0)),
+                    "an old key is published beside a new one, or after it was barred: {ids:?} {offered:?}"
                 );
-                between += usize::from(!has_old && !has_new);
+                match (has_old, has_new) {
+                    (true, _) => offered.old += 1,
+                    (_, true) => offered.new += 1,
+                    _ => offered.none += 1,
+                }
             }
             tokio::time::sleep(std::time::Duration::from_millis(3)).await;
         }
-        between
+        offered
     });
     (stop, task)
 }
@@ -232,7 +245,15 @@ fn what_was_ever_sealed_for_a_leaked_key_is_reported_and_who_changed_it_since() 
             .map(|key| EndorsementName::of_public_text(key).unwrap())
             .collect();
         let cert = http::get(&stage.controller.certificate_url()).await.unwrap().body;
+        assert!(cert.contains("BEGIN CERTIFICATE"), "{cert}");
         let (stop, watching) = watched(&stage, old.ids.clone());
+        let first = &before.untrusted().keys;
+        assert!(
+            first.len() == 2 && first.iter().all(|key| old.ids.contains(&key.id)),
+            "the old keys are published before"
+        );
+        let of_old = opened(&repo, team.name(), &old);
+        assert_eq!(of_old, (5, 5), "and open everything");
         let reseal = [target(&stage, team.name(), "app")];
         rotate(
             &stage,
@@ -241,9 +262,17 @@ fn what_was_ever_sealed_for_a_leaked_key_is_reported_and_who_changed_it_since() 
         );
         let rotation = phase(&stage, "spring", RotationPhase::Complete).await;
         stop.store(true, Ordering::Relaxed);
-        watching.await.unwrap();
+        let offered = watching.await.unwrap();
+        assert!(offered.old > 0 && offered.new > 0, "{offered:?}");
         gone(&stage, &old).await;
-        assert_eq!(opened(&repo, team.name(), &keys(&stage).await), (5, 5));
+        let new = keys(&stage).await;
+        assert!(new.ids.len() == 2 && new.ids.iter().all(|id| !old.ids.contains(id)));
+        assert_eq!(opened(&repo, team.name(), &new), (5, 5));
+        assert_eq!(
+            opened(&repo, team.name(), &old),
+            (0, 5),
+            "the old ones open nothing"
+        );
         let status = rotation.status.as_ref().unwrap();
         let sum = status.report.as_ref().unwrap();
         assert_eq!(
@@ -443,6 +472,208 @@ fn a_repository_that_cannot_be_reached_makes_the_report_incomplete_and_the_key_s
         phase(&stage, "spring", RotationPhase::Complete).await;
         assert_eq!(rows(&stage).len(), 5);
         gone(&stage, &old).await;
+    });
+}
+
+#[test]
+fn what_is_not_listed_is_told_and_holds_the_keys() {
+    run(async {
+        let stage = Stage::own().await;
+        let (team, repo) = begin(&stage, "leaked-odd", 1).await;
+        // No Sync reads it, and nothing can be called so: whoever may commit does not fill the controller's memory with it.
+        let long = "n".repeat(5_000);
+        let odd = v1(&stage, &team, "odd-name", &[("a", "odd"), ("b", "odd-too")]);
+        let odd = odd.replace("odd-name", &long);
+        let hidden = v2(&stage, &team, "hidden", &[("c", "hidden")]).await;
+        let written = hidden.replace("\"SealedSecret\"", "\"Sealed\\u0053ecret\"");
+        assert_ne!(written, hidden);
+        repo.write("base/odd.json", odd)
+            .write("base/hidden.json", written);
+        let commit = repo.commit("Odd names");
+        team.fetched("app", &commit).await;
+        let old = keys(&stage).await;
+        let reseal = [target(&stage, team.name(), "app")];
+        rotate(
+            &stage,
+            "spring",
+            &json!({"reason": "Compromised", "reseal": reseal}),
+        );
+        let rotation = phase(&stage, "spring", RotationPhase::AwaitingConfirmation).await;
+        let report = rotation.status.as_ref().unwrap().report.as_ref().unwrap();
+        assert_eq!(report.state, ReportState::Incomplete);
+        assert!(report.gaps[0].contains("2 values are not listed"), "{report:#?}");
+        let all = rows(&stage);
+        assert!(all.iter().any(|row| row.starts_with("hidden/c no")), "{all:#?}");
+        assert_eq!((all.len(), report.values), (4, 4), "{all:#?}");
+        stay(&stage, &old).await;
+        let maps = stage
+            .cluster
+            .kubectl(["-n", HOME, "get", "configmaps", "--output=json"])
+            .ok();
+        assert!(!maps.contains(&long[..300]));
+        let api: Api<KeyRotation> = Api::namespaced(stage.cluster.client(), HOME);
+        let confirm = Patch::Merge(json!({"spec": {"retire": {"confirmed": old.ids}}}));
+        api.patch("spring", &PatchParams::default(), &confirm)
+            .await
+            .unwrap();
+        phase(&stage, "spring", RotationPhase::Complete).await;
+        gone(&stage, &old).await;
+        // What cannot be called so never opened.
+        assert_eq!(opened(&repo, team.name(), &keys(&stage).await), (4, 6));
+    });
+}
+
+#[test]
+fn without_the_key_of_its_digests_a_report_does_not_say_that_a_value_was_changed() {
+    run(async {
+        let mut stage = Stage::own().await;
+        let (name, repo) = {
+            let team = stage.space("leaked-digests");
+            let repo = stage.git.repository(team.name());
+            for value in ["one", "two", "three"] {
+                let sealed = v2(&stage, &team, value, &[("a", value)]).await;
+                repo.write(&format!("app/{value}.json"), sealed);
+            }
+            let commit = repo.commit("Begin");
+            team.repository("app", &repo).await;
+            team.sync("app", "app").await;
+            team.applied("app", &commit).await;
+            (team.keep(), repo)
+        };
+        let reseal = [target(&stage, &name, "app")];
+        rotate(
+            &stage,
+            "spring",
+            &json!({"reason": "Compromised", "reseal": reseal}),
+        );
+        phase(&stage, "spring", RotationPhase::Complete).await;
+        pull(&repo);
+        {
+            let team = stage.space_of(&name);
+            repo.write(
+                "app/one.json",
+                v2(&stage, &team, "one", &[("a", "another")]).await,
+            )
+            .remove("app/three.json");
+            repo.commit("Change one, remove three");
+            team.keep();
+        }
+        let said = |stage: &Stage| -> BTreeSet<String> {
+            let rows = rows(stage);
+            rows.iter()
+                .map(|row| row.split(' ').take(2).collect::<Vec<_>>().join(" "))
+                .collect()
+        };
+        let until_said = async |stage: &Stage, expected: [&str; 3]| {
+            let expected = BTreeSet::from(expected.map(str::to_owned));
+            wait::poll("what is said of each", || async {
+                let found = said(stage);
+                (found == expected).then_some(()).ok_or(format!("{found:?}"))
+            })
+            .await;
+        };
+        until_said(&stage, ["one/a yes", "two/a no", "three/a removed"]).await;
+
+        assert!(stage.controller.stop().success());
+        stage
+            .cluster
+            .kubectl(["-n", HOME, "delete", "secret", "signet-digest-key"])
+            .ok();
+        stage.controller.start_again().await;
+        until_said(&stage, ["one/a unknown", "two/a unknown", "three/a removed"]).await;
+        let rotation = until(
+            &stage,
+            "spring",
+            "to say that it is not whole any more",
+            |rotation| {
+                let report = rotation.status.as_ref().unwrap().report.as_ref();
+                report.is_some_and(|report| report.state == ReportState::Incomplete && report.unknown == 2)
+            },
+        )
+        .await;
+        let report = rotation.status.as_ref().unwrap().report.as_ref().unwrap();
+        assert!(report.gaps[0].contains("signet-digest-key"), "{report:#?}");
+        stage.space_of(&name).keep();
+    });
+}
+
+#[test]
+fn a_leaked_key_is_barred_at_once_whatever_rotation_is_under_way() {
+    run(async {
+        let stage = Stage::own().await;
+        let (team, repo) = begin(&stage, "leaked-during", 1).await;
+        let old = keys(&stage).await;
+        let names = async || {
+            let document = http::get(&stage.controller.key_set_url()).await.unwrap().body;
+            let set = KeySet::read(&document).unwrap();
+            let keys = &set.untrusted().keys;
+            let signs: Vec<_> = keys
+                .iter()
+                .map(|key| EndorsementName::of_public_text(&key.endorsement_key).unwrap())
+                .collect();
+            let ids: BTreeSet<_> = keys.iter().map(|key| key.id.clone()).collect();
+            (ids, signs, set.untrusted().compromised.clone())
+        };
+        let (_, leaked, _) = names().await;
+        // A routine rotation is under way, with new keys, and waits for a person.
+        rotate(&stage, "routine", &json!({}));
+        let routine = phase(&stage, "routine", RotationPhase::AwaitingCommit).await;
+        let ids = |rotation: &KeyRotation| -> BTreeSet<String> {
+            let status = rotation.status.as_ref().unwrap();
+            status.new_keys.iter().map(|key| key.id.clone()).collect()
+        };
+        let made = ids(&routine);
+        let (published, between, _) = names().await;
+        assert_eq!(published, old.ids.iter().cloned().chain(made.clone()).collect());
+        stay(&stage, &old).await;
+
+        let reseal = [target(&stage, team.name(), "app")];
+        rotate(
+            &stage,
+            "leak",
+            &json!({"reason": "Compromised", "reseal": reseal}),
+        );
+        let leak = until(&stage, "leak", "to have barred the keys", |rotation| {
+            said(rotation, "Barred").contains("Nobody is offered them")
+        })
+        .await;
+        // Until the new keys are there, nothing is published at all.
+        wait::poll("the new keys to be published", || async {
+            let answer = http::get(&stage.controller.key_set_url()).await;
+            let set = answer.and_then(|answer| KeySet::read(&answer.body).ok());
+            let known = set.map(|set| set.untrusted().keys.len());
+            known.filter(|count| *count > 0).ok_or("none yet".to_owned())
+        })
+        .await;
+        let (now, _, compromised) = names().await;
+        assert!(
+            old.ids.iter().chain(&made).all(|id| !now.contains(id)),
+            "a leaked key is published: {now:?}"
+        );
+        assert!(
+            leaked.iter().all(|name| compromised.contains(name)),
+            "{compromised:?}"
+        );
+        assert_eq!(leak.status.as_ref().unwrap().old_keys.len(), 4);
+        let leak = phase(&stage, "leak", RotationPhase::Complete).await;
+        gone(&stage, &old).await;
+        assert_eq!(opened(&repo, team.name(), &keys(&stage).await), (3, 3));
+        // The other one goes on with the keys that there are now, and has nothing left to do.
+        let routine = phase(&stage, "routine", RotationPhase::Complete).await;
+        assert_eq!(ids(&routine), ids(&leak));
+
+        // Compromised for ever: the keys that say so are left in their turn.
+        rotate(
+            &stage,
+            "later",
+            &json!({"reseal": [target(&stage, team.name(), "app")]}),
+        );
+        phase(&stage, "later", RotationPhase::Complete).await;
+        let (now, _, compromised) = names().await;
+        assert!(ids(&leak).iter().all(|id| !now.contains(id)), "{now:?}");
+        for name in leaked.iter().chain(&between) {
+            assert!(compromised.contains(name), "{name:?} is forgotten");
+        }
     });
 }
 

@@ -81,6 +81,8 @@ mod restore;
 mod reviewed;
 mod rotation;
 mod rotation_crash;
+mod rotation_links;
+mod rotation_pull;
 mod rotation_safety;
 mod rotation_taken;
 mod rotation_trouble;

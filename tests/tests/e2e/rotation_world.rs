@@ -204,10 +204,13 @@ pub(crate) fn opened(repo: &Repo, namespace: &str, keys: &OldKeys) -> (usize, us
 
 /// The files of a ref of the remote.
 pub(crate) fn files(repo: &Repo, reference: &str) -> BTreeMap<String, String> {
-    let names = git(repo, &["ls-tree", "-r", "--name-only", reference]);
-    names
+    let entries = git(repo, &["ls-tree", "-r", reference]);
+    // A link to another repository is no file of this one.
+    let files = entries
         .lines()
-        .map(|name| {
+        .filter_map(|line| line.split_once('\t').filter(|(what, _)| what.contains(" blob ")));
+    files
+        .map(|(_, name)| {
             (
                 name.to_owned(),
                 git(repo, &["show", &format!("{reference}:{name}")]),

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use ureq::http::{HeaderMap, StatusCode, header};
+use ureq::http::{HeaderMap, HeaderValue, StatusCode, header};
 use zeroize::Zeroizing;
 
 use super::names::Names;
@@ -71,20 +71,53 @@ pub(super) fn post(
     Ok(answer.into_body().into_reader())
 }
 
-/// `POST` to the operation's own address, as GitHub's REST API wants it: the status, and a body of at most `limit` bytes.
-pub(crate) fn post_json(operation: &Operation, limit: u64) -> Result<(u16, Zeroizing<Vec<u8>>), SourceError> {
+/// What is asked of a host's REST API.
+pub(crate) struct Asked<'a> {
+    pub(crate) accept: &'a str,
+    /// With the version of GitHub's API.
+    pub(crate) github: bool,
+    /// What stands behind `?`, escaped; empty: nothing.
+    pub(crate) query: &'a str,
+    /// JSON to `POST`; without it, `GET`.
+    pub(crate) body: Option<&'a str>,
+}
+
+/// Asks a REST API at the operation's own address: the status, and a body of at most `limit` bytes. No redirect is followed.
+pub(crate) fn ask(
+    operation: &Operation,
+    asked: &Asked<'_>,
+    limit: u64,
+) -> Result<(u16, Zeroizing<Vec<u8>>), SourceError> {
     let http = operation.http()?;
-    let mut request = http
-        .agent
-        .post(&http.base)
-        .header(header::ACCEPT, "application/vnd.github+json")
-        .header(header::CONTENT_TYPE, "application/json")
-        .header("X-GitHub-Api-Version", "2022-11-28");
-    if let Some(authorization) = &http.authorization {
-        request = request.header(header::AUTHORIZATION, authorization.clone());
-    }
+    let url = match asked.query {
+        "" => http.base.clone(),
+        query => format!("{}?{query}", http.base),
+    };
     let left = operation.remaining()?;
-    let answer = request.config().timeout_global(Some(left)).build().send("{}");
+    let headers = |headers: &mut HeaderMap| {
+        let known = HeaderValue::from_str(asked.accept);
+        headers.extend(known.ok().map(|accept| (header::ACCEPT, accept)));
+        if asked.github {
+            headers.insert("X-GitHub-Api-Version", HeaderValue::from_static("2022-11-28"));
+        }
+        if let Some(authorization) = &http.authorization {
+            headers.insert(header::AUTHORIZATION, authorization.clone());
+        }
+    };
+    let answer = if let Some(body) = asked.body {
+        let mut request = http.agent.post(&url);
+        if let Some(all) = request.headers_mut() {
+            headers(all);
+            all.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        request.config().timeout_global(Some(left)).build().send(body)
+    } else {
+        let mut request = http.agent.get(&url);
+        if let Some(all) = request.headers_mut() {
+            headers(all);
+        }
+        request.config().timeout_global(Some(left)).build().call()
+    };
     let answer = answer.map_err(|error| explain(&error))?;
     let status = answer.status().as_u16();
     let mut body = Zeroizing::new(Vec::new());

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Transport};
 use git2::{Error, ErrorClass, ErrorCode};
 
-pub(crate) use http::post_json;
+pub(crate) use http::{Asked, ask};
 pub(crate) use operation::Operation;
 pub(crate) use ssh::private_key;
 

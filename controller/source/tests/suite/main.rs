@@ -22,6 +22,7 @@ mod limits;
 mod local;
 mod notes;
 mod proxied;
+mod pull_request;
 mod pushing;
 mod refs;
 mod rewriting;

@@ -90,6 +90,15 @@ fn submodules_are_directories_and_so_are_theirs() {
         ]
     );
     assert_eq!(found.commit().id.to_string(), repo.head());
+    // Whose to change each file is.
+    for (path, submodule) in [
+        ("apps/web.yaml", None),
+        ("apps/lib/lib.yaml", Some("apps/lib")),
+        ("apps/lib/deep/leaf/leaf.yaml", Some("apps/lib")),
+        ("apps/lib.yaml", None),
+    ] {
+        assert_eq!(found.submodule_of(path).unwrap().as_deref(), submodule, "{path}");
+    }
     assert!(!found.is_same(&first.snapshot(found.commit().id).unwrap()));
 
     // Nothing is fetched again, also after a restart, also without the network.
@@ -106,6 +115,10 @@ fn submodules_are_directories_and_so_are_theirs() {
         .with_submodules(&head, &server.remote(), &[], &Submodules::default(), false)
         .unwrap();
     assert_eq!(packs(&server), before);
+    assert_eq!(
+        offline.submodule_of("apps/lib/x").unwrap().as_deref(),
+        Some("apps/lib")
+    );
 
     // Another store makes the same trees, so that what did not change is the same.
     let elsewhere = tempfile::tempdir().unwrap();

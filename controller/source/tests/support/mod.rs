@@ -6,6 +6,7 @@
     reason = "shared by several test binaries, none of which takes everything"
 )]
 
+pub mod forge;
 pub mod github;
 pub mod http;
 pub mod proxy;

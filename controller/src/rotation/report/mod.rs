@@ -42,6 +42,8 @@ const LOOK: Duration = Duration::from_hours(1);
 /// How long one fetch of a whole history may take, and how much it may bring.
 const FETCH: Duration = Duration::from_mins(15);
 const PACK_BYTES: u64 = 2 << 30;
+/// What may be kept of all Repositories together, in bytes.
+const ALL_BYTES: usize = 128 << 20;
 
 /// A rotation that has a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -288,6 +290,17 @@ impl Room {
         let ring = Arc::clone(&self.context.keys.borrow());
         let opener = Opener::new(ring, order.leaked.clone(), self.context.digest_key.clone());
         let mut report = report.unwrap_or_default();
+        let digest_key = values::name_of(&self.context.digest_key);
+        if report.digest_key != digest_key {
+            if !report.digest_key.is_empty() {
+                tracing::warn!(
+                    name = order.name,
+                    "the digest key is another one than the report of leaked keys was made with"
+                );
+                report.forget_digests(opener.has_all_leaked());
+            }
+            report.digest_key = digest_key;
+        }
         if !order.leaked.is_subset(&report.leaked) {
             // One that was noted later is looked for in everything as well.
             report.walked.clear();
@@ -314,19 +327,16 @@ impl Room {
     ) -> Result<bool, String> {
         let is_stale = |source: &Source| {
             let seen = held.seen.get(&source.uid);
-            let walked = held.report.walked.get(&source.uid);
             match &source.head {
-                // After a restart nothing is looked at where nothing is new.
+                // After a restart nothing is looked at where nothing is new, and all was said.
                 Head::At(head) => match seen {
                     Some((namespaces, found)) => found.head != *head || *namespaces != source.namespaces,
-                    None => {
-                        walked.is_none_or(|walked| walked.head != *head || !walked.covers(&source.namespaces))
-                    }
+                    None => !held.report.is_told(&source.uid, head, &source.namespaces),
                 },
-                Head::Pending | Head::Unread(_) => walked.is_none(),
+                Head::Pending | Head::Unread(_) => !held.report.walked.contains_key(&source.uid),
             }
         };
-        let is_known = held.report.cluster && !sources.iter().any(is_stale);
+        let is_known = held.report.cluster && held.report.cluster_judged && !sources.iter().any(is_stale);
         if held.told && is_known {
             return Ok(true);
         }
@@ -340,8 +350,9 @@ impl Room {
         let mut cluster = None;
         if !is_known {
             match self.cluster(held).await {
-                Ok(values) => {
+                Ok((values, cut)) => {
                     let is_first = !held.report.cluster;
+                    held.report.cut |= cut;
                     if is_first || has_leaked {
                         held.report.take_cluster(&values);
                     }
@@ -499,6 +510,7 @@ impl Room {
             reference,
             head: head.parse().map_err(|_| "Its head is no commit.")?,
             known: known.and_then(|head| head.parse().ok()),
+            room: room(held, &source.uid),
             namespaces: source.namespaces.clone(),
             opener: Arc::clone(&held.opener),
             memory: Arc::clone(&held.memory),
@@ -523,17 +535,17 @@ impl Room {
         }
     }
 
-    /// The values of the SealedSecret objects of the cluster.
-    async fn cluster(&self, held: &Held) -> Result<Vec<values::Value>, String> {
+    /// The values of the SealedSecret objects of the cluster, and whether there are more than are kept.
+    async fn cluster(&self, held: &Held) -> Result<(Vec<values::Value>, bool), String> {
         let objects = objects::all(&self.context.client).await?;
         let opener = Arc::clone(&held.opener);
         let work = move || {
             let mut opener = opener.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut found = Found::default();
+            let mut found = Found::with_room(values::CLUSTER_BYTES);
             for object in &objects {
                 opener.object(object, &[], &mut found);
             }
-            found.values
+            (found.values, found.cut > 0)
         };
         let found = tokio::task::spawn_blocking(work).await;
         found.map_err(|_| "The look at the cluster's SealedSecrets stopped unexpectedly.".to_owned())
@@ -583,6 +595,13 @@ impl Room {
         });
         Ok(sources.collect())
     }
+}
+
+/// What may be kept of a Repository beside all others, in bytes.
+fn room(held: &Held, uid: &str) -> usize {
+    let others = held.seen.iter().filter(|(other, _)| *other != uid);
+    let taken: usize = others.map(|(_, (_, found))| found.bytes).sum();
+    ALL_BYTES.saturating_sub(taken).min(walk::FOUND_BYTES)
 }
 
 /// `is_over`: the keys are gone. Then what was said to be whole is not said to be walked again when there is a new commit.

@@ -15,12 +15,16 @@ use crate::text;
 const MOST_ROWS: usize = 20_000;
 /// More digests are not kept.
 const MOST_DIGESTS: usize = 200_000;
-/// Files of one row, and the characters of one.
+/// What all rows may take, in bytes.
+const MOST_BYTES: usize = 32 << 20;
+/// Files of one row, and the bytes of one.
 const FILES: usize = 4;
 const LONGEST_FILE: usize = 256;
-/// Sentences about what could not be looked through.
+/// Sentences about what could not be looked through, and the characters of one; of one Repository, and the bytes of one.
 const GAPS: usize = 20;
 const LONGEST_GAP: usize = 512;
+const REPOSITORY_GAPS: usize = 6;
+const REPOSITORY_GAP: usize = 600;
 
 /// What is known of one Repository's history.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +39,9 @@ pub(super) struct Walked {
     pub(super) namespaces: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) gaps: Vec<String>,
+    /// Whether it was said of its rows what stands there now, after that commit was looked at.
+    #[serde(default)]
+    pub(super) judged: bool,
 }
 
 impl Walked {
@@ -56,8 +63,18 @@ pub(super) struct Report {
     pub(super) walked: BTreeMap<String, Walked>,
     /// Whether the objects of the cluster were looked through.
     pub(super) cluster: bool,
+    /// The same as of a Repository.
+    pub(super) cluster_judged: bool,
     /// The keys that were looked for.
     pub(super) leaked: BTreeSet<String>,
+    /// What rows take, in bytes.
+    bytes: usize,
+    /// Whether something is not in it for want of room: then nobody can say that a value is none of those that leaked.
+    pub(super) cut: bool,
+    /// The key that digests were made under, by its name.
+    pub(super) digest_key: String,
+    /// Whether digests were made under another one, which is gone, and cannot be made again: the same holds.
+    pub(super) lost: bool,
 }
 
 /// What stands where now.
@@ -83,7 +100,41 @@ impl Report {
         report
     }
 
+    /// The key of digests is another one. Where all keys that leaked are `at_hand`, everything is looked through anew; else what
+    /// stands somewhere can only be said to be there.
+    pub(super) fn forget_digests(&mut self, at_hand: bool) {
+        self.digests.clear();
+        self.known.clear();
+        for row in &mut self.rows {
+            if row.changed != ValueChanged::Removed {
+                (row.changed, row.since) = (ValueChanged::Unknown, None);
+            }
+        }
+        self.cluster_judged = false;
+        for walked in self.walked.values_mut() {
+            walked.judged = false;
+        }
+        self.lost = !at_hand;
+        if at_hand {
+            self.walked.clear();
+            self.cluster = false;
+        }
+    }
+
+    /// Whether a Repository was looked through up to this commit, and all is said of it.
+    pub(super) fn is_told(&self, uid: &str, head: &str, namespaces: &[String]) -> bool {
+        let walked = self.walked.get(uid);
+        walked.is_some_and(|walked| walked.judged && walked.head == head && walked.covers(namespaces))
+    }
+
+    fn has_room(&mut self) -> bool {
+        let fits = self.rows.len() < MOST_ROWS && self.bytes < MOST_BYTES;
+        self.cut |= !fits;
+        fits
+    }
+
     fn push(&mut self, row: ReportRow) {
+        self.bytes += weight(&row);
         self.index.entry(place(&row)).or_default().push(self.rows.len());
         self.rows.push(row);
     }
@@ -101,17 +152,20 @@ impl Report {
         walked.namespaces.extend(namespaces.iter().cloned());
         walked.head.clone_from(&found.head);
         walked.commits += found.commits;
+        walked.judged = false;
         for gap in &found.gaps {
-            let gap = text::bounded(&format!("Repository {repository}: {gap}"), LONGEST_GAP);
-            if walked.gaps.len() < GAPS && !walked.gaps.contains(&gap) {
+            let gap = text::bounded_bytes(&format!("Repository {repository}: {gap}"), REPOSITORY_GAP);
+            if walked.gaps.len() < REPOSITORY_GAPS && !walked.gaps.contains(&gap) {
                 walked.gaps.push(gap);
             }
         }
+        self.cut |= found.cut;
     }
 
     /// Takes in the SealedSecret objects of the cluster, as they were before they were sealed again.
     pub(super) fn take_cluster(&mut self, values: &[Value]) {
         self.cluster = true;
+        self.cluster_judged = false;
         for value in values {
             let Some(key) = &value.leaked else { continue };
             let leak = Leak {
@@ -131,11 +185,14 @@ impl Report {
     }
 
     fn remember(&mut self, digest: Option<Digest>) {
-        if let Some(digest) = digest
-            && self.digests.len() < MOST_DIGESTS
-            && self.known.insert(digest)
-        {
+        let Some(digest) = digest.filter(|digest| !self.known.contains(digest)) else {
+            return;
+        };
+        if self.digests.len() < MOST_DIGESTS {
+            self.known.insert(digest);
             self.digests.push(digest);
+        } else {
+            self.cut = true;
         }
     }
 
@@ -148,7 +205,7 @@ impl Report {
         let known = rows.into_iter().find(fits);
         let at = match known {
             Some(at) => at,
-            None if self.rows.len() >= MOST_ROWS => return,
+            None if !self.has_room() => return,
             None => {
                 self.push(ReportRow {
                     namespace: leak.place.namespace.clone(),
@@ -160,6 +217,7 @@ impl Report {
             }
         };
         let row = &mut self.rows[at];
+        let before = weight(row);
         repository.clone_into(&mut row.repository);
         if row.sealed_for.is_empty() {
             row.sealed_for.clone_from(&leak.key);
@@ -170,6 +228,7 @@ impl Report {
             row.first.clone_from(&leak.commit);
         }
         add_file(&mut row.files, &leak.file);
+        self.bytes += weight(row).saturating_sub(before);
     }
 
     /// Says of every row whether it is another value now. Rows of what could not be looked at stay as they were.
@@ -183,7 +242,8 @@ impl Report {
         }
         let brought = |place: &Place, digest: Digest| {
             let id = (place.clone(), digest);
-            now.git.values().find_map(|found| found.brought.get(&id)).cloned()
+            let brought = now.git.values().find_map(|found| found.brought.get(&id));
+            brought.map(|commit| (**commit).clone())
         };
         // What was moved elsewhere is still in use.
         let mut moved = Vec::new();
@@ -197,7 +257,7 @@ impl Report {
             }
         }
         for (repository, place, digest, file) in moved {
-            if self.index.contains_key(&place) || self.rows.len() >= MOST_ROWS {
+            if self.index.contains_key(&place) || !self.has_room() {
                 continue;
             }
             let mut row = ReportRow {
@@ -211,6 +271,11 @@ impl Report {
             add_file(&mut row.files, file);
             self.push(row);
         }
+        self.cluster_judged |= now.cluster.is_some();
+        for walked in self.walked.values_mut() {
+            walked.judged |= now.git.contains_key(walked.repository.as_str());
+        }
+        let is_unsure = self.cut || self.lost;
         for row in &mut self.rows {
             let is_known = if row.repository.is_empty() {
                 now.cluster.is_some()
@@ -222,12 +287,17 @@ impl Report {
             }
             let place = place(row);
             let before = row.since.take().filter(|_| row.changed == ValueChanged::Yes);
+            let is_cut = now
+                .git
+                .get(row.repository.as_str())
+                .is_some_and(|found| found.cut);
             row.changed = match standing.get(&place).map(Vec::as_slice) {
+                None | Some([]) if is_cut => ValueChanged::Unknown,
                 None | Some([]) => ValueChanged::Removed,
                 Some(all) if all.iter().flatten().any(|digest| self.known.contains(digest)) => {
                     ValueChanged::No
                 }
-                Some(all) if all.iter().any(Option::is_none) => ValueChanged::Unknown,
+                Some(all) if is_unsure || all.iter().any(Option::is_none) => ValueChanged::Unknown,
                 Some(all) => {
                     let commit = all.iter().flatten().find_map(|digest| brought(&place, *digest));
                     row.since = commit.or(before);
@@ -249,10 +319,24 @@ impl Report {
                     .flat_map(|walked| walked.gaps.iter().cloned()),
             )
             .collect();
-        if self.rows.len() >= MOST_ROWS || self.digests.len() >= MOST_DIGESTS {
-            gaps.push(format!(
-                "There are more than {MOST_ROWS} values: the others are not listed."
-            ));
+        if self.cut {
+            // The most important one is not cut itself.
+            gaps.insert(
+                0,
+                format!(
+                    "There is more than a report keeps ({MOST_ROWS} values, or {} MiB of names): the rest is not listed, and nothing \
+                     that stands somewhere is said to be changed.",
+                    MOST_BYTES >> 20
+                ),
+            );
+        }
+        if self.lost {
+            gaps.insert(
+                0,
+                "The Secret signet-digest-key was lost after old keys were gone: of values that stand somewhere nobody can say \
+                 whether they were changed."
+                    .into(),
+            );
         }
         let more = gaps.len().saturating_sub(GAPS);
         if more > 0 {
@@ -291,8 +375,28 @@ fn place(row: &ReportRow) -> Place {
     }
 }
 
+/// About what a row takes, with its place in the index, in bytes.
+fn weight(row: &ReportRow) -> usize {
+    let commit = |commit: &Option<crds::ReportCommit>| {
+        let one = commit.as_ref();
+        one.map_or(0, |one| one.id.len() + one.author.len() + one.date.len())
+    };
+    let files: usize = row
+        .files
+        .iter()
+        .map(|file| file.len() + size_of::<String>())
+        .sum();
+    size_of::<ReportRow>()
+        + 2 * place(row).weight()
+        + row.repository.len()
+        + files
+        + row.sealed_for.len()
+        + commit(&row.first)
+        + commit(&row.since)
+}
+
 fn add_file(files: &mut Vec<String>, file: &str) {
-    let file = text::bounded(file, LONGEST_FILE);
+    let file = text::bounded_bytes(file, LONGEST_FILE);
     if !file.is_empty() && files.len() < FILES && !files.contains(&file) {
         files.push(file);
     }

@@ -37,8 +37,8 @@ fn value(key: &str, digest: Option<u8>) -> (Value, Arc<str>) {
     (value, "app/now.yaml".into())
 }
 
-fn brought(key: &str, digest: u8, id: &str) -> ((Place, Digest), ReportCommit) {
-    ((at(key), [digest; 16]), commit(id))
+fn brought(key: &str, digest: u8, id: &str) -> ((Place, Digest), Arc<ReportCommit>) {
+    ((at(key), [digest; 16]), Arc::new(commit(id)))
 }
 
 fn judged(report: &mut Report, found: &Findings) -> Vec<(String, &'static str, String)> {
@@ -87,7 +87,7 @@ fn a_value_has_changed_when_it_is_none_of_those_that_leaked() {
         ],
         commits: 3,
         afresh: true,
-        gaps: Vec::new(),
+        ..Findings::default()
     };
     let mut report = Report::default();
     report.take("uid", "shop/app", &[], &found);
@@ -175,4 +175,91 @@ fn gaps_are_bounded() {
     assert_eq!(sum.gaps.len(), GAPS);
     assert_eq!(sum.gaps[GAPS - 1], "And 31 more.");
     assert!(sum.gaps.iter().all(|gap| gap.chars().count() <= LONGEST_GAP));
+}
+
+#[test]
+fn what_was_taken_in_and_not_judged_is_looked_at_again_after_a_restart() {
+    let found = Findings {
+        head: "1".into(),
+        leaked: vec![leak("a", 1, "a.yaml", "1")],
+        current: vec![value("a", Some(1))],
+        ..Findings::default()
+    };
+    let namespaces = ["shop".to_owned()];
+    let mut report = Report::default();
+    report.take("uid", "shop/app", &namespaces, &found);
+    assert!(
+        !report.is_told("uid", "1", &namespaces),
+        "killed here, it is not known"
+    );
+    judged(&mut report, &found);
+    assert!(report.is_told("uid", "1", &namespaces) && report.cluster_judged);
+    assert!(!report.is_told("uid", "2", &namespaces));
+    assert!(!report.is_told("uid", "1", &["bank".to_owned()]));
+    report.take("uid", "shop/app", &namespaces, &found);
+    assert!(!report.is_told("uid", "1", &namespaces));
+}
+
+#[test]
+fn without_the_digests_nothing_is_said_to_be_changed() {
+    let found = Findings {
+        head: "1".into(),
+        leaked: vec![leak("changed", 1, "a.yaml", "1"), leak("gone", 2, "a.yaml", "1")],
+        current: vec![value("changed", Some(9))],
+        ..Findings::default()
+    };
+    let mut report = Report {
+        cluster: true,
+        ..Report::default()
+    };
+    report.take("uid", "shop/app", &[], &found);
+    assert_eq!(judged(&mut report, &found)[0].1, "yes");
+    // The keys are gone: what they opened cannot be digested again.
+    report.forget_digests(false);
+    assert!(report.lost && report.digests.is_empty());
+    assert_eq!(report.rows[0].changed, ValueChanged::Unknown);
+    assert!(!report.is_told("uid", "1", &[]));
+    let expected = said(&[("changed", "unknown", ""), ("gone", "removed", "")]);
+    assert_eq!(judged(&mut report, &found), expected);
+    let sum = report.sum(&BTreeSet::new(), 1);
+    assert_eq!(
+        (sum.state, sum.unknown, sum.changed),
+        (ReportState::Incomplete, 1, 0)
+    );
+    assert!(sum.gaps[0].contains("signet-digest-key"), "{:?}", sum.gaps);
+    // The keys are there: it is looked through anew.
+    report.forget_digests(true);
+    assert!(!report.lost && !report.cluster && report.walked.is_empty());
+    report.take("uid", "shop/app", &[], &found);
+    assert_eq!(judged(&mut report, &found)[0].1, "yes");
+}
+
+#[test]
+fn what_has_no_room_is_told_and_nothing_is_said_to_be_changed() {
+    let long = |number: usize| format!("{number:0>250}");
+    let leaked = (0..MOST_ROWS + 10).map(|number| leak(&long(number), 1, &"f".repeat(9_000), "1"));
+    let found = Findings {
+        head: "1".into(),
+        leaked: leaked.collect(),
+        current: vec![value(&long(0), Some(9))],
+        ..Findings::default()
+    };
+    let mut report = Report::default();
+    report.take("uid", "shop/app", &[], &found);
+    assert!(report.cut && report.rows.len() <= MOST_ROWS);
+    let real: usize = report.rows.iter().map(weight).sum();
+    assert_eq!(report.bytes, real);
+    assert!(report.bytes <= MOST_BYTES + 4096, "{}", report.bytes);
+    assert_eq!(judged(&mut report, &found)[0].1, "unknown");
+    let sum = report.sum(&BTreeSet::new(), 1);
+    assert!(sum.state == ReportState::Incomplete && sum.gaps[0].contains("not listed"));
+    // What stands somewhere and could not be kept is not taken for removed.
+    let mut report = Report::default();
+    let cut = Findings {
+        leaked: vec![leak("a", 1, "a.yaml", "1")],
+        cut: true,
+        ..Findings::default()
+    };
+    report.take("uid", "shop/app", &[], &cut);
+    assert_eq!(judged(&mut report, &cut)[0].1, "unknown");
 }

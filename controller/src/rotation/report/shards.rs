@@ -19,8 +19,8 @@ use crate::text;
 const MANAGER: &str = "signet/rotation-report";
 /// The field of the first one that says how far the walk is.
 const WALKED: &str = "walked";
-/// In one ConfigMap: with the longest names and files a row has 2.5 kB, and a ConfigMap holds 1 MiB.
-const ROWS: usize = 256;
+/// In one ConfigMap: with the longest names and files a row has 4.5 kB, and a ConfigMap holds 1 MiB.
+const ROWS: usize = 160;
 const DIGESTS: usize = 8_000;
 /// More are not read.
 const MOST: u64 = 128;
@@ -33,6 +33,14 @@ struct Head {
     #[serde(default)]
     leaked: BTreeSet<String>,
     repositories: BTreeMap<String, Walked>,
+    #[serde(default)]
+    cluster_judged: bool,
+    #[serde(default)]
+    cut: bool,
+    #[serde(default)]
+    digest_key: String,
+    #[serde(default)]
+    lost: bool,
 }
 
 /// What was written last, by number.
@@ -61,6 +69,10 @@ fn contents(report: &Report) -> Vec<BTreeMap<String, String>> {
                 cluster: report.cluster,
                 leaked: report.leaked.clone(),
                 repositories: report.walked.clone(),
+                cluster_judged: report.cluster_judged,
+                cut: report.cut,
+                digest_key: report.digest_key.clone(),
+                lost: report.lost,
             };
             fields.insert(WALKED.to_owned(), json!(head).to_string());
         }
@@ -127,7 +139,9 @@ pub(super) async fn read(
         written.insert(usize::try_from(number).unwrap_or(usize::MAX), data);
     }
     let mut report = Report::of(rows, digests);
+    (report.cut, report.digest_key, report.lost) = (head.cut, head.digest_key, head.lost);
     if is_whole {
+        report.cluster_judged = head.cluster_judged;
         report.cluster = head.cluster;
         report.leaked = head.leaked;
         report.walked = head.repositories;
@@ -156,10 +170,12 @@ mod tests {
     #[test]
     fn the_largest_rows_fit() {
         let text = |length: usize| "x".repeat(length);
+        // Each of these is two characters in JSON.
+        let odd = |length: usize| "\"".repeat(length);
         let commit = || {
             Some(ReportCommit {
                 id: text(40),
-                author: text(200),
+                author: odd(200),
                 date: text(20),
             })
         };
@@ -168,7 +184,7 @@ mod tests {
             name: text(253),
             key: text(253),
             repository: text(317),
-            files: vec![text(256); 4],
+            files: vec![odd(256); 4],
             sealed_for: text(60),
             first: commit(),
             changed: crds::ValueChanged::Removed,

@@ -15,14 +15,24 @@ use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
 use crate::keys::DigestKey;
+use crate::rotation::scan::may_hold;
 
 /// What tells one value from another without saying what it is.
 pub(super) type Digest = [u8; 16];
 
 /// What digests of a report are of, and nothing else.
 const DOMAIN: &[u8] = b"signet/rotation-report/v1\0";
+/// The same, of the key's own name.
+const NAME_DOMAIN: &[u8] = b"signet/rotation-report/key/v1\0";
 /// How many sealed values are remembered: each is opened once.
-const REMEMBERED: usize = 500_000;
+const REMEMBERED: usize = 200_000;
+/// What the values of one text may take, in bytes: more are not looked at.
+const TEXT_BYTES: usize = 8 << 20;
+/// The same for all SealedSecrets of the cluster.
+pub(super) const CLUSTER_BYTES: usize = 64 << 20;
+/// Longest names that Kubernetes takes: of a namespace, and of an object or a key.
+const NAMESPACE: usize = 63;
+const NAME: usize = 253;
 
 /// Where a value belongs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +40,22 @@ pub(super) struct Place {
     pub(super) namespace: String,
     pub(super) name: String,
     pub(super) key: String,
+}
+
+impl Place {
+    /// About what it takes, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        size_of::<Self>() + self.namespace.len() + self.name.len() + self.key.len()
+    }
+
+    /// Whether there can be such a Secret. What cannot be is nowhere in use, and is not kept, however long it is.
+    fn can_be(&self) -> bool {
+        let is = |text: &str, longest| {
+            let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+            text.len() <= longest && text.bytes().all(plain)
+        };
+        is(&self.namespace, NAMESPACE) && is(&self.name, NAME) && is(&self.key, NAME)
+    }
 }
 
 /// A sealed value.
@@ -42,14 +68,55 @@ pub(super) struct Value {
     pub(super) leaked: Option<String>,
 }
 
+impl Value {
+    /// About what it takes, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        size_of::<Self>() + self.place.weight() + self.leaked.as_ref().map_or(0, String::len)
+    }
+}
+
 /// What a text holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) values: Vec<Value>,
+    /// What they take, in bytes, and may.
+    pub(super) bytes: usize,
+    room: usize,
+    /// Values that are not listed: what they are called is no name, or there was no room.
+    pub(super) nameless: usize,
+    pub(super) cut: usize,
     /// Values of format v1 without a namespace, where nobody says which.
     pub(super) adrift: usize,
     /// Whether something that is or may be a SealedSecret cannot be read.
     pub(super) unread: bool,
+}
+
+impl Found {
+    /// One that keeps so many bytes.
+    pub(super) fn with_room(room: usize) -> Self {
+        Self {
+            room,
+            ..Self::default()
+        }
+    }
+
+    fn push(&mut self, value: Value) {
+        if !value.place.can_be() {
+            self.nameless += 1;
+            return;
+        }
+        let weight = value.weight();
+        if self.bytes + weight > self.room {
+            self.cut += 1;
+            return;
+        }
+        self.bytes += weight;
+        self.values.push(value);
+    }
+
+    fn is_full(&self) -> bool {
+        self.cut > 0
+    }
 }
 
 /// Opens values. What was opened once is not opened again.
@@ -91,8 +158,8 @@ impl Opener {
 
     /// The values of a text. An object that names no namespace is tried in each of these.
     pub(super) fn text(&mut self, bytes: &[u8], namespaces: &[String]) -> Found {
-        let mut found = Found::default();
-        if !bytes.windows(12).any(|part| part == b"SealedSecret") {
+        let mut found = Found::with_room(TEXT_BYTES);
+        if !may_hold(bytes) {
             return found;
         }
         let limits = Limits::default();
@@ -149,6 +216,10 @@ impl Opener {
             return;
         }
         for (key, value) in sealed {
+            if found.is_full() {
+                found.cut += 1;
+                continue;
+            }
             let at = |namespace: &str| Place {
                 namespace: namespace.to_owned(),
                 name: place.name.clone(),
@@ -163,12 +234,16 @@ impl Opener {
                 })
             });
             match opened {
-                Some(value) => found.values.push(value),
-                None => found.values.extend(candidates.iter().map(|namespace| Value {
-                    place: at(namespace),
-                    digest: None,
-                    leaked: None,
-                })),
+                Some(value) => found.push(value),
+                None => {
+                    for namespace in &candidates {
+                        found.push(Value {
+                            place: at(namespace),
+                            digest: None,
+                            leaked: None,
+                        });
+                    }
+                }
             }
         }
     }
@@ -205,7 +280,7 @@ impl Opener {
         for (key, outline) in sealed.outline() {
             let mut recipients = outline.recipients.iter().map(v2::KeyId::as_str);
             let value = open.as_ref().and_then(|open| open.values().get(key));
-            found.values.push(Value {
+            found.push(Value {
                 place: Place {
                     namespace: namespace.to_owned(),
                     name: place.name.clone(),
@@ -220,11 +295,20 @@ impl Opener {
 
 /// Of the value alone, so that it is known again wherever it stands.
 fn digest(key: &DigestKey, value: &[u8]) -> Digest {
+    keyed(key, DOMAIN, value)
+}
+
+/// Tells one key of digests from another: what was made under another one cannot be compared.
+pub(super) fn name_of(key: &DigestKey) -> String {
+    crate::text::hex(&keyed(key, NAME_DOMAIN, b""))
+}
+
+fn keyed(key: &DigestKey, domain: &[u8], value: &[u8]) -> Digest {
     // HMAC takes keys of any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.expose()) else {
         return Digest::default();
     };
-    mac.update(DOMAIN);
+    mac.update(domain);
     mac.update(value);
     let whole = mac.finalize().into_bytes();
     let mut digest = Digest::default();
@@ -284,6 +368,49 @@ mod tests {
         assert_eq!(ring.private_operations(), operations, "nothing is opened again");
         assert_eq!(opener.text(object.as_bytes(), &[]).adrift, 4);
         assert!(opener.text(b"kind: SealedSecret\n\tx", &[]).unread);
+        // However the word is written.
+        let hidden = object.replace("\"SealedSecret\"", "\"Sealed\\u0053ecret\"");
+        assert_ne!(hidden, object);
+        assert_eq!(opener.text(hidden.as_bytes(), &namespaces), found);
+    }
+
+    #[test]
+    fn what_cannot_be_called_so_is_counted_and_not_kept() {
+        let mut opener = Opener::new(
+            Arc::new(KeyRing::new([])),
+            BTreeSet::new(),
+            DigestKey::for_tests(),
+        );
+        let object = |name: &str, data: &Json| {
+            json!({"apiVersion": "bitnami.com/v1alpha1", "kind": "SealedSecret", "metadata": {"name": name},
+                "spec": {"encryptedData": data}})
+            .to_string()
+        };
+        let namespaces = ["shop".to_owned()];
+        let mut look = |name: &str, data: &Json| {
+            let found = opener.text(object(name, data).as_bytes(), &namespaces);
+            assert!(found.bytes <= TEXT_BYTES);
+            (found.values.len(), found.nameless, found.cut)
+        };
+        assert_eq!(look("db", &json!({"a": "x"})), (1, 0, 0));
+        assert_eq!(look(&"d".repeat(254), &json!({"a": "x"})), (0, 1, 0));
+        assert_eq!(
+            look("db", &json!({"a\u{1}": "x", "k\"": "x", "b": "x"})),
+            (1, 2, 0)
+        );
+        let document = |first: usize| {
+            let keys = (first..first + 1_000).map(|number| (format!("{number:0>200}"), json!("x")));
+            let keys: serde_json::Map<_, _> = keys.collect();
+            object("db", &keys.into())
+        };
+        let many: Vec<_> = (0..60).map(|number| document(1_000 * number)).collect();
+        let found = opener.text(many.join("\n---\n").as_bytes(), &namespaces);
+        let (kept, cut) = (found.values.len(), found.cut);
+        assert!(
+            kept > 10_000 && cut > 10_000 && kept + cut == 60_000,
+            "{kept} {cut}"
+        );
+        assert!(found.bytes <= TEXT_BYTES && !found.unread);
     }
 
     #[test]

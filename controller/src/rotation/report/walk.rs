@@ -22,7 +22,9 @@ use crate::text;
 const MOST_COMMITS: usize = 50_000;
 /// How long one may take, its fetch not counted.
 const PATIENCE: Duration = Duration::from_mins(30);
-/// Longest text of an author, in characters.
+/// How often it is told how far it is: each time a status is written.
+const PROGRESS: Duration = Duration::from_secs(3);
+/// Longest text of an author, in bytes.
 const LONGEST: usize = 200;
 
 /// What is to be walked.
@@ -39,15 +41,38 @@ pub(super) struct Job {
     pub(super) namespaces: Vec<String>,
     pub(super) opener: Arc<Mutex<Opener>>,
     pub(super) memory: Arc<Mutex<Memory>>,
+    /// What may be kept of it, in bytes.
+    pub(super) room: usize,
     pub(super) progress: Box<dyn Fn(String) + Send>,
     pub(super) stopped: Box<dyn Fn() -> bool + Send>,
 }
 
 /// What blobs hold, each for the namespaces that it was tried in.
-pub(super) type Memory = HashMap<(BlobId, Vec<String>), Arc<Found>>;
+#[derive(Default)]
+pub(super) struct Memory {
+    known: HashMap<(BlobId, Vec<String>), Arc<Found>>,
+    bytes: usize,
+}
 
-/// How many blobs are remembered.
+/// How many blobs are remembered, and how much may be kept of them, in bytes.
 const REMEMBERED: usize = 200_000;
+const REMEMBERED_BYTES: usize = 64 << 20;
+/// What may be kept of one Repository, in bytes: whoever may commit there chooses names and numbers.
+pub(super) const FOUND_BYTES: usize = 32 << 20;
+/// What may be kept of the paths that were met, in bytes: then they are met again.
+const PATHS_BYTES: usize = 64 << 20;
+
+impl Memory {
+    fn put(&mut self, id: (BlobId, Vec<String>), found: Arc<Found>) {
+        let names: usize = id.1.iter().map(|name| name.len() + size_of::<String>()).sum();
+        let weight = 128 + names + found.bytes;
+        if self.known.len() >= REMEMBERED || self.bytes + weight > REMEMBERED_BYTES {
+            *self = Self::default();
+        }
+        self.bytes += weight;
+        self.known.insert(id, found);
+    }
+}
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -58,12 +83,16 @@ pub(super) struct Findings {
     /// Values that are sealed for a leaked key, each with the first file and commit, and once more for every other file.
     pub(super) leaked: Vec<Leak>,
     /// Which commit brought a value.
-    pub(super) brought: HashMap<(Place, Digest), ReportCommit>,
+    pub(super) brought: HashMap<(Place, Digest), Arc<ReportCommit>>,
     /// What stands at the head, and in which file.
     pub(super) current: Vec<(Value, Arc<str>)>,
     pub(super) commits: u64,
     /// What could not be looked through, as sentences.
     pub(super) gaps: Vec<String>,
+    /// What of it takes room, in bytes.
+    pub(super) bytes: usize,
+    /// Whether there was more than room for it: something that leaked, or that stands at the head, is not among it.
+    pub(super) cut: bool,
 }
 
 /// A value that is sealed for a leaked key.
@@ -76,12 +105,43 @@ pub(super) struct Leak {
     pub(super) commit: Option<ReportCommit>,
 }
 
+impl Findings {
+    /// Whether there is room for so much more, which is taken then.
+    fn takes(&mut self, weight: usize, room: usize) -> bool {
+        let fits = self.bytes + weight <= room;
+        if fits {
+            self.bytes += weight;
+        }
+        fits
+    }
+}
+
+impl Leak {
+    fn weight(&self) -> usize {
+        let commit = self.commit.as_ref().map_or(0, |commit| {
+            commit.id.len() + commit.author.len() + commit.date.len()
+        });
+        // It is remembered twice that it was met.
+        size_of::<Self>() + 3 * self.place.weight() + self.key.len() + 2 * self.file.len() + commit
+    }
+}
+
+/// Paths that were met, with what was there.
+#[derive(Default)]
+struct Met {
+    directories: HashSet<(String, source::TreeId)>,
+    files: HashSet<(Arc<str>, BlobId)>,
+    bytes: usize,
+}
+
 /// Counts of what could not be looked through.
 #[derive(Default)]
 struct Odd {
+    nameless: usize,
     unread: Option<(usize, String)>,
     large: Option<(usize, String)>,
     adrift: usize,
+    cut: usize,
     blobs: HashSet<BlobId>,
 }
 
@@ -101,13 +161,13 @@ impl Job {
             commits: u64::try_from(chronicle.commits.len()).unwrap_or(u64::MAX),
             ..Findings::default()
         };
-        let mut directories: HashSet<(String, source::TreeId)> = HashSet::new();
-        let mut files: HashSet<(Arc<str>, BlobId)> = HashSet::new();
+        let mut met = Met::default();
         if let Some(known) = self.known.and_then(|id| store.snapshot(id).ok()) {
-            new_files(&known, &mut directories, &mut files).map_err(|error| unreadable(&error))?;
+            new_files(&known, &mut met).map_err(|error| unreadable(&error))?;
         }
         let mut odd = Odd::default();
-        let mut leaks: BTreeSet<(Place, String)> = BTreeSet::new();
+        let mut leaks: BTreeSet<(Place, Arc<str>)> = BTreeSet::new();
+        let mut digests: HashSet<(Place, Digest)> = HashSet::new();
         if chronicle.cut {
             found.gaps.push(format!(
                 "Its history has more than {most} commits, or the remote does not serve the older ones: those are not looked \
@@ -115,6 +175,7 @@ impl Job {
             ));
         }
         let all = chronicle.commits.len();
+        let mut told: Option<Instant> = None;
         for (number, commit) in chronicle.commits.iter().enumerate() {
             if (self.stopped)() {
                 // What was opened is remembered, so that the next try is quicker.
@@ -128,12 +189,13 @@ impl Job {
                 ));
                 break;
             }
-            if number % 50 == 0 {
+            if told.is_none_or(|at| at.elapsed() >= PROGRESS) {
+                told = Some(Instant::now());
                 let repository = &self.repository;
                 (self.progress)(format!("Repository {repository}: {number} of {all} commits"));
             }
             let snapshot = store.snapshot(commit.id)?;
-            let new = match new_files(&snapshot, &mut directories, &mut files) {
+            let new = match new_files(&snapshot, &mut met) {
                 Ok(new) => new,
                 Err(PathError::TooLarge(what)) => {
                     let short = short(&commit.id);
@@ -144,44 +206,67 @@ impl Job {
                 }
                 Err(error) => return Err(unreadable(&error)),
             };
-            let commit = report_commit(commit);
+            let commit = Arc::new(report_commit(commit));
             for (path, blob) in new {
                 let at = format!("{path} in commit {}", commit.id.get(..12).unwrap_or(&commit.id));
                 let Some(values) = self.look(&snapshot, blob, &at, &mut odd)? else {
                     continue;
                 };
                 for value in &values.values {
-                    if let Some(digest) = value.digest {
-                        let id = (value.place.clone(), digest);
-                        found.brought.entry(id).or_insert_with(|| commit.clone());
-                    }
-                    let Some(key) = &value.leaked else { continue };
-                    let first = leaks.insert((value.place.clone(), path.to_string()));
-                    let is_new = value.digest.is_some_and(|digest| {
-                        found.brought.get(&(value.place.clone(), digest)) == Some(&commit)
-                    });
-                    if first || is_new {
-                        found.leaked.push(Leak {
-                            place: value.place.clone(),
-                            key: key.clone(),
-                            digest: value.digest,
-                            file: path.to_string(),
-                            commit: Some(commit.clone()),
+                    if let Some(key) = &value.leaked {
+                        let at_file = (value.place.clone(), Arc::clone(&path));
+                        let is_new = value.digest.is_some_and(|digest| {
+                            let id = (value.place.clone(), digest);
+                            !digests.contains(&id)
                         });
+                        if is_new || !leaks.contains(&at_file) {
+                            let leak = Leak {
+                                place: value.place.clone(),
+                                key: key.clone(),
+                                digest: value.digest,
+                                file: path.to_string(),
+                                commit: Some((*commit).clone()),
+                            };
+                            if found.takes(leak.weight(), self.room) {
+                                leaks.insert(at_file);
+                                digests.extend(value.digest.map(|digest| (value.place.clone(), digest)));
+                                found.leaked.push(leak);
+                            } else {
+                                found.cut = true;
+                            }
+                        }
+                    }
+                    let Some(digest) = value.digest else { continue };
+                    // Who brought a value is good to know, and takes no more than half of the room.
+                    let id = (value.place.clone(), digest);
+                    if !found.brought.contains_key(&id)
+                        && found.takes(value.place.weight() + 64, self.room / 2)
+                    {
+                        found.brought.insert(id, Arc::clone(&commit));
                     }
                 }
             }
         }
         let head = store.snapshot(self.head)?;
-        let now = new_files(&head, &mut HashSet::new(), &mut HashSet::new());
+        let now = new_files(&head, &mut Met::default());
         for (path, blob) in now.map_err(|error| unreadable(&error))? {
             let at = format!("{path} in commit {}", short(&self.head));
             if let Some(values) = self.look(&head, blob, &at, &mut odd)? {
-                let values = values.values.iter().cloned();
-                found
-                    .current
-                    .extend(values.map(|value| (value, Arc::clone(&path))));
+                for value in &values.values {
+                    if found.takes(value.weight() + path.len(), self.room) {
+                        found.current.push((value.clone(), Arc::clone(&path)));
+                    } else {
+                        found.cut = true;
+                    }
+                }
             }
+        }
+        found.cut |= odd.cut > 0;
+        if found.cut {
+            let room = self.room >> 20;
+            found.gaps.push(format!(
+                "It holds more sealed values than a report keeps ({room} MiB of names): the others are not listed."
+            ));
         }
         odd.tell(&mut found.gaps);
         Ok(found)
@@ -197,7 +282,7 @@ impl Job {
         let id = (blob, self.namespaces.clone());
         let known = {
             let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            memory.get(&id).cloned()
+            memory.known.get(&id).cloned()
         };
         let found = if let Some(found) = known {
             found
@@ -215,14 +300,14 @@ impl Job {
             let mut opener = self.opener.lock().unwrap_or_else(PoisonError::into_inner);
             let found = Arc::new(opener.text(&bytes, &self.namespaces));
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            if memory.len() >= REMEMBERED {
-                memory.clear();
-            }
-            memory.insert(id, Arc::clone(&found));
+            memory.put(id, Arc::clone(&found));
             found
         };
-        if (found.unread || found.adrift > 0) && odd.blobs.insert(blob) {
+        let is_odd = found.unread || found.adrift + found.nameless + found.cut > 0;
+        if is_odd && odd.blobs.insert(blob) {
             odd.adrift += found.adrift;
+            odd.nameless += found.nameless;
+            odd.cut += found.cut;
             if found.unread {
                 odd.unread.get_or_insert_with(|| (0, at.to_owned())).0 += 1;
             }
@@ -246,6 +331,12 @@ impl Odd {
                 "{count} versions of files are too large to be looked through, {at} first."
             ));
         }
+        if self.nameless > 0 {
+            let count = self.nameless;
+            gaps.push(format!(
+                "{count} values are not listed: what they or their SealedSecrets are called is no name of Kubernetes'."
+            ));
+        }
         if self.adrift > 0 {
             let count = self.adrift;
             gaps.push(format!(
@@ -256,22 +347,32 @@ impl Odd {
 }
 
 /// Manifests that were not met before at their place.
-fn new_files(
-    snapshot: &Snapshot,
-    directories: &mut HashSet<(String, source::TreeId)>,
-    files: &mut HashSet<(Arc<str>, BlobId)>,
-) -> Result<Vec<(Arc<str>, BlobId)>, PathError> {
+fn new_files(snapshot: &Snapshot, met: &mut Met) -> Result<Vec<(Arc<str>, BlobId)>, PathError> {
+    if met.bytes > PATHS_BYTES {
+        *met = Met::default();
+    }
+    let Met {
+        directories,
+        files,
+        bytes,
+    } = met;
+    let bytes = std::cell::Cell::from_mut(bytes);
     let limits = WalkLimits {
         skip_hidden: false,
         ..WalkLimits::default()
     };
     let mut new = Vec::new();
-    let enter = |path: &str, id| directories.insert((path.to_owned(), id));
+    let enter = |path: &str, id| {
+        let is_new = directories.insert((path.to_owned(), id));
+        bytes.set(bytes.get() + if is_new { path.len() + 64 } else { 0 });
+        is_new
+    };
     snapshot.walk_where(&limits, enter, |entry| {
         if let EntryKind::File { blob, .. } = entry.kind
             && is_manifest(&entry.path)
             && files.insert((Arc::clone(&entry.path), blob))
         {
+            bytes.set(bytes.get() + entry.path.len() + 64);
             new.push((entry.path, blob));
         }
     })?;
@@ -291,7 +392,7 @@ fn report_commit(commit: &Commit) -> ReportCommit {
     let date = Timestamp::from_second(author.time).unwrap_or_default();
     ReportCommit {
         id: commit.id.to_string(),
-        author: text::bounded(&format!("{} <{}>", author.name, author.email), LONGEST),
+        author: text::bounded_bytes(&format!("{} <{}>", author.name, author.email), LONGEST),
         date: date.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
     }
 }

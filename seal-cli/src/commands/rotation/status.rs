@@ -179,6 +179,17 @@ fn details(ui: &Ui, rotation: &KeyRotation) -> String {
             &rows,
         ));
     }
+    let open =
+        |one: &&RepositoryRotation| !one.pull_request.is_empty() && one.step == RotationStep::AwaitingMerge;
+    for one in status.repositories.iter().filter(open) {
+        let name = format!("{}/{}", one.namespace, one.name);
+        let _ = writeln!(
+            text,
+            "\nto merge: {}: {}",
+            Printable(&name),
+            Printable(&one.pull_request)
+        );
+    }
     for blocker in &status.blockers {
         let object = if blocker.object.is_empty() {
             String::new()
