@@ -244,8 +244,8 @@ impl KeySource<'_> {
         }
         let pin = pins.config.pin(args.whose()?);
         if let Some(pin) = pin.filter(|pin| pin.fingerprint == found) {
-            if by_controller && self.writes && pin.key_set.is_none() {
-                self.pin_key_set(pin, top)?;
+            if by_controller && self.writes {
+                self.pin_signers(pin, top)?;
             }
             return Ok(fetched);
         }
@@ -313,16 +313,35 @@ impl KeySource<'_> {
         Ok(fetched)
     }
 
-    /// Pins the key set of a controller of which only the certificate was pinned: it endorses the next one.
-    fn pin_key_set(&self, pin: &Pin, top: &Path) -> Result<(), CommandError> {
-        let set = self
-            .served_document()
-            .and_then(|document| key_set::believe(&document, None).ok())
-            .filter(|set| set.lists(&pin.fingerprint));
-        let Some(set) = set else {
+    /// Believes the signers that a person has named, of a controller whose certificate is pinned. Nobody else: whoever
+    /// answers for it can serve its own certificate in a set that they sign themselves.
+    fn pin_signers(&self, pin: &Pin, top: &Path) -> Result<(), CommandError> {
+        let named = self.pins.signers();
+        let known = pin.key_set.as_ref();
+        if named.is_empty() || known.is_some_and(|known| named.is_subset(&known.trusted)) {
             return Ok(());
+        }
+        let document = self.served_document();
+        let signers = document.as_deref().map(key_set::signers).unwrap_or_default();
+        let set = document
+            .as_deref()
+            .and_then(|document| key_set::believe_of(document, Whom::Named(&named)).ok());
+        let why = match &set {
+            Some(set) if set.lists(&pin.fingerprint) => None,
+            Some(_) => Some("it does not list the pinned certificate".to_owned()),
+            None if signers.is_empty() => Some("it serves none that can be used".to_owned()),
+            None => Some(format!("it is signed by {}", signers.join(" and "))),
         };
-        let new = set.pin(None, false);
+        let (Some(set), None) = (set, &why) else {
+            return Err(CommandError::user(
+                format!(
+                    "the signer that --trust-new-key names cannot be pinned with the controller's key set: {}",
+                    why.unwrap_or_default()
+                ),
+                "the controller logs at its start who `signs`; the pinned key is sealed for without --trust-new-key",
+            ));
+        };
+        let new = set.pin(known, false);
         self.ui.status(format!(
             "The controller's key set is pinned in {FILE}; commit the file."
         ));
