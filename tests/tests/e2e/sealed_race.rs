@@ -1,0 +1,116 @@
+//! SealedSecrets whose Secret somebody else makes while it is being written.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crds::SealedSecret;
+use http::Method;
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use tests::fault_proxy::{Asked, FaultProxy};
+use tests::{Cluster, ClusterRef, ControllerOptions, Stage, command, objects, run};
+
+use crate::sealed_support::{MANAGED, Sealed, data, said};
+
+/// In the place of Bitnami's controller, with every request on a road that a test can stand in.
+async fn drop_in_behind_a_proxy() -> (Stage, FaultProxy) {
+    let cluster = Cluster::own().await;
+    let road = FaultProxy::start(&cluster).await;
+    let mut options = ControllerOptions::drop_in(&cluster);
+    road.lead(&mut options);
+    let stage = Stage::on(ClusterRef::Own(Box::new(cluster)), options).await;
+    (stage, road)
+}
+
+/// By the direct road.
+fn kubectl(kubeconfig: &Path, arguments: &[&str], input: &str) {
+    let mut kubectl = command::kubectl(kubeconfig);
+    kubectl.args(arguments);
+    command::run(kubectl, input.as_bytes()).ok();
+}
+
+/// Does something once, when the first apply of a Secret has been sent and has not arrived.
+fn at_the_same_moment(road: &FaultProxy, name: &str, act: impl Fn() + Send + Sync + 'static) {
+    let end = format!("/secrets/{name}");
+    let done = AtomicBool::new(false);
+    road.set(move |asked: &Asked<'_>| {
+        let writes = *asked.method == Method::PATCH && asked.path.ends_with(&end);
+        if writes && !done.swap(true, Ordering::SeqCst) {
+            act();
+        }
+        None
+    });
+}
+
+/// Waits until a SealedSecret says that the Secret is somebody else's.
+async fn refused(on: &Sealed<'_>, name: &str) {
+    on.team
+        .until(name, "the Secret to be refused", |sealed: &SealedSecret| {
+            said(sealed).contains("already exists and is not managed by SealedSecret")
+        })
+        .await;
+}
+
+/// Just what its maker put there.
+async fn is_theirs(on: &Sealed<'_>, name: &str) {
+    let secret = on.team.api::<Secret>().get(name).await.unwrap();
+    assert_eq!(data(&secret), [("x".to_owned(), "theirs".to_owned())].into());
+    assert!(secret.owner_references().is_empty(), "{:?}", secret.metadata);
+    assert!(secret.annotations().is_empty() && secret.labels().is_empty());
+    assert_eq!(secret.immutable, None);
+    let managers = secret.metadata.managed_fields.unwrap_or_default();
+    assert_eq!(managers.len(), 1, "{managers:?}");
+}
+
+#[test]
+fn a_secret_that_somebody_makes_at_the_same_moment_stays_theirs() {
+    run(async {
+        let (stage, road) = drop_in_behind_a_proxy().await;
+        let on = Sealed::on(&stage, "sr-made").await;
+        for (name, immutable) in [("db", false), ("fixed", true)] {
+            let theirs = objects::secret(on.team.name(), name, &[("x", "theirs")]).to_string();
+            let kubeconfig = stage.cluster.kubeconfig().to_owned();
+            at_the_same_moment(&road, name, move || {
+                kubectl(&kubeconfig, &["create", "-f", "-"], &theirs);
+            });
+            let mut plain = on.secret(name, &[("a", "one")]);
+            if immutable {
+                plain["immutable"] = true.into();
+            }
+            on.create(&on.seal(&plain));
+            refused(&on, name).await;
+            is_theirs(&on, name).await;
+            // Whose it is may still give it away.
+            on.team
+                .kubectl(["annotate", "secret", name, &format!("{MANAGED}=true")])
+                .ok();
+            let secret = on.holds(name, &[("a", "one")]).await;
+            assert_eq!(secret.immutable, immutable.then_some(true));
+            on.synced(name).await;
+        }
+    });
+}
+
+#[test]
+fn a_secret_that_takes_the_place_of_ours_at_the_same_moment_stays_theirs() {
+    run(async {
+        let (stage, road) = drop_in_behind_a_proxy().await;
+        let on = Sealed::on(&stage, "sr-anew").await;
+        on.sealed("db", &[("a", "one")]);
+        on.synced("db").await;
+        let theirs = objects::secret(on.team.name(), "db", &[("x", "theirs")]).to_string();
+        let kubeconfig = stage.cluster.kubeconfig().to_owned();
+        let namespace = on.team.name().to_owned();
+        at_the_same_moment(&road, "db", move || {
+            kubectl(
+                &kubeconfig,
+                &["--namespace", &namespace, "delete", "secret", "db"],
+                "",
+            );
+            kubectl(&kubeconfig, &["create", "-f", "-"], &theirs);
+        });
+        on.replace(&on.seal(&on.secret("db", &[("a", "two")])));
+        refused(&on, "db").await;
+        is_theirs(&on, "db").await;
+    });
+}
