@@ -58,6 +58,8 @@ pub(super) struct Done {
     pub(super) live: Option<Live>,
     /// The SealedSecret as it is now; none: it is gone.
     pub(super) brief: Option<Brief>,
+    /// Whether the Secret was found to be somebody else's.
+    pub(super) foreign: bool,
     pub(super) next: Next,
 }
 
@@ -77,6 +79,8 @@ struct Trouble {
     verdict: Verdict,
     next: Next,
     counted: UnsealError,
+    /// Whether the Secret is somebody else's.
+    foreign: bool,
 }
 
 impl Tools {
@@ -121,6 +125,7 @@ impl Tools {
                     return Done {
                         live: None,
                         brief: None,
+                        foreign: false,
                         next: Next::Settled,
                     };
                 }
@@ -144,6 +149,7 @@ impl Tools {
         let settled = |brief| Done {
             live: None,
             brief: Some(brief),
+            foreign: false,
             next: Next::Settled,
         };
         match decision {
@@ -176,6 +182,7 @@ impl Tools {
                 Err(Done {
                     live: None,
                     brief: None,
+                    foreign: false,
                     next: Next::Retry(None),
                 })
             }
@@ -404,6 +411,7 @@ impl Tools {
         Done {
             live: Some(live),
             brief: Some(brief),
+            foreign: false,
             next,
         }
     }
@@ -413,6 +421,7 @@ impl Tools {
             verdict,
             next,
             counted,
+            foreign,
         } = trouble;
         self.metrics.sealed.failed(counted, &name.0);
         tracing::warn!(namespace = %name.0, name = %name.1, reason = verdict.reason, "{}", verdict.message);
@@ -429,6 +438,7 @@ impl Tools {
         Done {
             live: None,
             brief: Some(brief),
+            foreign,
             next,
         }
     }
@@ -576,6 +586,7 @@ impl Obstacle {
                 _ => Next::Settled,
             },
             counted: UnsealError::Unmanaged,
+            foreign: *self != Self::Leaving,
         }
     }
 }
@@ -597,6 +608,7 @@ fn unopened(refusal: &body::Refusal) -> Trouble {
         },
         next: Next::Keys,
         counted: UnsealError::Unseal,
+        foreign: false,
     }
 }
 
@@ -640,6 +652,7 @@ fn refused(name: &Name, error: &ApiError) -> Trouble {
         },
         next,
         counted: UnsealError::Update,
+        foreign: false,
     }
 }
 
@@ -653,6 +666,7 @@ fn retry(message: &str) -> Trouble {
         },
         next: Next::Retry(None),
         counted: UnsealError::Update,
+        foreign: false,
     }
 }
 

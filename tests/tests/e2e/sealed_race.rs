@@ -1,4 +1,4 @@
-//! SealedSecrets whose Secret somebody else makes while it is being written.
+//! SealedSecrets whose Secret somebody else makes while it is being written, and Syncs that want it while it cannot be written.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,6 +7,7 @@ use crds::SealedSecret;
 use http::Method;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
+use serde_json::{Value, json};
 use tests::fault_proxy::{Asked, FaultProxy};
 use tests::{Cluster, ClusterRef, ControllerOptions, Stage, command, objects, run};
 
@@ -112,5 +113,59 @@ fn a_secret_that_takes_the_place_of_ours_at_the_same_moment_stays_theirs() {
         on.replace(&on.seal(&on.secret("db", &[("a", "two")])));
         refused(&on, "db").await;
         is_theirs(&on, "db").await;
+    });
+}
+
+/// Both rooms begin at the same time after a start: what a SealedSecret has made is not a Sync's to take, also where it does not
+/// open any more.
+#[test]
+fn a_sync_takes_no_secret_of_a_sealed_secret_at_a_start_or_when_it_fails() {
+    run(async {
+        let mut stage = Stage::own_drop_in().await;
+        let (name, commit) = {
+            let on = Sealed::on(&stage, "sr-claim").await;
+            let repo = stage.git.repository(on.team.name());
+            for name in ["good", "bad"] {
+                on.sealed(name, &[("a", "object")]);
+                on.synced(name).await;
+                let plain = objects::secret(on.team.name(), name, &[("a", "git")]);
+                repo.write(&format!("app/{name}.yaml"), stage.seal(&plain));
+            }
+            on.merge("bad", json!({"spec": {"encryptedData": {"a": "AgA="}}}))
+                .await;
+            on.failed("bad").await;
+            let commit = repo.commit("The same Secrets");
+            on.team.repository("app", &repo).await;
+            on.team.fetched("app", &commit).await;
+            (on.team.keep(), commit)
+        };
+        stage.controller.kill();
+        let team = stage.space_of(&name);
+        team.sync("app", "app").await;
+        let name = team.keep();
+        stage.controller.start_again().await;
+        let team = stage.space_of(&name);
+        let told = |sync: &Value| {
+            sync.to_string()
+                .matches("a SealedSecret object in the cluster makes this Secret")
+                .count()
+        };
+        let sync = team.failed("app", &commit).await;
+        assert!(told(&serde_json::to_value(sync.status).unwrap()) >= 1);
+        for name in ["good", "bad"] {
+            let secret = team.api::<Secret>().get(name).await.unwrap();
+            assert_eq!(data(&secret)["a"], "object", "{name}");
+        }
+        // Once the object is gone, orphaned, the Sync takes the Secret over.
+        for name in ["good", "bad"] {
+            team.kubectl(["delete", "sealedsecret", name, "--cascade=orphan"])
+                .ok();
+        }
+        team.request("app", "again").await;
+        team.applied("app", &commit).await;
+        for name in ["good", "bad"] {
+            let secret = team.api::<Secret>().get(name).await.unwrap();
+            assert_eq!(data(&secret)["a"], "git", "{name}");
+        }
     });
 }
