@@ -22,9 +22,9 @@ use std::time::SystemTime;
 /// yet is added.
 ///
 /// A value comes from the command line (KEY=VALUE, which others on the machine
-/// can see while it runs, and which the shell may keep), from a file (KEY@FILE), from
-/// standard input (KEY=-), or, with KEY alone on a terminal, from a question whose
-/// answer is not shown.
+/// can see while it runs, and which the shell may keep), from a file (KEY@FILE),
+/// from standard input (KEY=-), or, with KEY alone on a terminal, from a question
+/// whose answer is not shown.
 ///
 /// Example: a new password that nobody has seen
 ///
