@@ -81,7 +81,9 @@ fn kubeseal_validates_and_re_encrypts_through_the_service_proxy() {
         // The form of before Sealed Secrets 0.7: the whole Secret is one value, beside values of which there are none.
         let inner = json!({"kind": "Secret", "data": {"a": "b25l"}}).to_string();
         let mut raw = command::kubeseal();
-        raw.arg("--cert").arg(&old).args(["--raw", "--from-file=/dev/stdin", "--name=whole", "--namespace"]);
+        raw.arg("--cert")
+            .arg(&old)
+            .args(["--raw", "--from-file=/dev/stdin", "--name=whole", "--namespace"]);
         raw.arg(on.team.name());
         let mut whole = kept.clone();
         whole["metadata"] = json!({"name": "whole", "namespace": on.team.name()});
