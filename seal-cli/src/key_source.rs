@@ -139,10 +139,16 @@ impl KeySource<'_> {
             }
         };
         let known_id = known.and_then(|set| key_id_of(set.recipient.as_deref()?));
-        let (set, endorsed) = match believe(pin, &document) {
-            Ok(set) if known.is_some() || pin.is_none_or(|pin| pin.fingerprint.is_empty()) => {
-                (set, known.is_some())
-            }
+        let named = self.pins.signers();
+        let first = known.is_none() && pin.is_none_or(|pin| pin.fingerprint.is_empty());
+        let found = if first && !named.is_empty() {
+            let set = key_set::believe_of(&document, Whom::Named(&named));
+            Ok(set.map_err(|err| key_set::refused("the controller's key set", &err))?)
+        } else {
+            believe(pin, &document)
+        };
+        let (set, endorsed) = match found {
+            Ok(set) if known.is_some() || first => (set, known.is_some()),
             found => {
                 // Anybody can list the pinned certificate in a set of their own: that it is listed endorses nothing.
                 let why = found.map_or_else(
@@ -157,7 +163,6 @@ impl KeySource<'_> {
                     return Err(key_set::refused("the controller's key set", &why));
                 };
                 let id = newest.key_id().as_str();
-                let named = self.pins.signers();
                 let said = key_set::believe_of(&document, Whom::Named(&named)).ok();
                 if let Some(set) = said.filter(|_| self.pins.names(id)) {
                     (set, false)
@@ -260,7 +265,11 @@ impl KeySource<'_> {
         // Where people have listed recipients alone, nothing of the controller is known yet.
         let of_controller = pin.filter(|pin| !pin.fingerprint.is_empty() || pin.key_set.is_some());
         let named = args.signers();
-        let mut whom = Whom::Anybody;
+        let mut whom = if named.is_empty() {
+            Whom::Anybody
+        } else {
+            Whom::Named(&named)
+        };
         let signers = document.as_deref().map(key_set::signers).unwrap_or_default();
         let shown = Found {
             key: found,

@@ -401,6 +401,49 @@ fn a_pinned_certificate_makes_no_signer_believed_in_silence() {
     );
 }
 
+/// Also where nothing is known yet, whom a person names is believed, and nobody else.
+#[test]
+fn a_signer_that_is_named_at_first_is_the_only_one() {
+    let mut env = TestEnvironment::new();
+    env.git(&["init", "-q"]);
+    let evil = Identity::generate(Suite::X25519).unwrap();
+    let evils = EndorsementKey::of_identity(&evil).unwrap().name().to_string();
+    let own = signers(&key_set(1, [rsa(false)])).remove(0);
+    let theirs = signed_by(&evils, &key_set(1, [rsa(false), native(&evil)]));
+    let (_server, served) = serve_keys(&mut env, Some(theirs));
+    let seal = |format: &str| {
+        let seal = [
+            "seal",
+            "--format",
+            format,
+            "-w",
+            "db.yaml",
+            "--trust-new-key",
+            &own,
+        ];
+        env.signet_with(&seal, SECRET)
+    };
+    let refused = seal("v2");
+    assert!(
+        refused.code == 1 && refused.stderr.contains("the controller's key set"),
+        "{}",
+        refused.stderr
+    );
+    assert!(!env.path(".signet.yaml").exists());
+    let output = seal("v1");
+    assert!(
+        output.code == 0 && output.stderr.contains("Its key set is not believed"),
+        "{}",
+        output.stderr
+    );
+    assert!(!env.read(".signet.yaml").contains("ed25519-"));
+    std::fs::remove_file(env.path(".signet.yaml")).unwrap();
+    served.lock().unwrap().1 = Some(key_set(1, [rsa(false)]));
+    assert_eq!(seal("v1").code, 0);
+    let pinned = env.read(".signet.yaml");
+    assert!(pinned.contains(&own) && !pinned.contains(&evils), "{pinned}");
+}
+
 /// The same set without the signatures of others.
 fn signed_by(name: &str, set: &str) -> String {
     let mut document: Value = serde_json::from_str(set).unwrap();
