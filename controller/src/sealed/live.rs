@@ -27,6 +27,8 @@ pub(super) struct Live {
     pub(super) sync: Option<Box<str>>,
     /// Whether others own keys of its data, or put them there in a way that we could not take back.
     pub(super) foreign_data: bool,
+    /// Whether somebody else made it: their entry with its data and type is as old as the Secret.
+    pub(super) made_by_others: bool,
     pub(super) deleting: bool,
 }
 
@@ -70,6 +72,12 @@ impl Live {
             foreign_data: entries
                 .iter()
                 .any(|entry| !is_ours(entry) && field(entry, "f:data").is_some()),
+            made_by_others: entries.iter().any(|entry| {
+                let made = entry.time == metadata.creation_timestamp && entry.time.is_some();
+                made && !is_ours(entry)
+                    && field(entry, "f:data").is_some()
+                    && field(entry, "f:type").is_some()
+            }),
             deleting: metadata.deletion_timestamp.is_some(),
         })
     }

@@ -30,8 +30,7 @@ use std::time::Duration;
 /// How long until it is looked again whether a Sync still writes the Secret: nothing tells when it is gone.
 const SYNC_LOOK: Duration = Duration::from_mins(2);
 
-/// Pauses before each try to take back what was put into a Secret of somebody else: until then the next look would find it
-/// to be ours.
+/// Pauses before each try to take back what was put into a Secret of somebody else. The next turn goes on with it.
 const BACK_OUT: [Duration; 6] = [
     Duration::ZERO,
     Duration::from_millis(200),
@@ -155,7 +154,11 @@ impl Tools {
         match decision {
             Decision::Frozen | Decision::Unchanged => settled(object.brief),
             Decision::Refuse(obstacle) => {
-                let trouble = obstacle.trouble(name);
+                let mut trouble = obstacle.trouble(name);
+                if let (Obstacle::MadeByOthers, Some(live)) = (&obstacle, &seen) {
+                    let undone = self.back_out(name, &self.key(name), &live.uid).await;
+                    trouble = undone.err().unwrap_or(trouble);
+                }
                 self.fail(name, object, trouble).await
             }
             Decision::Write(plan) => {
@@ -537,7 +540,7 @@ impl Obstacle {
             name.1
         );
         let (message, stalled) = match self {
-            Self::Unmanaged => (
+            Self::Unmanaged | Self::MadeByOthers => (
                 format!(
                     "{exists}: delete that Secret, or annotate it with {}: \"true\" to let it be replaced, or with {}: \
                      \"true\" to let this SealedSecret add to it",

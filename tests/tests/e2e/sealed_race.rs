@@ -1,14 +1,14 @@
 //! SealedSecrets whose Secret somebody else makes while it is being written, and Syncs that want it while it cannot be written.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crds::SealedSecret;
 use http::Method;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use serde_json::{Value, json};
-use tests::fault_proxy::{Asked, FaultProxy};
+use tests::fault_proxy::{Asked, Fault, FaultProxy};
 use tests::{Cluster, ClusterRef, ControllerOptions, Stage, command, objects, run};
 
 use crate::sealed_support::{MANAGED, Sealed, data, said};
@@ -89,6 +89,39 @@ fn a_secret_that_somebody_makes_at_the_same_moment_stays_theirs() {
             assert_eq!(secret.immutable, immutable.then_some(true));
             on.synced(name).await;
         }
+    });
+}
+
+/// What was put into it is taken out later, where that cannot be done at once: it is not found to be ours meanwhile.
+#[test]
+fn what_could_not_be_taken_out_at_once_is_taken_out_later() {
+    run(async {
+        let (stage, road) = drop_in_behind_a_proxy().await;
+        let on = Sealed::on(&stage, "sr-later").await;
+        let theirs = objects::secret(on.team.name(), "db", &[("x", "theirs")]).to_string();
+        let kubeconfig = stage.cluster.kubeconfig().to_owned();
+        let writes = AtomicUsize::new(0);
+        road.set(move |asked: &Asked<'_>| {
+            if *asked.method != Method::PATCH || !asked.path.ends_with("/secrets/db") {
+                return None;
+            }
+            match writes.fetch_add(1, Ordering::SeqCst) {
+                0 => kubectl(&kubeconfig, &["create", "-f", "-"], &theirs),
+                // All tries of a turn, and the first one of the next.
+                1..=7 => {
+                    return Some(Fault::Refuse {
+                        code: 503,
+                        retry_after: None,
+                    });
+                }
+                _ => {}
+            }
+            None
+        });
+        on.sealed("db", &[("a", "one")]);
+        refused(&on, "db").await;
+        assert_eq!(road.faults(), 7);
+        is_theirs(&on, "db").await;
     });
 }
 

@@ -106,6 +106,14 @@ mod tests {
         Cause::of(422, &status)
     }
 
+    #[test]
+    fn another_object_in_its_place_is_recognised() {
+        let message = r#"Invalid value: "a": field is immutable"#;
+        let status = json!({"message": format!("Secret \"x\" is invalid: metadata.uid: {message}"), "reason": "Invalid",
+            "details": {"causes": [{"field": "metadata.uid", "message": message}]}});
+        assert_eq!(Cause::of(422, &status), Cause::OtherUid);
+    }
+
     /// As kube-apiserver 1.36.3 said them.
     #[test]
     fn what_cannot_be_changed_is_recognised() {
