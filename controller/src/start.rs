@@ -269,7 +269,7 @@ async fn start(
                 calm,
                 readiness,
                 fence: leads,
-                claims: sealed::Claims::default(),
+                claims: sealed::Claims::of(&config.sealed_secrets),
                 config,
                 shutdown,
             };

@@ -139,10 +139,16 @@ impl KeySource<'_> {
             }
         };
         let known_id = known.and_then(|set| key_id_of(set.recipient.as_deref()?));
-        let (set, endorsed) = match believe(pin, &document) {
-            Ok(set) if known.is_some() || pin.is_none_or(|pin| pin.fingerprint.is_empty()) => {
-                (set, known.is_some())
-            }
+        let named = self.pins.signers();
+        let first = known.is_none() && pin.is_none_or(|pin| pin.fingerprint.is_empty());
+        let found = if first && !named.is_empty() {
+            let set = key_set::believe_of(&document, Whom::Named(&named));
+            Ok(set.map_err(|err| key_set::refused("the controller's key set", &err))?)
+        } else {
+            believe(pin, &document)
+        };
+        let (set, endorsed) = match found {
+            Ok(set) if known.is_some() || first => (set, known.is_some()),
             found => {
                 // Anybody can list the pinned certificate in a set of their own: that it is listed endorses nothing.
                 let why = found.map_or_else(
@@ -157,7 +163,6 @@ impl KeySource<'_> {
                     return Err(key_set::refused("the controller's key set", &why));
                 };
                 let id = newest.key_id().as_str();
-                let named = self.pins.signers();
                 let said = key_set::believe_of(&document, Whom::Named(&named)).ok();
                 if let Some(set) = said.filter(|_| self.pins.names(id)) {
                     (set, false)
@@ -244,8 +249,8 @@ impl KeySource<'_> {
         }
         let pin = pins.config.pin(args.whose()?);
         if let Some(pin) = pin.filter(|pin| pin.fingerprint == found) {
-            if by_controller && self.writes && pin.key_set.is_none() {
-                self.pin_key_set(pin, top)?;
+            if by_controller && self.writes {
+                self.pin_signers(pin, top)?;
             }
             return Ok(fetched);
         }
@@ -260,7 +265,11 @@ impl KeySource<'_> {
         // Where people have listed recipients alone, nothing of the controller is known yet.
         let of_controller = pin.filter(|pin| !pin.fingerprint.is_empty() || pin.key_set.is_some());
         let named = args.signers();
-        let mut whom = Whom::Anybody;
+        let mut whom = if named.is_empty() {
+            Whom::Anybody
+        } else {
+            Whom::Named(&named)
+        };
         let signers = document.as_deref().map(key_set::signers).unwrap_or_default();
         let shown = Found {
             key: found,
@@ -313,16 +322,35 @@ impl KeySource<'_> {
         Ok(fetched)
     }
 
-    /// Pins the key set of a controller of which only the certificate was pinned: it endorses the next one.
-    fn pin_key_set(&self, pin: &Pin, top: &Path) -> Result<(), CommandError> {
-        let set = self
-            .served_document()
-            .and_then(|document| key_set::believe(&document, None).ok())
-            .filter(|set| set.lists(&pin.fingerprint));
-        let Some(set) = set else {
+    /// Believes the signers that a person has named, of a controller whose certificate is pinned. Nobody else: whoever
+    /// answers for it can serve its own certificate in a set that they sign themselves.
+    fn pin_signers(&self, pin: &Pin, top: &Path) -> Result<(), CommandError> {
+        let named = self.pins.signers();
+        let known = pin.key_set.as_ref();
+        if named.is_empty() || known.is_some_and(|known| named.is_subset(&known.trusted)) {
             return Ok(());
+        }
+        let document = self.served_document();
+        let signers = document.as_deref().map(key_set::signers).unwrap_or_default();
+        let set = document
+            .as_deref()
+            .and_then(|document| key_set::believe_of(document, Whom::Named(&named)).ok());
+        let why = match &set {
+            Some(set) if set.lists(&pin.fingerprint) => None,
+            Some(_) => Some("it does not list the pinned certificate".to_owned()),
+            None if signers.is_empty() => Some("it serves none that can be used".to_owned()),
+            None => Some(format!("it is signed by {}", signers.join(" and "))),
         };
-        let new = set.pin(None, false);
+        let (Some(set), None) = (set, &why) else {
+            return Err(CommandError::user(
+                format!(
+                    "the signer that --trust-new-key names cannot be pinned with the controller's key set: {}",
+                    why.unwrap_or_default()
+                ),
+                "the controller logs at its start who `signs`; the pinned key is sealed for without --trust-new-key",
+            ));
+        };
+        let new = set.pin(known, false);
         self.ui.status(format!(
             "The controller's key set is pinned in {FILE}; commit the file."
         ));

@@ -39,6 +39,7 @@ mod syncs;
 mod table;
 mod trust;
 mod ui;
+mod unread;
 
 use std::alloc::System;
 use std::process::ExitCode;

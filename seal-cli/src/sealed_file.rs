@@ -173,14 +173,6 @@ impl Format {
             _ => None,
         }
     }
-
-    /// The field that holds sealed values.
-    pub(crate) fn values(self) -> &'static str {
-        match self {
-            Self::V1 => "encryptedData",
-            Self::V2 => "values",
-        }
-    }
 }
 
 impl SealedObject {
@@ -229,25 +221,69 @@ impl SealedObject {
         }
     }
 
-    /// The keys of its sealed values, and those.
+    /// The keys of its sealed values, and those. That of the deprecated form is called `data`.
     pub(crate) fn sealed(&self) -> Vec<(&str, &str)> {
-        let values = self
-            .value
-            .get("spec")
-            .and_then(|spec| spec.get(self.format.values())?.as_object());
-        let mut all: Vec<(&str, &str)> = values
-            .into_iter()
-            .flatten()
-            .map(|(key, value)| (key.as_str(), value.as_str().unwrap_or_default()))
-            .collect();
+        let mut all: Vec<(&str, &str)> = match self.format {
+            Format::V1 => v1_values(&self.value)
+                .into_iter()
+                .map(|(way, value)| (key_of(&way), value.as_str().unwrap_or_default()))
+                .collect(),
+            Format::V2 => {
+                let values = self.value.pointer("/spec/values").and_then(Value::as_object);
+                let values = values.into_iter().flatten();
+                values
+                    .map(|(key, value)| (key.as_str(), value.as_str().unwrap_or_default()))
+                    .collect()
+            }
+        };
         all.sort_unstable();
         all
+    }
+
+    /// Refuses what holds its Secret in the deprecated form: there are no single values in it that could be changed.
+    pub(crate) fn has_single_values(&self) -> Result<(), CommandError> {
+        if self.format == Format::V2 || !is_whole(&self.value) {
+            return Ok(());
+        }
+        Err(CommandError::user(
+            format!("{}: {WHOLE}", self.shown()),
+            "`signet reseal` seals it again for another key, as it is; to change it, seal the Secret anew with `signet seal`",
+        ))
     }
 
     /// Whether there is a value of this key.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.sealed().iter().any(|(own, _)| *own == key)
     }
+}
+
+/// What the deprecated form is, for a sentence.
+pub(crate) const WHOLE: &str =
+    "spec.data holds the whole Secret in one sealed value, the form of before Sealed Secrets 0.7";
+
+/// Whether an object of format v1 is in the deprecated form.
+pub(crate) fn is_whole(object: &Value) -> bool {
+    object.pointer("/spec/data").is_some_and(|data| !data.is_null())
+}
+
+/// The sealed values of an object of format v1, and the ways to them from its root: `spec.encryptedData.KEY`, or `spec.data`
+/// in the deprecated form. What is no text is among them.
+pub(crate) fn v1_values(object: &Value) -> Vec<(Vec<&str>, &Value)> {
+    let values = object.pointer("/spec/encryptedData").and_then(Value::as_object);
+    let values = values.into_iter().flatten();
+    let mut all: Vec<_> = values
+        .map(|(key, value)| (vec!["spec", "encryptedData", key.as_str()], value))
+        .collect();
+    // The CRD demands encryptedData, so it stands there empty.
+    if let Some(value) = object.pointer("/spec/data").filter(|value| !value.is_null()) {
+        all.push((vec!["spec", "data"], value));
+    }
+    all
+}
+
+/// By which name a value is spoken of.
+pub(crate) fn key_of<'k>(way: &[&'k str]) -> &'k str {
+    way.last().copied().unwrap_or_default()
 }
 
 fn text<'v>(value: &'v Value, field: &str) -> &'v str {

@@ -1,7 +1,7 @@
 //! What can be seen of a SealedSecret without a key: damage, a place that it was not sealed for, keys that are not known.
 
 use crate::repo_config::{FILE, Pin};
-use crate::sealed_file::Format;
+use crate::sealed_file::{Format, key_of, v1_values};
 use crate::sound;
 use sealing::v1::Shape;
 use sealing::{Certificate, Printable, Scope, v2};
@@ -118,9 +118,9 @@ fn v1(object: &Value, pins: &[Pin], seen: &mut Vec<Seen>) {
         .filter_map(|pin| Certificate::from_pem(&pin.certificate).ok())
         .map(|certificate| certificate.bits())
         .collect();
-    let values = object.pointer("/spec/encryptedData").and_then(Value::as_object);
-    for (key, value) in values.into_iter().flatten() {
-        let way = way(["spec", "encryptedData", key.as_str()]);
+    for (keys, value) in v1_values(object) {
+        let key = key_of(&keys);
+        let way = way(keys);
         match Shape::of(value.as_str().unwrap_or_default()) {
             Err(err) => seen.push(Seen {
                 about: About::Damage,

@@ -69,7 +69,8 @@ pub(crate) struct PinArgs {
     )]
     cluster_name: Vec<String>,
     /// Trust this key in the place of the one that is pinned; compare it with the controller's log first. With the name of
-    /// who signs the controller's key set behind it (KEY,ed25519-…), sets of that signer are believed from then on
+    /// who signs the controller's key set behind it (KEY,ed25519-…), sets of that signer are believed from then on; the
+    /// signer alone where the pinned key stays
     #[arg(long, value_name = "KEY[,SIGNER]", value_delimiter = ',')]
     pub(crate) trust_new_key: Vec<String>,
 }

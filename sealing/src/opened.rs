@@ -28,6 +28,16 @@ impl Opened {
         &mut self.metadata
     }
 
+    /// Whether the Secret is immutable, and it no longer: what is written before all is known can be taken back then.
+    pub fn thaw(&mut self) -> bool {
+        self.immutable.take() == Some(true)
+    }
+
+    /// Makes it immutable again.
+    pub fn freeze(&mut self) {
+        self.immutable = Some(true);
+    }
+
     /// The Secret without its data: nothing in it is secret.
     #[must_use]
     pub fn skeleton(&self) -> Value {

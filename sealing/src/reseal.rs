@@ -19,7 +19,7 @@ pub enum ResealError {
     /// One value does not open, so none is answered.
     #[error("key {}: {problem}", Printable(key))]
     Closed {
-        /// The key in `spec.encryptedData`.
+        /// The key in `spec.encryptedData`, or `data` for the deprecated `spec.data`.
         key: String,
         /// Why.
         problem: OpenError,
@@ -41,14 +41,10 @@ pub fn reseal(mut object: Value, ring: &KeyRing, now: SystemTime) -> Result<Valu
         .public_key_at(now)
         .map_err(|error| ResealError::NoCertificate(error.to_string()))?;
     let label = label(&object)?;
-    let items = object
-        .pointer_mut("/spec/encryptedData")
-        .and_then(Value::as_object_mut)
-        .ok_or(ResealError::Malformed("spec.encryptedData must be an object"))?;
-    for (key, sealed) in items.iter_mut() {
-        let text = sealed.as_str().ok_or(ResealError::Malformed(
-            "every value of spec.encryptedData must be a string",
-        ))?;
+    for (key, sealed) in values(&mut object)? {
+        let text = sealed
+            .as_str()
+            .ok_or(ResealError::Malformed("every sealed value must be a string"))?;
         let envelope = Envelope::parse(text).map_err(|error| closed(key, error))?;
         let opened = ring.open_envelope(&envelope, &label);
         let (plaintext, by) = opened.map_err(|error| closed(key, error))?;
@@ -61,6 +57,34 @@ pub fn reseal(mut object: Value, ring: &KeyRing, now: SystemTime) -> Result<Valu
         fields.remove("status");
     }
     Ok(object)
+}
+
+/// Every sealed value, by the key that it is spoken of. In the deprecated form there is one, `spec.data`, beside an
+/// `encryptedData` that is empty: the CRD demands that.
+fn values(object: &mut Value) -> Result<Vec<(&str, &mut Value)>, ResealError> {
+    let spec = object.get_mut("spec").and_then(Value::as_object_mut);
+    let (mut items, mut whole) = (None, None);
+    for (field, value) in spec.into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+        match field.as_str() {
+            "encryptedData" => items = Some(value),
+            "data" => whole = Some(value),
+            _ => {}
+        }
+    }
+    let missing = items.is_none() && whole.is_none();
+    let items = items.map(Value::as_object_mut);
+    if missing || items.as_ref().is_some_and(Option::is_none) {
+        return Err(ResealError::Malformed("spec.encryptedData must be an object"));
+    }
+    let items = items.flatten().into_iter().flatten();
+    let mut all: Vec<_> = items.map(|(key, value)| (key.as_str(), value)).collect();
+    if !all.is_empty() && whole.is_some() {
+        return Err(ResealError::Malformed(
+            "encryptedData and the deprecated data cannot be used at the same time",
+        ));
+    }
+    all.extend(whole.map(|value| ("data", value)));
+    Ok(all)
 }
 
 /// What every value of the object is sealed for, by the object's own metadata. The template has no say in it.
@@ -149,6 +173,43 @@ mod tests {
         // And then it stays.
         let same = reseal(object(again.as_str().unwrap()), &ring, now).unwrap();
         assert_eq!(same["spec"]["encryptedData"]["password"], again);
+    }
+
+    /// The deprecated form: one value for the whole Secret.
+    #[test]
+    fn the_one_value_of_the_deprecated_form_is_sealed_again() {
+        let (old, new) = (key(60), key(0));
+        let now = SystemTime::now();
+        let label = Scope::Strict.label("shop", "db");
+        let sealed = v1::seal(old.certificate().public_key_at(now).unwrap(), &label, b"{}").unwrap();
+        let newest = new.fingerprint().clone();
+        let ring = KeyRing::new([old, new]);
+        for items in [json!({}), Value::Null] {
+            let mut whole = object("");
+            (whole["spec"]["encryptedData"], whole["spec"]["data"]) = (items.clone(), sealed.as_str().into());
+            let after = reseal(whole, &ring, now).unwrap();
+            let again = after["spec"]["data"].as_str().unwrap();
+            let (_, by) = ring.open_and_tell(again, &label).unwrap();
+            assert_eq!(
+                (by.fingerprint(), &after["spec"]["encryptedData"]),
+                (&newest, &items)
+            );
+        }
+        let with = |items: Value, whole: Value| {
+            let mut object = object("");
+            (object["spec"]["encryptedData"], object["spec"]["data"]) = (items, whole);
+            reseal(object, &ring, now).map_err(|error| error.to_string())
+        };
+        let closed = with(json!({}), "AgA=".into());
+        assert_eq!(closed.unwrap_err(), "key data: it is truncated");
+        assert!(with(json!({}), json!({})).is_err());
+        assert!(with(json!({"a": "AgA="}), sealed.into()).is_err());
+        assert!(with(Value::Null, Value::Null).is_err());
+        assert!(with(json!("x"), Value::Null).is_err());
+        assert!(
+            with(json!({}), Value::Null).is_ok(),
+            "what holds nothing holds nothing"
+        );
     }
 
     #[test]

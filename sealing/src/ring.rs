@@ -48,6 +48,33 @@ pub enum OpenError {
     /// There are no keys.
     #[error("there are no sealing keys yet")]
     EmptyRing,
+    /// The keys that were tried do not open it, and what is to be tried is used up.
+    #[error("not every key was tried, since other values took too many tries")]
+    TriesSpent,
+}
+
+/// What the values of one object may cost beside one try each. Whoever writes an object says how many values it has, and with
+/// which key each is to be opened: without a bound, values times keys are tried.
+pub(crate) struct Tries(usize);
+
+impl Tries {
+    /// Hundreds of values that are sealed for a dozen of keys in turn, and the few that no key opens.
+    pub(crate) const OF_AN_OBJECT: usize = 1_000;
+
+    pub(crate) fn of_an_object() -> Self {
+        Self(Self::OF_AN_OBJECT)
+    }
+
+    fn unbounded() -> Self {
+        Self(usize::MAX)
+    }
+
+    /// Takes one, if there is one left.
+    pub(crate) fn take(&mut self) -> bool {
+        let left = self.0.checked_sub(1);
+        self.0 = left.unwrap_or(0);
+        left.is_some()
+    }
 }
 
 impl SealingKey {
@@ -208,6 +235,16 @@ impl KeyRing {
         envelope: &Envelope,
         label: &[u8],
     ) -> Result<(Plaintext, &SealingKey), OpenError> {
+        self.open_within(envelope, label, &mut Tries::unbounded())
+    }
+
+    /// The same within bounds: the first try is free, each further one is taken from these.
+    pub(crate) fn open_within(
+        &self,
+        envelope: &Envelope,
+        label: &[u8],
+        tries: &mut Tries,
+    ) -> Result<(Plaintext, &SealingKey), OpenError> {
         if self.keys.is_empty() {
             return Err(OpenError::EmptyRing);
         }
@@ -219,6 +256,9 @@ impl KeyRing {
             // A key of another size cannot open it; the size is plain to see in the envelope.
             if key.private.ciphertext_len() != envelope.key_len() {
                 continue;
+            }
+            if fits && !tries.take() {
+                return Err(OpenError::TriesSpent);
             }
             fits = true;
             if let Some(plaintext) = self.operate(key, envelope, label) {

@@ -154,6 +154,7 @@ impl ApiError {
     pub fn hint(&self) -> &'static str {
         match self.cause {
             Cause::Plain | Cause::Exists => {}
+            Cause::OtherUid => return "this is tried again by itself",
             Cause::Immutable => {
                 return "this cannot be changed on an existing object: allow that it is deleted and made anew, with the \
                         annotation signet.dev/replace: enabled or with spec.immutable: Replace";
@@ -295,6 +296,7 @@ fn own_word(kind: ErrorKind, cause: Cause) -> &'static str {
         _ if cause == Cause::NamespaceLeaving => "the namespace is being deleted",
         _ if cause == Cause::Quota => "a quota leaves no room for the object",
         _ if cause == Cause::Exists => "there is such an object already",
+        _ if cause == Cause::OtherUid => "another object of its name stands in its place",
         ErrorKind::Invalid => "the API server finds the object invalid",
         ErrorKind::Forbidden | ErrorKind::Impersonation => "the service account lacks the right",
         ErrorKind::NotFound => "the namespace or the kind does not exist",

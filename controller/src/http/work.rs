@@ -69,8 +69,7 @@ impl Work {
                 "The body is not one SealedSecret.\n",
             )
         })?;
-        let values = object.pointer("/spec/encryptedData").and_then(Value::as_object);
-        let values = values.map_or(0, serde_json::Map::len);
+        let values = sealed_values(&object).count();
         let keys = self.keys.borrow().keys().len();
         // Looking for another scope that fits costs two more tries a key, and one a value.
         if values.saturating_mul(keys + 1).saturating_add(2 * keys) > OPERATIONS {
@@ -114,12 +113,11 @@ impl Work {
             let parsed = SealedSecret::parse(&object).ok()?;
             let namespace = parsed.namespace().unwrap_or(UNNAMED);
             let label = parsed.scope().label(namespace, parsed.name());
-            let values = object.pointer("/spec/encryptedData")?.as_object()?;
             let key_of = |sealed: &Value| {
                 let (_, key) = ring.open_and_tell(sealed.as_str()?, &label).ok()?;
                 Some(key.fingerprint().as_str().to_owned())
             };
-            let all = values.iter().map(|(name, sealed)| (name.clone(), key_of(sealed)));
+            let all = sealed_values(&object).map(|(name, sealed)| (name.to_owned(), key_of(sealed)));
             Some(all.collect())
         })
         .await
@@ -144,6 +142,16 @@ impl Work {
         });
         done.await.map_err(|_| unavailable())
     }
+}
+
+/// The sealed values of format v1, by the key that each is spoken of. The whole Secret of the deprecated form is one, `data`.
+fn sealed_values(object: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    let values = object.pointer("/spec/encryptedData").and_then(Value::as_object);
+    let values = values.into_iter().flatten();
+    let whole = object.pointer("/spec/data").filter(|value| !value.is_null());
+    values
+        .map(|(key, value)| (key.as_str(), value))
+        .chain(whole.map(|value| ("data", value)))
 }
 
 /// What is sealed cluster-wide opens everywhere, and may name no namespace.

@@ -1,7 +1,7 @@
 //! Every SealedSecret and Secret that is known, and whose turn it is. No I/O.
 
 use super::Claims;
-use super::decide::{Decision, decide};
+use super::decide::{Decision, Obstacle, decide};
 use super::live::Live;
 use super::object::{Brief, Format, Id, Name, Object};
 use super::work::{Done, Next};
@@ -194,15 +194,11 @@ impl Board {
             return None;
         }
         let live = self.secrets.get(&id.name);
-        match decide(&entry.brief, live, twin.is_some(), &self.digest_key) {
-            Decision::Frozen => {
+        let decision = decide(&entry.brief, live, twin.is_some(), &self.digest_key);
+        settle(&self.claims, &id, &entry.brief, &decision);
+        match decision {
+            Decision::Frozen | Decision::Unchanged => {
                 entry.object = None;
-                self.claims.release(&id);
-                None
-            }
-            Decision::Unchanged => {
-                entry.object = None;
-                self.claims.hold(&id);
                 None
             }
             Decision::Write(_) | Decision::Refuse(_) => {
@@ -217,11 +213,21 @@ impl Board {
         }
     }
 
+    /// Claims what is made of those about which all is known, before their turns come.
+    pub(super) fn claim(&self, known: impl Fn(&Id) -> bool) {
+        for (id, entry) in self.sealed.iter().filter(|(id, _)| known(id)) {
+            let twin = self.sealed.contains_key(&id.twin());
+            let decision = decide(&entry.brief, self.secrets.get(&id.name), twin, &self.digest_key);
+            settle(&self.claims, id, &entry.brief, &decision);
+        }
+    }
+
     /// A turn is over; without an outcome it broke off.
     pub(super) fn finished(&mut self, id: &Id, done: Option<Done>, now: Instant) {
         let done = done.unwrap_or(Done {
             live: None,
             brief: None,
+            foreign: false,
             next: Next::Retry(None),
         });
         if let Some(live) = done.live {
@@ -241,10 +247,11 @@ impl Board {
         if let Some(brief) = done.brief
             && (!entry.dirty || entry.brief.asks_the_same(&brief))
         {
-            if brief.synced {
-                self.claims.hold(id);
-            } else {
+            // One that fails has its Secret still: whatever is wrong with it, a Sync is not who is to write that.
+            if done.foreign {
                 self.claims.release(id);
+            } else if brief.synced || brief.record.is_some() {
+                self.claims.hold(id);
             }
             entry.brief = brief;
         }
@@ -293,6 +300,17 @@ impl Board {
     }
 }
 
+/// What a decision says of who makes the Secret. Of what is refused, the turn does: it looks closer.
+fn settle(claims: &Claims, id: &Id, brief: &Brief, decision: &Decision) {
+    match decision {
+        Decision::Frozen => claims.release(id),
+        Decision::Unchanged => claims.hold(id),
+        // Made before, and to be made again.
+        Decision::Write(_) | Decision::Refuse(Obstacle::Leaving) if brief.record.is_some() => claims.hold(id),
+        Decision::Write(_) | Decision::Refuse(_) => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -323,6 +341,19 @@ mod tests {
         Done {
             live: Some(live.clone()),
             brief: Some(brief),
+            foreign: false,
+            next: Next::Settled,
+        }
+    }
+
+    /// What a turn that failed leaves; with the record of what was done before, where there is one.
+    fn failed(record: Option<Record>, foreign: bool) -> Done {
+        let mut brief = object(|_| {}).brief;
+        (brief.record, brief.observed) = (record, Some(1));
+        Done {
+            live: None,
+            brief: Some(brief),
+            foreign,
             next: Next::Settled,
         }
     }
@@ -362,6 +393,78 @@ mod tests {
     }
 
     #[test]
+    fn a_sealed_secret_that_fails_keeps_its_secret_from_others() {
+        let (mut board, now) = (board(), Instant::now());
+        let left = live(|_| {});
+        board.sealed(&id(), object(|_| {}));
+        board.next(now, |_| true).unwrap();
+        // One that never opened has none.
+        board.finished(&id(), Some(failed(None, false)), now);
+        assert!(!board.claims.holds("shop", "db"));
+        board.keys_changed();
+        board.sealed(&id(), object(|value| value["metadata"]["generation"] = 2.into()));
+        board.next(now, |_| true).unwrap();
+        board.finished(&id(), Some(good(&left)), now);
+        assert!(board.claims.holds("shop", "db"));
+        // It does not open any more, or its turn broke off.
+        let record = good(&left).brief.unwrap().record;
+        for done in [Some(failed(record, false)), None] {
+            board.sealed(&id(), object(|value| value["metadata"]["generation"] = 3.into()));
+            board.next(now, |_| true);
+            board.finished(&id(), done, now);
+            assert!(board.claims.holds("shop", "db"));
+        }
+        // The Secret is another's, by now.
+        board.finished(&id(), Some(failed(record, true)), now);
+        assert!(!board.claims.holds("shop", "db"));
+    }
+
+    #[test]
+    fn what_is_known_is_claimed_before_its_turn() {
+        let with = |record: Option<Record>, change: &dyn Fn(&mut serde_json::Value)| {
+            let mut board = board();
+            board.secret(&name(), live(|_| {}));
+            board.sealed(
+                &id(),
+                object(|value| {
+                    let inputs = record.map(|record| record.to_string());
+                    value["status"] = serde_json::json!({"observedGeneration": 1, "inputs": inputs,
+                        "conditions": [{"type": "Synced", "status": "False"}]});
+                    change(value);
+                }),
+            );
+            board.claim(|_| false);
+            assert!(!board.claims.holds("shop", "db"), "not all is known of it");
+            board.claim(|_| true);
+            board.claims.holds("shop", "db")
+        };
+        let record = good(&live(|_| {})).brief.unwrap().record;
+        assert!(with(record, &|_| {}), "it fails, and has its Secret");
+        assert!(with(record, &|value| value["metadata"]["generation"] = 2.into()));
+        assert!(!with(None, &|_| {}), "it never had one");
+        assert!(!with(record, &|value| {
+            value["metadata"]["annotations"]["signet.dev/reconcile"] = "disabled".into();
+        }));
+        // A Sync's stays the Sync's.
+        let mut board = board();
+        board.secret(
+            &name(),
+            live(|meta| {
+                meta["labels"] = serde_json::json!({"applyset.kubernetes.io/part-of": "applyset-x-v1"});
+                meta["managedFields"][0]["manager"] = "signet/x".into();
+            }),
+        );
+        board.sealed(
+            &id(),
+            object(|value| {
+                value["status"] = serde_json::json!({"inputs": record.map(|record| record.to_string())});
+            }),
+        );
+        board.claim(|_| true);
+        assert!(!board.claims.holds("shop", "db"));
+    }
+
+    #[test]
     fn retries_slow_down_and_never_end() {
         let (mut board, mut now) = (board(), Instant::now());
         board.sealed(&id(), object(|_| {}));
@@ -397,6 +500,7 @@ mod tests {
             Some(Done {
                 live: None,
                 brief: Some(brief),
+                foreign: false,
                 next: Next::Keys,
             }),
             now,
@@ -415,6 +519,7 @@ mod tests {
         let did_not_open = Done {
             live: None,
             brief: Some(object(|_| {}).brief),
+            foreign: false,
             next: Next::Keys,
         };
         board.finished(&id(), Some(did_not_open), now);
@@ -475,6 +580,7 @@ mod tests {
         let refused = Done {
             live: None,
             brief: Some(brief),
+            foreign: true,
             next: Next::Settled,
         };
         board.finished(&id().twin(), Some(refused), now);

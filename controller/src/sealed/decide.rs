@@ -43,6 +43,8 @@ pub(super) enum Takeover {
 pub(super) enum Obstacle {
     /// It exists, and nobody said that it may be taken over.
     Unmanaged,
+    /// The same, and something was put into it: somebody else made it at the same moment, and it was not taken out yet.
+    MadeByOthers,
     /// Something else controls it: kind and name.
     Controlled(Box<str>),
     /// The SealedSecret of the other kind and the same name makes it.
@@ -83,7 +85,7 @@ pub(super) fn decide(brief: &Brief, live: Option<&Live>, twin: bool, digest_key:
     if let Some(maker) = maker {
         return Decision::Refuse(Obstacle::Twin(maker));
     }
-    match plan(brief, live) {
+    match plan(brief, live, digest_key) {
         Err(obstacle) => Decision::Refuse(obstacle),
         Ok(plan) if is_as_left(brief, live, plan, digest_key) => Decision::Unchanged,
         Ok(plan) => Decision::Write(plan),
@@ -102,7 +104,7 @@ fn maker(live: &Live) -> Option<Format> {
 
 /// Who may write what, by Bitnami's rules, with one addition: a Secret that was written whole by this room stays a
 /// SealedSecret's of its name, with or without an owner reference.
-fn plan(brief: &Brief, live: &Live) -> Result<Plan, Obstacle> {
+fn plan(brief: &Brief, live: &Live, digest_key: &[u8; 32]) -> Result<Plan, Obstacle> {
     let controls = live
         .controller
         .as_ref()
@@ -114,6 +116,14 @@ fn plan(brief: &Brief, live: &Live) -> Result<Plan, Obstacle> {
             owns: live.managed && !brief.skips_owner,
             takeover: Takeover::Nothing,
         });
+    }
+    // What was written down to be ours is, whatever others put there since.
+    let recorded = || {
+        let secret = Record::of(Mode::Whole, brief.digest, live, digest_key).secret;
+        brief.record.is_some_and(|record| record.secret == secret)
+    };
+    if written && live.made_by_others && !live.managed && !recorded() {
+        return Err(Obstacle::MadeByOthers);
     }
     if !(controls || written || live.managed) {
         return Err(Obstacle::Unmanaged);
@@ -244,6 +254,36 @@ mod tests {
         });
         let data = whole(true, Takeover::Data);
         assert_eq!(decide(&recorded(Mode::Whole, &left), Some(&added), KEY), data);
+    }
+
+    #[test]
+    fn what_somebody_else_made_at_the_same_moment_is_not_taken() {
+        let with = |time: &str, managed: bool| {
+            live(|meta| {
+                meta["creationTimestamp"] = "2026-01-01T00:00:00Z".into();
+                let theirs = json!({"manager": "kubectl-create", "operation": "Update", "time": time,
+                    "fieldsV1": {"f:data": {"f:x": {}}, "f:type": {}}});
+                meta["managedFields"].as_array_mut().unwrap().push(theirs);
+                if managed {
+                    meta["annotations"]["sealedsecrets.bitnami.com/managed"] = "true".into();
+                }
+            })
+        };
+        let made = with("2026-01-01T00:00:00Z", false);
+        let refused = Decision::Refuse(Obstacle::MadeByOthers);
+        assert_eq!(decide(&brief(), Some(&made), KEY), refused);
+        // What is written down is of another Secret, or of this one.
+        let other = live(|meta| meta["uid"] = "s0".into());
+        assert_eq!(decide(&recorded(Mode::Whole, &other), Some(&made), KEY), refused);
+        let data = whole(true, Takeover::Data);
+        assert_eq!(decide(&recorded(Mode::Whole, &made), Some(&made), KEY), data);
+        // Somebody who came later, and one who gives it away.
+        for live in [
+            with("2026-01-01T00:00:01Z", false),
+            with("2026-01-01T00:00:00Z", true),
+        ] {
+            assert_eq!(decide(&brief(), Some(&live), KEY), data);
+        }
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(super) struct Live {
     pub(super) sync: Option<Box<str>>,
     /// Whether others own keys of its data, or put them there in a way that we could not take back.
     pub(super) foreign_data: bool,
+    /// Whether somebody else made it: their entry with its data and type is as old as the Secret.
+    pub(super) made_by_others: bool,
     pub(super) deleting: bool,
 }
 
@@ -70,9 +72,27 @@ impl Live {
             foreign_data: entries
                 .iter()
                 .any(|entry| !is_ours(entry) && field(entry, "f:data").is_some()),
+            made_by_others: entries.iter().any(|entry| {
+                let made = entry.time == metadata.creation_timestamp && entry.time.is_some();
+                made && !is_ours(entry)
+                    && field(entry, "f:data").is_some()
+                    && field(entry, "f:type").is_some()
+            }),
             deleting: metadata.deletion_timestamp.is_some(),
         })
     }
+}
+
+/// Whether others made a Secret into which we have just put something: whoever creates one has its data or its type. Without
+/// such a field of theirs it was made by a request of ours whose answer was lost.
+pub(super) fn is_made_by_others(metadata: &ObjectMeta) -> bool {
+    let entries = metadata.managed_fields.as_deref().unwrap_or_default();
+    let has = |entry: &ManagedFieldsEntry| {
+        ["f:data", "f:type", "f:immutable"]
+            .iter()
+            .any(|name| field(entry, name).is_some())
+    };
+    entries.iter().any(|entry| !is_ours(entry) && has(entry))
 }
 
 pub(super) fn is_ours(entry: &ManagedFieldsEntry) -> bool {
@@ -126,6 +146,23 @@ pub(super) mod tests {
             meta["managedFields"].as_array_mut().unwrap().push(entry);
         });
         assert!(!labelled.foreign_data);
+    }
+
+    #[test]
+    fn what_others_made_is_told_from_what_was_made_for_us() {
+        let made = |entries: Value| {
+            let ours = json!({"manager": MANAGER, "operation": "Apply", "fieldsV1": {"f:data": {"f:a": {}}, "f:type": {}}});
+            let mut all = entries.as_array().unwrap().clone();
+            all.push(ours);
+            is_made_by_others(&serde_json::from_value(json!({"managedFields": all})).unwrap())
+        };
+        let entry =
+            |fields: Value| json!([{"manager": "kubectl-create", "operation": "Update", "fieldsV1": fields}]);
+        assert!(made(entry(json!({"f:data": {"f:x": {}}, "f:type": {}}))));
+        assert!(made(entry(json!({"f:type": {}}))), "one without data");
+        // Somebody labelled ours before its answer came, or nobody did anything.
+        assert!(!made(entry(json!({"f:metadata": {"f:labels": {"f:x": {}}}}))));
+        assert!(!made(json!([])));
     }
 
     #[test]

@@ -78,6 +78,7 @@ pub async fn run(context: Context) {
 
 struct Room {
     board: Board,
+    claims: Claims,
     tools: Arc<Tools>,
     running: JoinSet<Done>,
     /// Whose turns are running.
@@ -95,6 +96,7 @@ impl Room {
         let server = Server::new(context.client.clone(), usize::from(context.config.concurrency));
         Self {
             board: Board::new(context.digest_key.expose(), context.claims.clone()),
+            claims: context.claims.clone(),
             tools: Arc::new(Tools::new(
                 server,
                 &context.namespace,
@@ -113,8 +115,12 @@ impl Room {
     /// The next turn, of one about which all is known: its own list, that of Secrets, and in good time that of the other kind.
     fn next(&mut self) -> Option<board::Turn> {
         let now = Instant::now();
-        if !self.lists_to_come.is_empty() && now < self.grace {
-            return None;
+        if !self.lists_to_come.is_empty() {
+            if now < self.grace {
+                return None;
+            }
+            // A Sync waits no longer either.
+            self.claims.awaits(&HashSet::new());
         }
         let to_come = &self.lists_to_come;
         self.board
@@ -155,7 +161,7 @@ impl Room {
                 for id in gone {
                     self.forget(&id);
                 }
-                self.lists_to_come.remove(&list);
+                self.arrived(&list);
             }
             Event::Apply(object) => self.put(format, object),
             Event::Delete(object) => {
@@ -184,7 +190,7 @@ impl Room {
                 let seen = self.listing.remove(&list).unwrap_or_default();
                 self.board
                     .secrets_listed(&seen, |name| is_within(list.1.as_ref(), name));
-                self.lists_to_come.remove(&list);
+                self.arrived(&list);
             }
             Event::Apply(secret) => {
                 if let Some(name) = name_of(&secret.metadata) {
@@ -200,6 +206,16 @@ impl Room {
                     self.board.secret_gone(&name, version);
                 }
             }
+        }
+    }
+
+    /// A first list is complete. What is known by now is looked through before any of it has a turn: a Sync may ask.
+    fn arrived(&mut self, list: &List) {
+        if self.lists_to_come.remove(list) {
+            let to_come = &self.lists_to_come;
+            self.board
+                .claim(|id| !to_come.iter().any(|list| concerns(list, id)));
+            self.claims.awaits(to_come);
         }
     }
 
@@ -243,6 +259,11 @@ impl Room {
             self.board.finished(&id, done, Instant::now());
         }
     }
+}
+
+/// Whether a list would show something of a namespace.
+fn concerns_namespace((_, scope): &List, namespace: &str) -> bool {
+    scope.as_deref().is_none_or(|own| own == namespace)
 }
 
 /// Whether a list would show something about it. A namespace that cannot be listed stops no other.

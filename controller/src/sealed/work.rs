@@ -2,7 +2,7 @@
 
 use super::board::Turn;
 use super::decide::{Decision, Obstacle, Plan, Takeover, decide};
-use super::live::{Live, MANAGER};
+use super::live::{Live, MANAGER, is_made_by_others};
 use super::object::{Brief, Format, Id, Name, Object};
 use super::record::{Mark, Record};
 use super::status::{self, Verdict};
@@ -29,6 +29,16 @@ use std::time::Duration;
 /// How long until it is looked again whether a Sync still writes the Secret: nothing tells when it is gone.
 const SYNC_LOOK: Duration = Duration::from_mins(2);
 
+/// Pauses before each try to take back what was put into a Secret of somebody else. The next turn goes on with it.
+const BACK_OUT: [Duration; 6] = [
+    Duration::ZERO,
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
+
 /// What every turn uses.
 pub(super) struct Tools {
     pub(super) server: Server,
@@ -46,6 +56,8 @@ pub(super) struct Done {
     pub(super) live: Option<Live>,
     /// The SealedSecret as it is now; none: it is gone.
     pub(super) brief: Option<Brief>,
+    /// Whether the Secret was found to be somebody else's.
+    pub(super) foreign: bool,
     pub(super) next: Next,
 }
 
@@ -65,6 +77,8 @@ struct Trouble {
     verdict: Verdict,
     next: Next,
     counted: UnsealError,
+    /// Whether the Secret is somebody else's.
+    foreign: bool,
 }
 
 impl Tools {
@@ -109,6 +123,7 @@ impl Tools {
                     return Done {
                         live: None,
                         brief: None,
+                        foreign: false,
                         next: Next::Settled,
                     };
                 }
@@ -132,12 +147,17 @@ impl Tools {
         let settled = |brief| Done {
             live: None,
             brief: Some(brief),
+            foreign: false,
             next: Next::Settled,
         };
         match decision {
             Decision::Frozen | Decision::Unchanged => settled(object.brief),
             Decision::Refuse(obstacle) => {
-                let trouble = obstacle.trouble(name);
+                let mut trouble = obstacle.trouble(name);
+                if let (Obstacle::MadeByOthers, Some(live)) = (&obstacle, &seen) {
+                    let undone = self.back_out(name, &self.key(name), &live.uid).await;
+                    trouble = undone.err().unwrap_or(trouble);
+                }
                 self.fail(name, object, trouble).await
             }
             Decision::Write(plan) => {
@@ -164,6 +184,7 @@ impl Tools {
                 Err(Done {
                     live: None,
                     brief: None,
+                    foreign: false,
                     next: Next::Retry(None),
                 })
             }
@@ -200,24 +221,52 @@ impl Tools {
         }
         dress(opened.metadata_mut(), name, owner, &mark);
         let key = self.key(name);
-        if plan.takeover != Takeover::Nothing {
-            self.take_over(name, &key, plan.takeover).await?;
+        if let Some(live) = live {
+            // Another one that took its place meanwhile is refused.
+            opened.metadata_mut().insert("uid".into(), (*live.uid).into());
+            if plan.takeover != Takeover::Nothing {
+                self.take_over(name, &key, plan.takeover, &live.uid).await?;
+            }
         }
+        // What is put into a Secret that is immutable then could not be taken back.
+        let frozen = live.is_none() && opened.thaw();
+        let (mut after, made_by_others) = self.put(name, &key, &opened, live.is_some()).await?;
+        if live.is_none() && made_by_others {
+            drop(opened);
+            self.back_out(name, &key, &after.uid).await?;
+            return Err(Obstacle::Unmanaged.trouble(name));
+        }
+        if frozen {
+            opened.freeze();
+            opened.metadata_mut().insert("uid".into(), (*after.uid).into());
+            (after, _) = self.put(name, &key, &opened, true).await?;
+        }
+        let changed = live.is_none_or(|before| before.version != after.version);
+        Ok((after, changed))
+    }
+
+    /// Sends the Secret. Gives it as it is then, and whether it was there before, of others.
+    async fn put(
+        &self,
+        name: &Name,
+        key: &Key,
+        opened: &Opened,
+        force: bool,
+    ) -> Result<(Live, bool), Trouble> {
         let manner = Manner {
             manager: MANAGER,
-            // What is to be made anew meets nobody; if it does after all, the next turn knows whom.
-            force: live.is_some(),
+            // What is to be made anew meets nobody.
+            force,
             dry_run: false,
             quote: false,
         };
         let mut body = opened.write_json();
-        drop(opened);
         let reply = self
             .server
             .apply(
                 &Identity::Controller,
                 &self.secrets,
-                &key,
+                key,
                 &manner,
                 std::mem::take(&mut *body),
             )
@@ -225,8 +274,52 @@ impl Tools {
             .map_err(|error| refused(name, &error))?;
         let after =
             Live::read(&reply.meta.0).ok_or_else(|| retry("the API server's answer cannot be read"))?;
-        let changed = live.is_none_or(|before| before.version != after.version);
-        Ok((after, changed))
+        Ok((after, !reply.created && is_made_by_others(&reply.meta.0)))
+    }
+
+    /// Takes out of a Secret what was put into it. Somebody made it between our look and our request, and a server-side apply
+    /// has no way to ask that nothing be there; it has not taken a field of theirs, and takes none away now.
+    async fn back_out(&self, name: &Name, key: &Key, uid: &str) -> Result<(), Trouble> {
+        let body = json!({"apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": &*name.1, "namespace": &*name.0, "uid": uid}})
+        .to_string();
+        let manner = Manner {
+            manager: MANAGER,
+            force: false,
+            dry_run: false,
+            quote: false,
+        };
+        for pause in BACK_OUT {
+            tokio::time::sleep(pause).await;
+            let sent = self
+                .server
+                .apply(
+                    &Identity::Controller,
+                    &self.secrets,
+                    key,
+                    &manner,
+                    body.clone().into_bytes(),
+                )
+                .await;
+            match sent {
+                Ok(_) => return Ok(()),
+                Err(error) if error.cause == Cause::OtherUid => return Ok(()),
+                Err(error) if error.kind == ErrorKind::Precondition => {
+                    // It may be gone.
+                    if let Ok(None) = self.metadata(name).await {
+                        return Ok(());
+                    }
+                }
+                Err(_) => {}
+            }
+        }
+        tracing::error!(
+            namespace = %name.0, name = %name.1,
+            "what a SealedSecret put into a Secret that somebody else made at the same moment could not be taken out of it"
+        );
+        Err(retry(
+            "somebody else made a Secret of this name at the same moment",
+        ))
     }
 
     /// A keyed digest of all that is put into the Secret, whoever puts it there.
@@ -249,10 +342,10 @@ impl Tools {
         }
     }
 
-    async fn take_over(&self, name: &Name, key: &Key, what: Takeover) -> Result<(), Trouble> {
+    async fn take_over(&self, name: &Name, key: &Key, what: Takeover, uid: &str) -> Result<(), Trouble> {
         let gone = || retry("the Secret changes too often to be taken over");
         let metadata = self.metadata(name).await.map_err(|error| refused(name, &error))?;
-        let Some(metadata) = metadata else {
+        let Some(metadata) = metadata.filter(|found| found.uid.as_deref() == Some(uid)) else {
             return Err(gone());
         };
         let entries = metadata.managed_fields.as_deref().unwrap_or_default();
@@ -320,6 +413,7 @@ impl Tools {
         Done {
             live: Some(live),
             brief: Some(brief),
+            foreign: false,
             next,
         }
     }
@@ -329,6 +423,7 @@ impl Tools {
             verdict,
             next,
             counted,
+            foreign,
         } = trouble;
         self.metrics.sealed.failed(counted, &name.0);
         tracing::warn!(namespace = %name.0, name = %name.1, reason = verdict.reason, "{}", verdict.message);
@@ -345,6 +440,7 @@ impl Tools {
         Done {
             live: None,
             brief: Some(brief),
+            foreign,
             next,
         }
     }
@@ -443,7 +539,7 @@ impl Obstacle {
             name.1
         );
         let (message, stalled) = match self {
-            Self::Unmanaged => (
+            Self::Unmanaged | Self::MadeByOthers => (
                 format!(
                     "{exists}: delete that Secret, or annotate it with {}: \"true\" to let it be replaced, or with {}: \
                      \"true\" to let this SealedSecret add to it",
@@ -492,6 +588,7 @@ impl Obstacle {
                 _ => Next::Settled,
             },
             counted: UnsealError::Unmanaged,
+            foreign: *self != Self::Leaving,
         }
     }
 }
@@ -513,6 +610,7 @@ fn unopened(refusal: &body::Refusal) -> Trouble {
         },
         next: Next::Keys,
         counted: UnsealError::Unseal,
+        foreign: false,
     }
 }
 
@@ -525,6 +623,11 @@ fn refused(name: &Name, error: &ApiError) -> Trouble {
                 .to_owned(),
             true,
             Next::Settled,
+        ),
+        (Cause::OtherUid, _) | (_, ErrorKind::Precondition) => (
+            "the Secret was deleted, or made anew, at the same moment; it is tried again".to_owned(),
+            false,
+            passing,
         ),
         (Cause::NamespaceLeaving, _) => ("the namespace is being deleted".to_owned(), false, passing),
         (_, ErrorKind::Forbidden) => (
@@ -551,6 +654,7 @@ fn refused(name: &Name, error: &ApiError) -> Trouble {
         },
         next,
         counted: UnsealError::Update,
+        foreign: false,
     }
 }
 
@@ -564,6 +668,7 @@ fn retry(message: &str) -> Trouble {
         },
         next: Next::Retry(None),
         counted: UnsealError::Update,
+        foreign: false,
     }
 }
 

@@ -127,10 +127,15 @@ impl Names {
         Self(Arc::default(), claims)
     }
 
-    /// Whether a SealedSecret object of the cluster makes this Secret.
-    pub(super) fn is_made_in_the_cluster(&self, key: &Key) -> bool {
+    /// Whether a SealedSecret object of the cluster makes this Secret. Right after a start that is not known at once, and is
+    /// waited for a little.
+    pub(super) async fn is_made_in_the_cluster(&self, key: &Key) -> bool {
+        if !key.kind.is_secret() {
+            return false;
+        }
         let namespace = key.namespace.as_deref().unwrap_or_default();
-        key.kind.is_secret() && self.1.holds(namespace, &key.name)
+        self.1.known(namespace).await;
+        self.1.holds(namespace, &key.name)
     }
 
     /// There is this Sync. `repository`: which one it follows, namespace and name.

@@ -33,14 +33,14 @@ const HEADER: &str = "\
 
 /// Edit the values of a SealedSecret in your editor
 ///
-/// Opens them with a private key (--key), shows them in the editor that EDITOR names,
-/// and seals what was changed. Values that were not changed keep their
+/// Opens them with a private key (--key), shows them in the editor that EDITOR
+/// names, and seals what was changed. Values that were not changed keep their
 /// lines. Without a private key nothing can be shown: use `signet set` then.
 ///
-/// The editor gets a file that lies in memory (XDG_RUNTIME_DIR or /dev/shm) and not on
-/// a disk, can be read by you only, and is wiped afterwards, whatever happens short of
-/// a SIGKILL. An editor that keeps copies elsewhere (backups, undo files) keeps
-/// them: switch that off.
+/// The editor gets a file that lies in memory (XDG_RUNTIME_DIR or /dev/shm) and
+/// not on a disk, can be read by you only, and is wiped afterwards, whatever
+/// happens short of a SIGKILL. An editor that keeps copies elsewhere (backups,
+/// undo files) keeps them: switch that off.
 ///
 /// Example:
 ///

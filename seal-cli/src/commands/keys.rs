@@ -16,7 +16,7 @@ use restore::RestoreArgs;
 use std::process::ExitCode;
 use usage::UsageArgs;
 
-/// Look after sealing keys: which there are, what is sealed for them, and their backup
+/// Look after sealing keys: which there are, what hangs on each, their backup
 ///
 /// Example: what is still sealed for an old key, before it is retired
 ///

@@ -12,6 +12,7 @@ use crate::command_error::CommandError;
 use crate::repo_config::{self, RepoConfig};
 use crate::repo_files::{self, Text};
 use crate::ui::Ui;
+use crate::unread;
 use clap::{Args, ValueEnum};
 use finding::{Finding, Level, Place, Rule};
 use manifest::{Document, Limits, Path as Way, each_object, read_stream};
@@ -122,7 +123,7 @@ fn manifests(text: &Text, config: &RepoConfig, known: &mut duplicates::Known, fo
     let documents = match read_stream(&text.bytes, &limits) {
         Ok(documents) => documents,
         Err(err) => {
-            found.extend(unreadable(text, err.line, &err, err.hint()));
+            found.extend(unreadable(text, &text.bytes, err.line, &err, err.hint()));
             return;
         }
     };
@@ -130,7 +131,8 @@ fn manifests(text: &Text, config: &RepoConfig, known: &mut duplicates::Known, fo
         let value = match &document.value {
             Ok(value) => value,
             Err(err) => {
-                found.extend(unreadable(text, err.line, err, err.hint()));
+                let own = text.bytes.get(document.range.clone()).unwrap_or_default();
+                found.extend(unreadable(text, own, err.line, err, err.hint()));
                 continue;
             }
         };
@@ -152,15 +154,26 @@ fn manifests(text: &Text, config: &RepoConfig, known: &mut duplicates::Known, fo
     }
 }
 
-/// A document that cannot be read, unless it is a template for some other program.
+/// A document that cannot be read, unless it is a template for some other program. One that may be a Secret is no exception:
+/// what stands in it cannot be known.
 fn unreadable(
     text: &Text,
+    own: &[u8],
     line: usize,
     err: &dyn std::fmt::Display,
     hint: Option<&'static str>,
 ) -> Option<Finding> {
-    let template = text.bytes.windows(2).any(|pair| pair == b"{{");
-    (!template).then(|| Finding {
+    let template = own.windows(2).any(|pair| pair == b"{{");
+    let secret = unread::may_be_secret(own);
+    let (message, hint) = match (secret, template) {
+        (false, true) => return None,
+        (true, true) => (
+            format!("it may be a Secret, and cannot be looked into: {err}"),
+            Some("if no value stands in the template, leave it out with lint.exclude in .signet.yaml"),
+        ),
+        (_, false) => (err.to_string(), hint),
+    };
+    Some(Finding {
         rule: Rule::Unreadable,
         level: Level::Error,
         place: Place {
@@ -168,7 +181,7 @@ fn unreadable(
             line,
         },
         object: None,
-        message: err.to_string(),
+        message,
         hint: hint.unwrap_or("correct the file, or leave it out with lint.exclude in .signet.yaml"),
     })
 }

@@ -22,9 +22,9 @@ use std::time::SystemTime;
 /// yet is added.
 ///
 /// A value comes from the command line (KEY=VALUE, which others on the machine
-/// can see while it runs, and which the shell may keep), from a file (KEY@FILE), from
-/// standard input (KEY=-), or, with KEY alone on a terminal, from a question whose
-/// answer is not shown.
+/// can see while it runs, and which the shell may keep), from a file (KEY@FILE),
+/// from standard input (KEY=-), or, with KEY alone on a terminal, from a question
+/// whose answer is not shown.
 ///
 /// Example: a new password that nobody has seen
 ///
@@ -105,10 +105,17 @@ impl SetArgs {
 }
 
 impl ObjectArgs {
-    /// A file, and the number of the object in it that is meant.
+    /// A file, and the number of the object in it that is meant, of which single values can be changed.
     pub(crate) fn in_file(&self, path: &Path) -> Result<(SealedFile, usize), CommandError> {
-        let file = SealedFile::read(path)?;
-        let index = file.index_of(file.select(self.object.as_deref())?);
+        let mut file = SealedFile::read(path)?;
+        let object = file.select(self.object.as_deref())?;
+        object.has_single_values()?;
+        let index = file.index_of(object);
+        // What names no namespace is opened in the one that is named for it. The native format says itself where it belongs.
+        let object = &mut file.objects[index];
+        if object.format == Format::V1 && object.namespace.is_none() {
+            object.namespace.clone_from(&self.namespace);
+        }
         Ok((file, index))
     }
 

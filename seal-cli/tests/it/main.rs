@@ -11,6 +11,7 @@ mod test_audit;
 mod test_bootstrap;
 mod test_cert;
 mod test_completions;
+mod test_deprecated;
 mod test_diff;
 mod test_events;
 mod test_general;

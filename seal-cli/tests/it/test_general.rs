@@ -45,37 +45,52 @@ fn every_command_has_help_with_an_example() {
         "cert",
         "completions",
         "diff",
+        "edit",
         "events",
         "history",
+        "keys",
+        "lint",
         "migrate",
         "plan",
+        "rename",
         "resume",
+        "retemplate",
         "rollback",
         "seal",
+        "set",
         "status",
         "suspend",
         "sync",
         "tree",
+        "unset",
         "verify",
+        "view",
         "wait",
     ] {
         assert!(
             overview.contains(&format!("\n  {command} ")),
             "{command} is not in the overview"
         );
-        let help = env.signet(&[command, "--help"]).success();
-        assert!(help.contains("\nExample: "), "{command}");
-        let too_long = help
-            .lines()
-            .take_while(|line| !line.starts_with("Usage:"))
-            .find(|line| line.len() > 80);
-        assert_eq!(too_long, None, "{command}");
+        is_help_with_an_example(&env, &[command]);
+    }
+    for part in ["backup", "list", "restore", "usage"] {
+        is_help_with_an_example(&env, &["keys", part]);
     }
     assert!(!overview.contains("  man "), "it is for packagers");
     assert_eq!(
         env.signet(&["--version"]).success(),
         format!("signet {}\n", env!("CARGO_PKG_VERSION"))
     );
+}
+
+fn is_help_with_an_example(env: &TestEnvironment, command: &[&str]) {
+    let help = env.signet(&[command, &["--help"]].concat()).success();
+    assert!(help.contains("\nExample:"), "{command:?}");
+    let too_long = help
+        .lines()
+        .take_while(|line| !line.starts_with("Usage:"))
+        .find(|line| line.len() > 80);
+    assert_eq!(too_long, None, "{command:?}");
 }
 
 #[test]

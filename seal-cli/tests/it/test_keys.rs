@@ -1,6 +1,6 @@
 //! `signet keys`: a backup that one identity opens, the way back into a cluster, and which key sealed what.
 
-use crate::support::{ApiServer, NativeYaml, Request, Response, SealedYaml, TestEnvironment};
+use crate::support::{ApiServer, NativeYaml, Request, Response, SealedYaml, TestEnvironment, discovery};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -337,4 +337,82 @@ fn which_key_sealed_what() {
     let server = cluster(Some(keys), &Arc::default());
     env.use_cluster(&server);
     assert_eq!(rows(&env, &["--cluster-keys"], 0), expected(KEY));
+}
+
+/// What is in the cluster is listed page by page, of both kinds.
+#[test]
+fn what_is_in_the_cluster_is_looked_at_too() {
+    let (mut env, native, ..) = prepared();
+    let object = |file: &str, name: &str| {
+        let mut object = crate::support::native_object(&env, file);
+        object["metadata"]["name"] = name.into();
+        object["metadata"]["uid"] = name.into();
+        let fields = object.as_object_mut().unwrap();
+        // Items of a list do not say what they are.
+        fields.remove("apiVersion");
+        fields.remove("kind");
+        object
+    };
+    let pages = [object("v1.yaml", "db"), object("v1.yaml", "later")];
+    let age = object("db.yaml", "native");
+    let list = |items: &[&Value], next: &str| {
+        Response::json(&json!({"apiVersion": "v1", "kind": "SealedSecretList",
+            "metadata": {"resourceVersion": "7", "continue": next}, "items": items}))
+    };
+    let server = ApiServer::start(move |request: &Request| {
+        let kinds = ["bitnami.com", "signet.dev"]
+            .map(|group| (group, "v1alpha1", "SealedSecret", "sealedsecrets", true));
+        match request.path.as_str() {
+            "/apis/bitnami.com/v1alpha1/sealedsecrets" if request.query.contains("continue=more") => {
+                list(&[&pages[1]], "")
+            }
+            "/apis/bitnami.com/v1alpha1/sealedsecrets" => {
+                assert!(request.query.contains("limit="), "{}", request.query);
+                list(&[&pages[0]], "more")
+            }
+            "/apis/signet.dev/v1alpha1/sealedsecrets" => list(&[&age], ""),
+            path => discovery(path, &kinds).unwrap_or_else(|| Response::error(404, "not found")),
+        }
+    });
+    env.use_cluster(&server);
+    env.write("empty.yaml", "{}\n");
+    let output = env.signet(&[
+        "keys",
+        "usage",
+        "empty.yaml",
+        "--cluster",
+        "--key",
+        "key.pem",
+        "-o",
+        "json",
+    ]);
+    assert_eq!(
+        (output.code, output.stderr.as_str()),
+        (1, ""),
+        "{}",
+        output.stdout
+    );
+    let all: Value = serde_json::from_str(&output.stdout).unwrap();
+    let mut rows = Vec::new();
+    for group in all.as_array().unwrap() {
+        for value in group["values"].as_array().unwrap() {
+            assert_eq!(value["place"], "the cluster");
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            rows.push(format!(
+                "{} {}",
+                text(&value["object"]),
+                text(&group["sealedFor"])
+            ));
+        }
+    }
+    rows.dedup();
+    // The second was sealed by another name.
+    let mut expected = vec![
+        format!("shop/db {KEY}"),
+        "shop/later another place: shop/db, scope strict".to_owned(),
+        format!("shop/native {}", native.key_id()),
+    ];
+    expected.sort();
+    rows.sort();
+    assert_eq!(rows, expected);
 }

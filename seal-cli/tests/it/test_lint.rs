@@ -1,6 +1,8 @@
 //! `signet lint`: what it finds, what it leaves alone, and that it never repeats a value.
 
-use crate::support::{CommandOutput, SECRET, SealedYaml, TestEnvironment, expired_certificate};
+use crate::support::{
+    CommandOutput, NativeYaml, SECRET, SealedYaml, TestEnvironment, expired_certificate, other_certificate,
+};
 use serde_json::Value;
 
 const HINT: &str = "  hint: seal it with `signet seal FILE -w FILE`; if it was committed before, change the value at its \
@@ -202,6 +204,102 @@ fn sealed_secrets_that_will_not_open() {
         ),
         "{}",
         output.stdout
+    );
+}
+
+/// What a template makes cannot be known, and a value may stand in it.
+#[test]
+fn a_template_that_may_be_a_secret_is_not_passed_over() {
+    let env = TestEnvironment::new();
+    env.git(&["init", "-q"]);
+    let chart = |kind: &str| {
+        format!(
+            "{{{{- if .Values.x }}}}\napiVersion: v1\nkind: {kind}\nmetadata:\n  name: {{{{ .Release.Name }}}}\nstringData:\n  \
+             password: hunter2\n{{{{- end }}}}\n"
+        )
+    };
+    env.write("chart.yaml", &chart("Secret"));
+    env.write("other.yaml", &chart("Deployment"));
+    // A document is judged by itself, whatever stands beside it.
+    env.write(
+        "both.yaml",
+        "x: '{{ .y }}'\n---\nkind: Deployment\na: hunter2\n b: [\n",
+    );
+    env.write("{{.yaml", "\"kind\": \"Secret\"\nhunter2: {{ .a }}: [\n");
+    env.git(&["add", "."]);
+    for arguments in [&["--staged"][..], &[]] {
+        assert_eq!(
+            found(&env, arguments),
+            [
+                "both.yaml:5 error unreadable",
+                "chart.yaml:1 error unreadable",
+                "{{.yaml:2 error unreadable",
+            ]
+        );
+    }
+    let output = lint(&env, &["chart.yaml"]);
+    assert!(
+        output.code == 1
+            && output
+                .stdout
+                .contains("it may be a Secret, and cannot be looked into")
+            && output.stdout.contains("lint.exclude"),
+        "{}",
+        output.stdout
+    );
+    env.write(
+        ".signet.yaml",
+        "lint: {exclude: [chart.yaml, both.yaml, '{{.yaml']}\n",
+    );
+    assert_eq!(found(&env, &[]), Vec::<String>::new());
+}
+
+#[test]
+fn a_pinned_certificate_that_ends_and_a_key_that_was_followed() {
+    let env = TestEnvironment::new();
+    env.git(&["init", "-q"]);
+    let pin = |certificate: &str, fingerprint: &str| {
+        let lines = certificate.trim_end().replace('\n', "\n    ");
+        env.write(
+            ".signet.yaml",
+            &format!("sealingKeys:\n- fingerprint: {fingerprint}\n  certificate: |\n    {lines}\n"),
+        );
+    };
+    pin(
+        &expired_certificate(),
+        "SHA256:T2fIIetCYEwRtXNWXg8cq5J6i/dOXuzjIIgf+Z8OrtM",
+    );
+    assert_eq!(found(&env, &[]), [".signet.yaml:1 error expired-certificate"]);
+    assert!(lint(&env, &[]).stdout.contains("has expired"));
+    // It ends in a day.
+    let (soon, fingerprint) = other_certificate();
+    pin(&soon, &fingerprint);
+    assert_eq!(found(&env, &[]), [".signet.yaml:1 warning expired-certificate"]);
+
+    let sealed = NativeYaml::write(&env, "db.yaml");
+    std::fs::remove_file(env.path("key.txt")).unwrap();
+    let elsewhere = TestEnvironment::new();
+    let newer = NativeYaml::write(&elsewhere, "x.yaml");
+    let keys = |more: &str| {
+        env.write(
+            ".signet.yaml",
+            &format!("sealingKeys:\n- recipients: [{}]\n{more}", newer.recipient()),
+        );
+        found(&env, &[])
+    };
+    assert_eq!(keys("").len(), 2, "two values");
+    assert!(keys("").iter().all(|line| line.ends_with("error unknown-key")));
+    let former = format!("  keySet: {{trusted: [], former: [{}]}}\n", sealed.key_id());
+    assert_eq!(keys(&former).len(), 2);
+    assert!(
+        keys(&former)
+            .iter()
+            .all(|line| line.ends_with("warning unknown-key"))
+    );
+    assert!(
+        lint(&env, &[])
+            .stdout
+            .contains("which was followed by another key")
     );
 }
 

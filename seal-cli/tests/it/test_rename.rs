@@ -115,6 +115,44 @@ fn a_scope_is_changed_with_its_annotation() {
     assert_eq!(open(&object(&env), "shop")["user"], "app");
 }
 
+/// Where a file names no namespace, its values are opened in the one that --namespace names.
+#[test]
+fn a_file_without_a_namespace_is_opened_in_the_one_that_is_named() {
+    let mut env = TestEnvironment::new();
+    let whole = SealedYaml::write(&env, "db.yaml");
+    let before = whole
+        .replace("      namespace: shop\n", "")
+        .replace("  namespace: shop\n", "");
+    env.write("db.yaml", &before);
+    let cert = ["--key", "key.pem", "--cert", "cert.pem"];
+    let rename =
+        |more: &[&str]| env.signet(&[&["rename", "db.yaml", "--to-name", "store"], &cert[..], more].concat());
+    let refused = rename(&[]);
+    assert!(
+        refused.code == 1 && refused.stderr.contains("give --namespace NAME"),
+        "{}",
+        refused.stderr
+    );
+    let output = rename(&["-n", "shop"]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let moved = object(&env);
+    assert_eq!(
+        moved["metadata"]["namespace"],
+        Value::Null,
+        "it is given where it is applied"
+    );
+    assert_eq!(open(&moved, "shop")["password"], "hunter2");
+
+    if !std::path::Path::new("/dev/shm").is_dir() {
+        return;
+    }
+    env.set("EDITOR", "sed -i s/hunter2/swordfish/");
+    let edit = [&["edit", "db.yaml", "-n", "shop"], &cert[..]].concat();
+    let output = env.signet(&edit);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert_eq!(open(&object(&env), "shop")["password"], "swordfish");
+}
+
 #[test]
 fn renames_that_are_refused() {
     let env = TestEnvironment::new();

@@ -4,8 +4,9 @@ use crate::support::{
     ApiServer, CERTIFICATE, Response, SECRET, SealedYaml, TestEnvironment, behind_service, key_set, native,
     other_certificate, rsa, serve_keys,
 };
-use sealing::keyset::{EndorsementKey, KeySet};
+use sealing::keyset::{EndorsementKey, EndorsementName, KeySet};
 use sealing::v2::{Identity, Suite};
+use serde_json::Value;
 use std::sync::{Arc, Mutex};
 
 const FIRST: &str = "SHA256:T2fIIetCYEwRtXNWXg8cq5J6i/dOXuzjIIgf+Z8OrtM";
@@ -246,12 +247,7 @@ fn a_confirmed_fingerprint_makes_no_signer_believed_that_was_not_confirmed() {
     let evils = EndorsementKey::of_identity(&evil).unwrap().name().to_string();
     let (other, fingerprint) = other_certificate();
     let set = key_set(1, [rsa(true), native(&evil)]);
-    let signers: Vec<_> = KeySet::read(&set)
-        .unwrap()
-        .signers()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let signers = signers(&set);
     let own = signers.iter().find(|name| **name != evils).unwrap();
     *served.lock().unwrap() = (other.clone(), Some(set));
     let refused = seal(&[]);
@@ -274,6 +270,27 @@ fn a_confirmed_fingerprint_makes_no_signer_believed_that_was_not_confirmed() {
         pinned.contains(&fingerprint) && !pinned.contains("ed25519-"),
         "{pinned}"
     );
+    // Nor is anybody later: the second seal pins nobody, and the third takes no key that they endorse.
+    let second = seal(&[]);
+    assert_eq!(
+        (second.code, second.stderr.lines().count()),
+        (0, 1),
+        "{}",
+        second.stderr
+    );
+    assert_eq!(env.read(".signet.yaml"), pinned);
+    let theirs = key_set(2, [rsa(true), rsa(false), native(&evil)]);
+    *served.lock().unwrap() = (CERTIFICATE.to_owned(), Some(theirs));
+    let third = seal(&[]);
+    assert!(
+        third.code == 1
+            && third
+                .stderr
+                .contains("nothing is pinned of the controller's key set"),
+        "{}",
+        third.stderr
+    );
+    assert_eq!(env.read(".signet.yaml"), pinned);
     // Named with its signer, the signer and no other is believed, whoever else has signed.
     std::fs::remove_file(env.path(".signet.yaml")).unwrap();
     served.lock().unwrap().0 = CERTIFICATE.to_owned();
@@ -289,44 +306,155 @@ fn a_confirmed_fingerprint_makes_no_signer_believed_that_was_not_confirmed() {
     );
 }
 
-/// A certificate that was pinned when the controller had no key set, or by an earlier signet: the set endorses the next one.
+/// A certificate that was pinned when the controller had no key set, or by an earlier signet. Whoever answers for the Service
+/// can serve that certificate, and a set of theirs that lists it: nobody is believed until a person names them.
 #[test]
-fn a_pinned_certificate_has_the_key_set_asked_for() {
+fn a_pinned_certificate_makes_no_signer_believed_in_silence() {
     let mut env = TestEnvironment::new();
     env.git(&["init", "-q"]);
     let (server, served) = serve_keys(&mut env, None);
-    let seal = || env.signet_with(&["seal", "-w", "db.yaml"], SECRET);
-    assert_eq!(seal().code, 0);
-    assert!(!env.read(".signet.yaml").contains("keySet:"));
-    // Somebody else's does not list the certificate.
-    served.lock().unwrap().1 = Some(key_set(1, [rsa(true)]));
-    assert_eq!(seal().code, 0);
-    assert!(!env.read(".signet.yaml").contains("keySet:"));
-    served.lock().unwrap().1 = Some(key_set(1, [rsa(false)]));
-    let output = seal();
-    assert!(
-        output.code == 0
-            && output
-                .stderr
-                .starts_with("The controller's key set is pinned in .signet.yaml; commit the file.\nIts key sets are believed if ed25519-"),
-        "{}",
+    let seal = |more: &[&str]| env.signet_with(&[&["seal", "-w", "db.yaml"][..], more].concat(), SECRET);
+    assert_eq!(seal(&[]).code, 0);
+    let pinned = env.read(".signet.yaml");
+    assert!(!pinned.contains("keySet:"));
+
+    let evil = Identity::generate(Suite::X25519).unwrap();
+    let evils = EndorsementKey::of_identity(&evil).unwrap().name().to_string();
+    let own = signers(&key_set(1, [rsa(false)])).remove(0);
+    served.lock().unwrap().1 = Some(signed_by(&evils, &key_set(1, [rsa(false), native(&evil)])));
+    let asked = server.requests().len();
+    let output = seal(&[]);
+    assert_eq!(
+        (output.code, output.stderr.lines().count()),
+        (0, 1),
+        "nothing is said, for nothing is pinned: {}",
         output.stderr
     );
-    assert!(env.read(".signet.yaml").contains("keySet:"));
-    let asked = server.requests().len();
-    assert_eq!(seal().stderr.lines().count(), 1, "nothing more to say");
+    assert_eq!(env.read(".signet.yaml"), pinned);
     assert_eq!(
         server.requests().len() - asked,
         2,
         "the Service, and the certificate"
     );
-    // And so the next key needs nobody.
-    let (other, _) = other_certificate();
-    *served.lock().unwrap() = (other, Some(key_set(2, [rsa(false), rsa(true)])));
-    let output = seal();
+    // Their own certificate, which their set endorses.
+    let (other, fingerprint) = other_certificate();
+    let theirs = signed_by(&evils, &key_set(2, [rsa(false), rsa(true), native(&evil)]));
+    *served.lock().unwrap() = (other.clone(), Some(theirs.clone()));
+    let refused = seal(&[]);
     assert!(
-        output.code == 0 && output.stderr.contains("which the pinned one endorses"),
+        refused.code == 1
+            && refused.stdout.is_empty()
+            && refused
+                .stderr
+                .contains("nothing is pinned of the controller's key set"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(env.read(".signet.yaml"), pinned);
+
+    // A person names who signs, the certificate being as it is pinned: not who does not sign, nor a set without it.
+    let name = |signer: &str| seal(&["--trust-new-key", signer]);
+    *served.lock().unwrap() = (CERTIFICATE.to_owned(), Some(key_set(1, [rsa(true)])));
+    let others = signers(&key_set(1, [rsa(true)])).remove(0);
+    for (signer, problem) in [
+        (&own, format!("it is signed by {others}")),
+        (&others, "it does not list the pinned certificate".to_owned()),
+    ] {
+        let output = name(signer);
+        assert!(
+            output.code == 1 && output.stderr.contains(&problem),
+            "{}",
+            output.stderr
+        );
+    }
+    served.lock().unwrap().1 = Some(theirs);
+    assert!(name(&own).stderr.contains(&format!("it is signed by {evils}")));
+    served.lock().unwrap().1 = None;
+    assert!(name(&own).stderr.contains("it serves none that can be used"));
+    assert_eq!(env.read(".signet.yaml"), pinned);
+    served.lock().unwrap().1 = Some(key_set(1, [rsa(false)]));
+    let output = name(&own);
+    assert!(
+        output.code == 0
+            && output.stderr.starts_with(&format!(
+                "The controller's key set is pinned in .signet.yaml; commit the file.\nIts key sets are believed if {own} signs"
+            )),
         "{}",
         output.stderr
     );
+    let now = env.read(".signet.yaml");
+    assert!(now.contains("keySet:") && !now.contains(&evils), "{now}");
+    // Named again there is nothing to ask for.
+    let asked = server.requests().len();
+    assert_eq!(name(&own).stderr.lines().count(), 1, "nothing more to say");
+    assert_eq!(server.requests().len() - asked, 2);
+    // And so the next key needs nobody.
+    *served.lock().unwrap() = (other, Some(key_set(2, [rsa(false), rsa(true)])));
+    let output = seal(&[]);
+    assert!(
+        output.code == 0
+            && output
+                .stderr
+                .contains(&format!("new key, {fingerprint}, which the pinned one endorses")),
+        "{}",
+        output.stderr
+    );
+}
+
+/// Also where nothing is known yet, whom a person names is believed, and nobody else.
+#[test]
+fn a_signer_that_is_named_at_first_is_the_only_one() {
+    let mut env = TestEnvironment::new();
+    env.git(&["init", "-q"]);
+    let evil = Identity::generate(Suite::X25519).unwrap();
+    let evils = EndorsementKey::of_identity(&evil).unwrap().name().to_string();
+    let own = signers(&key_set(1, [rsa(false)])).remove(0);
+    let theirs = signed_by(&evils, &key_set(1, [rsa(false), native(&evil)]));
+    let (_server, served) = serve_keys(&mut env, Some(theirs));
+    let seal = |format: &str| {
+        let seal = [
+            "seal",
+            "--format",
+            format,
+            "-w",
+            "db.yaml",
+            "--trust-new-key",
+            &own,
+        ];
+        env.signet_with(&seal, SECRET)
+    };
+    let refused = seal("v2");
+    assert!(
+        refused.code == 1 && refused.stderr.contains("the controller's key set"),
+        "{}",
+        refused.stderr
+    );
+    assert!(!env.path(".signet.yaml").exists());
+    let output = seal("v1");
+    assert!(
+        output.code == 0 && output.stderr.contains("Its key set is not believed"),
+        "{}",
+        output.stderr
+    );
+    assert!(!env.read(".signet.yaml").contains("ed25519-"));
+    std::fs::remove_file(env.path(".signet.yaml")).unwrap();
+    served.lock().unwrap().1 = Some(key_set(1, [rsa(false)]));
+    assert_eq!(seal("v1").code, 0);
+    let pinned = env.read(".signet.yaml");
+    assert!(pinned.contains(&own) && !pinned.contains(&evils), "{pinned}");
+}
+
+/// The same set without the signatures of others.
+fn signed_by(name: &str, set: &str) -> String {
+    let mut document: Value = serde_json::from_str(set).unwrap();
+    let signatures = document["signatures"].as_array_mut().unwrap();
+    let signer = |one: &Value| EndorsementName::of_public_text(one["publicKey"].as_str().unwrap()).unwrap();
+    signatures.retain(|one| signer(one).as_str() == name);
+    assert_eq!(signatures.len(), 1);
+    document.to_string()
+}
+
+fn signers(set: &str) -> Vec<String> {
+    let signers = KeySet::read(set).unwrap().signers().clone();
+    signers.iter().map(ToString::to_string).collect()
 }

@@ -114,6 +114,8 @@ pub enum ItemProblem {
     },
     /// The Secret would be larger than Kubernetes allows.
     TooLarge,
+    /// Not every key was tried: the values before it took what one object may cost.
+    TriesSpent,
     /// Shorter than its own length fields say.
     Truncated,
 }
@@ -146,6 +148,10 @@ impl fmt::Display for ItemProblem {
             Self::TooLarge => {
                 f.write_str("the Secret would be larger than 1 MiB, the most that Kubernetes takes")
             }
+            Self::TriesSpent => f.write_str(
+                "not every key of this controller was tried, since too many values of the object are sealed for no key or \
+                 for many; correct the other ones first, or seal them all for one key",
+            ),
             Self::Truncated => f.write_str("the sealed value is truncated"),
         }
     }

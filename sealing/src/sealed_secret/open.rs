@@ -3,7 +3,7 @@
 use super::parse::LARGEST;
 use super::{ItemError, ItemProblem, SealedSecret};
 use crate::path::is_namespace;
-use crate::ring::{KeyRing, OpenError};
+use crate::ring::{KeyRing, OpenError, Tries};
 use crate::template::Values;
 use crate::v1::Envelope;
 use crate::{Opened, Plaintext, Scope};
@@ -13,8 +13,9 @@ use std::collections::BTreeMap;
 impl SealedSecret {
     /// Opens every value under this namespace, or reports every value that does not open.
     ///
-    /// An object whose values all open with one known key costs one private operation a value. One that does not open
-    /// costs at most `values × keys`, plus `2 × keys + values` for finding out whether it was sealed with another scope.
+    /// An object whose values all open with one known key costs one private operation a value. Values that another key opens,
+    /// or none, are tried with more, up to 1,000 times for the whole object; finding out whether it was sealed with another
+    /// scope takes `2 × keys` for the first such value, and one more for each other one, out of what is left of that.
     pub fn open(&self, ring: &KeyRing, namespace: &str) -> Result<Opened, Vec<ItemError>> {
         if !is_namespace(namespace) {
             return Err(vec![ItemError {
@@ -30,6 +31,7 @@ impl SealedSecret {
         let mut keys = BTreeMap::new();
         let mut errors = Vec::new();
         let mut unopened = Vec::new();
+        let mut tries = Tries::of_an_object();
         for (key, sealed) in &self.items {
             let envelope = match Envelope::parse(sealed) {
                 Ok(envelope) => envelope,
@@ -38,7 +40,7 @@ impl SealedSecret {
                     continue;
                 }
             };
-            match ring.open_envelope(&envelope, &label) {
+            match ring.open_within(&envelope, &label, &mut tries) {
                 Ok((plaintext, by)) => {
                     data.insert(key.clone(), plaintext);
                     keys.insert(key.clone(), by.fingerprint().clone());
@@ -47,7 +49,7 @@ impl SealedSecret {
                 Err(err) => errors.push(self.error(key, err, namespace)),
             }
         }
-        errors.extend(self.explain(ring, namespace, unopened));
+        errors.extend(self.explain(ring, namespace, unopened, &mut tries));
         if errors.is_empty() {
             errors.extend(self.render(&mut data).err());
         }
@@ -75,7 +77,13 @@ impl SealedSecret {
     /// Says of the values that no key opens whether another scope does. That is the most frequent slip: an annotation
     /// lost in an edit. The first value is tried with the two other scopes and every key; the others only with what
     /// was found then, so that a hostile object cannot multiply the work.
-    fn explain(&self, ring: &KeyRing, namespace: &str, unopened: Vec<(&String, Envelope)>) -> Vec<ItemError> {
+    fn explain(
+        &self,
+        ring: &KeyRing,
+        namespace: &str,
+        unopened: Vec<(&String, Envelope)>,
+        tries: &mut Tries,
+    ) -> Vec<ItemError> {
         let label = |scope: Scope| scope.label(namespace, &self.name);
         let mut unopened = unopened.into_iter();
         let Some((first, envelope)) = unopened.next() else {
@@ -95,10 +103,8 @@ impl SealedSecret {
         };
         let mut errors = vec![error(first, found)];
         errors.extend(unopened.map(|(key, envelope)| {
-            error(
-                key,
-                found.filter(|scope| ring.open_with_last(&envelope, &label(*scope)).is_some()),
-            )
+            let opens = |scope: Scope| ring.open_with_last(&envelope, &label(scope)).is_some();
+            error(key, found.filter(|scope| tries.take() && opens(*scope)))
         }));
         errors
     }
@@ -147,6 +153,7 @@ impl SealedSecret {
             OpenError::Truncated => ItemProblem::Truncated,
             OpenError::OtherKeySize { bits } => ItemProblem::OtherKeySize { bits },
             OpenError::EmptyRing => ItemProblem::NoKeys,
+            OpenError::TriesSpent => ItemProblem::TriesSpent,
             OpenError::NoKey => ItemProblem::NotForHere {
                 namespace: namespace.to_owned(),
                 name: self.name.clone(),

@@ -1,12 +1,13 @@
 //! The fuzz targets on any compiler: inputs are made by changing good ones, for as long as `SIGNET_FUZZ_SECONDS` says (2 in
-//! all, unless it is set; CI gives more). A failure says how to get the same input again.
+//! all, unless it is set; CI gives more). Each run tries other inputs, unless `SIGNET_FUZZ_SEED` says which; a failure says how
+//! to get the same input again.
 
 #[path = "../../fuzz/targets.rs"]
 #[allow(unreachable_pub)]
 mod targets;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::support::{CERTIFICATE, PKCS1, PKCS8};
 
@@ -57,8 +58,10 @@ fn no_input_makes_a_parser_panic_hang_or_talk() {
         ),
     ];
     let each = Duration::from_secs_f64(seconds.unwrap_or(2.0) / 8.0);
+    let seed = seed();
+    println!("SIGNET_FUZZ_SEED={seed:#x}");
     for (name, target, seeds) in targets {
-        let mut random = Random(0x5eed);
+        let mut random = Random(seed);
         let began = Instant::now();
         let mut count = 0_u64;
         while began.elapsed() < each {
@@ -68,7 +71,7 @@ fn no_input_makes_a_parser_panic_hang_or_talk() {
             let ended = catch_unwind(AssertUnwindSafe(|| target(&input)));
             let again = || {
                 format!(
-                    "{name}: input {count}, Random({state:#x}): {}",
+                    "{name}: input {count}, the first one with SIGNET_FUZZ_SEED={state:#x}: {}",
                     input.escape_ascii()
                 )
             };
@@ -81,6 +84,19 @@ fn no_input_makes_a_parser_panic_hang_or_talk() {
         let peak = peak_memory_kib();
         assert!(peak < MOST_MEMORY_KIB, "{name}: {peak} KiB of memory");
     }
+}
+
+/// What was asked for, or another one each time.
+fn seed() -> u64 {
+    let Ok(text) = std::env::var("SIGNET_FUZZ_SEED") else {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        return u64::try_from(since.unwrap().as_nanos() & u128::from(u64::MAX)).unwrap();
+    };
+    let seed = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    seed.unwrap_or_else(|_| panic!("SIGNET_FUZZ_SEED={text} is no number"))
 }
 
 const TEMPLATES: &[&str] = &[

@@ -1,7 +1,7 @@
 //! Reading and opening SealedSecrets: what is refused, and in which words.
 
-use crate::support::{lines, object, other_key, ring, sealed};
-use sealing::{CLUSTER_WIDE, KeyRing, NAMESPACE_WIDE, Scope, SealedSecret, sealed_digest};
+use crate::support::{lines, object, other_key, public, ring, sealed, vector_key};
+use sealing::{CLUSTER_WIDE, ItemProblem, KeyRing, NAMESPACE_WIDE, Scope, SealedSecret, sealed_digest, v1};
 use serde_json::{Value, json};
 
 fn parse(object: &Value) -> SealedSecret {
@@ -276,4 +276,66 @@ fn a_changed_value_changes_the_sealed_digest() {
     assert_eq!(sealed_digest(&one), sealed_digest(&two));
     two["spec"]["encryptedData"]["k"] = sealed(Scope::Strict, "team", "db", "v").into();
     assert_ne!(sealed_digest(&one), sealed_digest(&two));
+}
+
+/// Whoever writes an object chooses how many values it has and which keys they are for. Private operations are what costs.
+#[test]
+fn an_object_does_not_choose_what_it_costs() {
+    let keys = || [other_key(1), vector_key(), other_key(0)];
+    // 1,000 are taken by pairs of tries, and each value has one for nothing.
+    let (values, tries) = (600_u64, 1_000);
+    let object_of = |text: &dyn Fn(u64) -> String| {
+        let mut object = object(&[]);
+        for index in 0..values {
+            object["spec"]["encryptedData"][format!("k{index:04}")] = text(index).into();
+        }
+        SealedSecret::parse(&object).unwrap()
+    };
+    let elsewhere = sealed(Scope::Strict, "team", "other", "x");
+    let ring = KeyRing::new(keys());
+    let errors = object_of(&|_| elsewhere.clone())
+        .open(&ring, "team")
+        .err()
+        .unwrap();
+    assert_eq!(ring.private_operations(), values + tries + 2 * 3);
+    assert_eq!(errors.len() as u64, values);
+    let spent = errors
+        .iter()
+        .filter(|error| error.problem == ItemProblem::TriesSpent);
+    assert_eq!(spent.count() as u64, values - tries / 2);
+    assert!(
+        errors[0]
+            .to_string()
+            .contains("no key of this controller opens it")
+    );
+    assert!(
+        errors[599]
+            .to_string()
+            .contains("not every key of this controller was tried")
+    );
+
+    // Nor where all of them open, each with another key than the one before it.
+    let label = Scope::Strict.label("team", "db");
+    let [newest, _, oldest] = keys();
+    let each = [&newest, &oldest].map(|key| v1::seal(public(key.certificate()), &label, b"x").unwrap());
+    let ring = KeyRing::new(keys());
+    let errors = object_of(&|index| each[usize::from(index % 2 == 0)].clone())
+        .open(&ring, "team")
+        .err()
+        .unwrap();
+    assert!(
+        errors
+            .iter()
+            .all(|error| error.problem == ItemProblem::TriesSpent)
+    );
+    assert!(
+        ring.private_operations() <= values + tries,
+        "{}",
+        ring.private_operations()
+    );
+
+    // What is sealed for one key opens, however many there are.
+    let ring = KeyRing::new(keys());
+    assert!(object_of(&|_| each[1].clone()).open(&ring, "team").is_ok());
+    assert_eq!(ring.private_operations(), values + 2);
 }

@@ -1,8 +1,14 @@
-//! Beside the real kubeseal: what either seals, the other opens.
+//! Beside the real kubeseal and its controller: what either seals, the other opens.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use sealing::{PrivateKey, SelfSigned};
 use serde_json::{Value, json};
-use tests::{Stage, command, http, objects, paths, run};
+use std::time::{Duration, SystemTime};
+use tests::bitnami::Bitnami;
+use tests::{Cluster, Stage, command, http, objects, paths, run, wait};
 
 #[test]
 fn the_controller_opens_what_kubeseal_sealed() {
@@ -115,5 +121,69 @@ fn both_fetch_the_certificate_through_the_service_and_seal_for_it() {
             let secret: Secret = team.api().get(name).await.unwrap();
             assert_eq!(secret.data.unwrap()["password"].0, name.as_bytes());
         }
+    });
+}
+
+#[test]
+fn the_real_controller_opens_what_signet_sealed() {
+    run(async {
+        let home = tempfile::tempdir().unwrap();
+        let path = |name: &str| home.path().join(name);
+        let cluster = Cluster::own().await;
+        let key = PrivateKey::generate(2048).unwrap();
+        let made = SelfSigned::new(SystemTime::now(), Duration::from_hours(24));
+        let made = made.sign(&key).unwrap();
+        std::fs::write(path("cert.pem"), made.to_pem()).unwrap();
+        let pair = json!({"tls.crt": STANDARD.encode(made.to_pem()),
+            "tls.key": STANDARD.encode(key.to_pkcs1_pem().unwrap().as_bytes())});
+        let theirs = Bitnami::install(&cluster, &pair);
+        let running = theirs.start().await;
+        cluster.kubectl(["create", "namespace", "interop"]).ok();
+
+        let signet = |arguments: &[&str], input: &str| {
+            let mut signet = command::signet(cluster.kubeconfig());
+            signet.current_dir(home.path()).args(arguments);
+            command::run(signet, input.as_bytes()).ok()
+        };
+        let scopes = [("strict", "a"), ("namespace-wide", "b"), ("cluster-wide", "c")];
+        for (scope, name) in scopes {
+            let mut secret = objects::secret("interop", name, &[("emoji", "pâté 🥧\n"), ("empty", "")]);
+            secret["metadata"]["labels"] = json!({"app": name});
+            let file = format!("{name}.yaml");
+            let seal = ["seal", "--cert", "cert.pem", "--scope", scope, "-w", &file];
+            signet(&seal, &secret.to_string());
+            // A value that was set later, without a private key, beside what was sealed at first.
+            signet(
+                &["set", &file, &format!("later={scope}"), "--cert", "cert.pem"],
+                "",
+            );
+            signet(
+                &[
+                    "retemplate",
+                    &file,
+                    "--data",
+                    "url=db://{{ .later }}",
+                    "--immutable",
+                    "true",
+                ],
+                "",
+            );
+            let file = path(&file);
+            cluster.kubectl(["create", "-f", file.to_str().unwrap()]).ok();
+        }
+        let secrets: Api<Secret> = Api::namespaced(cluster.client(), "interop");
+        for (scope, name) in scopes {
+            let opened = |secret: &Secret| secret.data.as_ref().is_some_and(|data| data.contains_key("url"));
+            let secret = wait::until(&cluster, secrets.clone(), name, "it to be opened", opened).await;
+            let data = secret.data.unwrap();
+            let value = |key: &str| String::from_utf8(data[key].0.clone()).unwrap();
+            assert_eq!(
+                ["emoji", "empty", "later", "url"].map(value),
+                ["pâté 🥧\n", "", scope, &format!("db://{scope}")]
+            );
+            assert_eq!((data.len(), secret.immutable), (4, Some(true)), "{scope}");
+            assert_eq!(secret.metadata.labels.unwrap()["app"], name);
+        }
+        running.stop();
     });
 }

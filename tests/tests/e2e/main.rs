@@ -92,6 +92,7 @@ mod sealed_http;
 mod sealed_kept;
 mod sealed_namespaces;
 mod sealed_objects;
+mod sealed_race;
 mod sealed_support;
 mod signed;
 mod ssh;

@@ -164,6 +164,16 @@ fn who_asks_has_to_be_somebody_who_may() {
             usage["values"]["a"].as_str().unwrap().starts_with("SHA256:") && usage["values"]["b"].is_null(),
             "{usage}"
         );
+        // The deprecated form has one value.
+        let mut whole = sealed.clone();
+        (whole["spec"]["encryptedData"], whole["spec"]["data"]) =
+            (json!({}), sealed["spec"]["encryptedData"]["a"].clone());
+        let usage = ask("/v1/usage", whole.to_string(), bearer(&ours)).await;
+        let usage: Value = serde_json::from_str(&usage.body).unwrap();
+        assert!(
+            usage["values"]["data"].as_str().unwrap().starts_with("SHA256:"),
+            "{usage}"
+        );
         let again = ask("/v1/rotate", body.clone(), bearer(&ours)).await;
         assert_eq!(again.status, 200, "{}", again.body);
         assert_eq!(

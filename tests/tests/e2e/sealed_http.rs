@@ -50,6 +50,9 @@ fn kubeseal_validates_and_re_encrypts_through_the_service_proxy() {
             same["spec"]["encryptedData"], kept["spec"]["encryptedData"],
             "it is sealed for the newest key"
         );
+        let home = tempfile::tempdir().unwrap();
+        let old = home.path().join("old.pem");
+        std::fs::write(&old, kubeseal(&["--fetch-cert"], &Value::Null).ok()).unwrap();
         new_key(&stage).await;
         let again: Value = serde_json::from_str(&kubeseal(&["--re-encrypt"], &kept).ok()).unwrap();
         for key in ["a", "b"] {
@@ -75,6 +78,24 @@ fn kubeseal_validates_and_re_encrypts_through_the_service_proxy() {
         on.create(&again);
         on.holds("db", &[("a", "one"), ("b", "two"), ("url", "x://one")])
             .await;
+        // The form of before Sealed Secrets 0.7: the whole Secret is one value, beside values of which there are none.
+        let inner = json!({"kind": "Secret", "data": {"a": "b25l"}}).to_string();
+        let mut raw = command::kubeseal();
+        raw.arg("--cert")
+            .arg(&old)
+            .args(["--raw", "--from-file=/dev/stdin", "--name=whole", "--namespace"]);
+        raw.arg(on.team.name());
+        let mut whole = kept.clone();
+        whole["metadata"] = json!({"name": "whole", "namespace": on.team.name()});
+        whole["spec"] = json!({"encryptedData": {}, "data": command::run(raw, inner.as_bytes()).ok().trim()});
+        kubeseal(&["--validate"], &whole).ok();
+        let sealed_again: Value = serde_json::from_str(&kubeseal(&["--re-encrypt"], &whole).ok()).unwrap();
+        assert_ne!(sealed_again["spec"]["data"], whole["spec"]["data"]);
+        assert_eq!(sealed_again["spec"]["encryptedData"], json!({}));
+        whole["metadata"]["name"] = "moved".into();
+        kubeseal(&["--re-encrypt"], &whole).refused();
+        on.create(&sealed_again);
+        on.holds("whole", &[("a", "one")]).await;
         // The template named another scope; it has no say, and the values open here alone.
         let mut elsewhere = again;
         elsewhere["metadata"]["annotations"] = json!({"sealedsecrets.bitnami.com/cluster-wide": "true"});

@@ -19,6 +19,8 @@ pub enum Cause {
     Quota,
     /// An object of this name exists already.
     Exists,
+    /// The object that stands there is not the one whose uid was named.
+    OtherUid,
 }
 
 /// How Kubernetes says that a field cannot be changed, in its validation of updates (`pkg/apis/*/validation`, 1.36) and
@@ -43,11 +45,14 @@ impl Cause {
     pub(super) fn of(code: u16, status: &Value) -> Self {
         let said = status["message"].as_str().unwrap_or_default();
         let leaving = |cause: &Value| cause["reason"] == "NamespaceTerminating";
+        let of_uid = |cause: &Value| cause["field"] == "metadata.uid";
         match code {
             404 if status["details"]["kind"] == "namespaces" => Self::NamespaceMissing,
             403 if causes(status).iter().any(leaving) => Self::NamespaceLeaving,
             403 if said.contains("exceeded quota: ") => Self::Quota,
             409 if status["reason"] == "AlreadyExists" => Self::Exists,
+            // An apply or a patch with another uid in it changes a field that cannot be changed.
+            422 if causes(status).iter().any(of_uid) => Self::OtherUid,
             // Webhooks refuse with 403 or 400, validation with 422.
             400 | 403 | 422 if unchangeable(said, status) => Self::Immutable,
             _ => Self::Plain,
@@ -99,6 +104,14 @@ mod tests {
         let status = json!({"message": format!("X \"x\" is invalid: f: {message}"), "reason": "Invalid",
             "details": {"causes": [{"field": "f", "message": message}]}});
         Cause::of(422, &status)
+    }
+
+    #[test]
+    fn another_object_in_its_place_is_recognised() {
+        let message = r#"Invalid value: "a": field is immutable"#;
+        let status = json!({"message": format!("Secret \"x\" is invalid: metadata.uid: {message}"), "reason": "Invalid",
+            "details": {"causes": [{"field": "metadata.uid", "message": message}]}});
+        assert_eq!(Cause::of(422, &status), Cause::OtherUid);
     }
 
     /// As kube-apiserver 1.36.3 said them.

@@ -162,7 +162,7 @@ impl Hand {
         one: &One<'_>,
         mut body: Zeroizing<Vec<u8>>,
     ) -> Result<(Applied, Effect, Notes), Trouble> {
-        if one.is_first_contact() && self.names.is_made_in_the_cluster(one.key) {
+        if one.is_first_contact() && self.names.is_made_in_the_cluster(one.key).await {
             return Err(Trouble::passing(
                 "a SealedSecret object in the cluster makes this Secret, and two writers would fight",
                 "hand it over with `kubectl delete sealedsecret NAME --cascade=orphan`, or take it out of the Sync's path",

@@ -21,8 +21,8 @@ use zeroize::Zeroizing;
 ///
 /// All key Secrets of the controller, of both formats, encrypted before they are
 /// written: nothing is on the disk in plain text. `signet keys restore` reads it,
-/// and so does stock age (`age -d -i key.txt keys.age`), which gives a List of Secrets
-/// for kubectl.
+/// and so does stock age (`age -d -i key.txt keys.age`), which gives a List of
+/// Secrets for kubectl.
 ///
 /// A new key is not in an old backup: make one after each renewal, and try the
 /// restore now and then.

@@ -28,13 +28,13 @@ const MOST_NAMES: u32 = 9;
 
 /// Put the keys of a backup back into a cluster
 ///
-/// Creates the key Secrets that are not there, and changes none that is: where another
-/// key has the name, NAME-restored is made. A running controller takes them in at once.
-/// Do it before the controller starts for the first time, or it makes a key of its own,
-/// which is then the newest.
+/// Creates the key Secrets that are not there, and changes none that is: where
+/// another key has the name, NAME-restored is made. A running controller takes
+/// them in at once. Do it before the controller starts for the first time, or it
+/// makes a key of its own, which is then the newest.
 ///
-/// With --dry-run the backup is opened and its keys are checked, and nothing is created: do
-/// that now and then.
+/// With --dry-run the backup is opened and its keys are checked, and nothing is
+/// created: do that now and then.
 ///
 /// Example:
 ///

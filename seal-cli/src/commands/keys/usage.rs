@@ -13,6 +13,7 @@ use crate::progress::Progress;
 use crate::repo_config::{self, RepoConfig};
 use crate::repo_files;
 use crate::sealed_file::{Format, SealedFile, SealedObject};
+use crate::syncs::PAGE;
 use crate::table::{self, Cell};
 use crate::ui::{Style, Ui};
 use clap::Args;
@@ -28,14 +29,14 @@ use std::process::ExitCode;
 
 /// Show which key each sealed value is sealed for
 ///
-/// Values of the native format say it themselves. Those of format v1 do not: without a
-/// private key only the size of the key can be seen. With --controller the controller
-/// is asked, object by object, and no private key leaves it. With --cluster-keys the
-/// cluster's private keys are read (it takes the right to read their Secrets), used
-/// here and forgotten; with --key those of a file.
+/// Values of the native format say it themselves. Those of format v1 do not:
+/// without a private key only the size of the key can be seen. With --controller
+/// the controller is asked, object by object, and no private key leaves it. With
+/// --cluster-keys the cluster's private keys are read (it takes the right to read
+/// their Secrets), used here and forgotten; with --key those of a file.
 ///
-/// Without PATH it takes what Git follows. --cluster takes the SealedSecrets that are in
-/// the cluster too.
+/// Without PATH it takes what Git follows. --cluster takes the SealedSecrets that
+/// are in the cluster too.
 ///
 /// Exit codes: 0 every value has a key; 1 some value has none.
 ///
@@ -189,17 +190,17 @@ impl UsageArgs {
                     plural: "sealedsecrets".to_owned(),
                 };
                 let api: Api<DynamicObject> = Api::all_with(cluster.client.clone(), &resource);
-                let listed = api.list(&ListParams::default()).await;
-                let listed = listed.map_err(|err| cluster::explain(&err, "list SealedSecrets"))?;
-                for object in listed.items {
-                    let mut value = serde_json::to_value(&object)
-                        .map_err(|err| CommandError::internal(format!("an object is no JSON: {err}")))?;
-                    value["apiVersion"] = resource.api_version.as_str().into();
-                    value["kind"] = "SealedSecret".into();
-                    objects.push((
-                        "the cluster".to_owned(),
-                        SealedObject::new(1, 1, &Way::default(), format, &value),
-                    ));
+                let mut params = ListParams::default().limit(PAGE);
+                loop {
+                    let page = api.list(&params).await;
+                    let page = page.map_err(|err| cluster::explain(&err, "list SealedSecrets"))?;
+                    for object in page.items {
+                        objects.push(("the cluster".to_owned(), of_cluster(&object, format, &resource)?));
+                    }
+                    match page.metadata.continue_ {
+                        Some(token) if !token.is_empty() => params.continue_token = Some(token),
+                        _ => break,
+                    }
                 }
             }
         }
@@ -245,6 +246,19 @@ impl UsageArgs {
             &rows,
         ))?)
     }
+}
+
+/// An object of a list, whose items do not say of which kind they are.
+fn of_cluster(
+    object: &DynamicObject,
+    format: Format,
+    resource: &ApiResource,
+) -> Result<SealedObject, CommandError> {
+    let mut value = serde_json::to_value(object)
+        .map_err(|err| CommandError::internal(format!("an object is no JSON: {err}")))?;
+    value["apiVersion"] = resource.api_version.as_str().into();
+    value["kind"] = resource.kind.as_str().into();
+    Ok(SealedObject::new(1, 1, &Way::default(), format, &value))
 }
 
 /// The key of each value, as the controller says.

@@ -9,7 +9,7 @@ use super::refused::Refused;
 use super::validate::is_sealed_secret;
 use crate::command_error::CommandError;
 use crate::output::show;
-use crate::sealed_file::Format;
+use crate::sealed_file::{Format, WHOLE, is_whole};
 use manifest::Manifest;
 use sealing::{CLUSTER_WIDE, NAMESPACE_WIDE, Scope, secret_values, v2};
 use serde_json::{Map, Value, json};
@@ -26,6 +26,12 @@ impl Job<'_> {
         }
         let mut file = OpenFile::read(path)?;
         let targets: Vec<_> = file.objects()?.into_iter().filter(is_sealed_secret).collect();
+        if let Some(whole) = targets.iter().find(|target| is_whole(&target.object)) {
+            return Err(CommandError::user(
+                format!("cannot merge into {}: {WHOLE}", whole.id),
+                "seal the Secret anew, into a new file: -w FILE",
+            ));
+        }
         let overrides = match targets.as_slice() {
             [] => {
                 return Err(CommandError::user(

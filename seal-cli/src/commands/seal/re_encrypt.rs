@@ -9,9 +9,11 @@ use crate::command_error::CommandError;
 use crate::controller::Controller;
 use crate::output;
 use crate::progress::Progress;
+use crate::sealed_file::v1_values;
 use manifest::Manifest;
 use sealing::Scope;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 const DOING: &str = "re-encrypt secret";
@@ -52,14 +54,15 @@ impl Job<'_> {
             ));
         }
         let rotated = self.rotate_all(sealed.iter().map(|(_, found)| found))?;
-        for ((number, found), values) in sealed.iter().zip(rotated) {
-            for (key, value) in values {
-                let text = value.as_str().unwrap_or_default();
-                files[*number].set(found, &["spec", "encryptedData", &key], text)?;
+        for ((number, found), values) in sealed.iter().zip(&rotated) {
+            for (way, text) in values {
+                let way: Vec<&str> = way.iter().map(String::as_str).collect();
+                files[*number].set(found, &way, text)?;
             }
         }
         files.into_iter().try_for_each(OpenFile::write)?;
-        let count = sealed.len();
+        self.say_empty(sealed.iter().map(|(_, found)| found).zip(&rotated));
+        let count = rotated.iter().filter(|values| !values.is_empty()).count();
         let what = if count == 1 {
             "1 SealedSecret".to_owned()
         } else {
@@ -77,6 +80,7 @@ impl Job<'_> {
             .zip(&rotated)
             .map(|(one, values)| with_values(one, values))
             .collect();
+        self.say_empty(found.iter().zip(&rotated));
         let text = write::text(&objects, self.format(false)?, self.dialect)?;
         match self.output_file() {
             Some(file) => output::replace(file, &text),
@@ -84,10 +88,20 @@ impl Job<'_> {
         }
     }
 
+    /// Names what has no value: nothing of it was sealed again.
+    fn say_empty<'m>(&self, all: impl Iterator<Item = (&'m Manifest, &'m Values)>) {
+        for (found, _) in all.filter(|(_, values)| values.is_empty()) {
+            self.ui.note(format!(
+                "{} has no sealed value, so nothing of it was re-encrypted.",
+                found.id
+            ));
+        }
+    }
+
     fn rotate_all<'m>(
         &self,
         found: impl ExactSizeIterator<Item = &'m Manifest>,
-    ) -> Result<Vec<Map<String, Value>>, CommandError> {
+    ) -> Result<Vec<Values>, CommandError> {
         let count = found.len();
         cluster::block_on(async {
             let controller = self.controller().await?;
@@ -104,16 +118,30 @@ impl Job<'_> {
     }
 }
 
+/// Sealed values, by the way to each.
+type Values = BTreeMap<Vec<String>, String>;
+
 /// The object with other values. The rest stays as it is: Bitnami's controller would put the object's own metadata in
 /// the place of the template's and drop `template.data`.
-fn with_values(found: &Manifest, values: &Map<String, Value>) -> Value {
+fn with_values(found: &Manifest, values: &Values) -> Value {
     let mut object = found.object.clone();
-    object["spec"]["encryptedData"] = Value::Object(values.clone());
+    for (way, text) in values {
+        let at = way.iter().fold(&mut object, |at, key| &mut at[key]);
+        *at = text.as_str().into();
+    }
     object
 }
 
-/// The new values of one object, by key.
-async fn rotate(controller: &Controller, found: &Manifest) -> Result<Map<String, Value>, CommandError> {
+/// The values of an object. None where one of them is no text.
+fn values(object: &Value) -> Option<Values> {
+    let owned = |way: Vec<&str>| way.into_iter().map(str::to_owned).collect();
+    let all = v1_values(object).into_iter();
+    all.map(|(way, value)| Some((owned(way), value.as_str()?.to_owned())))
+        .collect()
+}
+
+/// The new values of one object.
+async fn rotate(controller: &Controller, found: &Manifest) -> Result<Values, CommandError> {
     let place = format!("{} (line {}): {}", found.origin, found.origin.line, found.id);
     if found.id.gvk.group != "bitnami.com" {
         return Err(CommandError::user(
@@ -155,17 +183,17 @@ async fn rotate(controller: &Controller, found: &Manifest) -> Result<Map<String,
     if !same || scope(&answer) != scope(&found.object) {
         return Err(strange("is for another object or scope"));
     }
-    let values = |object: &Value| {
-        object
-            .pointer("/spec/encryptedData")
-            .and_then(Value::as_object)
-            .cloned()
-    };
-    let before = values(&found.object).unwrap_or_default();
-    let mut after = values(&answer).unwrap_or_default();
+    let before = values(&found.object).ok_or_else(|| {
+        CommandError::user(
+            format!("cannot {DOING}: {place}: a sealed value in it is no text"),
+            "restore it from Git's history",
+        )
+    })?;
+    let mut after = values(&answer).ok_or_else(|| strange("lacks values"))?;
     // An older controller seals what it rendered from `template.data` as well.
-    after.retain(|key, _| before.contains_key(key));
-    if after.len() != before.len() || !after.values().all(Value::is_string) {
+    after.retain(|way, _| before.contains_key(way));
+    // Bitnami's turns the deprecated form into another object, which lacks the value that stands here.
+    if after.len() != before.len() {
         return Err(strange("lacks values"));
     }
     Ok(after)

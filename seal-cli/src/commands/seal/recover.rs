@@ -119,7 +119,7 @@ fn refuse(found: &Manifest, errors: &[ItemError], refused: &mut Refused) {
                     )
                 });
             }
-            ItemProblem::OtherKeySize { .. } | ItemProblem::OtherScope { .. } => {
+            ItemProblem::OtherKeySize { .. } | ItemProblem::OtherScope { .. } | ItemProblem::TriesSpent => {
                 unopened.push(key);
                 why.get_or_insert_with(|| error.problem.to_string());
             }

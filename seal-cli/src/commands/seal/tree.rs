@@ -10,7 +10,7 @@ use super::{unchanged, write};
 use crate::command_error::CommandError;
 use crate::output::show;
 use crate::sealed_file::SealedObject;
-use crate::{git, repo_config};
+use crate::{git, repo_config, unread};
 use manifest::{Limits, Manifest, Origin, manifests, read_stream};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -194,16 +194,7 @@ fn plain_secrets(path: &Path, refused: &mut Refused) -> Result<Vec<Manifest>, Co
 }
 
 fn unreadable(text: &[u8], what: String, refused: &mut Refused) {
-    let text = String::from_utf8_lossy(text);
-    let looks_like_one = |line: &str| {
-        let line: String = line
-            .chars()
-            .filter(|char| !char.is_whitespace() && !"\"'".contains(*char))
-            .collect();
-        let after = line.split_once("kind:Secret").map(|(_, after)| after);
-        after.is_some_and(|after| !after.starts_with(char::is_alphanumeric))
-    };
-    if text.lines().any(looks_like_one) {
+    if unread::may_be_secret(text) {
         refused.line(what, "it may be a Secret: correct it, or seal it by hand");
     }
 }

@@ -5,7 +5,7 @@ use super::format::SealFor;
 use crate::native;
 use crate::opening::{self, Outcome};
 use crate::private_keys::PrivateKeys;
-use crate::sealed_file::{Format, SealedFile, SealedObject};
+use crate::sealed_file::{Format, SealedFile, SealedObject, is_whole};
 use sealing::v2::Recipients;
 use sealing::{Certificate, Plaintext, Printable, secret_values};
 use serde_json::Value;
@@ -60,6 +60,10 @@ fn v1(
     keys: &PrivateKeys,
     certificate: &Certificate,
 ) -> Value {
+    // In the deprecated form no line is that of one value.
+    if is_whole(&before.value) {
+        return sealed;
+    }
     for (key, text) in before.sealed() {
         let (Some(new), true) = (
             values.get(key),

@@ -70,6 +70,50 @@ fn raw_values_recovery_and_wrong_command_lines() {
     compare(&lines::all());
 }
 
+/// Every flag that the real one lists is known, so that a script that gives one goes on.
+#[test]
+fn every_flag_of_the_real_one_is_known() {
+    let home = tempfile::tempdir().unwrap();
+    let ours = home.path().join("kubeseal");
+    std::os::unix::fs::symlink(paths::binary("signet"), &ours).unwrap();
+    let mut theirs = std::process::Command::new(paths::kubeseal());
+    theirs.arg("--help");
+    let answer = command::run(theirs, b"");
+    let help = answer.stdout + &answer.stderr;
+    // `  -o, --format string   …`: what a flag takes is said by one word.
+    let flags: Vec<(Option<&str>, &str, bool)> = help
+        .lines()
+        .filter_map(|line| {
+            let (short, rest) = line.split_once("--")?;
+            if !line.starts_with("  ") || short.trim().len() > 3 {
+                return None;
+            }
+            let short = short.trim().strip_suffix(',');
+            let (flag, rest) = rest.split_once(' ')?;
+            Some((short, flag, !rest.starts_with(' ')))
+        })
+        .collect();
+    assert!(flags.len() > 40, "{help}");
+    let unknown = |argument: &str| {
+        let mut kubeseal = std::process::Command::new(&ours);
+        kubeseal
+            .env_clear()
+            .env("HOME", home.path())
+            .args([argument, "--version"]);
+        let answer = command::run(kubeseal, b"");
+        answer.stderr.contains("unknown") || answer.stderr.contains("unexpected argument")
+    };
+    assert!(unknown("--no-such-flag") && unknown("-Z"));
+    let mut missing = Vec::new();
+    for (short, flag, takes) in flags {
+        let value = if takes { "=1" } else { "" };
+        let long = Some(format!("--{flag}{value}"));
+        let short = short.map(|short| format!("{short}{}", value.trim_start_matches('=')));
+        missing.extend(long.into_iter().chain(short).filter(|argument| unknown(argument)));
+    }
+    assert_eq!(missing, Vec::<String>::new());
+}
+
 /// Runs every line with both, and reports every difference at once.
 fn compare(lines: &[Line]) {
     let home = tempfile::tempdir().unwrap();
