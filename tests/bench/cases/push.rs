@@ -32,11 +32,8 @@ pub(super) async fn measure(pushes: usize, report: &mut Report) {
     }
     follow.all_good().await;
 
-    let posts = || {
-        let requests = ground.git.requests(&team.repo);
-        requests.iter().filter(|line| line.starts_with("POST")).count()
-    };
-    let (before, mut live, mut applied) = (posts(), Vec::new(), Vec::new());
+    let fetches = || ground.git.packs(&team.repo);
+    let (before, mut live, mut applied) = (fetches(), Vec::new(), Vec::new());
     for round in 1..=pushes {
         // Looks at a remote are 200 ms apart at least: people push less often.
         tokio::time::sleep(Duration::from_millis(250)).await;
@@ -47,7 +44,7 @@ pub(super) async fn measure(pushes: usize, report: &mut Report) {
         live.push(seen.duration_since(pushed));
         applied.push(said.duration_since(pushed));
     }
-    let fetches = posts() - before;
+    let fetches = fetches() - before;
     for (what, times) in [("live", &live), ("applied", &applied)] {
         let times = milliseconds(times);
         let note = format!("{pushes} pushes of one object");
