@@ -55,9 +55,10 @@ pub(super) async fn measure(pushes: usize, report: &mut Report) {
         report.add_with(CASE, median, percentile(&times, 0.5), "ms", note);
         report.add(CASE, late, percentile(&times, 0.99), "ms");
     }
+    // After 50 packs the store is built anew, which is a fetch as well.
     report.promise(
-        format!("{pushes} pushes are as many fetches; there were {fetches}"),
-        fetches == pushes,
+        format!("{pushes} pushes are as many fetches, and one for each 50 packs; there were {fetches}"),
+        (pushes..=pushes + pushes / 50).contains(&fetches),
     );
 
     team.set(json!({"interval": "1s"})).await;
