@@ -71,6 +71,5 @@ pub(super) async fn measure(syncs: usize, report: &mut Report) {
 
 /// Packs that the Git server sent so far.
 fn fetches(ground: &Ground, fleet: &Fleet) -> usize {
-    let requests = ground.git.requests(&fleet.repo);
-    requests.iter().filter(|line| line.starts_with("POST")).count()
+    ground.git.packs(&fleet.repo)
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
@@ -43,6 +43,8 @@ struct Shared {
     login: Mutex<Option<String>>,
     mood: watch::Sender<Mood>,
     requests: Mutex<Vec<String>>,
+    /// Paths of requests that were answered with a pack.
+    packs: Mutex<Vec<String>>,
     /// The credentials that came with requests, as the header has them.
     given: Mutex<Vec<String>>,
 }
@@ -56,6 +58,7 @@ impl Shared {
             login: Mutex::default(),
             mood: watch::Sender::new(Mood::Serving),
             requests: Mutex::default(),
+            packs: Mutex::default(),
             given: Mutex::default(),
         })
     }
@@ -134,6 +137,27 @@ impl GitServer {
     }
 }
 
+impl GitServer {
+    /// Packs of this repository that were sent so far. A fetch is one of them, and two or more requests: where history ends and
+    /// what both have is agreed on before (gitprotocol-http(5)).
+    pub fn packs(&self, repo: &Repo) -> usize {
+        let name = repo.bare().file_name().expect("a name").to_string_lossy();
+        let wanted = format!("/{name}/");
+        let packs = lock(&self.shared.packs);
+        packs.iter().filter(|path| path.starts_with(&wanted)).count()
+    }
+}
+
+/// Notes whether a request is the last one of a negotiation, which a pack is the answer to.
+async fn noted(shared: &Shared, request: Request) -> Request {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    if parts.uri.path().ends_with("/git-upload-pack") && body.ends_with(b"0009done\n") {
+        lock(&shared.packs).push(parts.uri.path().to_owned());
+    }
+    Request::from_parts(parts, body.into())
+}
+
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     lock(&shared.requests).push(format!("{} {}", request.method(), request.uri()));
     let mut moods = shared.mood.subscribe();
@@ -156,6 +180,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         let challenge = [(WWW_AUTHENTICATE, "Basic realm=\"git\"")];
         return (StatusCode::UNAUTHORIZED, challenge, Body::empty()).into_response();
     }
+    let request = noted(&shared, request).await;
     cgi::run(&shared.root, request)
         .await
         .unwrap_or_else(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response())

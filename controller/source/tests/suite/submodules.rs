@@ -420,10 +420,10 @@ fn what_one_look_may_cost_is_for_all_submodules_together() {
 #[test]
 fn a_list_that_takes_too_long_to_read_ends() {
     let repo = Repo::with(&[("a", "1")]);
-    let list: String = (0..500)
+    let list: Vec<String> = (0..500)
         .map(|n| format!("[submodule \"{n}\"]\npath = no/{n}\nurl = ../x\n"))
         .collect();
-    repo.commit("a list of nothing", &[(".gitmodules", &list)]);
+    repo.commit("a list of nothing", &[(".gitmodules", &list.concat())]);
     repo.push();
     let server = Server::start(repo.root(), Mode::Good);
     let dir = tempfile::tempdir().unwrap();
