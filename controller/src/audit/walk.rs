@@ -5,7 +5,7 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use audit::{File, LARGEST_FILE, LARGEST_NOTE, Line, NOTES, Outcome, Record, Verdict, is_manifest};
+use audit::{Change, File, LARGEST_FILE, LARGEST_NOTE, Line, NOTES, Outcome, Record, Verdict, is_manifest};
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use proof::Trust;
@@ -19,6 +19,10 @@ use crate::text;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Bytes of an answer.
 const LARGEST_ANSWER: usize = 8 << 20;
+/// Bytes of the manifests of one commit, before and after: read, they take several times as much memory.
+const LARGEST_COMMIT: usize = 16 << 20;
+/// Sentences about what is not told.
+const MOST_GAPS: usize = 20;
 /// Characters of a subject.
 const LONGEST_SUBJECT: usize = 512;
 
@@ -41,6 +45,7 @@ pub(super) struct Walk {
 struct Answer {
     lines: String,
     gaps: Vec<String>,
+    is_full: bool,
 }
 
 impl Walk {
@@ -63,57 +68,29 @@ impl Walk {
         let began = Instant::now();
         let mut told = 0;
         for commit in wanted {
-            if told == self.query.limit {
+            if told == self.query.limit || answer.is_full {
                 break;
             }
-            if began.elapsed() > PATIENCE || answer.lines.len() > LARGEST_ANSWER {
-                answer
-                    .gaps
-                    .push("The answer is cut off: it took too long, or became too large.".into());
+            if began.elapsed() > PATIENCE {
+                answer.gaps.push("It took too long: the rest is not told.".into());
                 break;
             }
-            let changed = match store.changed(commit, &self.path) {
-                Ok(changed) => changed,
-                Err(SourceError::NoSuchCommit) => {
-                    answer.gaps.push(format!(
-                        "What commit {} changes is not told: the one before it is not here.",
-                        commit.id
-                    ));
-                    continue;
-                }
-                Err(SourceError::TooLarge(what)) => {
+            let changes = match self.changes(&store, commit) {
+                Ok(Some(changes)) => changes,
+                Ok(None) => continue,
+                Err(error) => {
+                    let why = match error {
+                        SourceError::NoSuchCommit => "the one before it is not here".to_owned(),
+                        SourceError::TooLarge(what) => format!("it is too much: {what}"),
+                        error => return Err(refused(&error)),
+                    };
                     answer
                         .gaps
-                        .push(format!("What commit {} changes is too much: {what}.", commit.id));
-                    continue;
+                        .push(format!("What commit {} changes is not told: {why}.", commit.id));
+                    Vec::new()
                 }
-                Err(error) => return Err(refused(&error)),
             };
-            if !changed.touches && !self.path.as_str().is_empty() {
-                continue;
-            }
             told += 1;
-            let read = changed.files.iter().filter(|file| is_manifest(&file.path));
-            let blobs = read.flat_map(|file| [file.before, file.after]).flatten();
-            let contents = store
-                .contents(blobs, LARGEST_FILE)
-                .map_err(|error| refused(&error))?;
-            let contents: HashMap<String, Vec<u8>> = contents
-                .into_iter()
-                .map(|(id, bytes)| (id.to_string(), bytes))
-                .collect();
-            let name = |id: Option<BlobId>| id.map(|id| id.to_string());
-            let files: Vec<File> = changed
-                .files
-                .into_iter()
-                .map(|file| File {
-                    path: file.path,
-                    before: name(file.before),
-                    after: name(file.after),
-                })
-                .collect();
-            let mut changes = audit::changes(&files, &contents);
-            changes.retain(|change| self.query.wants(change));
             if self.query.is_narrow() && changes.is_empty() {
                 continue;
             }
@@ -132,6 +109,42 @@ impl Walk {
             })));
         }
         Ok(answer.end())
+    }
+
+    /// What a commit changes of what is asked about; none where it does not touch the path.
+    fn changes(&self, store: &Store, commit: &Commit) -> Result<Option<Vec<Change>>, SourceError> {
+        let changed = store.changed(commit, &self.path)?;
+        if !changed.touches && !self.path.as_str().is_empty() {
+            return Ok(None);
+        }
+        let read = changed.files.iter().filter(|file| is_manifest(&file.path));
+        let blobs: Vec<BlobId> = read
+            .flat_map(|file| [file.before, file.after])
+            .flatten()
+            .collect();
+        let contents = store.contents(blobs.iter().copied(), LARGEST_FILE, LARGEST_COMMIT)?;
+        // Many files may be one blob, and each is read for itself.
+        let length = |blob: &BlobId| contents.get(blob).map_or(0, Vec::len);
+        if blobs.iter().map(length).sum::<usize>() > LARGEST_COMMIT {
+            return Err(SourceError::TooLarge("files to read at once".into()));
+        }
+        let contents: HashMap<String, Vec<u8>> = contents
+            .into_iter()
+            .map(|(id, bytes)| (id.to_string(), bytes))
+            .collect();
+        let name = |id: Option<BlobId>| id.map(|id| id.to_string());
+        let files: Vec<File> = changed
+            .files
+            .into_iter()
+            .map(|file| File {
+                path: file.path,
+                before: name(file.before),
+                after: name(file.after),
+            })
+            .collect();
+        let mut changes = audit::changes(&files, &contents);
+        changes.retain(|change| self.query.wants(change));
+        Ok(Some(changes))
     }
 
     /// Removes what was kept of other Repositories. Nobody else is at work.
@@ -217,15 +230,30 @@ impl Walk {
 impl Answer {
     fn tell(&mut self, line: &Line) {
         // A record is strings and lists: it is written in any case.
-        if let Ok(text) = serde_json::to_string(line) {
-            self.lines += &text;
-            self.lines.push('\n');
+        let text = serde_json::to_string(line).unwrap_or_default();
+        if self.lines.len() + text.len() > LARGEST_ANSWER {
+            self.is_full = true;
+            return;
         }
+        self.lines += &text;
+        self.lines.push('\n');
     }
 
+    /// With what is not told. That is told in any case.
     fn end(mut self) -> String {
-        for gap in std::mem::take(&mut self.gaps) {
-            self.tell(&Line::Gap(gap));
+        if self.is_full {
+            self.gaps
+                .push("The answer became too large: the rest is not told.".into());
+        }
+        let more = self.gaps.len().saturating_sub(MOST_GAPS);
+        let mut gaps = std::mem::take(&mut self.gaps);
+        gaps.truncate(MOST_GAPS);
+        if more > 0 {
+            gaps.push(format!("There is more that is not told, {more} times."));
+        }
+        for gap in gaps {
+            self.lines += &serde_json::to_string(&Line::Gap(gap)).unwrap_or_default();
+            self.lines.push('\n');
         }
         self.lines
     }
@@ -294,9 +322,30 @@ fn refused(error: &SourceError) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use audit::Line;
     use source::Person;
 
-    use super::{subject, time};
+    use super::{Answer, LARGEST_ANSWER, MOST_GAPS, subject, time};
+
+    #[test]
+    fn an_answer_ends_and_says_so() {
+        let mut answer = Answer::default();
+        let long = Line::Gap("x".repeat(1 << 20));
+        for _ in 0..20 {
+            answer.tell(&long);
+        }
+        assert!(answer.is_full);
+        answer.gaps.extend((0..30).map(|number| number.to_string()));
+        let end = answer.end();
+        assert!(end.len() <= LARGEST_ANSWER + 10_000);
+        let lines: Vec<&str> = end.lines().collect();
+        assert_eq!(lines.len(), 7 + MOST_GAPS + 1);
+        assert!(
+            lines[lines.len() - 1].contains("11 times"),
+            "{}",
+            lines[lines.len() - 1]
+        );
+    }
 
     #[test]
     fn times_and_subjects_are_as_git_log_has_them() {

@@ -11,8 +11,9 @@ use crate::{BlobId, Commit, CommitId, RepoPath, SourceError};
 const MOST_ENTRIES: usize = 200_000;
 /// Nested directories.
 const DEEPEST: usize = 64;
-/// Bytes of one path.
+/// Bytes of one path, and of all paths that a commit changes.
 const LONGEST_PATH: usize = 4 << 10;
+const MOST_PATH_BYTES: usize = 16 << 20;
 const DIRECTORY: i32 = 0o40_000;
 
 /// What a commit changes below a path.
@@ -40,6 +41,12 @@ type Place = Option<(Oid, i32)>;
 /// Before and after, by path.
 type Differences = BTreeMap<Vec<u8>, (Place, Place)>;
 
+/// What is left of the bounds.
+struct Left {
+    entries: usize,
+    path_bytes: usize,
+}
+
 impl Store {
     /// What a commit changes below a path (the root is the empty one), compared with its parents, which the store has to hold.
     ///
@@ -51,18 +58,27 @@ impl Store {
     }
 
     /// The bytes of files, by id. What is larger than `largest`, and what is no file here, is left out.
+    ///
+    /// # Errors
+    /// [`SourceError::TooLarge`] where all together are larger than `most`.
     pub fn contents(
         &self,
         ids: impl IntoIterator<Item = BlobId>,
         largest: usize,
+        mut most: usize,
     ) -> Result<HashMap<BlobId, Vec<u8>>, SourceError> {
         let ids: HashSet<BlobId> = ids.into_iter().collect();
         self.current().with(|repository| {
             let odb = repository.odb().map_err(|error| problem(&error))?;
             let mut contents = HashMap::new();
             for id in ids {
-                let fits = |(size, kind): (usize, ObjectType)| kind == ObjectType::Blob && size <= largest;
-                if odb.read_header(id.oid()).is_ok_and(fits) {
+                let header = odb.read_header(id.oid());
+                if let Ok((size, ObjectType::Blob)) = header
+                    && size <= largest
+                {
+                    most = most
+                        .checked_sub(size)
+                        .ok_or_else(|| SourceError::TooLarge("files to read at once".into()))?;
                     let object = odb.read(id.oid()).map_err(|error| problem(&error))?;
                     contents.insert(id, object.data().to_vec());
                 }
@@ -73,7 +89,10 @@ impl Store {
 }
 
 fn changed(repository: &Repository, commit: &Commit, below: &RepoPath) -> Result<Changed, SourceError> {
-    let mut budget = MOST_ENTRIES;
+    let mut left = Left {
+        entries: MOST_ENTRIES,
+        path_bytes: MOST_PATH_BYTES,
+    };
     let now = place(repository, commit, below)?;
     let mut all: Option<Differences> = None;
     let mut touches = false;
@@ -87,7 +106,7 @@ fn changed(repository: &Repository, commit: &Commit, below: &RepoPath) -> Result
     for old in before {
         let mut found = Differences::new();
         let path = below.as_str().as_bytes().to_vec();
-        compare(repository, old, now, &path, 0, &mut budget, &mut found)?;
+        compare(repository, old, now, &path, 0, &mut left, &mut found)?;
         touches |= !found.is_empty();
         // The first parent's files, as far as all others differ there as well.
         match &mut all {
@@ -125,7 +144,7 @@ fn compare(
     new: Place,
     path: &[u8],
     depth: usize,
-    budget: &mut usize,
+    left: &mut Left,
     found: &mut Differences,
 ) -> Result<(), SourceError> {
     if old == new {
@@ -137,15 +156,14 @@ fn compare(
     let is_file = |place: &Place| place.is_some_and(|(_, mode)| mode != DIRECTORY);
     let (old_file, new_file) = (old.filter(|_| is_file(&old)), new.filter(|_| is_file(&new)));
     if old_file.is_some() || new_file.is_some() {
+        left.path_bytes = left.path_bytes.checked_sub(path.len()).ok_or_else(too_many)?;
         found.insert(path.to_vec(), (old_file, new_file));
     }
     let trees = [tree(repository, old)?, tree(repository, new)?];
     let mut names: BTreeMap<Vec<u8>, [Place; 2]> = BTreeMap::new();
     for (side, tree) in trees.iter().enumerate() {
         let Some(tree) = tree else { continue };
-        *budget = budget
-            .checked_sub(tree.len())
-            .ok_or_else(|| SourceError::TooLarge("directories to compare for one commit".into()))?;
+        left.entries = left.entries.checked_sub(tree.len()).ok_or_else(too_many)?;
         for entry in tree {
             let places = names.entry(entry.name_bytes().to_vec()).or_default();
             places[side] = Some((entry.id(), entry.filemode_raw()));
@@ -156,9 +174,13 @@ fn compare(
             [] => name,
             path => [path, b"/", &name].concat(),
         };
-        compare(repository, old, new, &path, depth + 1, budget, found)?;
+        compare(repository, old, new, &path, depth + 1, left, found)?;
     }
     Ok(())
+}
+
+fn too_many() -> SourceError {
+    SourceError::TooLarge("directories to compare for one commit".into())
 }
 
 fn tree(repository: &Repository, place: Place) -> Result<Option<Tree<'_>>, SourceError> {

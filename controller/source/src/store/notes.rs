@@ -10,6 +10,8 @@ use crate::{Commit, CommitId, RefSpec, Remote, SourceError};
 
 /// Refs that are read.
 const MOST_REFS: usize = 32;
+/// Bytes of all notes of one answer: many commits may share one long note.
+const MOST_BYTES: usize = 16 << 20;
 /// Directories that a note's name is spread over: two digits each.
 const DEEPEST: usize = 19;
 
@@ -27,6 +29,9 @@ pub struct Note {
 impl Store {
     /// The notes about these commits under all refs that begin so, each of at most so many bytes. Only the newest state of each ref is
     /// fetched, and nothing where it is held.
+    ///
+    /// # Errors
+    /// [`SourceError::TooLarge`] where they have over 16 MiB.
     pub fn notes(
         &self,
         remote: &Remote,
@@ -38,7 +43,7 @@ impl Store {
         let session = Session::open(remote)?;
         let generation = self.current();
         let repository = generation.open()?;
-        let mut notes = Vec::new();
+        let (mut notes, mut left) = (Vec::new(), MOST_BYTES);
         for name in listed(&session, prefix)? {
             let reference = RefSpec::Full(name.clone());
             let key = key(remote, &reference)?;
@@ -52,8 +57,12 @@ impl Store {
                 let Some(blob) = find(&repository, tree.oid(), &commit.to_string(), 0) else {
                     continue;
                 };
-                let fits = |(size, kind): (usize, ObjectType)| kind == ObjectType::Blob && size <= largest;
-                if odb.read_header(blob).is_ok_and(fits) {
+                if let Ok((size, ObjectType::Blob)) = odb.read_header(blob)
+                    && size <= largest
+                {
+                    left = left
+                        .checked_sub(size)
+                        .ok_or_else(|| SourceError::TooLarge(format!("notes over {MOST_BYTES} bytes")))?;
                     let object = odb.read(blob).map_err(|error| problem(&error))?;
                     notes.push(Note {
                         reference: name.clone(),

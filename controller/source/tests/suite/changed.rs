@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use source::{Commit, FileChange, Note, RepoPath, Store};
+use source::{Commit, FileChange, Note, RepoPath, SourceError, Store};
 
 use crate::support::http::{Mode, Server};
 use crate::support::repo::Repo;
@@ -125,7 +125,12 @@ fn contents_are_read_within_bounds_and_what_is_not_here_is_left_out() {
         .files;
     let ids: Vec<_> = files.iter().filter_map(|file| file.after).collect();
     let nowhere = "0123456789012345678901234567890123456789".parse().unwrap();
-    let contents = kept.contents(ids.into_iter().chain([nowhere]), 1_000).unwrap();
+    assert!(matches!(
+        kept.contents(ids.clone(), 5_000, 2_000),
+        Err(SourceError::TooLarge(_))
+    ));
+    assert_eq!(kept.contents(ids.clone(), 5_000, 2_001).unwrap().len(), 2);
+    let contents = kept.contents(ids.into_iter().chain([nowhere]), 1_000, 1).unwrap();
     assert_eq!(contents.into_values().collect::<Vec<_>>(), [b"1".to_vec()]);
 }
 
