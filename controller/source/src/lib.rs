@@ -21,6 +21,7 @@ mod id;
 mod init;
 mod key;
 mod path;
+mod ration;
 mod reference;
 mod remote;
 mod session;
