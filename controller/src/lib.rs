@@ -18,6 +18,7 @@ pub mod leader;
 pub mod logging;
 pub mod metrics;
 pub mod observe;
+mod places;
 pub mod ready;
 pub mod repository;
 pub mod request;

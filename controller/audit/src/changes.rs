@@ -76,28 +76,35 @@ impl Change {
 /// has the bytes of blobs by their names; one that is not there is taken to hold no object.
 #[must_use]
 pub fn changes(files: &[File], contents: &HashMap<String, Vec<u8>>) -> Vec<Change> {
-    let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
-    let mut changes = Vec::new();
+    let mut comparison = Comparison::default();
     for file in files {
-        let objects = |name: &Option<String>| -> Vec<Object> {
-            let bytes = name.as_ref().and_then(|name| contents.get(name));
-            bytes.map(|bytes| read(bytes)).unwrap_or_default()
-        };
-        let known = before.len() + after.len();
+        let bytes = |name: &Option<String>| name.as_ref().and_then(|name| contents.get(name));
+        let (before, after) = (bytes(&file.before), bytes(&file.after));
+        comparison.file(file, before.map(Vec::as_slice), after.map(Vec::as_slice));
+    }
+    comparison.end()
+}
+
+/// The same, file by file: of one that was compared, names and digests are kept.
+#[derive(Default)]
+pub struct Comparison {
+    before: BTreeMap<Key, Object>,
+    after: BTreeMap<Key, Object>,
+    changes: Vec<Change>,
+}
+
+impl Comparison {
+    /// Takes in a file. One without bytes is taken to hold no object.
+    pub fn file(&mut self, file: &File, before: Option<&[u8]>, after: Option<&[u8]>) {
+        let known = self.before.len() + self.after.len();
         if is_manifest(&file.path) {
-            before.extend(
-                objects(&file.before)
-                    .into_iter()
-                    .map(|object| (key(&object), object)),
-            );
-            after.extend(
-                objects(&file.after)
-                    .into_iter()
-                    .map(|object| (key(&object), object)),
-            );
+            for (bytes, objects) in [(before, &mut self.before), (after, &mut self.after)] {
+                let read = bytes.map(read).unwrap_or_default();
+                objects.extend(read.into_iter().map(|object| (key(&object), object)));
+            }
         }
-        if known == before.len() + after.len() {
-            changes.push(Change {
+        if known == self.before.len() + self.after.len() {
+            self.changes.push(Change {
                 what: what(file.before.is_some(), file.after.is_some()).to_owned(),
                 object: file.path.clone(),
                 details: Vec::new(),
@@ -105,13 +112,26 @@ pub fn changes(files: &[File], contents: &HashMap<String, Vec<u8>>) -> Vec<Chang
             });
         }
     }
+
+    /// What all of them change.
+    #[must_use]
+    pub fn end(self) -> Vec<Change> {
+        compare(&self.before, &self.after, self.changes)
+    }
+}
+
+fn compare(
+    before: &BTreeMap<Key, Object>,
+    after: &BTreeMap<Key, Object>,
+    mut changes: Vec<Change>,
+) -> Vec<Change> {
     let mut keys: Vec<Key> = before.keys().chain(after.keys()).cloned().collect();
     keys.sort();
     keys.dedup();
     for key in keys {
         let (old, new) = (before.get(&key), after.get(&key));
         if let (Some(old), Some(new)) = (old, new)
-            && old.value == new.value
+            && old.mark == new.mark
         {
             continue;
         }
@@ -187,4 +207,53 @@ fn details(old: Option<&Sealed>, new: Option<&Sealed>) -> Vec<Detail> {
         by: Vec::new(),
     }));
     details
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Comparison, File};
+
+    fn file(path: &str) -> File {
+        File {
+            path: path.into(),
+            before: Some("b".into()),
+            after: Some("a".into()),
+        }
+    }
+
+    #[test]
+    fn an_object_that_moves_between_files_is_no_change() {
+        let map = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: map}\ndata: {a: one}\n";
+        let same = b"{\"kind\": \"ConfigMap\", \"metadata\": {\"name\": \"map\"}, \"data\": {\"a\": \"one\"}, \"apiVersion\": \"v1\"}";
+        let other = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: map}\ndata: {a: two}\n";
+        let compared = |after: &[u8]| {
+            let mut comparison = Comparison::default();
+            comparison.file(&file("one.yaml"), Some(map), None);
+            comparison.file(&file("two.json"), None, Some(after));
+            comparison.end()
+        };
+        assert!(compared(same).is_empty());
+        let changes = compared(other);
+        assert_eq!(changes.len(), 1);
+        assert_eq!(
+            (&*changes[0].what, &*changes[0].object),
+            ("changed", "ConfigMap map")
+        );
+    }
+
+    #[test]
+    fn many_values_for_many_keys_take_no_memory_of_their_product() {
+        let names: Vec<String> = (0..10_000).map(|number| format!("key-{number:040}")).collect();
+        let values = (0..10_000).map(|number| (format!("v{number}"), "k.x".into()));
+        let values: serde_json::Map<_, serde_json::Value> = values.collect();
+        let object = serde_json::json!({"apiVersion": "signet.dev/v1alpha1", "kind": "SealedSecret",
+            "metadata": {"name": "db"},
+            "spec": {"dataKeys": [{"id": "k", "recipients": names}], "values": values}});
+        let mut comparison = Comparison::default();
+        let bytes = object.to_string();
+        comparison.file(&file("one.json"), None, Some(bytes.as_bytes()));
+        let changes = comparison.end();
+        let by: usize = changes[0].details.iter().map(|detail| detail.by.len()).sum();
+        assert!(!changes[0].details.is_empty() && by < 20_000, "{by}");
+    }
 }

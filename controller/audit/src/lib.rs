@@ -10,7 +10,7 @@ mod outcome;
 
 use serde::{Deserialize, Serialize};
 
-pub use changes::{Change, Detail, File, changes, is_manifest};
+pub use changes::{Change, Comparison, Detail, File, changes, is_manifest};
 pub use objects::path_of_sync;
 pub use outcome::{NOTES, Outcome};
 use proof::{Signed, Trust};

@@ -1,7 +1,7 @@
 //! What one look at a remote has cost so far: everything that is asked for it counts together.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::{RemoteLimits, SourceError};
@@ -16,21 +16,47 @@ struct Counts {
     received: AtomicU64,
     unpacked: AtomicU64,
     objects: AtomicU64,
+    /// Shared with what comes after it.
+    cancelled: Arc<AtomicBool>,
 }
 
 impl Budget {
     /// Time begins to run.
     pub(crate) fn begin(limits: &RemoteLimits) -> Self {
+        Self::begin_with(limits, Arc::default())
+    }
+
+    /// Another one, which ends with this one when it is cancelled.
+    pub(crate) fn next(&self, limits: &RemoteLimits) -> Self {
+        Self::begin_with(limits, Arc::clone(&self.0.cancelled))
+    }
+
+    fn begin_with(limits: &RemoteLimits, cancelled: Arc<AtomicBool>) -> Self {
         Self(Arc::new(Counts {
             deadline: Instant::now() + limits.total,
             received: AtomicU64::new(0),
             unpacked: AtomicU64::new(0),
             objects: AtomicU64::new(0),
+            cancelled,
         }))
+    }
+
+    /// Nobody waits for it any more: it ends as if its time were over.
+    pub fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nobody waits for it.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::Relaxed)
     }
 
     /// What is left of the total time, or the error that nothing is.
     pub(crate) fn remaining(&self) -> Result<Duration, SourceError> {
+        if self.is_cancelled() {
+            return Err(SourceError::Timeout("nobody waits for it"));
+        }
         let left = self.0.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             Err(SourceError::Timeout("total time"))

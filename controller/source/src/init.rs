@@ -1,10 +1,10 @@
-//! Process-wide settings of libgit2: the only unsafe code of the controller.
+//! Process-wide settings of libgit2. Here, and in what this sets (`ration`), is the only unsafe code of the controller.
 
 use std::sync::OnceLock;
 
 use git2::{ConfigLevel, opts};
 
-use crate::{SourceError, transport};
+use crate::{SourceError, ration, transport};
 
 /// Largest object that a delta may rebuild, in bytes. Packs of remotes are weighed before they come here (see `transport::pack`); this
 /// is for repositories on the controller's own disk.
@@ -35,6 +35,7 @@ fn settings() -> Result<(), git2::Error> {
     // The option number and the argument type of `git_libgit2_opts` are those of libgit2 1.9.7's
     // settings.c (a `size_t`).
     unsafe {
+        ration::install();
         // No configuration from outside the store: `url.*.insteadOf` could send credentials elsewhere.
         for level in [
             ConfigLevel::ProgramData,

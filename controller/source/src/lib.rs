@@ -22,6 +22,7 @@ mod init;
 mod key;
 mod path;
 mod pull_request;
+mod ration;
 mod reference;
 mod remote;
 mod session;

@@ -8,6 +8,9 @@ use zeroize::Zeroizing;
 
 use crate::Budget;
 
+/// How much more a long history may hold, unpacked, than a store's packs take on disk.
+const HISTORY: u64 = 256;
+
 /// A Git remote.
 ///
 /// Over HTTP: no redirect is followed, so credentials reach only the host of `url`; no proxy is taken
@@ -49,19 +52,25 @@ impl Remote {
         }
     }
 
-    /// The same remote for one look: all calls with it, and with copies of it, count together, and time begins to run.
+    /// The same remote for one look: all calls with it, and with copies of it, count together, and time begins to run. Whoever cancels
+    /// the look before it cancels this one.
     #[must_use]
     pub fn for_one_look(&self) -> Self {
+        let budget = match &self.budget {
+            Some(before) => before.next(&self.limits),
+            None => Budget::begin(&self.limits),
+        };
         Self {
-            budget: Some(Budget::begin(&self.limits)),
+            budget: Some(budget),
             ..self.clone()
         }
     }
 
-    /// The same remote for long histories: see [`RemoteLimits::unpacked_bytes`].
-    pub(crate) fn for_history(&self) -> Self {
+    /// The same remote for long histories, in a store of at most so many bytes: see [`RemoteLimits::unpacked_bytes`].
+    pub(crate) fn for_history(&self, stored: u64) -> Self {
         let mut remote = self.clone();
-        remote.limits.unpacked_bytes = None;
+        let allowed = remote.limits.unpacked_bytes;
+        remote.limits.unpacked_bytes = allowed.map(|bytes| bytes.max(stored.saturating_mul(HISTORY)));
         remote
     }
 }
@@ -152,9 +161,10 @@ pub struct RemoteLimits {
     pub objects: usize,
     /// Bytes of one object, unpacked. It is what a pack takes of memory, up to three times.
     pub object_bytes: u64,
-    /// Bytes of all objects of one call, or of one look, unpacked, each of them whole. Not of a call that fetches a long history:
-    /// there a file that changes often is whole in each commit and a few bytes in the pack, so that this is what honest histories
-    /// meet first. They are held to the other bounds: no more than one object at a time is unpacked, and nothing unpacked is kept.
+    /// Bytes of all objects of one call, or of one look, unpacked, each of them whole. A call that fetches a long history may have
+    /// 256 times of what its store takes on disk: there a file that changes often is whole in each commit and a few bytes in the
+    /// pack, so that this is what honest histories meet first. No more than one object at a time is unpacked, and nothing
+    /// unpacked is kept.
     pub unpacked_bytes: Option<u64>,
 }
 
@@ -187,6 +197,24 @@ pub enum FileRemotes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_history_has_a_bound_of_its_own() {
+        let mut remote = Remote::new("https://git.example/r");
+        assert_eq!(remote.for_history(1 << 30).limits.unpacked_bytes, Some(256 << 30));
+        assert_eq!(remote.for_history(1).limits.unpacked_bytes, Some(4 << 30));
+        remote.limits.unpacked_bytes = None;
+        assert_eq!(remote.for_history(1).limits.unpacked_bytes, None);
+    }
+
+    #[test]
+    fn who_cancels_a_look_cancels_those_after_it() {
+        let remote = Remote::new("https://git.example/r").for_one_look();
+        let next = remote.for_one_look().budget.unwrap();
+        assert!(next.remaining().is_ok());
+        remote.budget.unwrap().cancel();
+        assert!(next.is_cancelled() && next.remaining().is_err());
+    }
 
     #[test]
     fn debug_shows_no_secret() {

@@ -1,28 +1,32 @@
 //! The audit of a Repository, for who has no clone: the history that its published head has, read in a store of its own.
 //!
-//! One question is worked on at a time, and everything that it costs is bounded: commits, bytes, time. What was fetched is kept for
-//! the next question about the same Repository, and that of one Repository only.
+//! One question of a namespace is worked on at a time, and two of all, and everything that one costs is bounded: commits, bytes, time.
+//! What was fetched is kept for the next question about the same Repository, until another one is asked about.
 
 mod query;
+mod shelf;
 mod walk;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crds::{Repository, Sync};
 use kube::{Api, Client, ResourceExt};
-use source::{FileRemotes, RepoPath};
-use tokio::sync::Semaphore;
+use source::{Budget, FileRemotes, RepoPath};
 use tokio::time::timeout;
 
 use crate::config::Config;
+use crate::places::Places;
 use crate::repository::{files, remote_to_read, signers};
 use crate::request::bounded;
 
 pub(crate) use query::Query;
+use shelf::Shelf;
 use walk::Walk;
 
+/// Questions that are worked on at once, and those of one namespace: each takes memory, disk and a thread.
+const AT_ONCE: usize = 2;
+const OF_ONE: usize = 1;
 /// For one's turn.
 const TURN: Duration = Duration::from_secs(5);
 /// For the remote, so that the answer comes before the connection ends. What was fetched until then is kept.
@@ -42,18 +46,29 @@ pub(crate) enum Refusal {
 /// Answers questions.
 pub(crate) struct Audits {
     client: Client,
-    dir: PathBuf,
+    shelf: Shelf,
     files: FileRemotes,
-    turn: Arc<Semaphore>,
+    places: Places,
+}
+
+/// Ends the work for a question when nobody waits for the answer.
+struct Asked(Option<Budget>);
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if let Some(budget) = &self.0 {
+            budget.cancel();
+        }
+    }
 }
 
 impl Audits {
     pub(crate) fn new(client: Client, config: &Config) -> Self {
         Self {
             client,
-            dir: config.data_dir.join("audit"),
+            shelf: Shelf::new(config.data_dir.join("audit")),
             files: files(config),
-            turn: Arc::new(Semaphore::new(1)),
+            places: Places::shared(AT_ONCE, OF_ONE),
         }
     }
 
@@ -76,12 +91,15 @@ impl Audits {
         let remote = remote_to_read(&self.client, &object, &self.files).await;
         let (mut remote, reference) = remote.map_err(Refusal::Unready)?;
         remote.limits.total = remote.limits.total.min(FETCH);
-        let turn = timeout(TURN, Arc::clone(&self.turn).acquire_owned()).await;
-        let Ok(Ok(turn)) = turn else {
+        let line: Arc<str> = namespace.as_str().into();
+        let Ok(place) = timeout(TURN, self.places.take(&line)).await else {
             return Err(Refusal::Later("Too much is asked at once.".into()));
         };
+        // Time begins to run.
+        let remote = remote.for_one_look();
+        let _asked = Asked(remote.budget.clone());
         let walk = Walk {
-            all: self.dir.clone(),
+            shelf: self.shelf.clone(),
             uid: object.uid().unwrap_or_default(),
             remote,
             reference,
@@ -92,8 +110,8 @@ impl Audits {
         };
         let done = tokio::task::spawn_blocking(move || {
             let done = walk.run();
-            // Held to the end, even where the client is gone.
-            drop(turn);
+            // Held to the end, which comes soon where the client is gone.
+            drop(place);
             done
         });
         done.await

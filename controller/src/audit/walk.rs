@@ -2,25 +2,30 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use audit::{Change, File, LARGEST_FILE, LARGEST_NOTE, Line, NOTES, Outcome, Record, Verdict, is_manifest};
+use audit::{
+    Change, Comparison, File, LARGEST_FILE, LARGEST_NOTE, Line, NOTES, Outcome, Record, Verdict, is_manifest,
+};
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use proof::Trust;
-use source::{BlobId, Commit, CommitId, Person, RefSpec, Remote, RepoPath, SourceError, Store};
+use source::{BlobId, Budget, Commit, CommitId, Person, RefSpec, Remote, RepoPath, SourceError, Store};
 
 use super::Refusal;
 use super::query::{MOST_COMMITS, Query, Since};
+use super::shelf::Shelf;
 use crate::text;
 
-/// For telling, once everything is here.
+/// For telling, once the history is here, and for what clusters made of it.
 const PATIENCE: Duration = Duration::from_secs(20);
+const NOTES_PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of an answer.
 const LARGEST_ANSWER: usize = 8 << 20;
-/// Bytes of the manifests of one commit, before and after: read, they take several times as much memory.
-const LARGEST_COMMIT: usize = 16 << 20;
+/// Bytes of the manifests of one commit, before and after. One at a time is in memory.
+const LARGEST_COMMIT: usize = 32 << 20;
+/// Results of clusters: more do not fit an answer.
+const MOST_RESULTS: usize = 50_000;
 /// Sentences about what is not told.
 const MOST_GAPS: usize = 20;
 /// Characters of a subject.
@@ -28,9 +33,9 @@ const LONGEST_SUBJECT: usize = 512;
 
 /// One question, and what it takes to answer it.
 pub(super) struct Walk {
-    /// Where stores for audits lie, one a Repository.
-    pub(super) all: PathBuf,
+    pub(super) shelf: Shelf,
     pub(super) uid: String,
+    /// With the budget of the question: whoever asked may be gone.
     pub(super) remote: Remote,
     pub(super) reference: RefSpec,
     pub(super) head: CommitId,
@@ -50,11 +55,10 @@ struct Answer {
 
 impl Walk {
     pub(super) fn run(self) -> Result<String, Refusal> {
-        self.keep_only_this();
-        let store = Store::open(&self.all.join(&self.uid)).map_err(|error| refused(&error))?;
-        let remote = self.remote.for_one_look();
+        let taken = self.shelf.take(&self.uid);
+        let store = Store::open(&taken.dir()).map_err(|error| refused(&error))?;
         let chronicle = store
-            .chronicle(&remote, &self.reference, self.head, None, MOST_COMMITS)
+            .chronicle(&self.remote, &self.reference, self.head, None, MOST_COMMITS)
             .map_err(|error| refused(&error))?;
         let mut answer = Answer::default();
         if chronicle.cut {
@@ -63,21 +67,43 @@ impl Walk {
             ));
         }
         let wanted = self.wanted(&chronicle.commits);
-        let ids: Vec<CommitId> = wanted.iter().map(|commit| commit.id).collect();
-        let mut results = self.results(&store, &remote, &ids, &mut answer.gaps);
-        let began = Instant::now();
-        let mut told = 0;
+        let records = self.records(&store, &wanted, &mut answer)?;
+        let ids: Vec<CommitId> = records.iter().map(|(id, _)| *id).collect();
+        let mut results = self.results(&store, &ids, &mut answer.gaps);
+        for (id, mut record) in records {
+            record.results = results.remove(&id).unwrap_or_default();
+            answer.tell(&Line::Record(Box::new(record)));
+            if answer.is_full {
+                break;
+            }
+        }
+        Ok(answer.end())
+    }
+
+    /// What is told, without what clusters made of it. No more than fits the answer.
+    fn records(
+        &self,
+        store: &Store,
+        wanted: &[&Commit],
+        answer: &mut Answer,
+    ) -> Result<Vec<(CommitId, Record)>, Refusal> {
+        let until = Instant::now() + PATIENCE;
+        let mut records = Vec::new();
+        let (mut told, mut bytes) = (0, 0);
         for commit in wanted {
-            if told == self.query.limit || answer.is_full {
+            if told == self.query.limit {
                 break;
             }
-            if began.elapsed() > PATIENCE {
-                answer.gaps.push("It took too long: the rest is not told.".into());
-                break;
-            }
-            let changes = match self.changes(&store, commit) {
+            let changes = match self.changes(store, commit, until) {
                 Ok(Some(changes)) => changes,
                 Ok(None) => continue,
+                Err(SourceError::Timeout(_)) if self.is_alone() => {
+                    return Err(Refusal::Later("Nobody waits for it.".into()));
+                }
+                Err(SourceError::Timeout(_)) => {
+                    answer.gaps.push("It took too long: the rest is not told.".into());
+                    break;
+                }
                 Err(error) => {
                     let why = match error {
                         SourceError::NoSuchCommit => "the one before it is not here".to_owned(),
@@ -95,7 +121,7 @@ impl Walk {
                 continue;
             }
             let object = store.commit_object(commit.id).map_err(|error| refused(&error))?;
-            answer.tell(&Line::Record(Box::new(Record {
+            let record = Record {
                 commit: commit.id.to_string(),
                 author: person(&commit.author),
                 authored: time(&commit.author),
@@ -105,55 +131,66 @@ impl Walk {
                 merge: commit.parents.len() > 1,
                 signature: Verdict::of(&object, self.trust.as_ref()),
                 changes,
-                results: results.remove(&commit.id).unwrap_or_default(),
-            })));
+                results: Vec::new(),
+            };
+            bytes += length(&record);
+            records.push((commit.id, record));
+            // Telling them says that there is more.
+            if bytes > LARGEST_ANSWER {
+                break;
+            }
         }
-        Ok(answer.end())
+        Ok(records)
+    }
+
+    /// Whether whoever asked is gone.
+    fn is_alone(&self) -> bool {
+        self.remote.budget.as_ref().is_some_and(Budget::is_cancelled)
     }
 
     /// What a commit changes of what is asked about; none where it does not touch the path.
-    fn changes(&self, store: &Store, commit: &Commit) -> Result<Option<Vec<Change>>, SourceError> {
+    fn changes(
+        &self,
+        store: &Store,
+        commit: &Commit,
+        until: Instant,
+    ) -> Result<Option<Vec<Change>>, SourceError> {
+        let go_on = || {
+            if self.is_alone() || Instant::now() >= until {
+                return Err(SourceError::Timeout("telling"));
+            }
+            Ok(())
+        };
+        go_on()?;
         let changed = store.changed(commit, &self.path)?;
         if !changed.touches && !self.path.as_str().is_empty() {
             return Ok(None);
         }
-        let read = changed.files.iter().filter(|file| is_manifest(&file.path));
-        let blobs: Vec<BlobId> = read
-            .flat_map(|file| [file.before, file.after])
-            .flatten()
-            .collect();
-        let contents = store.contents(blobs.iter().copied(), LARGEST_FILE, LARGEST_COMMIT)?;
-        // Many files may be one blob, and each is read for itself.
-        let length = |blob: &BlobId| contents.get(blob).map_or(0, Vec::len);
-        if blobs.iter().map(length).sum::<usize>() > LARGEST_COMMIT {
-            return Err(SourceError::TooLarge("files to read at once".into()));
-        }
-        let contents: HashMap<String, Vec<u8>> = contents
-            .into_iter()
-            .map(|(id, bytes)| (id.to_string(), bytes))
-            .collect();
-        let name = |id: Option<BlobId>| id.map(|id| id.to_string());
-        let files: Vec<File> = changed
-            .files
-            .into_iter()
-            .map(|file| File {
+        let mut left = LARGEST_COMMIT;
+        let mut comparison = Comparison::default();
+        for file in changed.files {
+            go_on()?;
+            let (before, after) = (file.before, file.after);
+            let read = is_manifest(&file.path);
+            let contents = if read {
+                store.contents(before.into_iter().chain(after), LARGEST_FILE, left)?
+            } else {
+                HashMap::new()
+            };
+            let name = |id: Option<BlobId>| id.map(|id| id.to_string());
+            let file = File {
                 path: file.path,
-                before: name(file.before),
-                after: name(file.after),
-            })
-            .collect();
-        let mut changes = audit::changes(&files, &contents);
+                before: name(before),
+                after: name(after),
+            };
+            let bytes = |id: Option<BlobId>| id.and_then(|id| contents.get(&id)).map(Vec::as_slice);
+            comparison.file(&file, bytes(before), bytes(after));
+            // Where many files are one blob, each is read for itself.
+            left = left.saturating_sub(contents.values().map(Vec::len).sum());
+        }
+        let mut changes = comparison.end();
         changes.retain(|change| self.query.wants(change));
         Ok(Some(changes))
-    }
-
-    /// Removes what was kept of other Repositories. Nobody else is at work.
-    fn keep_only_this(&self) {
-        for entry in std::fs::read_dir(&self.all).into_iter().flatten().flatten() {
-            if entry.file_name().to_str() != Some(&*self.uid) {
-                let _ = std::fs::remove_dir_all(entry.path());
-            }
-        }
     }
 
     /// The commits that are asked about, as `git log` lists them: the newest first, none before its children.
@@ -204,18 +241,28 @@ impl Walk {
     fn results(
         &self,
         store: &Store,
-        remote: &Remote,
         ids: &[CommitId],
         gaps: &mut Vec<String>,
     ) -> HashMap<CommitId, Vec<Outcome>> {
         let mut results: HashMap<CommitId, Vec<Outcome>> = HashMap::new();
-        match store.notes(remote, NOTES, ids, LARGEST_NOTE) {
+        let mut remote = self.remote.clone();
+        remote.limits.total = remote.limits.total.min(NOTES_PATIENCE);
+        let mut left = MOST_RESULTS;
+        match store.notes(&remote.for_one_look(), NOTES, ids, LARGEST_NOTE) {
             Ok(notes) => {
                 for note in notes {
                     let mut told = Outcome::read(&note.reference, &note.text);
                     let sync = self.query.sync.as_ref();
                     told.retain(|found| sync.is_none_or(|sync| found.is_of(sync)));
+                    if told.len() > left {
+                        told.truncate(left);
+                        gaps.push(format!("There are more than {MOST_RESULTS} results of clusters."));
+                    }
+                    left -= told.len();
                     results.entry(note.commit).or_default().extend(told);
+                    if left == 0 {
+                        break;
+                    }
                 }
             }
             Err(error) => gaps.push(format!("Results of clusters are not told: {error}.")),
@@ -225,6 +272,17 @@ impl Walk {
         }
         results
     }
+}
+
+/// Bytes of what is of no fixed length, at least.
+fn length(record: &Record) -> usize {
+    let changes = record.changes.iter().map(|change| {
+        let details = change.details.iter();
+        let details = details
+            .map(|detail| detail.text.len() + detail.by.iter().map(|by| by.len() + 3).sum::<usize>() + 40);
+        change.object.len() + details.sum::<usize>() + 40
+    });
+    record.author.len() + record.committer.len() + record.subject.len() + changes.sum::<usize>() + 200
 }
 
 impl Answer {
@@ -322,10 +380,117 @@ fn refused(error: &SourceError) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use audit::Line;
-    use source::Person;
+    use std::path::Path;
+    use std::process::Command;
+    use std::time::{Duration, Instant};
 
-    use super::{Answer, LARGEST_ANSWER, MOST_GAPS, subject, time};
+    use audit::{LARGEST_FILE, Line};
+    use source::{Commit, FileRemotes, Person, RefSpec, Remote, RepoPath, SourceError, Store};
+
+    use super::{Answer, LARGEST_ANSWER, MOST_GAPS, Walk, subject, time};
+    use crate::audit::Refusal;
+    use crate::audit::query::Query;
+    use crate::audit::shelf::Shelf;
+
+    fn git(dir: &Path, arguments: &[&str]) -> String {
+        let output = Command::new("git")
+            .current_dir(dir)
+            .args([
+                "-c",
+                "user.name=a",
+                "-c",
+                "user.email=a@b.c",
+                "-c",
+                "core.autocrlf=false",
+            ])
+            .args(arguments)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// A history of two commits, the second of which has one file many times; and who walks it.
+    fn walk(dir: &Path) -> Walk {
+        let repo = dir.join("repo");
+        std::fs::create_dir(&repo).unwrap();
+        git(&repo, &["init", "-q", "-b", "main"]);
+        let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: map}\n";
+        std::fs::write(repo.join("one.yaml"), map).unwrap();
+        git(&repo, &["add", "."]);
+        git(&repo, &["commit", "-q", "-m", "one"]);
+        for number in 0..9 {
+            std::fs::write(repo.join(format!("{number}.yaml")), vec![0; LARGEST_FILE]).unwrap();
+        }
+        git(&repo, &["add", "."]);
+        git(&repo, &["commit", "-q", "-m", "two"]);
+        let head = git(&repo, &["rev-parse", "HEAD"]);
+        let mut remote = Remote::new(format!("file://{}", repo.display()));
+        remote.files = FileRemotes::Below(vec![dir.to_owned()]);
+        Walk {
+            shelf: Shelf::new(dir.join("audit")),
+            uid: "uid".into(),
+            remote: remote.for_one_look(),
+            reference: RefSpec::Branch("main".into()),
+            head: head.parse().unwrap(),
+            path: RepoPath::parse("").unwrap(),
+            trust: None,
+            query: Query::parse("repository=a/b").unwrap(),
+        }
+    }
+
+    fn commits(walk: &Walk, store: &Store) -> Vec<Commit> {
+        let found = store.chronicle(&walk.remote, &walk.reference, walk.head, None, 10);
+        found.unwrap().commits
+    }
+
+    #[test]
+    fn a_commit_has_bounds_of_bytes_and_of_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let walk = walk(dir.path());
+        let store = Store::open(&dir.path().join("store")).unwrap();
+        let commits = commits(&walk, &store);
+        let later = Instant::now() + Duration::from_mins(5);
+        let changes = walk.changes(&store, &commits[0], later).unwrap().unwrap();
+        assert_eq!(changes[0].object, "ConfigMap map");
+        // One blob, and read for each of its files.
+        let much = walk.changes(&store, &commits[1], later);
+        assert!(matches!(much, Err(SourceError::TooLarge(_))), "{much:?}");
+        let late = walk.changes(&store, &commits[0], Instant::now());
+        assert!(matches!(late, Err(SourceError::Timeout(_))), "{late:?}");
+    }
+
+    #[test]
+    fn what_is_too_much_is_a_gap_and_the_rest_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let walk = walk(dir.path());
+        let head = walk.head.to_string();
+        let lines = walk.run().unwrap();
+        let lines: Vec<Line> = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let [Line::Record(two), Line::Record(one), Line::Gap(gap)] = lines.as_slice() else {
+            panic!("{lines:?}");
+        };
+        assert_eq!((&*two.subject, &*one.subject), ("two", "one"));
+        assert!(two.changes.is_empty() && one.changes.len() == 1);
+        assert!(gap.contains(&head) && gap.contains("too much"), "{gap}");
+    }
+
+    #[test]
+    fn for_nobody_nothing_is_done() {
+        let dir = tempfile::tempdir().unwrap();
+        let walk = walk(dir.path());
+        let store = Store::open(&dir.path().join("store")).unwrap();
+        let commits = commits(&walk, &store);
+        walk.remote.budget.as_ref().unwrap().cancel();
+        let later = Instant::now() + Duration::from_mins(5);
+        let alone = walk.changes(&store, &commits[0], later);
+        assert!(matches!(alone, Err(SourceError::Timeout(_))), "{alone:?}");
+        assert!(matches!(walk.run(), Err(Refusal::Later(_))));
+    }
 
     #[test]
     fn an_answer_ends_and_says_so() {

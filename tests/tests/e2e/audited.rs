@@ -51,6 +51,19 @@ fn rows(answer: &Answer) -> Vec<Value> {
     serde_json::from_str(&answer.stdout).unwrap()
 }
 
+/// As an administrator does, for one namespace.
+fn bind(team: &Space<'_>, name: &str, account: &str) {
+    team.kubectl([
+        "create",
+        "rolebinding",
+        name,
+        "--clusterrole=signet-audit",
+        "--serviceaccount",
+        account,
+    ])
+    .ok();
+}
+
 async fn noted(team: &Space<'_>, repo: &Repo, commit: &str) {
     wait::poll(&format!("{} to be told of {commit}", team.name()), || async {
         let mut fetch = git::git(repo.work());
@@ -101,6 +114,22 @@ fn the_controller_tells_what_a_clone_tells_to_whom_may_ask() {
         let secret = format!("{}/db", team.name());
         let since = repo.git(["rev-parse", "HEAD~3"]);
         let url = format!("--controller-url={}", stage.controller.api_url());
+        // Who may have secrets verified everywhere may read no history, until an administrator says where.
+        let refused = signet(admin, Path::new("/"), &["--repository", &name]);
+        assert!(
+            refused.code != 0 && refused.stderr.contains("You may not read the audit"),
+            "{refused}"
+        );
+        bind(&team, "clients-read", "signet-system:signet-client");
+        wait::poll("signet-client to be bound", || async {
+            let answer = signet(admin, Path::new("/"), &["--repository", &name]);
+            if answer.code == 0 {
+                Ok(())
+            } else {
+                Err(answer.to_string())
+            }
+        })
+        .await;
         for (number, filter) in [
             &[][..],
             &["--author", "Ada"],
@@ -154,11 +183,10 @@ fn the_controller_tells_what_a_clone_tells_to_whom_may_ask() {
         );
 
         // What is not there, what cannot be meant.
+        let nowhere = format!("{}/nowhere", team.name());
+        let missing = format!("There is no Repository {nowhere}");
         for (arguments, words) in [
-            (
-                vec!["--repository", "nowhere/app"],
-                "There is no Repository nowhere/app",
-            ),
+            (vec!["--repository", &nowhere], &*missing),
             (
                 vec!["--repository", &name, "--sync", "other"],
                 "has no Sync of this name",
@@ -190,15 +218,7 @@ fn the_controller_tells_what_a_clone_tells_to_whom_may_ask() {
             );
         }
         let who = format!("{}:{}", team.name(), objects::DEPLOYER);
-        team.kubectl([
-            "create",
-            "rolebinding",
-            "reads",
-            "--clusterrole=signet-audit",
-            "--serviceaccount",
-            &who,
-        ])
-        .ok();
+        bind(&team, "reads", &who);
         wait::poll("the right to be known", || async {
             let answer = ask(&name);
             if answer.code == 0 {

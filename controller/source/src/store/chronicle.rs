@@ -34,7 +34,7 @@ impl Store {
         most: usize,
     ) -> Result<Chronicle, SourceError> {
         let _one_at_a_time = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
-        let session = Session::open(&remote.for_history())?;
+        let session = Session::open(&remote.for_history(self.options.max_bytes))?;
         if self.is_full() {
             self.start_afresh()?;
         }

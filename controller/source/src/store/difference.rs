@@ -13,7 +13,7 @@ const MOST_ENTRIES: usize = 200_000;
 const DEEPEST: usize = 64;
 /// Bytes of one path, and of all paths that a commit changes.
 const LONGEST_PATH: usize = 4 << 10;
-const MOST_PATH_BYTES: usize = 16 << 20;
+const MOST_PATH_BYTES: usize = 4 << 20;
 const DIRECTORY: i32 = 0o40_000;
 
 /// What a commit changes below a path.

@@ -6,6 +6,7 @@ use git2::{
 };
 
 use super::{Generation, Rewritten, ancestry, problem};
+use crate::ration::rationed;
 use crate::session::Session;
 use crate::{Choice, Commit, CommitId, RefSpec, SourceError};
 
@@ -188,17 +189,35 @@ fn pack(
     wanted: &str,
     depth: i32,
 ) -> Result<(), git2::Error> {
-    let depth = if session.is_local() { 0 } else { depth };
-    let result = connection
-        .remote()
-        .download(&[wanted], Some(&mut options(session, depth)));
-    match result {
-        // A server that cannot do shallow fetches (libgit2's own words for it).
-        Err(error) if depth > 0 && is_shallow_refusal(&error) => connection
+    if session.is_local() {
+        // Packed by libgit2 itself, out of objects that are each there once.
+        return connection
             .remote()
-            .download(&[wanted], Some(&mut options(session, 0))),
+            .download(&[wanted], Some(&mut options(session, 0)));
+    }
+    match receive(connection, session, wanted, depth) {
+        // A server that cannot do shallow fetches (libgit2's own words for it).
+        Err(error) if depth > 0 && is_shallow_refusal(&error) => receive(connection, session, wanted, 0),
         result => result,
     }
+}
+
+fn receive(
+    connection: &mut RemoteConnection<'_, '_, '_>,
+    session: &Session,
+    wanted: &str,
+    depth: i32,
+) -> Result<(), git2::Error> {
+    let operation = session.operation();
+    let (result, why) = rationed(operation.budget(), || {
+        connection
+            .remote()
+            .download(&[wanted], Some(&mut options(session, depth)))
+    });
+    if let (Err(_), Some(why)) = (&result, why) {
+        operation.fail(why);
+    }
+    result
 }
 
 fn is_shallow_refusal(error: &git2::Error) -> bool {

@@ -75,7 +75,7 @@ impl Store {
             .fetching
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let session = Session::open(&remote.for_history())?;
+        let session = Session::open(&remote.for_history(self.options.max_bytes))?;
         if self.is_full() {
             self.start_afresh()?;
         }

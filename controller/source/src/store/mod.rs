@@ -175,7 +175,7 @@ impl Store {
     /// [`SourceError::NotInHistory`] where it is not among the branch's last commits.
     pub fn past(&self, remote: &Remote, reference: &RefSpec, id: CommitId) -> Result<Snapshot, SourceError> {
         let _one_at_a_time = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
-        let session = Session::open(&remote.for_history())?;
+        let session = Session::open(&remote.for_history(self.options.max_bytes))?;
         let key = key(remote, reference)?;
         let generation = self.current();
         let held = generation.with(|repository| held(repository, &key))?;

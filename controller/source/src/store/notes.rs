@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use git2::{Direction, ObjectType, Oid, Repository};
+use git2::{Direction, ObjectType, Odb, Oid, Repository};
 
 use super::{Store, fetch, held, key, problem, record};
 use crate::session::Session;
@@ -12,6 +12,8 @@ use crate::{Commit, CommitId, RefSpec, Remote, SourceError};
 const MOST_REFS: usize = 32;
 /// Bytes of all notes of one answer: many commits may share one long note.
 const MOST_BYTES: usize = 16 << 20;
+/// Bytes of one directory of notes.
+const LARGEST_DIRECTORY: usize = 16 << 20;
 /// Directories that a note's name is spread over: two digits each.
 const DEEPEST: usize = 19;
 
@@ -28,10 +30,10 @@ pub struct Note {
 
 impl Store {
     /// The notes about these commits under all refs that begin so, each of at most so many bytes. Only the newest state of each ref is
-    /// fetched, and nothing where it is held.
+    /// fetched, and nothing where it is held. The remote's time is for reading them as well.
     ///
     /// # Errors
-    /// [`SourceError::TooLarge`] where they have over 16 MiB.
+    /// [`SourceError::TooLarge`] where they have over 16 MiB, and [`SourceError::Timeout`].
     pub fn notes(
         &self,
         remote: &Remote,
@@ -54,7 +56,8 @@ impl Store {
             let odb = repository.odb().map_err(|error| problem(&error))?;
             let tree = Commit::read(&odb, head)?.ok_or(SourceError::NoSuchCommit)?.tree;
             for commit in commits {
-                let Some(blob) = find(&repository, tree.oid(), &commit.to_string(), 0) else {
+                session.operation().remaining()?;
+                let Some(blob) = find(&repository, &odb, tree.oid(), &commit.to_string(), 0) else {
                     continue;
                 };
                 if let Ok((size, ObjectType::Blob)) = odb.read_header(blob)
@@ -90,7 +93,9 @@ fn listed(session: &Session, prefix: &str) -> Result<Vec<String>, SourceError> {
 }
 
 /// A note's blob: under the commit's whole name, or spread over directories of two digits each.
-fn find(repository: &Repository, tree: Oid, rest: &str, depth: usize) -> Option<Oid> {
+fn find(repository: &Repository, odb: &Odb<'_>, tree: Oid, rest: &str, depth: usize) -> Option<Oid> {
+    let (size, _) = odb.read_header(tree).ok()?;
+    (size <= LARGEST_DIRECTORY).then_some(())?;
     let tree = repository.find_tree(tree).ok()?;
     if let Some(entry) = tree.get_name(rest) {
         return (entry.kind() == Some(ObjectType::Blob)).then(|| entry.id());
@@ -98,5 +103,5 @@ fn find(repository: &Repository, tree: Oid, rest: &str, depth: usize) -> Option<
     let (directory, rest) = rest.split_at_checked(2).filter(|_| depth < DEEPEST)?;
     let below = tree.get_name(directory)?;
     (below.kind() == Some(ObjectType::Tree)).then_some(())?;
-    find(repository, below.id(), rest, depth + 1)
+    find(repository, odb, below.id(), rest, depth + 1)
 }

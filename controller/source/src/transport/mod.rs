@@ -7,6 +7,7 @@
 mod address;
 mod http;
 mod names;
+mod offer;
 mod operation;
 mod pack;
 mod proxy;

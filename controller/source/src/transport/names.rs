@@ -1,15 +1,28 @@
-//! Names of refs as they come: what is not UTF-8 of them is made printable, since git2 panics over a name that is not.
+//! The list of refs as it comes, and what the server offers with it: names that are not UTF-8 are made printable, since git2 panics
+//! over one that is not, and what libgit2 should not ask for is offered by another name.
 //!
 //! A byte that belongs to no character becomes a question mark, which no name of a ref may have (git-check-ref-format(1)): so
 //! such a ref is listed, and never taken for another. Lengths stay as they are.
+
+use super::offer::Offer;
 
 /// The longest character, less its last byte.
 const INCOMPLETE: usize = 3;
 
 /// What came last and may be the beginning of a character.
-#[derive(Default)]
 pub(super) struct Names {
     begun: Vec<u8>,
+    /// A thin pack's deltas have bases that are not in it. libgit2 would ask for one and add those bases.
+    thin: Offer,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self {
+            begun: Vec::new(),
+            thin: Offer::of(b"thin-pack"),
+        }
+    }
 }
 
 impl Names {
@@ -25,6 +38,17 @@ impl Names {
     /// Cleans what is in `bytes`. How many of them are to be handed on: others wait for the rest of their character, unless this
     /// is the `last` of it.
     pub(super) fn clean(&mut self, bytes: &mut [u8], last: bool) -> usize {
+        let ready = self.print(bytes, last);
+        for byte in &mut bytes[..ready] {
+            if self.thin.ends_with(*byte) {
+                // Nobody knows it by this name.
+                *byte = b'x';
+            }
+        }
+        ready
+    }
+
+    fn print(&mut self, bytes: &mut [u8], last: bool) -> usize {
         let mut done = 0;
         while let Err(error) = std::str::from_utf8(&bytes[done..]) {
             let from = done + error.valid_up_to();
@@ -76,6 +100,15 @@ mod tests {
                 assert_eq!(read(text, portion, room), text);
                 assert_eq!(read(&broken, portion, room), expected, "{portion} {room}");
             }
+        }
+    }
+
+    #[test]
+    fn a_thin_pack_is_not_offered() {
+        let list = b"0032x refs/heads/thin-pack\n0040y HEAD\0side-band thin-pack ofs-delta\n003az refs/heads/thin-pack\n";
+        let expected = String::from_utf8_lossy(list).replace("band thin-pack", "band thin-pacx");
+        for portion in 1..9 {
+            assert_eq!(read(list, portion, 64), expected.as_bytes(), "{portion}");
         }
     }
 

@@ -14,7 +14,7 @@ use super::address::Filtered;
 use super::{proxy, tls};
 use crate::ssh_address::SshAddress;
 use crate::url::Target;
-use crate::{Auth, Budget, Remote, RemoteLimits, SourceError};
+use crate::{Auth, Budget, Remote, RemoteLimits, SourceError, ration};
 
 /// The state that all requests of one call share.
 pub(crate) struct Operation {
@@ -134,6 +134,7 @@ impl Operation {
         if size > limit {
             return Err(SourceError::TooLarge(format!("an object over {limit} bytes")));
         }
+        ration::weighed(size);
         Ok(())
     }
 

@@ -87,7 +87,7 @@ fn a_delta_that_copies_its_base_without_end_is_refused_by_its_sizes() {
         zlib_object(6, &back(there.len()), &delta),
         zlib_object(7, &[7; 20], &delta),
     ] {
-        server.set(Mode::CannedPost(answer(&pack(&[there.clone(), delta]))));
+        server.set(Mode::CannedNamed(answer(&pack(&[there.clone(), delta]))));
         let error = refused(&server.remote()).to_string();
         assert!(error.ends_with("an object over 104857600 bytes"), "{error}");
     }
@@ -118,7 +118,7 @@ fn deltas_without_a_base_and_in_a_circle_end() {
     let before_all = zlib_object(6, &[0xff, 0xff, 0x7f], &copy);
     let itself = zlib_object(6, &[0], &copy);
     for delta in [nowhere, before_all, itself] {
-        server.set(Mode::CannedPost(answer(&pack(&[delta]))));
+        server.set(Mode::CannedNamed(answer(&pack(&[delta]))));
         let error = fetch(&store, &server.remote()).unwrap_err();
         assert!(
             matches!(error, SourceError::NotGit(_) | SourceError::Store(_)),
@@ -183,7 +183,7 @@ fn objects_behind_the_last_one_are_not_taken() {
     let delta = zlib_object(7, &[7; 20], &[5, 5, 0x90, 5]);
     let mut pack = pack(&[delta]);
     pack.splice(pack.len() - 20..pack.len() - 20, bomb());
-    server.set(Mode::CannedPost(answer(&pack)));
+    server.set(Mode::CannedNamed(answer(&pack)));
     not_git(&small(&server), "a pack with a bad end");
 }
 
@@ -208,6 +208,102 @@ fn a_delta_has_an_object_for_its_base_and_nothing_inside_of_one() {
     let hidden = zlib_object(6, &back(outer.len() - into), &sizes);
     server.set(Mode::CannedPost(answer(&pack(&[outer.clone(), hidden]))));
     not_git(&server.remote(), "a pack with a bad base");
+}
+
+/// What is made of a base of so many bytes by copying all of it: the same (gitformat-pack(5), "Deltified representation").
+fn identity(length: usize) -> Vec<u8> {
+    let mut size = Vec::new();
+    let mut rest = length;
+    while rest > 0x7f {
+        size.push(u8::try_from(rest & 0x7f).unwrap() | 0x80);
+        rest >>= 7;
+    }
+    size.push(u8::try_from(rest).unwrap());
+    let [one, two, three, ..] = u32::try_from(length).unwrap().to_le_bytes();
+    [&size[..], &size, &[0xf0, one, two, three]].concat()
+}
+
+fn id_of(blob: &[u8]) -> Vec<u8> {
+    let object = [format!("blob {}\0", blob.len()).as_bytes(), blob].concat();
+    let sum = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, &object);
+    sum.as_ref().to_vec()
+}
+
+/// Fetches on a thread that is left behind where it does not end.
+fn ends(server: &Server) -> SourceError {
+    let remote = server.remote();
+    let (told, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let dir = tempfile::tempdir().unwrap();
+        told.send(fetch(&store(dir.path()), &remote).unwrap_err())
+    });
+    // The remote's own time ends before.
+    ended.recv_timeout(std::time::Duration::from_mins(1)).unwrap()
+}
+
+/// What this process has of memory, in bytes.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let kilobytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kilobytes << 10
+}
+
+#[test]
+fn a_delta_that_makes_its_base_again_ends() {
+    let repo = Repo::with(&[("a", "1")]);
+    let server = Server::start(repo.root(), Mode::Good);
+    let blob = b"again and again".to_vec();
+    let again = zlib_object(7, &id_of(&blob), &identity(blob.len()));
+    let twice = answer(&pack(&[zlib_object(3, &[], &blob), again]));
+    // Nobody had to name the base so.
+    server.set(Mode::CannedPost(twice.clone()));
+    let error = ends(&server);
+    assert_eq!(
+        error,
+        SourceError::NotGit("a pack with a bad base: a name".into())
+    );
+    // libgit2 would go on for ever, and call nobody.
+    server.set(Mode::CannedNamed(twice));
+    let error = ends(&server);
+    assert!(matches!(error, SourceError::TooLarge(_)), "{error:?}");
+    let dir = tempfile::tempdir().unwrap();
+    server.set(Mode::Good);
+    assert!(fetch(&store(dir.path()), &server.remote()).is_ok());
+}
+
+#[test]
+fn what_is_made_over_and_over_takes_no_memory_that_stays() {
+    let repo = Repo::with(&[("a", "1")]);
+    let server = Server::start(repo.root(), Mode::Good);
+    let before = resident();
+    let grown = || resident().saturating_sub(before) >> 20;
+    // A gigabyte and a half out of some kilobytes.
+    let blob = vec![7; 1 << 20];
+    let there = zlib_object(3, &[], &blob);
+    let copy = |at: usize| zlib_object(6, &back(at), &identity(blob.len()));
+    let mut objects = vec![there.clone()];
+    let mut distance = there.len();
+    for _ in 0..1_500 {
+        objects.push(copy(distance));
+        distance += objects[objects.len() - 1].len();
+    }
+    server.set(Mode::CannedPost(answer(&pack(&objects))));
+    let error = ends(&server);
+    assert!(matches!(error, SourceError::TooLarge(_)), "{error:?}");
+    assert!(grown() < 400, "{} MiB", grown());
+    // Larger ones, by their names, again and again.
+    let large = vec![7; 12 << 20];
+    let again = zlib_object(7, &id_of(&large), &identity(large.len()));
+    server.set(Mode::CannedNamed(answer(&pack(&[
+        zlib_object(3, &[], &large),
+        again,
+    ]))));
+    for _ in 0..12 {
+        let error = ends(&server);
+        assert!(matches!(error, SourceError::TooLarge(_)), "{error:?}");
+    }
+    assert!(grown() < 400, "{} MiB", grown());
 }
 
 fn adler32(bytes: &[u8]) -> u32 {

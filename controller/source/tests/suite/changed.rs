@@ -180,6 +180,10 @@ fn notes_are_had_from_every_ref_that_begins_so() {
             .count()
     };
     let before = posts();
+    let gone = server.remote().for_one_look();
+    gone.budget.as_ref().unwrap().cancel();
+    let nobody = kept.notes(&gone, "refs/notes/signet/", &ids, 100);
+    assert!(matches!(nobody, Err(SourceError::Timeout(_))), "{nobody:?}");
     assert_eq!(told(), expected);
     assert_eq!(posts(), before, "what is held is not fetched again");
 

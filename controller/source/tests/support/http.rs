@@ -29,6 +29,8 @@ pub enum Mode {
     NoShallow,
     /// Serves git, but the answers to `POST` are this.
     CannedPost(Vec<u8>),
+    /// The same as a server that has deltas name their bases by id.
+    CannedNamed(Vec<u8>),
     /// The same, with these bytes behind the list of refs.
     CannedBehind(Vec<u8>, Vec<u8>),
 }
@@ -194,19 +196,23 @@ fn answer(stream: &mut dyn Stream, request: &Request, mode: &Mode, root: &Path) 
         }
     };
     match mode {
-        Mode::Good => git(stream, request, root, true, &[]),
-        Mode::NoShallow => git(stream, request, root, false, &[]),
+        Mode::Good => git(stream, request, root, "", &[]),
+        Mode::NoShallow => git(stream, request, root, " shallow ", &[]),
         Mode::Guarded(expected) if request.header("authorization") == Some(expected) => {
-            git(stream, request, root, true, &[])
+            git(stream, request, root, "", &[])
         }
         Mode::Guarded(_) => {
             let answer = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n";
             stream.write_all(answer.as_bytes())?;
             Ok(true)
         }
-        Mode::CannedPost(_) if request.method == "GET" => git(stream, request, root, true, &[]),
-        Mode::CannedBehind(behind, _) if request.method == "GET" => git(stream, request, root, true, behind),
-        Mode::Canned(bytes) | Mode::CannedPost(bytes) | Mode::CannedBehind(_, bytes) => {
+        Mode::CannedPost(_) if request.method == "GET" => git(stream, request, root, "", &[]),
+        Mode::CannedNamed(_) if request.method == "GET" => git(stream, request, root, " ofs-delta ", &[]),
+        Mode::CannedBehind(behind, _) if request.method == "GET" => git(stream, request, root, "", behind),
+        Mode::Canned(bytes)
+        | Mode::CannedPost(bytes)
+        | Mode::CannedNamed(bytes)
+        | Mode::CannedBehind(_, bytes) => {
             stream.write_all(bytes)?;
             stream.flush()?;
             Ok(false)
@@ -223,12 +229,13 @@ fn answer(stream: &mut dyn Stream, request: &Request, mode: &Mode, root: &Path) 
     }
 }
 
-/// Runs `git http-backend` as CGI (RFC 3875) and hands its answer on, with `behind` at its end.
+/// Runs `git http-backend` as CGI (RFC 3875) and hands its answer on, without the offer of what is `hidden`, and with
+/// `behind` at its end.
 fn git(
     stream: &mut dyn Stream,
     request: &Request,
     root: &Path,
-    shallow: bool,
+    hidden: &str,
     behind: &[u8],
 ) -> io::Result<bool> {
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
@@ -256,7 +263,8 @@ fn git(
         .unwrap_or(0);
     let headers = String::from_utf8_lossy(&output.stdout[..split]).into_owned();
     let mut body = output.stdout.get(split + 4..).unwrap_or_default().to_vec();
-    if let (false, Some(at)) = (shallow, body.windows(9).position(|window| window == b" shallow ")) {
+    let found = |window: &[u8]| !hidden.is_empty() && window == hidden.as_bytes();
+    if let Some(at) = body.windows(hidden.len().max(1)).position(found) {
         // A capability that nobody knows, of the same length.
         body[at + 1] = b'x';
     }

@@ -9,6 +9,7 @@ mod objects;
 use objects::Objects;
 
 use super::Operation;
+use super::offer::Offer;
 use crate::SourceError;
 
 /// All that one connection to an upload-pack receives: packets, some of which carry a pack; or, at the end, a pack as it is,
@@ -17,12 +18,13 @@ use crate::SourceError;
 /// libgit2 has one buffer for a connection, and goes on in the middle of it: what stands behind the list of refs is the beginning
 /// of the answer to the first request. So the list is read here, too. What belongs to the pack is known to libgit2 alone, which
 /// skips packets before the last acknowledgement. So a pack that has begun is alone from there on.
-#[derive(Default)]
 pub(super) struct Scales {
     frame: Frame,
     /// Whether a packet of the pack has come.
     begun: bool,
     objects: Objects,
+    /// What the server can do, as it says behind the first ref.
+    offers: Offer,
 }
 
 enum Frame {
@@ -43,6 +45,17 @@ enum Frame {
     Bare,
     /// Nothing more at all.
     Over,
+}
+
+impl Default for Scales {
+    fn default() -> Self {
+        Self {
+            frame: Frame::default(),
+            begun: false,
+            objects: Objects::default(),
+            offers: Offer::of(b"ofs-delta"),
+        }
+    }
 }
 
 impl Default for Frame {
@@ -91,6 +104,11 @@ impl Scales {
                     *left -= here.len();
                     if *is_pack {
                         self.objects.weigh(here, operation)?;
+                    } else if !self.begun {
+                        // libgit2 asks for it where it is offered.
+                        for byte in here {
+                            self.objects.by_place |= self.offers.ends_with(*byte);
+                        }
                     }
                     bytes = later;
                 }

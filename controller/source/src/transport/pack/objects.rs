@@ -3,8 +3,8 @@
 use miniz_oxide::inflate::stream::{InflateState, inflate};
 use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 
-use crate::SourceError;
 use crate::transport::Operation;
+use crate::{SourceError, ration};
 
 /// Inflated at a time, in bytes.
 const CHUNK: usize = 32 << 10;
@@ -12,6 +12,8 @@ const CHUNK: usize = 32 << 10;
 const HEADER: usize = 12;
 /// The checksum at the end, which libgit2 compares.
 const TRAILER: usize = 20;
+/// A delta that names its base by its id.
+const NAMED: u8 = 7;
 /// How a delta begins: two sizes of at most ten bytes.
 const SIZES: usize = 20;
 
@@ -26,6 +28,8 @@ pub(super) struct Objects {
     /// Where objects begin, in order.
     starts: Vec<u64>,
     inflater: Option<Inflater>,
+    /// Whether every base in the pack has to be named by where it is.
+    pub(super) by_place: bool,
 }
 
 /// What comes next.
@@ -121,7 +125,12 @@ impl Objects {
                         };
                         continue;
                     }
+                    // A server that can do otherwise has no reason to: nothing outside of the pack is asked to be a base.
+                    if kind == NAMED && self.by_place {
+                        return Err(broken("base: a name"));
+                    }
                     operation.admit_object(size)?;
+                    ration::object(kind);
                     self.at = Data::begin(kind, size)?;
                 }
                 At::Offset(before, data) => {
@@ -169,7 +178,10 @@ impl Objects {
                     bits: 0,
                 }
             }
-            None => At::End(TRAILER),
+            None => {
+                ration::whole();
+                At::End(TRAILER)
+            }
         };
     }
 
@@ -200,7 +212,7 @@ impl Data {
         match kind {
             1..=4 => Ok(At::Data(data(None))),
             6 => Ok(At::Offset(None, data(Some(Vec::new())))),
-            7 => Ok(At::Base(20, data(Some(Vec::new())))),
+            NAMED => Ok(At::Base(20, data(Some(Vec::new())))),
             _ => Err(broken("kind of object")),
         }
     }

@@ -1,20 +1,26 @@
-//! How many Syncs may be at work at once, and whose turn it is: namespaces take turns, so that one with a thousand Syncs keeps nobody
-//! else waiting for longer than one pass.
+//! How many may be at work at once, and whose turn it is: namespaces take turns, so that one with a thousand Syncs, or questions, keeps
+//! nobody else waiting for longer than one of them takes.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
-/// The places of all workers.
+/// The places of all who work at one kind of thing.
 #[derive(Clone)]
 pub(crate) struct Places(Arc<Mutex<Queue>>);
 
 /// Given back when it is dropped.
-pub(crate) struct Place(Places);
+pub(crate) struct Place {
+    places: Places,
+    namespace: Arc<str>,
+}
 
-#[derive(Default)]
 struct Queue {
     free: usize,
+    /// Places that one namespace may have at once.
+    share: usize,
+    /// How many each has.
+    taken: HashMap<Arc<str>, usize>,
     /// Who waits in each namespace, who came first first.
     waiting: HashMap<Arc<str>, VecDeque<oneshot::Sender<Place>>>,
     /// The namespaces in which somebody waits, whose turn is next first.
@@ -22,10 +28,19 @@ struct Queue {
 }
 
 impl Places {
+    /// All of which may be of one namespace.
     pub(crate) fn new(count: usize) -> Self {
+        Self::shared(count, usize::MAX)
+    }
+
+    /// Of which a namespace has no more than its share at once.
+    pub(crate) fn shared(count: usize, share: usize) -> Self {
         Self(Arc::new(Mutex::new(Queue {
             free: count.max(1),
-            ..Queue::default()
+            share: share.max(1),
+            taken: HashMap::new(),
+            waiting: HashMap::new(),
+            turns: VecDeque::new(),
         })))
     }
 
@@ -34,10 +49,10 @@ impl Places {
         loop {
             let turn = {
                 let mut queue = self.queue();
-                // Where one is free nobody waits: a place that is given back goes to who does.
-                if let Some(left) = queue.free.checked_sub(1) {
-                    queue.free = left;
-                    return Place(self.clone());
+                // Where one is free, only those wait whose namespace has its share: a place that is given back goes to who waits.
+                if queue.has_room(namespace) {
+                    queue.taken(namespace);
+                    return self.place(namespace);
                 }
                 queue.wait(namespace)
             };
@@ -47,16 +62,22 @@ impl Places {
         }
     }
 
-    fn give_back(&self) {
+    fn place(&self, namespace: &Arc<str>) -> Place {
+        Place {
+            places: self.clone(),
+            namespace: Arc::clone(namespace),
+        }
+    }
+
+    fn give_back(&self, namespace: &Arc<str>) {
         let next = {
             let mut queue = self.queue();
-            let next = queue.next();
-            queue.free += usize::from(next.is_none());
-            next
+            queue.gave_back(namespace);
+            queue.next()
         };
-        if let Some(next) = next {
+        if let Some((namespace, next)) = next {
             // Who has stopped waiting just now gives it back again, when it is dropped.
-            let _ = next.send(Place(self.clone()));
+            let _ = next.send(self.place(&namespace));
         }
     }
 
@@ -67,11 +88,30 @@ impl Places {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.give_back();
+        self.places.give_back(&self.namespace);
     }
 }
 
 impl Queue {
+    fn has_room(&self, namespace: &Arc<str>) -> bool {
+        self.free > 0 && self.taken.get(namespace).is_none_or(|taken| *taken < self.share)
+    }
+
+    fn taken(&mut self, namespace: &Arc<str>) {
+        self.free = self.free.saturating_sub(1);
+        *self.taken.entry(Arc::clone(namespace)).or_default() += 1;
+    }
+
+    fn gave_back(&mut self, namespace: &Arc<str>) {
+        self.free += 1;
+        if let Some(taken) = self.taken.get_mut(namespace) {
+            *taken -= 1;
+            if *taken == 0 {
+                self.taken.remove(namespace);
+            }
+        }
+    }
+
     fn wait(&mut self, namespace: &Arc<str>) -> oneshot::Receiver<Place> {
         let (sender, turn) = oneshot::channel();
         let line = self.waiting.entry(Arc::clone(namespace)).or_default();
@@ -82,13 +122,16 @@ impl Queue {
         turn
     }
 
-    /// Whose turn it is, of those who still wait.
-    fn next(&mut self) -> Option<oneshot::Sender<Place>> {
-        while let Some(namespace) = self.turns.pop_front() {
+    /// Whose turn it is, of those who still wait and whose namespace has not its share. The place is theirs.
+    fn next(&mut self) -> Option<(Arc<str>, oneshot::Sender<Place>)> {
+        for _ in 0..self.turns.len() {
+            let namespace = self.turns.pop_front()?;
+            let has_room = self.has_room(&namespace);
             let line = self.waiting.get_mut(&namespace);
             let next = line.and_then(|line| {
-                let next = std::iter::from_fn(|| line.pop_front()).find(|turn| !turn.is_closed());
-                next.map(|next| (next, line.is_empty()))
+                line.retain(|turn| !turn.is_closed());
+                let next = if has_room { line.pop_front() } else { None };
+                (next.is_some() || !line.is_empty()).then_some((next, line.is_empty()))
             });
             let Some((next, last)) = next else {
                 self.waiting.remove(&namespace);
@@ -97,9 +140,12 @@ impl Queue {
             if last {
                 self.waiting.remove(&namespace);
             } else {
-                self.turns.push_back(namespace);
+                self.turns.push_back(Arc::clone(&namespace));
             }
-            return Some(next);
+            if let Some(next) = next {
+                self.taken(&namespace);
+                return Some((namespace, next));
+            }
         }
         None
     }
@@ -166,5 +212,27 @@ mod tests {
         drop((three, four));
         let queue = places.queue();
         assert_eq!((queue.free, queue.waiting.len(), queue.turns.len()), (2, 0, 0));
+        assert!(queue.taken.is_empty());
+    }
+
+    #[test]
+    fn a_namespace_has_its_share_and_the_rest_is_others() {
+        let places = Places::shared(2, 1);
+        let one = places.take(&"crowd".into()).now_or_never().unwrap();
+        let (gone, mut next) = (stand(&places, "crowd"), stand(&places, "crowd"));
+        let other = places.take(&"shop".into()).now_or_never().unwrap();
+        let mut late = stand(&places, "bank");
+        drop(gone);
+        // Not to the crowd, which waits longer and has its share.
+        drop(other);
+        assert!(come(&mut next).is_none());
+        let bank = come(&mut late).unwrap();
+        drop(bank);
+        assert!(come(&mut next).is_none());
+        drop(one);
+        drop(come(&mut next).unwrap());
+        let queue = places.queue();
+        assert_eq!((queue.free, queue.waiting.len(), queue.turns.len()), (2, 0, 0));
+        assert!(queue.taken.is_empty());
     }
 }

@@ -1,0 +1,335 @@
+//! libgit2's allocator: malloc, with a ration for whoever unpacks what a remote sent.
+//!
+//! libgit2 1.9 does not end over an object that a pack has twice, where one of the two is made by a delta (indexer.c,
+//! `resolve_deltas`): it leaves what the delta made unfreed and goes on, and over a delta that names its base by its id it starts
+//! again, for ever, and calls nobody back. But it allocates. So no memory is where the bounds end: more than a pack of these sizes
+//! takes, or more time than there is. libgit2 then fails as it does wherever there is none. What it lost is freed here.
+//!
+//! Blocks are malloc's own, without a header of ours, so that it does not matter which side of a ration they are from.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::ffi::{c_char, c_int, c_void};
+
+use crate::{Budget, SourceError};
+
+/// Beside what objects take: what is read of the store's own packs, and buffers.
+const RECEIVING: u64 = 128 << 20;
+/// The same, once the pack is here. 16 MiB of it is libgit2's cache of bases (pack.c).
+const RESOLVING: u64 = 24 << 20;
+/// What the index takes of each object that came, and of each that a delta makes.
+const OBJECT: u64 = 512;
+const DELTA: u64 = 256;
+/// A base, a delta and what they make.
+const AT_ONCE: u64 = 3;
+/// The smallest blocks that may be freed as lost. See [`Ration::reclaim`].
+const LOST: usize = 128 << 10;
+const LOST_BESIDE_BASES: usize = (1 << 20) + (64 << 10);
+
+thread_local! {
+    static RATION: RefCell<Option<Ration>> = const { RefCell::new(None) };
+}
+
+/// What one download may take of memory and time.
+struct Ration {
+    budget: Budget,
+    /// Bytes that were taken since, less those given back. Blocks from before are given back, too.
+    taken: i64,
+    /// The largest thing that was weighed, in bytes.
+    largest: u64,
+    objects: u64,
+    deltas: u64,
+    /// Whether some delta names its base by its id.
+    by_name: bool,
+    whole: Option<Whole>,
+    failure: Option<SourceError>,
+}
+
+/// Since all of the pack is here.
+struct Whole {
+    /// What was taken then.
+    before: i64,
+    /// Blocks of at least this many bytes that were taken since, and not given back.
+    least: usize,
+    blocks: HashSet<*mut c_void>,
+}
+
+/// Does what downloads a pack. The second answer is why it was ended here, if it was.
+pub(crate) fn rationed<T>(
+    budget: &Budget,
+    download: impl FnOnce() -> Result<T, git2::Error>,
+) -> (Result<T, git2::Error>, Option<SourceError>) {
+    /// Ends it also where the download panics.
+    struct End;
+    impl Drop for End {
+        fn drop(&mut self) {
+            drop(end());
+        }
+    }
+    RATION.with_borrow_mut(|ration| {
+        *ration = Some(Ration {
+            budget: budget.clone(),
+            taken: 0,
+            largest: 0,
+            objects: 0,
+            deltas: 0,
+            by_name: false,
+            whole: None,
+            failure: None,
+        });
+    });
+    let _end = End;
+    let result = download();
+    let Some(ration) = end() else {
+        return (result, None);
+    };
+    if result.is_err() {
+        ration.reclaim();
+    }
+    (result, ration.failure)
+}
+
+fn end() -> Option<Ration> {
+    RATION.with_borrow_mut(Option::take)
+}
+
+/// An object has begun to come, of this kind in a pack (gitformat-pack(5)).
+pub(crate) fn object(kind: u8) {
+    with(|ration| {
+        ration.objects += 1;
+        ration.deltas += u64::from(kind == 6 || kind == 7);
+        ration.by_name |= kind == 7;
+    });
+}
+
+/// Something of this many bytes is in the pack, or made of it.
+pub(crate) fn weighed(bytes: u64) {
+    with(|ration| ration.largest = ration.largest.max(bytes));
+}
+
+/// All objects have come. What libgit2 does from here on is its work on deltas.
+pub(crate) fn whole() {
+    with(|ration| {
+        ration.whole = Some(Whole {
+            before: ration.taken,
+            least: if ration.by_name { LOST_BESIDE_BASES } else { LOST },
+            blocks: HashSet::new(),
+        });
+    });
+}
+
+/// Where there is no ration, there is nothing to do. Also where the thread ends, and libgit2 frees what it had there.
+fn with<T>(work: impl FnOnce(&mut Ration) -> T) -> Option<T> {
+    let work = |ration: &RefCell<Option<Ration>>| ration.try_borrow_mut().ok()?.as_mut().map(work);
+    RATION.try_with(work).ok().flatten()
+}
+
+impl Ration {
+    fn bound(&self) -> i64 {
+        let at_once = self.largest.saturating_mul(AT_ONCE);
+        let sum = |constant: u64, each: u64, count: u64| {
+            let all = each.saturating_mul(count).saturating_add(at_once);
+            i64::try_from(all.saturating_add(constant)).unwrap_or(i64::MAX)
+        };
+        match &self.whole {
+            None => sum(RECEIVING, OBJECT, self.objects),
+            Some(whole) => whole.before.saturating_add(sum(RESOLVING, DELTA, self.deltas)),
+        }
+    }
+
+    /// Whether so many bytes more are had.
+    fn admits(&mut self, bytes: usize) -> bool {
+        if self.failure.is_some() {
+            return false;
+        }
+        let more = i64::try_from(bytes).unwrap_or(i64::MAX);
+        if self.taken.saturating_add(more) > self.bound() {
+            self.failure = Some(SourceError::TooLarge(
+                "a pack that takes more memory than its objects do".into(),
+            ));
+        } else if let Err(error) = self.budget.remaining() {
+            self.failure = Some(error);
+        }
+        self.failure.is_none()
+    }
+
+    fn take(&mut self, block: *mut c_void, bytes: usize) {
+        self.taken = self
+            .taken
+            .saturating_add(i64::try_from(bytes).unwrap_or(i64::MAX));
+        if let Some(whole) = &mut self.whole
+            && bytes >= whole.least
+        {
+            whole.blocks.insert(block);
+        }
+    }
+
+    fn give_back(&mut self, block: *mut c_void, bytes: usize) {
+        self.taken = self
+            .taken
+            .saturating_sub(i64::try_from(bytes).unwrap_or(i64::MAX));
+        if let Some(whole) = &mut self.whole {
+            whole.blocks.remove(&block);
+        }
+    }
+
+    /// Frees what a failed download has lost.
+    #[allow(unsafe_code)]
+    fn reclaim(&self) {
+        let Some(whole) = &self.whole else { return };
+        for block in &whole.blocks {
+            // SAFETY: the block was allocated by this thread, inside of one download, after the last object of its pack had come,
+            // and was not freed by this thread since. That nobody else has it:
+            // - The download has failed, so libgit2 has freed its indexer and taken nothing over from it. What is left of the
+            //   work on deltas (indexer.c, `resolve_deltas`) is what that work lost: a local variable that is gone.
+            // - Of what lives on beside that, a thread's message of an error, a list of packs, a window of one, no block is so
+            //   large: they were made before, or are of some hundred bytes.
+            // - A delta that names its base by its id can have libgit2 read a base from the store's packs, which other threads
+            //   share (`inject_object`). What is kept there of it is at most 1 MiB (pack.c, GIT_PACK_CACHE_SIZE_LIMIT), and
+            //   with such a delta nothing of that size is freed here.
+            unsafe { libc::free(*block) };
+        }
+    }
+}
+
+/// As libgit2 has it (git2/sys/alloc.h); libgit2-sys leaves it out.
+#[repr(C)]
+struct Allocator {
+    allocate: unsafe extern "C" fn(usize, *const c_char, c_int) -> *mut c_void,
+    resize: unsafe extern "C" fn(*mut c_void, usize, *const c_char, c_int) -> *mut c_void,
+    free: unsafe extern "C" fn(*mut c_void),
+}
+
+/// Makes it libgit2's. It may be used already: its own allocator is malloc as well.
+///
+/// # Safety
+/// Nothing else may be inside libgit2 meanwhile.
+#[allow(unsafe_code)]
+pub(crate) unsafe fn install() {
+    let mut allocator = Allocator {
+        allocate,
+        resize,
+        free,
+    };
+    let option = libgit2_sys::GIT_OPT_SET_ALLOCATOR.cast_signed();
+    // SAFETY: the option takes a pointer to a `git_allocator`, which it copies (libgit2 1.9.7, settings.c and alloc.c). The caller
+    // keeps the rest.
+    unsafe { libgit2_sys::git_libgit2_opts(option, &raw mut allocator) };
+}
+
+#[allow(unsafe_code)]
+unsafe extern "C" fn allocate(bytes: usize, _file: *const c_char, _line: c_int) -> *mut c_void {
+    if with(|ration| ration.admits(bytes)) == Some(false) {
+        return std::ptr::null_mut();
+    }
+    // SAFETY: malloc takes any size.
+    let block = unsafe { libc::malloc(bytes) };
+    // SAFETY: it is malloc's.
+    with(|ration| ration.take(block, unsafe { size(block) }));
+    block
+}
+
+#[allow(unsafe_code)]
+unsafe extern "C" fn resize(
+    block: *mut c_void,
+    bytes: usize,
+    _file: *const c_char,
+    _line: c_int,
+) -> *mut c_void {
+    // SAFETY: libgit2 hands over a block of `allocate`'s or `resize`'s, or of its former allocator's, which is malloc's, or null.
+    let old = unsafe { size(block) };
+    if with(|ration| ration.admits(bytes.saturating_sub(old))) == Some(false) {
+        return std::ptr::null_mut();
+    }
+    with(|ration| ration.give_back(block, old));
+    // SAFETY: as above. Not to nothing, which would free it and look like a failure.
+    let new = unsafe { libc::realloc(block, bytes.max(1)) };
+    let kept = if new.is_null() { block } else { new };
+    // SAFETY: where there is no memory, the old block is as it was.
+    with(|ration| ration.take(kept, unsafe { size(kept) }));
+    new
+}
+
+#[allow(unsafe_code)]
+unsafe extern "C" fn free(block: *mut c_void) {
+    // SAFETY: as for `resize`.
+    with(|ration| ration.give_back(block, unsafe { size(block) }));
+    // SAFETY: the same.
+    unsafe { libc::free(block) };
+}
+
+/// What a block takes; nothing where there is none.
+///
+/// # Safety
+/// It is malloc's, or null.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+unsafe fn size(block: *mut c_void) -> usize {
+    // SAFETY: the caller keeps the contract (malloc_usable_size(3)).
+    unsafe { libc::malloc_usable_size(block) }
+}
+
+/// Elsewhere only time is bounded: the controller runs on Linux.
+#[cfg(not(target_os = "linux"))]
+#[allow(unsafe_code)]
+const unsafe fn size(_block: *mut c_void) -> usize {
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RemoteLimits;
+
+    fn budget() -> Budget {
+        Budget::begin(&RemoteLimits::default())
+    }
+
+    #[test]
+    #[allow(unsafe_code)]
+    fn more_than_the_objects_take_is_not_had_and_what_is_lost_is_freed() {
+        let (result, why) = rationed(&budget(), || {
+            weighed(1 << 20);
+            object(6);
+            whole();
+            for _ in 0..1_000 {
+                // SAFETY: nobody else has it, and nobody frees it.
+                if unsafe { allocate(1 << 20, std::ptr::null(), 0) }.is_null() {
+                    return Err(git2::Error::from_str("no memory"));
+                }
+            }
+            Ok(())
+        });
+        assert!(result.is_err());
+        assert!(matches!(why, Some(SourceError::TooLarge(_))), "{why:?}");
+        assert!(end().is_none());
+    }
+
+    #[test]
+    #[allow(unsafe_code)]
+    fn what_is_given_back_does_not_count_and_an_end_of_time_does() {
+        let budget = budget();
+        let (result, why) = rationed(&budget, || {
+            whole();
+            let mut block = std::ptr::null_mut();
+            for _ in 0..1_000 {
+                // SAFETY: the block is malloc's or null, and freed once.
+                unsafe {
+                    block = resize(block, 4 << 20, std::ptr::null(), 0);
+                    assert!(!block.is_null());
+                    block = resize(block, 1, std::ptr::null(), 0);
+                }
+            }
+            // SAFETY: the same.
+            unsafe { free(block) };
+            budget.cancel();
+            // SAFETY: there is none.
+            assert!(unsafe { allocate(1, std::ptr::null(), 0) }.is_null());
+            Ok(())
+        });
+        assert!(result.is_ok());
+        assert!(matches!(why, Some(SourceError::Timeout(_))), "{why:?}");
+        // SAFETY: without a ration it is malloc, and freed once.
+        unsafe { free(allocate(1 << 30, std::ptr::null(), 0)) };
+    }
+}
