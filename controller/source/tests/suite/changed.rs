@@ -190,9 +190,9 @@ fn notes_are_had_from_every_ref_that_begins_so() {
     // Spread over directories, as git does with many.
     repo.git(&["fetch", "-q", "origin", "refs/notes/signet/test"]);
     let blob = repo.git(&["notes", "--ref", "signet/test", "list", &second]);
-    let inner = repo.tree(&[("100644", second[4..].as_bytes(), blob.trim())]);
-    let middle = repo.tree(&[("40000", second[2..4].as_bytes(), &inner)]);
-    let top = repo.tree(&[("40000", second[..2].as_bytes(), &middle)]);
+    let inner = repo.tree(&[("100644", &second.as_bytes()[4..], blob.trim())]);
+    let middle = repo.tree(&[("40000", &second.as_bytes()[2..4], &inner)]);
+    let top = repo.tree(&[("40000", &second.as_bytes()[..2], &middle)]);
     let commit = repo.git(&["commit-tree", "-m", "spread", &top]);
     repo.git(&[
         "push",
