@@ -407,9 +407,8 @@ fn what_one_look_may_cost_is_for_all_submodules_together() {
 #[test]
 fn a_list_that_takes_too_long_to_read_ends() {
     let repo = Repo::with(&[("a", "1")]);
-    let list: String = (0..500)
-        .map(|n| format!("[submodule \"{n}\"]\npath = no/{n}\nurl = ../x\n"))
-        .collect();
+    let list = (0..500).map(|n| format!("[submodule \"{n}\"]\npath = no/{n}\nurl = ../x\n"));
+    let list = list.collect::<Vec<_>>().concat();
     repo.commit("a list of nothing", &[(".gitmodules", &list)]);
     repo.push();
     let server = Server::start(repo.root(), Mode::Good);
