@@ -169,19 +169,16 @@ impl Objects {
     }
 
     fn next(&mut self) {
-        self.at = match self.left.checked_sub(1) {
-            Some(left) => {
-                self.left = left;
-                At::Size {
-                    kind: 0,
-                    size: 0,
-                    bits: 0,
-                }
+        self.at = if let Some(left) = self.left.checked_sub(1) {
+            self.left = left;
+            At::Size {
+                kind: 0,
+                size: 0,
+                bits: 0,
             }
-            None => {
-                ration::whole();
-                At::End(TRAILER)
-            }
+        } else {
+            ration::whole();
+            At::End(TRAILER)
         };
     }
 
