@@ -114,8 +114,9 @@ impl Bitnami {
             .arg("sh")
             .arg(self.home.join("account"))
             .arg(controller())
-            // No limit of its own on requests, no second key, nothing else to listen to.
+            // No limit of its own on requests, from it or to it, no second key, nothing else to listen to.
             .args(["--kubeclient-qps=-1", "--key-renew-period=0"])
+            .args(["--rate-limit=1000000", "--rate-limit-burst=1000000"])
             .arg(format!("--listen-addr={api}"))
             .arg(format!("--listen-metrics-addr={metrics}"))
             .env("KUBERNETES_SERVICE_HOST", &self.server.0)
