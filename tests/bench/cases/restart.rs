@@ -9,6 +9,7 @@ use crate::ground::Ground;
 use crate::numbers::count;
 use crate::objects;
 use crate::report::Report;
+use std::collections::HashSet;
 
 const OPERATIONS: &str = "signet_private_key_operations_total";
 
@@ -82,13 +83,17 @@ pub(super) async fn drifted(ground: &mut Ground, large: &Large, report: &mut Rep
         ground.controller.start_again(),
     );
     let cost = ground.rest(&start).await;
-    let of_objects = cost
-        .requests
-        .iter()
-        .filter(|request| request.resource == "configmaps");
-    let (mut written, mut read) = (0, 0);
-    for request in of_objects.filter(|request| !request.name.is_empty()) {
-        if request.writes() {
+    let of_objects = cost.requests.iter().filter(|request| {
+        request.resource == "configmaps"
+            && request.namespace == large.team.namespace
+            && !request.name.is_empty()
+    });
+    let spoilt: HashSet<&str> = spoilt.iter().map(|(name, _)| name.as_str()).collect();
+    let (mut written, mut read, mut intact) = (0, 0, 0);
+    for request in of_objects {
+        if !spoilt.contains(request.name.as_str()) {
+            intact += 1;
+        } else if request.writes() {
             written += 1;
         } else {
             read += 1;
@@ -110,8 +115,12 @@ pub(super) async fn drifted(ground: &mut Ground, large: &Large, report: &mut Rep
     report.add(CASE, "controller CPU, to rest", cost.cpu, "s");
     report.add(CASE, "processors busy with others", cost.machine.others, "");
     let wanted = edited + deleted;
+    // One that vanished is looked at once: it may only have lost its label.
     report.promise(
-        format!("{CASE}: {wanted} objects are written once and none is read alone; {written} writes and {read} reads were"),
-        written == wanted && read == 0,
+        format!(
+            "{CASE}: {wanted} objects are written once, {deleted} that vanished are looked at, and nothing is asked of those that are \
+             intact; {written} writes, {read} looks and {intact} requests were"
+        ),
+        written == wanted && read <= deleted && intact == 0,
     );
 }
