@@ -62,7 +62,8 @@ impl Worker {
         // not for a commit that changed something else.
         let same = !did && self.status.inputs == next.inputs && self.speaks_of_a_walk();
         let known = self.status.last_attempted_revision.clone().filter(|_| same);
-        let counts = if known.is_some() {
+        // A status that was held back was never written: what it would have said is said now.
+        let counts = if known.is_some() && !self.is_untold(&head.revision.commit) {
             self.status.counts
         } else {
             self.total(&head.revision.commit, pass, inputs.found)
@@ -298,6 +299,12 @@ impl Worker {
             unchanged: (pass.created + pass.changed + pass.unchanged).saturating_sub(touched),
             ..*so_far
         }
+    }
+
+    /// Whether the status does not say yet what the passes over this commit have done.
+    fn is_untold(&self, commit: &str) -> bool {
+        let did = |counts: &Counts| (counts.created, counts.changed, counts.pruned);
+        self.so_far.0 == commit && did(&self.so_far.1) != did(&self.status.counts)
     }
 
     pub(super) fn measure(&self, attempt: &Attempt) {
