@@ -4,7 +4,7 @@ use super::OWN_MANAGER;
 use super::execute::{Effect, Hand, Sent};
 use super::inputs::Inputs;
 use super::policy::Policy;
-use super::report::{Failure, report};
+use super::report::Failure;
 use super::restart::Contents;
 use super::status::{self, Verdict};
 use super::store::Checkpoint;
@@ -270,10 +270,7 @@ impl Worker {
                 ),
             };
             let message = format!("{why}; {missing} of {} objects are not applied yet", steps.len());
-            attempt.failures.push(Failure {
-                report: report(None, None, &message, hint),
-                transient: true,
-            });
+            attempt.failures.push(Failure::passing(&message, hint));
         }
         attempt
     }

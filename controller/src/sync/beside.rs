@@ -81,17 +81,10 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sync::config_map as key;
     use apply::GroupKind;
     use apply::checkpoint::{InputDigest, Wave};
     use std::sync::Arc;
-
-    fn key(name: &str) -> Key {
-        Key {
-            kind: Arc::new(GroupKind::new("", "ConfigMap")),
-            namespace: Some("shop".into()),
-            name: name.into(),
-        }
-    }
 
     /// Records of these names; those with a `+` came beside what left.
     fn records(names: &[&str]) -> HashMap<Key, Record> {

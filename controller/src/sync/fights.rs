@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 /// Repairs of one object before it counts as a fight, each not longer than this after the one before it.
 const FIGHT: u32 = 5;
 const MEMORY: Duration = Duration::from_mins(15);
-/// An object that is fought over is restored once in a second, later once in so long.
-const LONGEST_PAUSE: Duration = Duration::from_secs(16);
+/// An object that is fought over is restored once in a second, and after each repair once in twice as long, so many times.
+const DOUBLED: u32 = 4;
+/// What is said of a fight begins so.
+const AGAIN: &str = "is changed again each time it is restored";
 
 /// What was repaired lately.
 #[derive(Default)]
@@ -59,10 +61,8 @@ impl Repairs {
     pub(super) fn pause(&self, key: &Key, now: Instant) -> Option<Duration> {
         let repair = self.0.get(key)?;
         let beyond = repair.count.checked_sub(FIGHT)?;
-        let pause = Duration::from_secs(1) * (1 << beyond.min(4));
-        pause
-            .min(LONGEST_PAUSE)
-            .checked_sub(now.duration_since(repair.last))
+        let pause = Duration::from_secs(1) * (1 << beyond.min(DOUBLED));
+        pause.checked_sub(now.duration_since(repair.last))
     }
 
     /// The objects that are fought over, for the status; and how long until the first of these fights is over.
@@ -89,29 +89,18 @@ pub(super) fn sentence(by: &str) -> String {
         "" => String::new(),
         by => format!(" by {by}"),
     };
-    format!("is changed again each time it is restored{by}; it is restored more slowly now")
+    format!("{AGAIN}{by}; it is restored more slowly now")
 }
 
 /// Whether a report is about a fight.
 pub(super) fn is_one(report: &ObjectReport) -> bool {
-    report
-        .message
-        .starts_with("is changed again each time it is restored")
+    report.message.starts_with(AGAIN)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apply::GroupKind;
-    use std::sync::Arc;
-
-    fn key(name: &str) -> Key {
-        Key {
-            kind: Arc::new(GroupKind::new("", "ConfigMap")),
-            namespace: Some("shop".into()),
-            name: name.into(),
-        }
-    }
+    use crate::sync::config_map as key;
 
     #[test]
     fn quick_and_slow_parties_are_noticed_and_quick_ones_slowed_down() {

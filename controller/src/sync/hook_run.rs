@@ -6,7 +6,7 @@ use super::hooks::{self, DELETION, Run, Standing, State};
 use super::inputs::Inputs;
 use super::order::Group;
 use super::pruning::OwnWord;
-use super::report::{Failure, report};
+use super::report::Failure;
 use super::walk::Errand;
 use super::worker::Worker;
 use crate::events::Severity;
@@ -129,11 +129,10 @@ impl Worker {
         if let Standing::Create(indices) = self.checkpoint.journal.standing(errand.inputs, group)
             && let Err(error) = self.create_hooks(errand, group, &indices, attempt).await
         {
-            let said = report(None, None, &format!("hooks cannot be run: {error}"), error.hint());
-            attempt.fails(Failure {
-                report: said,
-                transient: true,
-            });
+            attempt.fails(Failure::passing(
+                &format!("hooks cannot be run: {error}"),
+                error.hint(),
+            ));
         }
         self.checkpoint.journal.standing(errand.inputs, group)
     }
@@ -367,16 +366,10 @@ impl Worker {
         }
         // Before anything is cleared away: what is gone cannot be looked at again.
         if let Err(error) = self.checkpoint.save_journal().await {
-            let said = report(
-                None,
-                None,
+            attempt.fails(Failure::passing(
                 &format!("the end of a hook could not be written down: {error}"),
                 error.hint(),
-            );
-            attempt.fails(Failure {
-                report: said,
-                transient: true,
-            });
+            ));
             return;
         }
         self.clear_hooks(errand, attempt).await;
@@ -443,16 +436,10 @@ impl Worker {
         self.checkpoint.journal.over = true;
         if let Err(error) = self.checkpoint.save_journal().await {
             self.checkpoint.journal.over = false;
-            let said = report(
-                None,
-                None,
+            attempt.fails(Failure::passing(
                 &format!("the end of the hooks could not be written down: {error}"),
                 error.hint(),
-            );
-            attempt.fails(Failure {
-                report: said,
-                transient: true,
-            });
+            ));
         }
     }
 

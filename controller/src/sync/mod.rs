@@ -442,6 +442,16 @@ fn name(sync: &DeserializeGuard<Sync>) -> Name {
     (sync.namespace().unwrap_or_default(), sync.name_any())
 }
 
+/// A ConfigMap of this name, for tests.
+#[cfg(test)]
+fn config_map(name: &str) -> apply::Key {
+    apply::Key {
+        kind: Arc::new(apply::GroupKind::new("", "ConfigMap")),
+        namespace: Some("shop".into()),
+        name: name.into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

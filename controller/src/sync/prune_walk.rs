@@ -5,7 +5,7 @@ use super::execute::Hand;
 use super::inside::{Inside, Lodged};
 use super::names::Lodger;
 use super::pruning::{Asks, OwnWord, own_word};
-use super::report::{Failure, report};
+use super::report::Failure;
 use super::send::Pruned;
 use super::walk::Errand;
 use super::worker::Worker;
@@ -104,11 +104,9 @@ impl Worker {
                 let noun = if left == 1 { "object" } else { "objects" };
                 let message =
                     format!("{left} more {noun} that left Git: not deleted before what comes first is");
-                let said = report(None, None, &message, "mend the failed deletion first");
-                attempt.failures.push(Failure {
-                    report: said,
-                    transient: true,
-                });
+                attempt
+                    .failures
+                    .push(Failure::passing(&message, "mend the failed deletion first"));
                 broke = true;
                 break;
             }
@@ -118,16 +116,10 @@ impl Worker {
             }
             if halt() {
                 attempt.cut = true;
-                let said = report(
-                    None,
-                    None,
+                attempt.failures.push(Failure::passing(
                     "pruning was cut short",
                     "this is tried again by itself",
-                );
-                attempt.failures.push(Failure {
-                    report: said,
-                    transient: true,
-                });
+                ));
                 broke = true;
                 break;
             }
@@ -317,17 +309,8 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apply::GroupKind;
+    use crate::sync::config_map as key;
     use apply::plan::Step;
-    use std::sync::Arc;
-
-    fn key(name: &str) -> Key {
-        Key {
-            kind: Arc::new(GroupKind::new("", "ConfigMap")),
-            namespace: Some("shop".into()),
-            name: name.into(),
-        }
-    }
 
     #[test]
     fn what_is_waited_for_is_said() {

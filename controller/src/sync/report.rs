@@ -25,6 +25,14 @@ impl Failure {
         }
     }
 
+    /// One that is no object's, and that time alone may heal.
+    pub(super) fn passing(message: &str, hint: &str) -> Self {
+        Self {
+            report: report(None, None, message, hint),
+            transient: true,
+        }
+    }
+
     pub(super) fn permanent(report: ObjectReport) -> Self {
         Self {
             report,

@@ -623,7 +623,7 @@ impl Checkpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apply::GroupKind;
+    use crate::sync::config_map as key;
     use apply::checkpoint::{InputDigest, Wave};
 
     const SYNC_NAME: &str = "shop/web";
@@ -632,14 +632,6 @@ mod tests {
     fn server() -> Server {
         let config = kube::Config::new("http://127.0.0.1:9".parse().unwrap());
         Server::new(kube::Client::try_from(config).unwrap(), 1)
-    }
-
-    fn key(name: &str) -> Key {
-        Key {
-            kind: Arc::new(GroupKind::new("", "ConfigMap")),
-            namespace: Some("shop".into()),
-            name: name.into(),
-        }
     }
 
     fn record() -> Record {

@@ -7,7 +7,7 @@ use super::health::Ready;
 use super::hooks::{self, Standing};
 use super::inputs::Inputs;
 use super::order::Group;
-use super::report::{Failure, report};
+use super::report::Failure;
 use super::restart::waits_for;
 use super::worker::Worker;
 use crate::repository::Head;
@@ -176,10 +176,7 @@ impl Worker {
             }
             if let Err(error) = self.intend(errand.sync, inputs, &now).await {
                 let message = format!("what is about to be applied could not be written down: {error}");
-                walk.attempt.fails(Failure {
-                    report: report(None, None, &message, error.hint()),
-                    transient: true,
-                });
+                walk.attempt.fails(Failure::passing(&message, error.hint()));
                 walk.attempt.cut = true;
                 return;
             }

@@ -11,10 +11,12 @@ use kube::api::ListParams;
 use sealing::v2::{Identities, Identity, Suite};
 use serde_json::json;
 use tests::fault_proxy::{Asked, Fault};
-use tests::{Stage, run};
+use tests::{Repo, Stage, run};
 
 use crate::faults::behind_faults;
-use crate::rotation_world::{HOME, begin, commits, gone, keys, opened, phase, rotate, target, versions};
+use crate::rotation_world::{
+    HOME, OldKeys, begin, commits, gone, keys, opened, phase, rotate, target, versions,
+};
 
 /// In so many lives the write of the same number is the last one. Then it is the one after that: so every life gets as far as those
 /// before it in the end, whatever it does again, and there is an end.
@@ -72,23 +74,29 @@ fn a_controller_that_is_killed_in_any_phase_goes_on_where_it_was() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
         assert!(kills >= 4, "{kills}");
-        let rotation = phase(&stage, "spring", RotationPhase::Complete).await;
-        let status = rotation.status.as_ref().unwrap();
-        assert_eq!(
-            (status.new_keys.len(), status.old_keys.len()),
-            (2, 2),
-            "{status:#?}"
-        );
-        let new = keys(&stage).await;
-        assert_eq!(new.secrets.len(), 2, "one new key of each format");
-        assert_eq!(commits(&repo, "main").len(), 1, "one commit");
-        assert_eq!(opened(&repo, &name, &new), (9, 9));
-        gone(&stage, &old).await;
+        ended_once(&stage, &repo, &name, &old, 9).await;
         let team = stage.space_of(&name);
         // The checkpoint is the controller's own; the namespace's Secrets are as they were.
         assert_eq!(before, versions(&team).await);
         team.keep();
     });
+}
+
+/// The rotation has come to its end, and done everything once: of `values` values in one Repository, the new keys open all.
+async fn ended_once(stage: &Stage, repo: &Repo, name: &str, old: &OldKeys, values: usize) -> KeyRotation {
+    let rotation = phase(stage, "spring", RotationPhase::Complete).await;
+    let status = rotation.status.as_ref().unwrap();
+    assert_eq!(
+        (status.new_keys.len(), status.old_keys.len()),
+        (2, 2),
+        "{status:#?}"
+    );
+    let new = keys(stage).await;
+    assert_eq!(new.secrets.len(), 2, "one new key of each format");
+    assert_eq!(commits(repo, "main").len(), 1, "one commit");
+    assert_eq!(opened(repo, name, &new), (values, values));
+    gone(stage, old).await;
+    rotation
 }
 
 /// Whether a request is one of the writes that a rotation is made of.
@@ -164,18 +172,8 @@ fn each_write_may_be_cut_off_with_the_controller() {
         faults.clear();
         eprintln!("{cuts} writes were cut off");
         assert!(cuts >= 10, "{cuts}");
-        let rotation = phase(&stage, "spring", RotationPhase::Complete).await;
-        let status = rotation.status.as_ref().unwrap();
-        assert_eq!(
-            (status.new_keys.len(), status.old_keys.len()),
-            (2, 2),
-            "{status:#?}"
-        );
-        let new = keys(&stage).await;
-        assert_eq!(new.secrets.len(), 2, "one new key of each format");
-        assert_eq!(commits(&repo, "main").len(), 1, "one commit");
-        assert_eq!(opened(&repo, &name, &new), (6, 6));
-        gone(&stage, &old).await;
+        let rotation = ended_once(&stage, &repo, &name, &old, 6).await;
+        let status = rotation.status.unwrap();
         // One archive of each old key, which opens.
         let secrets: Api<Secret> = Api::namespaced(stage.cluster.client(), HOME);
         let all = secrets.list(&ListParams::default()).await.unwrap().items;
