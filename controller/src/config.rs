@@ -58,6 +58,11 @@ pub struct Config {
     )]
     pub data_dir: PathBuf,
 
+    /// How much of the disk the stores of all Repositories may take together: bytes, or such as `512Mi` and `4Gi`. Where all is
+    /// taken, each namespace may have as much as the others.
+    #[arg(long, env = "SIGNET_DATA_LIMIT", default_value = "4Gi", value_name = "SIZE", value_parser = size)]
+    pub data_limit: u64,
+
     /// Allows `file://` repositories below this directory. May be given several times; by default none are allowed.
     #[arg(
         long,
@@ -154,6 +159,20 @@ pub struct Config {
     /// How much is logged.
     #[arg(long, env = "SIGNET_LOG_LEVEL", value_enum, default_value_t)]
     pub log_level: LogLevel,
+}
+
+/// Bytes, as Kubernetes writes them with a power of two.
+fn size(text: &str) -> Result<u64, String> {
+    let units = [("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40)];
+    let unit = units
+        .iter()
+        .find_map(|(unit, power)| Some((text.strip_suffix(unit)?, *power)));
+    let (number, power) = unit.unwrap_or((text, 0));
+    let number: Option<u64> = number.parse().ok();
+    number
+        .and_then(|number| number.checked_mul(1 << power))
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| "write a number of bytes, or one such as 512Mi or 4Gi".into())
 }
 
 /// Keys and values.
@@ -292,8 +311,10 @@ mod tests {
             "--allow-file-remotes=/a",
             "--allow-file-remotes=/b",
             "--listen=127.0.0.1:0",
+            "--data-limit=512Mi",
         ])
         .unwrap();
+        assert_eq!(config.data_limit, 512 << 20);
         assert_eq!(config.allow_file_remotes.len(), 2);
         assert_eq!(config.listen.port(), 0);
     }
@@ -315,6 +336,9 @@ mod tests {
             "--key-ttl=soon",
             "--key-prefix=x_y",
             "--concurrency=0",
+            "--data-limit=0",
+            "--data-limit=4GB",
+            "--data-limit=99999999999Gi",
         ] {
             assert!(
                 Config::try_parse_from(["signet-controller", argument]).is_err(),

@@ -16,6 +16,7 @@ pub mod keys;
 pub mod kinds;
 pub mod leader;
 pub mod logging;
+mod mark;
 pub mod metrics;
 pub mod observe;
 mod places;

@@ -44,12 +44,22 @@ impl Places {
         })))
     }
 
+    /// A place, if there is one.
+    pub(crate) fn try_take(&self, namespace: &Arc<str>) -> Option<Place> {
+        let mut queue = self.queue();
+        let room = queue.has_room(namespace);
+        room.then(|| {
+            queue.taken(namespace);
+            self.place(namespace)
+        })
+    }
+
     /// Waits for a place, in the turn of this namespace. Who stops waiting loses nothing but that turn.
     pub(crate) async fn take(&self, namespace: &Arc<str>) -> Place {
         loop {
+            // Where one is free, only those wait whose namespace has its share: a place that is given back goes to who waits.
             let turn = {
                 let mut queue = self.queue();
-                // Where one is free, only those wait whose namespace has its share: a place that is given back goes to who waits.
                 if queue.has_room(namespace) {
                     queue.taken(namespace);
                     return self.place(namespace);

@@ -137,6 +137,14 @@ pub enum SourceError {
     PushRefused(String),
 
     // Our own disk.
+    /// All of it is taken, and this owner has more than its share, in bytes.
+    #[error(
+        "the controller's disk is full, and the Repositories of this namespace take more than {share} bytes of it"
+    )]
+    NoRoom {
+        /// What each owner would have if all had the same.
+        share: u64,
+    },
     /// Another process or another [`Store`](crate::Store) uses the directory.
     #[error("the store is in use by another process")]
     StoreBusy,
@@ -221,6 +229,9 @@ impl SourceError {
             }
             Self::Submodule { why, .. } => why.hint(),
             Self::PushRefused(_) => "fetch and try again, or check branch protection",
+            Self::NoRoom { .. } => {
+                "follow less in this namespace, or give the controller a larger volume and --data-limit"
+            }
             Self::StoreBusy => "run one controller a directory",
             Self::Store(_) => "check free space and permissions of the controller's data directory",
             Self::NotInHistory(..) => {
@@ -262,6 +273,7 @@ impl SourceError {
                 | Self::CommitNotServed(_)
                 | Self::NotGit(_)
                 | Self::Behind
+                | Self::NoRoom { .. }
                 | Self::Store(_)
                 | Self::StoreBusy
         ) || matches!(self, Self::Status(status) if *status >= 500 || *status == 429)

@@ -15,6 +15,7 @@
 
 mod budget;
 mod commit;
+mod disk;
 mod error;
 mod github_app;
 mod id;
@@ -39,6 +40,7 @@ mod walk;
 
 pub use budget::Budget;
 pub use commit::{Commit, Person};
+pub use disk::{Disk, Part};
 pub use error::SourceError;
 pub use github_app::{AppToken, GitHubApp};
 pub use id::{BlobId, CommitId, ParseIdError, TreeId};

@@ -10,6 +10,8 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::ffi::{c_char, c_int, c_void};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::{Budget, SourceError};
 
@@ -22,6 +24,11 @@ const OBJECT: u64 = 512;
 const DELTA: u64 = 256;
 /// A base, a delta and what they make.
 const AT_ONCE: u64 = 3;
+/// Packs that make objects of more than this many bytes out of deltas are worked on one at a time: what one takes of memory, several
+/// that come at once would take as often.
+const HEAVY: u64 = 1 << 20;
+/// How often who waits for its turn looks whether there is time left.
+const LOOK: Duration = Duration::from_millis(100);
 /// The smallest blocks that may be freed as lost. See [`Ration::reclaim`].
 const LOST: usize = 128 << 10;
 const LOST_BESIDE_BASES: usize = (1 << 20) + (64 << 10);
@@ -43,6 +50,8 @@ struct Ration {
     by_name: bool,
     whole: Option<Whole>,
     failure: Option<SourceError>,
+    /// Held until it is over.
+    turn: Option<Turn>,
 }
 
 /// Since all of the pack is here.
@@ -76,6 +85,7 @@ pub(crate) fn rationed<T>(
             by_name: false,
             whole: None,
             failure: None,
+            turn: None,
         });
     });
     let _end = End;
@@ -110,12 +120,47 @@ pub(crate) fn weighed(bytes: u64) {
 /// All objects have come. What libgit2 does from here on is its work on deltas.
 pub(crate) fn whole() {
     with(|ration| {
+        if ration.turn.is_none() && ration.deltas > 0 && ration.largest > HEAVY {
+            match Turn::wait(&ration.budget) {
+                Ok(turn) => ration.turn = Some(turn),
+                Err(error) => ration.failure = Some(error),
+            }
+        }
         ration.whole = Some(Whole {
             before: ration.taken,
             least: if ration.by_name { LOST_BESIDE_BASES } else { LOST },
             blocks: HashSet::new(),
         });
     });
+}
+
+/// Whether somebody works on a heavy pack. Nobody waits for the network meanwhile: all of the pack is here.
+static WORK: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+
+/// The turn to work on a heavy pack, until it is dropped.
+struct Turn;
+
+impl Turn {
+    /// Blocks until it comes, or until there is no time left.
+    fn wait(budget: &Budget) -> Result<Self, SourceError> {
+        let (busy, free) = &WORK;
+        let mut taken = busy.lock().unwrap_or_else(PoisonError::into_inner);
+        while *taken {
+            budget.remaining()?;
+            let waited = free.wait_timeout(taken, LOOK);
+            taken = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *taken = true;
+        Ok(Self)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let (busy, free) = &WORK;
+        *busy.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        free.notify_one();
+    }
 }
 
 /// Where there is no ration, there is nothing to do. Also where the thread ends, and libgit2 frees what it had there.
@@ -303,6 +348,59 @@ mod tests {
         assert!(result.is_err());
         assert!(matches!(why, Some(SourceError::TooLarge(_))), "{why:?}");
         assert!(end().is_none());
+    }
+
+    #[test]
+    fn heavy_packs_are_worked_on_one_at_a_time() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        static AT_ONCE: AtomicUsize = AtomicUsize::new(0);
+        let work = |bytes: u64| {
+            rationed(&budget(), || {
+                weighed(bytes);
+                object(6);
+                whole();
+                let others = AT_ONCE.fetch_add(1, Ordering::SeqCst);
+                std::thread::yield_now();
+                AT_ONCE.fetch_sub(1, Ordering::SeqCst);
+                Ok(others)
+            })
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        assert_eq!(work(HEAVY + 1).0.unwrap(), 0);
+                    }
+                });
+            }
+        });
+        // Who has no time left does not wait for ever; what is light does not wait at all.
+        let (result, why) = rationed(&budget(), || {
+            weighed(HEAVY + 1);
+            object(6);
+            whole();
+            let late = std::thread::spawn(|| {
+                let budget = budget();
+                budget.cancel();
+                let (_, why) = rationed(&budget, || {
+                    weighed(HEAVY + 1);
+                    object(6);
+                    whole();
+                    Ok(())
+                });
+                let (light, _) = rationed(&self::budget(), || {
+                    weighed(HEAVY);
+                    object(6);
+                    whole();
+                    Ok(())
+                });
+                (why, light.is_ok())
+            });
+            Ok(late.join().unwrap())
+        });
+        let (late, light) = result.unwrap();
+        assert!(matches!(late, Some(SourceError::Timeout(_))), "{late:?}");
+        assert!(light && why.is_none());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::Budget;
+use crate::{Budget, Part};
 
 /// How much more a long history may hold, unpacked, than a store's packs take on disk.
 const HISTORY: u64 = 256;
@@ -33,6 +33,8 @@ pub struct Remote {
     pub limits: RemoteLimits,
     /// What counts against the limits beside a call's own cost. Without one, each call counts by itself.
     pub budget: Option<Budget>,
+    /// Where what comes is kept, if that is bounded.
+    pub disk: Option<Part>,
     /// Whether, and where, `file://` is allowed. For tests and air-gapped hosts.
     pub files: FileRemotes,
 }
@@ -48,6 +50,7 @@ impl Remote {
             proxy: None,
             limits: RemoteLimits::default(),
             budget: None,
+            disk: None,
             files: FileRemotes::Refused,
         }
     }

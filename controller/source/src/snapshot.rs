@@ -33,6 +33,11 @@ impl Snapshot {
         }))
     }
 
+    /// Where it lies.
+    pub(crate) fn generation(&self) -> &Generation {
+        &self.0.generation
+    }
+
     /// The commit.
     pub fn commit(&self) -> &Commit {
         &self.0.commit

@@ -40,6 +40,8 @@ pub enum PollOutcome {
     Changed,
     /// No answer that could be used.
     Failure,
+    /// Not asked: another Repository that asks the same had just been answered.
+    Shared,
 }
 
 /// What became of a webhook.
@@ -217,6 +219,7 @@ impl From<PollOutcome> for &'static str {
             PollOutcome::Unchanged => "unchanged",
             PollOutcome::Changed => "changed",
             PollOutcome::Failure => "failure",
+            PollOutcome::Shared => "shared",
         }
     }
 }

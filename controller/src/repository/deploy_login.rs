@@ -50,7 +50,8 @@ impl Follower {
 
     /// The host's first yes to a newer key ends the older one.
     pub(super) async fn keep_deploy_key(&mut self, object: &Repository, looked: &Looked) {
-        if looked.fell_back || looked.found.is_err() {
+        // A fall-back's yes is none of the host's.
+        if looked.fell_back || looked.aside.is_some() || looked.found.is_err() {
             return;
         }
         let Some((_, keys)) = &mut self.deploy_keys else {

@@ -80,6 +80,7 @@ fn reason(error: &SourceError) -> &'static str {
         SourceError::CommitNotServed(_) => "CommitNotServed",
         SourceError::BadSubmodule(..) => "BadSubmodule",
         SourceError::Submodule { .. } => "SubmoduleFailed",
+        SourceError::NoRoom { .. } => "NoRoom",
         SourceError::StoreBusy => "StoreBusy",
         SourceError::Store(_) => "StoreFailed",
         _ => "Failed",

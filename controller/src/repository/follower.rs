@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crds::{DeployKeyStatus, Repository, RepositoryStatus, Verified};
 use kube::Resource;
-use source::{Proxy, Remote, Store};
+use source::{Part, Proxy, Remote, Store};
 use tokio::sync::watch as channel;
 use tokio::time::Instant;
 use tracing::debug;
@@ -16,6 +16,7 @@ use super::credentials::Credentials;
 use super::deploy_key::DeployKeys;
 use super::failure::Failure;
 use super::look::Serve;
+use super::shared::Table;
 use super::spec::{self, Origin, Target};
 use super::status::{self, Now};
 use super::wanted::{Order, Wanted};
@@ -31,9 +32,11 @@ pub(super) struct Follower {
     pub(super) room: Arc<Room>,
     pub(super) key: Key,
     pub(super) uid: String,
-    orders: channel::Receiver<Order>,
+    pub(super) orders: channel::Receiver<Order>,
     pub(super) dir: PathBuf,
     pub(super) store: Option<Arc<Store>>,
+    /// What that takes of the disk.
+    pub(super) part: Part,
     /// Read once for these wishes; again when they change, or when the remote refuses.
     pub(super) credentials: Option<(Wanted, Credentials)>,
     /// The token of a GitHub App.
@@ -42,6 +45,8 @@ pub(super) struct Follower {
     pub(super) proxy: Option<(Wanted, Proxy)>,
     /// The fall-backs with their credentials; as the credentials.
     pub(super) fallbacks: Option<(Wanted, Vec<Remote>)>,
+    /// Why a fall-back is not asked.
+    pub(super) left_out: Option<String>,
     /// The fall-back that the head is read from, while the remote fails.
     pub(super) aside: Option<String>,
     /// The keys that were made for it; read once for these wishes.
@@ -54,6 +59,10 @@ pub(super) struct Follower {
     pub(super) writer: Writer,
     /// The last commit whose signatures were good, where they are asked for.
     pub(super) verified: Option<Verified>,
+    /// Where it hears what others that would ask the same have been told.
+    pub(super) table: Option<Arc<Table>>,
+    /// What the remote has been asked since then is good enough for the next look.
+    pub(super) since: Instant,
     failures: u32,
 }
 
@@ -65,10 +74,12 @@ impl Follower {
         };
         Self {
             dir: room.stores.join(&uid),
+            part: room.disk.part(&key.0),
             verified: status.verified.clone(),
             app: AppLogin::default(),
             proxy: None,
             fallbacks: None,
+            left_out: None,
             aside: None,
             deploy_keys: None,
             deploy_key: status.deploy_key.clone(),
@@ -81,6 +92,8 @@ impl Follower {
             credentials: None,
             head: None,
             origin: None,
+            table: None,
+            since: Instant::now(),
             failures: 0,
         }
     }
@@ -119,18 +132,28 @@ impl Follower {
                     }
                     match &*self.orders.borrow_and_update() {
                         Order::Follow(object) if Wanted::of(object) == *seen => {} // our own status, mostly
-                        _ => return true,
+                        _ => {
+                            self.since = Instant::now();
+                            return true;
+                        }
                     }
                 }
                 () = wishes.notified() => {
                     // What is wished for until the look begins is looked for with it.
                     tokio::select! {
                         () = shutdown.requested() => return false,
-                        () = tokio::time::sleep_until(began + PACE) => return true,
+                        () = tokio::time::sleep_until(began + PACE) => {
+                            let woken = self.room.heads.woken(&self.key);
+                            self.since = woken.map_or_else(Instant::now, Instant::from_std);
+                            return true;
+                        }
                     }
                 }
                 () = sleep_until(wake) => {
                     if due.is_some_and(|due| Instant::now() >= due) {
+                        // Nobody waits for it: what another has just been told does.
+                        let recent = next.unwrap_or_default() / 2;
+                        self.since = Instant::now().checked_sub(recent).unwrap_or(self.since);
                         return true;
                     }
                     self.writer.retry().await;
@@ -177,6 +200,9 @@ impl Follower {
             self.writer.write(status).await;
         }
         let result = self.look(object, &target, wanted, remembered).await;
+        if result.is_err() && (self.room.shutdown.is_requested() || !self.orders.borrow().wants(wanted)) {
+            return Some(Duration::ZERO); // it was ended, for what is wanted now
+        }
         // The look may have taken a while.
         let time = condition::now();
         let deploy_key = self.deploy_key.clone();

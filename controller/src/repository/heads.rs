@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 use crds::Revision;
 use source::Snapshot;
@@ -78,6 +79,8 @@ struct Entry {
     looking: bool,
     /// Wakes the follower before the next poll is due.
     wish: Arc<Notify>,
+    /// When it was last woken: what a remote said before that does not count.
+    woken: Option<Instant>,
     /// The look that somebody waits for.
     wished: Option<u64>,
     /// Everybody waits for it: what was read before may not be readable.
@@ -89,6 +92,12 @@ struct Entry {
 }
 
 impl Entry {
+    /// Somebody wishes for a look.
+    fn wake(&mut self) {
+        self.woken = Some(Instant::now());
+        self.wish.notify_one();
+    }
+
     /// The look under way has ended, if one is. Whether somebody waited for it.
     fn end_look(&mut self) -> bool {
         if !std::mem::take(&mut self.looking) {
@@ -178,9 +187,9 @@ impl Heads {
 
     /// Somebody has heard that the remote has news. Nobody waits for the look; many hints are one.
     pub fn hint(&self, key: &Key) {
-        let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = state.entries.get(key) {
-            entry.wish.notify_one();
+        let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = state.entries.get_mut(key) {
+            entry.wake();
         }
     }
 
@@ -190,7 +199,7 @@ impl Heads {
         entry.mends |= mends;
         let number = entry.looks + 1 + u64::from(entry.looking);
         entry.wished = Some(number);
-        entry.wish.notify_one();
+        entry.wake();
         Some(number)
     }
 
@@ -215,7 +224,7 @@ impl Heads {
         let before = entry.pins.insert(sync.to_owned(), commit.to_owned());
         let known = entry.pinned.get(commit).cloned();
         if known.is_none() && before.as_deref() != Some(commit) {
-            entry.wish.notify_one();
+            entry.wake();
         }
         known
     }
@@ -260,7 +269,7 @@ impl Heads {
             if entry.pinned.len() == before {
                 return None;
             }
-            entry.wish.notify_one();
+            entry.wake();
             Some(Change::One(key.clone()))
         });
     }
@@ -283,6 +292,7 @@ impl Heads {
                 looks: 0,
                 looking: false,
                 wish: Arc::default(),
+                woken: None,
                 wished: None,
                 mends: false,
                 pins: HashMap::new(),
@@ -309,6 +319,12 @@ impl Heads {
         let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
         let entry = state.entries.get(key).filter(|entry| entry.uid == uid);
         entry.map(|entry| Arc::clone(&entry.wish)).unwrap_or_default()
+    }
+
+    /// When somebody last asked for a look.
+    pub(super) fn woken(&self, key: &Key) -> Option<Instant> {
+        let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.entries.get(key)?.woken
     }
 
     /// A look begins.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crds::Repository;
 use kube::Resource;
 use source::{CommitId, Proxy, RefSpec, Remote, Rewritten, Snapshot, SourceError};
-use tracing::{info, warn};
+use tracing::info;
 
 use super::credentials::{self, Credentials};
 use super::failure::Failure;
@@ -13,7 +13,7 @@ use super::follower::Follower;
 use super::look::{Found, Look, Looked};
 use super::spec::{Origin, Target};
 use super::wanted::Wanted;
-use super::{Head, Pinned, reference, revision, status, verified};
+use super::{Head, Pinned, reference, revision, shared, status, verified};
 use crate::events::Severity;
 use crate::metrics::{Outcome, PollOutcome, count};
 
@@ -27,11 +27,14 @@ impl Follower {
         remembered: Option<CommitId>,
     ) -> Result<(), Failure> {
         let mut remote = target.remote.clone();
+        remote.disk = Some(self.part.clone());
         if let Some(secret) = &target.proxy {
             remote.proxy = Some(self.proxy(secret, wanted).await?);
         }
+        let mut login = None;
         if let Some(secret) = &target.secret {
             let credentials = self.credentials(secret, wanted).await?;
+            login = Some(credentials.clone());
             remote.auth = credentials.auth;
             remote.ca_pem = credentials.ca_pem;
             remote.client = credentials.client;
@@ -53,10 +56,27 @@ impl Follower {
         let origin = target.origin();
         let same = self.origin.as_ref() == Some(&origin);
         let known = self.head.as_ref().filter(|_| same);
+        self.table = self
+            .room
+            .tables
+            .table(target, login.as_ref(), remote.proxy.as_ref());
+        let namespace: Arc<str> = self.key.0.as_str().into();
+        let seated = shared::sit(self.table.clone(), self.since, &self.room.looks, &namespace);
+        let (place, seat, last) = tokio::select! {
+            seated = seated => seated,
+            () = self.unwanted(wanted) => return Err(stopped()),
+        };
+        // Kept by who may end it.
+        let asking = remote.for_one_look();
+        let budget = asking.budget.clone();
+        let within = |remote: Remote| Remote {
+            budget: budget.clone(),
+            ..remote
+        };
         let look = Look {
-            fallbacks,
+            fallbacks: fallbacks.into_iter().map(within).collect(),
             others: Vec::new(),
-            remote: remote.clone(),
+            remote: asking,
             otherwise: otherwise.clone(),
             reference: target.reference.clone(),
             submodules: target.submodules.clone(),
@@ -67,17 +87,31 @@ impl Follower {
             pins: self.room.heads.pins_to_read(&self.key),
             remembered,
             serve: self.serve(object, target, remembered),
+            last,
+            since: self.since,
         };
-        let Ok(slot) = Arc::clone(&self.room.looks).acquire_owned().await else {
-            return Err(stopped());
+        let (part, dir) = (self.part.clone(), self.dir.clone());
+        let first = self.store.is_none();
+        let mut job = tokio::task::spawn_blocking(move || {
+            if first {
+                part.count(&dir); // what an earlier process has left
+            }
+            look.run()
+        });
+        let looked = tokio::select! {
+            looked = &mut job => looked,
+            () = self.unwanted(wanted) => {
+                if let Some(budget) = &budget {
+                    budget.cancel();
+                }
+                job.await
+            }
         };
-        let mut looked = tokio::task::spawn_blocking(move || {
-            let looked = look.run();
-            drop(slot);
-            looked
-        })
-        .await
-        .map_err(|_| stopped())?;
+        let mut looked = looked.map_err(|_| stopped())?;
+        let ended = budget.is_some_and(|budget| budget.is_cancelled());
+        if let (Some(mut seat), Some(answer), false) = (seat, looked.answer(known), ended) {
+            *seat = Some(answer);
+        }
         if target.deploy_key.is_some() {
             self.keep_deploy_key(object, &looked).await;
         }
@@ -87,10 +121,33 @@ impl Follower {
         self.tell_aside(object, &looked);
         if let Some(aside) = &looked.aside {
             remote = aside.clone();
+            remote.budget = None;
         }
         let checked = self.verify(object, target, remote, &mut looked).await;
+        drop(place);
+        if self.part.is_uncounted() {
+            let (part, dir) = (self.part.clone(), self.dir.clone());
+            let counted = tokio::task::spawn_blocking(move || part.count(&dir));
+            counted.await.map_err(|_| stopped())?;
+        }
         let result = self.take_in(object, target, origin, looked, checked);
         result.map_err(|failure| self.with_key_to_add(failure))
+    }
+
+    /// Until there is nobody any more for whom to look: the Repository is gone, or another one, or the controller stops.
+    async fn unwanted(&self, wanted: &Wanted) {
+        let mut orders = self.orders.clone();
+        let changed = async {
+            while orders.changed().await.is_ok() {
+                if !orders.borrow_and_update().wants(wanted) {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = self.room.shutdown.requested() => {}
+            () = changed => {}
+        }
     }
 
     fn take_in(
@@ -102,6 +159,7 @@ impl Follower {
         checked: Result<(), Failure>,
     ) -> Result<(), Failure> {
         let metrics = Arc::clone(&self.room.metrics);
+        let heard = looked.heard;
         self.store = looked.store;
         if self.origin.as_ref().is_some_and(|known| *known != origin) {
             self.room.heads.reread_pins(&self.key, true);
@@ -129,7 +187,12 @@ impl Follower {
         }
         match looked.found {
             Ok(Found::Unchanged) => {
-                count(&metrics.polls, PollOutcome::Unchanged, 1);
+                let outcome = if heard {
+                    PollOutcome::Shared
+                } else {
+                    PollOutcome::Unchanged
+                };
+                count(&metrics.polls, outcome, 1);
                 checked?;
                 self.sign_head();
                 self.publish_ready();
@@ -141,9 +204,16 @@ impl Follower {
                 before,
                 took,
             }) => {
-                count(&metrics.polls, PollOutcome::Changed, 1);
-                count(&metrics.fetches, Outcome::Success, 1);
-                metrics.fetch_seconds.observe(took.as_secs_f64());
+                let outcome = if heard {
+                    PollOutcome::Shared
+                } else {
+                    PollOutcome::Changed
+                };
+                count(&metrics.polls, outcome, 1);
+                if let Some(took) = took {
+                    count(&metrics.fetches, Outcome::Success, 1);
+                    metrics.fetch_seconds.observe(took.as_secs_f64());
+                }
                 checked?; // what is refused is not published: the last good commit stays
                 let new = self.signed(head(snapshot, &label));
                 self.announce(object, &target.reference, &new, before);
@@ -153,7 +223,9 @@ impl Follower {
                 Ok(())
             }
             Err(error) => {
-                if looked.fetching {
+                if heard {
+                    count(&metrics.polls, PollOutcome::Shared, 1);
+                } else if looked.fetching {
                     count(&metrics.fetches, Outcome::Failure, 1);
                 } else {
                     count(&metrics.polls, PollOutcome::Failure, 1);
@@ -172,82 +244,12 @@ impl Follower {
                         failure.message
                     );
                 }
+                if let Some(why) = &self.left_out {
+                    failure.message = format!("{} A fall-back is left out: {why}.", failure.message);
+                }
                 Err(failure)
             }
         }
-    }
-
-    /// The fall-backs with their credentials. One whose Secret cannot be read is left out.
-    async fn fallbacks(&mut self, target: &Target, proxy: Option<&Proxy>, wanted: &Wanted) -> Vec<Remote> {
-        if let Some((of, remotes)) = &self.fallbacks
-            && of == wanted
-        {
-            return remotes.clone();
-        }
-        let mut remotes = Vec::new();
-        for (remote, secret) in &target.fallbacks {
-            let mut remote = remote.clone();
-            if remote.url.starts_with("http") {
-                remote.proxy = proxy.cloned();
-            }
-            if let Some(secret) = secret {
-                match credentials::read(self.room.client.clone(), &self.key.0, secret).await {
-                    // Its tokens end, and these are kept.
-                    Ok(found) if found.app.is_some() => {
-                        warn!(
-                            namespace = self.key.0,
-                            name = self.key.1,
-                            "a fall-back is left out: it cannot log in as a GitHub App"
-                        );
-                        continue;
-                    }
-                    Ok(found) => {
-                        (remote.auth, remote.ca_pem, remote.client) =
-                            (found.auth, found.ca_pem, found.client);
-                    }
-                    Err(problem) => {
-                        warn!(
-                            namespace = self.key.0,
-                            name = self.key.1,
-                            reason = problem.reason,
-                            "a fall-back is left out: {}",
-                            problem.message
-                        );
-                        continue;
-                    }
-                }
-            }
-            remotes.push(remote);
-        }
-        self.fallbacks = Some((wanted.clone(), remotes.clone()));
-        remotes
-    }
-
-    /// Says once that the remote fails and another one does not, and once that it is back.
-    fn tell_aside(&mut self, object: &Repository, looked: &Looked) {
-        let now = looked
-            .aside
-            .as_ref()
-            .map(|remote| source::display_safe(&remote.url));
-        if looked.found.is_err() || now == self.aside {
-            return;
-        }
-        let (severity, reason, message) = match &now {
-            Some(url) => (
-                Severity::Warning,
-                "FellBack",
-                format!("The remote fails. It is read from the fall-back {url} meanwhile."),
-            ),
-            None => (
-                Severity::Normal,
-                "RemoteBack",
-                "The remote is read again.".to_owned(),
-            ),
-        };
-        self.room
-            .events
-            .publish(&object.object_ref(&()), severity, reason, message);
-        self.aside = now;
     }
 
     /// Events about a commit that was not the head before.

@@ -2,12 +2,16 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::Head;
 use super::failure::Failure;
+use super::shared::{Answer, Said};
 use source::{
-    Auth, CommitId, RefSpec, Remote, Rewritten, Snapshot, SourceError, Store, Submodules, list_head,
+    Auth, CommitId, Fetched, RefSpec, Remote, Rewritten, Snapshot, SourceError, Store, Submodules, list_head,
 };
+use tokio::time::Instant;
+use tracing::debug;
 
 /// What to look at, and what is known already.
 pub(super) struct Look {
@@ -33,6 +37,10 @@ pub(super) struct Look {
     pub(super) remembered: Option<CommitId>,
     /// What may be served out of a store that was just opened.
     pub(super) serve: Serve,
+    /// What the remote has told the last Repository that asked the same.
+    pub(super) last: Option<Answer>,
+    /// If it was asked since then, it is not asked again.
+    pub(super) since: Instant,
 }
 
 /// What may be served before a look has found anything.
@@ -101,6 +109,30 @@ fn whole(
     }
 }
 
+impl Looked {
+    /// What others that would ask the same may take over, if it was asked just so. `known`: what was in use before.
+    pub(super) fn answer(&self, known: Option<&Head>) -> Option<Answer> {
+        let asked = self.asked?;
+        if self.fell_back || self.aside.is_some() {
+            return None;
+        }
+        let said = match &self.found {
+            Ok(Found::New { snapshot, label, .. }) => Ok(Said {
+                snapshot: snapshot.clone(),
+                label: label.clone(),
+            }),
+            Ok(Found::Unchanged) => Ok(Said {
+                snapshot: known?.snapshot.clone(),
+                label: known?.revision.branch.clone(),
+            }),
+            // Ours, and nothing that the remote has said.
+            Err(SourceError::NoRoom { .. } | SourceError::Store(_) | SourceError::StoreBusy) => return None,
+            Err(error) => Err(error.clone()),
+        };
+        Some(Answer { asked, said })
+    }
+}
+
 /// What a look found.
 pub(super) enum Found {
     /// The known commit.
@@ -112,7 +144,8 @@ pub(super) enum Found {
         label: String,
         /// The head before, and whether the branch was rewritten since.
         before: Option<(CommitId, Rewritten)>,
-        took: Duration,
+        /// How long it took to fetch; nothing where another had fetched it.
+        took: Option<Duration>,
     },
 }
 
@@ -131,6 +164,10 @@ pub(super) struct Looked {
     pub(super) aside: Option<Remote>,
     /// Why the last fall-back that was asked did not.
     pub(super) aside_failed: Option<SourceError>,
+    /// When the remote itself was asked, if it was.
+    pub(super) asked: Option<Instant>,
+    /// Whether another Repository's answer was taken over.
+    pub(super) heard: bool,
 }
 
 impl Look {
@@ -161,11 +198,19 @@ impl Look {
                         fell_back: false,
                         aside: None,
                         aside_failed: None,
+                        asked: None,
+                        heard: false,
                     };
                 }
             },
         };
-        let (mut found, mut fetching) = self.look(&store);
+        let heard = self.last.as_ref().filter(|last| last.asked >= self.since);
+        let heard = heard.and_then(|last| self.hear(&store, last));
+        let asked = heard.is_none().then(Instant::now);
+        let (mut found, mut fetching) = match heard {
+            Some(found) => (found, false),
+            None => self.look(&store),
+        };
         let mut fell_back = false;
         if let (Err(SourceError::KeyRefused(_)), Some(auth)) = (&found, self.otherwise.take()) {
             self.remote.auth = auth;
@@ -206,7 +251,40 @@ impl Look {
             fell_back,
             aside_failed: aside_failed.filter(|_| aside.is_none()),
             aside,
+            heard: asked.is_none(),
+            asked,
         }
+    }
+
+    /// What another has just been told. `None` where it cannot be taken over: then the remote is asked.
+    fn hear(&self, store: &Store, answer: &Answer) -> Option<Result<Found, SourceError>> {
+        match &answer.said {
+            Ok(said) if self.is_known(&said.label, said.snapshot.commit().id) && !store.is_damaged() => {
+                Some(Ok(Found::Unchanged))
+            }
+            Ok(said) => self.take(store, said, &self.remote.for_one_look()),
+            Err(error) => Some(Err(error.clone())),
+        }
+    }
+
+    /// Takes over a commit that another has fetched. `None` where that cannot be: then it is fetched.
+    fn take(&self, store: &Store, said: &Said, remote: &Remote) -> Option<Result<Found, SourceError>> {
+        // What is damaged here may have come from there.
+        if store.is_damaged() || said.snapshot.is_damaged() {
+            return None;
+        }
+        match store.take(&said.snapshot, &said.label, remote, &self.reference) {
+            Ok(taken) => Some(self.news(store, taken, remote, None)),
+            Err(error) => {
+                debug!(%error, "a commit cannot be taken from another store");
+                None
+            }
+        }
+    }
+
+    /// Whether it is what is in use. The same commit under another tag is news, too.
+    fn is_known(&self, label: &str, commit: CommitId) -> bool {
+        self.known == Some(commit) && self.label.as_deref() == Some(label)
     }
 
     /// A fall-back may lag behind: what is in use, or what descends from it, and nothing else.
@@ -232,25 +310,32 @@ impl Look {
             snapshot: self.whole(store, fetched.snapshot, &remote)?,
             label: fetched.label,
             before: old.map(|old| (old, Rewritten::No)),
-            took: started.elapsed(),
+            took: Some(started.elapsed()),
         })
     }
 
     fn look(&self, store: &Store) -> (Result<Found, SourceError>, bool) {
         // A damaged store is built anew although nothing is new.
         let known = self.known.filter(|_| !store.is_damaged());
-        if let (Some(known), RefSpec::Commit(id)) = (known, &self.reference)
+        // But for whether it takes a newer key.
+        if let (Some(known), RefSpec::Commit(id), None) = (known, &self.reference, &self.otherwise)
             && known == *id
         {
             return (Ok(Found::Unchanged), false); // it cannot move: the remote is not asked
         }
         let remote = self.remote.for_one_look();
         match list_head(&remote, &self.reference) {
-            // The same commit under another tag is news, too.
-            Ok(head) if known == Some(head.id) && self.label.as_deref() == Some(&*head.label) => {
+            Ok(head) if known.is_some() && self.is_known(&head.label, head.id) => {
                 return (Ok(Found::Unchanged), false);
             }
-            Ok(_) => {}
+            Ok(head) => {
+                let last = self.last.as_ref().and_then(|last| last.said.as_ref().ok());
+                let same =
+                    last.filter(|said| said.snapshot.commit().id == head.id && said.label == head.label);
+                if let Some(found) = same.and_then(|said| self.take(store, said, &remote)) {
+                    return (found, false);
+                }
+            }
             Err(error) => return (Err(error), false),
         }
         let started = Instant::now();
@@ -270,6 +355,17 @@ impl Look {
 
     fn fetch(&self, store: &Store, remote: &Remote, started: Instant) -> Result<Found, SourceError> {
         let fetched = store.fetch(remote, &self.reference)?;
+        self.news(store, fetched, remote, Some(started.elapsed()))
+    }
+
+    /// What a commit that is here now changes.
+    fn news(
+        &self,
+        store: &Store,
+        fetched: Fetched,
+        remote: &Remote,
+        took: Option<Duration>,
+    ) -> Result<Found, SourceError> {
         let new = fetched.commit().id;
         let before = match (fetched.previous, self.remembered) {
             (Some(old), _) if old != new => Some((old, fetched.forced)),
@@ -285,7 +381,7 @@ impl Look {
             snapshot: self.whole(store, fetched.snapshot, remote)?,
             label: fetched.label,
             before,
-            took: started.elapsed(),
+            took,
         })
     }
 }

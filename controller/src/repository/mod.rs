@@ -1,10 +1,11 @@
 //! The Repository reconciler: follows Git remotes and publishes their heads.
 //!
 //! One task a Repository looks at its remote, fetches what is new, and tells [`Heads`]. In steady state it costs the
-//! remote one question an interval and the API server nothing: credentials are read once and kept, status and events
+//! remote one question an interval, however many follow the same, and the API server nothing: credentials are read once and kept, status and events
 //! are written when they change.
 
 mod app_login;
+mod aside;
 mod credentials;
 mod deploy_key;
 mod deploy_login;
@@ -18,6 +19,7 @@ mod notes;
 mod pushing;
 mod reference;
 mod revision;
+mod shared;
 mod spec;
 mod status;
 mod verified;
@@ -30,11 +32,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kube::Client;
-use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use crate::events::Events;
 use crate::metrics::Metrics;
+use crate::places::Places;
 use crate::ready::Gate;
 use crate::shutdown::Shutdown;
 use crate::webhook::Webhooks;
@@ -57,8 +59,12 @@ pub struct Room {
     /// One directory a Repository lies in here.
     stores: PathBuf,
     files: source::FileRemotes,
+    /// What all stores together may take.
+    disk: source::Disk,
     /// Bounds the remotes that are talked to at a time.
-    looks: Arc<Semaphore>,
+    looks: Places,
+    /// What remotes have said, for all that ask the same.
+    tables: shared::Tables,
 }
 
 impl Room {
@@ -85,7 +91,9 @@ impl Room {
             shutdown,
             stores: stores(config),
             files: files(config),
-            looks: Arc::new(Semaphore::new(config.concurrency.into())),
+            disk: source::Disk::new(config.data_limit),
+            looks: places(config.concurrency.into()),
+            tables: shared::Tables::default(),
         }
     }
 
@@ -93,6 +101,11 @@ impl Room {
     pub async fn run(self, gate: Gate) {
         manager::Manager::new(Arc::new(self), gate).run().await;
     }
+}
+
+/// So many, of which one namespace leaves a quarter to others: its remotes may take as long as it allows them to.
+fn places(count: usize) -> Places {
+    Places::shared(count, count.saturating_sub((count / 4).max(1)))
 }
 
 /// Where the stores of all Repositories lie.

@@ -19,6 +19,16 @@ pub(super) enum Order {
     Remove,
 }
 
+impl Order {
+    /// Whether what these wishes ask for is to be done still; a request more changes nothing of that.
+    pub(super) fn wants(&self, seen: &Wanted) -> bool {
+        match self {
+            Self::Follow(object) => object.metadata.generation.unwrap_or_default() == seen.generation,
+            Self::Remove => false,
+        }
+    }
+}
+
 /// What makes a look due before its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {

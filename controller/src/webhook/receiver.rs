@@ -10,11 +10,12 @@ use kube::Client;
 
 use super::choose::{Followed, choose};
 use super::push::Push;
-use super::replay::{Mark, Seen};
+use super::replay::Seen;
 use super::secret::{Cached, Token};
 use super::signature::{Refusal, check};
 use super::{About, Problem};
 use crate::http::{Limit, TooSoon};
+use crate::mark::Mark;
 use crate::repository::Key;
 
 /// Verified deliveries a second, and so many more at once: a whole organisation may share one address.

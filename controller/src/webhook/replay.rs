@@ -1,42 +1,14 @@
 //! Which deliveries were seen: bounded in number and in time.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
+use crate::mark::Mark;
 
 /// How long a delivery is remembered. Longer than a signed time may be old.
 pub(super) const WINDOW: Duration = Duration::from_hours(1);
 /// How many are, in each receiver; the oldest is forgotten first.
 const REMEMBERED: usize = 4096;
-
-/// What a delivery is remembered by: a digest under a key of this process's own, so that nobody can make two alike, and
-/// what is kept tells nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Mark(pub(super) [u8; 16]);
-
-impl Mark {
-    pub(super) fn of(parts: &[&[u8]]) -> Self {
-        static KEY: OnceLock<[u8; 32]> = OnceLock::new();
-        let key = KEY.get_or_init(|| {
-            let mut key = [0; 32];
-            // Without random bytes nothing else in this process works either.
-            let _ = aws_lc_rs::rand::fill(&mut key);
-            key
-        });
-        let mut mark = [0; 16];
-        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) {
-            for part in parts {
-                mac.update(&part.len().to_be_bytes());
-                mac.update(part);
-            }
-            mark.copy_from_slice(&mac.finalize().into_bytes()[..16]);
-        }
-        Self(mark)
-    }
-}
 
 /// What one receiver has seen.
 #[derive(Default)]
@@ -68,7 +40,8 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mark, REMEMBERED, Seen, WINDOW};
+    use super::{REMEMBERED, Seen, WINDOW};
+    use crate::mark::Mark;
     use std::time::{Duration, Instant};
 
     fn mark(n: usize) -> Mark {

@@ -14,7 +14,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use super::replay::Mark;
+use crate::mark::Mark;
 
 /// How far a sender's clock may be off, in seconds: the tolerance that Standard Webhooks libraries use.
 pub(super) const SKEW: i64 = 300;

@@ -10,19 +10,11 @@ use crate::report::Report;
 use crate::{floor, kubectl, process};
 use tests::Cluster;
 
-pub(super) async fn measure(
-    case: &'static str,
-    syncs: usize,
-    shape: Shape,
-    beside: bool,
-    report: &mut Report,
-) {
+pub(super) async fn measure(case: &'static str, syncs: usize, shape: Shape, report: &mut Report) {
     report.say(&format!("{case}: starting a cluster"));
     let (cluster, total) = (Cluster::own().await, syncs * shape.objects());
-    if beside {
-        floor::measure_fleet(&cluster, case, shape, total, report).await;
-        kubectl::measure(&cluster, case, fleet::files(syncs, shape), total, report);
-    }
+    floor::measure_fleet(&cluster, case, shape, total, report).await;
+    kubectl::measure(&cluster, case, fleet::files(syncs, shape), total, report);
     let mut ground = Ground::start(cluster).await;
     let fleet = Fleet::begin(&ground, case, syncs, shape).await;
     fresh(&mut ground, &fleet, case, report).await;

@@ -82,13 +82,10 @@ pub(crate) async fn all(cluster: Cluster, args: &Args, report: &mut Report) -> C
 /// Runs what is asked for of many Syncs, each part on a cluster and a controller of its own.
 pub(crate) async fn fleets(args: &Args, report: &mut Report) {
     if args.wants(Case::Many) {
-        let (shape, floor) = (Shape::Shop, true);
-        many::measure("many", args.syncs, shape, floor, report).await;
+        many::measure("many", args.syncs, Shape::Shop, report).await;
     }
     if args.wants(Case::Ten) {
-        // The floor and kubectl of as many objects of one Sync are those of `apply`, unless they are not run.
-        let (shape, floor) = (Shape::Maps(args.objects / 10), !args.plain());
-        many::measure("ten", 10, shape, floor, report).await;
+        many::measure("ten", 10, Shape::Maps(args.objects / 10), report).await;
     }
     if args.wants(Case::Paths) {
         paths::measure(args.paths, report).await;

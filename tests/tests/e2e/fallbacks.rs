@@ -143,6 +143,41 @@ fn the_remotes_password_is_not_sent_to_its_fallback() {
 }
 
 #[test]
+fn a_mirror_whose_secret_comes_later_is_asked() {
+    run(async {
+        let stage = Stage::shared().await;
+        let team = stage.space("fallback-late");
+        let home = tempfile::tempdir().unwrap();
+        let first = GitServer::start(&home.path().join("first")).await;
+        let second = GitServer::start(&home.path().join("second")).await;
+        let (repo, copy) = (first.repository("app"), second.repository("app"));
+        let one = repo
+            .write("app/map.yaml", objects::config_map("map", "one"))
+            .commit("One");
+        second.require_login("writer", "correct horse");
+        team.repository_with("app", &repo, |spec| {
+            spec.fallbacks = vec![Fallback {
+                url: copy.url().to_owned(),
+                secret_ref: Some(crds::LocalReference { name: "push".into() }),
+            }];
+        })
+        .await;
+        team.fetched("app", &one).await;
+        let two = repo
+            .write("app/map.yaml", objects::config_map("map", "two"))
+            .commit_only("Two");
+        mirror(&repo, &copy);
+        first.set_mood(Mood::Unavailable);
+        team.until("app", "the missing Secret to be named", |found: &Repository| {
+            message(found).contains("503") && message(found).contains("A fall-back is left out: ")
+        })
+        .await;
+        crate::notes::push_secret(&team);
+        team.fetched("app", &two).await;
+    });
+}
+
+#[test]
 fn a_mirror_serves_submodules_that_lie_beside_it_and_those_of_the_remote_that_are_held() {
     run(async {
         let stage = Stage::shared().await;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::hmac;
+use base64::Engine as _;
 use crds::{LocalReference, Webhook, WebhookProvider};
 use serde_json::json;
 use tests::http::{Reply, post};
@@ -120,6 +121,116 @@ fn a_push_is_applied_at_once_and_only_for_those_who_follow_it() {
         );
         tokio::time::sleep(Duration::from_millis(700)).await;
         assert_eq!(asked(&team, &repo), before);
+    });
+}
+
+/// A host's headers, and what it sends of a push to `main`, which it signs as it does.
+fn delivery(provider: WebhookProvider, repo: &str, now: u64) -> (Vec<(String, String)>, Vec<u8>) {
+    let url = format!("https://elsewhere.example/team/{repo}.git");
+    let full = format!("team/{repo}");
+    let body = match provider {
+        WebhookProvider::GitHub | WebhookProvider::Gitea => {
+            json!({"ref": "refs/heads/main", "repository": {"full_name": full, "clone_url": url}})
+        }
+        WebhookProvider::GitLab => json!({"object_kind": "push", "ref": "refs/heads/main",
+            "project": {"path_with_namespace": full, "git_http_url": url}}),
+        WebhookProvider::BitbucketCloud => json!({
+            "push": {"changes": [{"old": null, "new": {"type": "branch", "name": "main"}}]},
+            "repository": {"full_name": full}}),
+        WebhookProvider::BitbucketServer => json!({
+            "changes": [{"ref": {"id": "refs/heads/main", "displayId": "main"}, "type": "UPDATE"}],
+            "repository": {"slug": repo, "project": {"key": "TEAM"}}}),
+        WebhookProvider::AzureDevOps => json!({"eventType": "git.push",
+            "resource": {"refUpdates": [{"name": "refs/heads/main"}], "repository": {"remoteUrl": url}}}),
+        WebhookProvider::Generic => json!({"ref": "refs/heads/main", "repository": full}),
+    };
+    let body = body.to_string().into_bytes();
+    let signed = signature(TOKEN, &body);
+    let hex = signed.trim_start_matches("sha256=").to_owned();
+    let basic = base64::engine::general_purpose::STANDARD.encode(format!("hook:{TOKEN}"));
+    let headers = match provider {
+        WebhookProvider::GitHub => vec![
+            ("X-GitHub-Event", "push".to_owned()),
+            ("X-Hub-Signature-256", signed),
+        ],
+        WebhookProvider::Gitea => vec![("X-Gitea-Event", "push".to_owned()), ("X-Gitea-Signature", hex)],
+        WebhookProvider::GitLab => {
+            let message = [format!("one.{now}.").as_bytes(), &body].concat();
+            let key = hmac::Key::new(hmac::HMAC_SHA256, TOKEN.as_bytes());
+            let tag = base64::engine::general_purpose::STANDARD.encode(hmac::sign(&key, &message));
+            vec![
+                ("X-Gitlab-Event", "Push Hook".to_owned()),
+                ("webhook-id", "one".to_owned()),
+                ("webhook-timestamp", now.to_string()),
+                ("webhook-signature", format!("v1,{tag}")),
+            ]
+        }
+        WebhookProvider::BitbucketCloud => vec![
+            ("X-Event-Key", "repo:push".to_owned()),
+            ("X-Hub-Signature", signed),
+        ],
+        WebhookProvider::BitbucketServer => {
+            vec![
+                ("X-Event-Key", "repo:refs_changed".to_owned()),
+                ("X-Hub-Signature", signed),
+            ]
+        }
+        WebhookProvider::AzureDevOps => vec![("Authorization", format!("Basic {basic}"))],
+        WebhookProvider::Generic => vec![("X-Signature", signed)],
+    };
+    let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value));
+    (headers.collect(), body)
+}
+
+#[test]
+fn the_push_of_every_host_is_looked_at() {
+    run(async {
+        let stage = Stage::shared().await;
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let now = now.unwrap().as_secs();
+        for provider in [
+            WebhookProvider::GitHub,
+            WebhookProvider::GitLab,
+            WebhookProvider::Gitea,
+            WebhookProvider::BitbucketCloud,
+            WebhookProvider::BitbucketServer,
+            WebhookProvider::AzureDevOps,
+            WebhookProvider::Generic,
+        ] {
+            let team = stage.space("push-hosts");
+            install(&team, TOKEN);
+            let repo = stage.git.repository(team.name());
+            let first = repo
+                .write("app/map.yaml", objects::config_map("map", "one"))
+                .commit("Begin");
+            team.repository_with("app", &repo, |spec| {
+                spec.interval = "1h".into();
+                spec.webhook = Some(Webhook {
+                    provider,
+                    secret_ref: LocalReference { name: "push".into() },
+                });
+            })
+            .await;
+            team.fetched("app", &first).await;
+            let second = repo
+                .write("app/map.yaml", objects::config_map("map", "two"))
+                .commit("Change");
+            let (headers, body) = delivery(provider, team.name(), now);
+            let url = format!("{}/v1/hooks/{}/push", stage.controller.url(), team.name());
+            let deliver = async |body: &[u8]| {
+                let headers: Vec<(&str, &str)> =
+                    headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+                post(&url, body, &headers).await.unwrap()
+            };
+            // Signed for another body, where the host signs bodies.
+            if !matches!(provider, WebhookProvider::AzureDevOps) {
+                let forged = deliver(&[&body[..], b" "].concat()).await;
+                assert_eq!(forged.status, 401, "{provider:?}: {forged:?}");
+            }
+            let reply = deliver(&body).await;
+            assert_eq!(reply.status, 202, "{provider:?}: {reply:?}");
+            team.fetched("app", &second).await;
+        }
     });
 }
 

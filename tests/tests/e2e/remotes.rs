@@ -119,14 +119,17 @@ fn a_client_certificate_opens_a_server_that_asks_for_one() {
     run(async {
         let stage = Stage::shared().await;
         let team = stage.space("mutual");
-        let tls = Tls::start_mutual(stage.git.address()).await;
-        let repo = stage.git.repository(team.name());
+        let home = tempfile::tempdir().unwrap();
+        let server = GitServer::start(home.path()).await;
+        server.require_login("writer", "correct horse");
+        let tls = Tls::start_mutual(server.address()).await;
+        let repo = server.repository(team.name());
         let commit = repo
             .write("app/map.yaml", objects::config_map("map", "one"))
             .commit("Begin");
         let url = repo
             .url()
-            .replace(&format!("http://{}", stage.git.address()), &tls.url());
+            .replace(&format!("http://{}", server.address()), &tls.url());
         secret(&team, "git", &json!({"ca.crt": tls.authority()}));
         team.repository_with("app", &repo, |spec| {
             spec.url.clone_from(&url);
@@ -137,7 +140,7 @@ fn a_client_certificate_opens_a_server_that_asks_for_one() {
         told(&team, "TlsFailed").await;
         // A key that belongs to another certificate is not even shown.
         let (certificate, key) = tls.client();
-        let other = Tls::start_mutual(stage.git.address()).await;
+        let other = Tls::start_mutual(server.address()).await;
         let wrong = json!({"ca.crt": tls.authority(), "tls.crt": certificate, "tls.key": other.client().1});
         secret(&team, "git", &wrong);
         told(&team, "BadCredentials").await;
@@ -145,11 +148,14 @@ fn a_client_certificate_opens_a_server_that_asks_for_one() {
             json!({"ca.crt": tls.authority(), "tls.crt": other.client().0, "tls.key": other.client().1});
         secret(&team, "git", &strangers);
         told(&team, "TlsFailed").await;
-        secret(
-            &team,
-            "git",
-            &json!({"ca.crt": tls.authority(), "tls.crt": certificate, "tls.key": key}),
-        );
+        let shown = json!({"ca.crt": tls.authority(), "tls.crt": certificate, "tls.key": key});
+        secret(&team, "git", &shown);
+        told(&team, "Unauthorized").await;
+        // Certificate and login, together.
+        let mut both = shown;
+        both["username"] = "writer".into();
+        both["password"] = "correct horse".into();
+        secret(&team, "git", &both);
         team.applied("app", &commit).await;
         let text = serde_json::to_string(&team.fetched("app", &commit).await).unwrap();
         assert!(!text.contains("PRIVATE KEY"), "{text}");

@@ -262,3 +262,121 @@ fn a_deploy_key_is_made_shown_used_and_renewed() {
         assert_eq!(secret["metadata"]["ownerReferences"][0]["kind"], "Repository");
     });
 }
+
+/// Renews the deploy key of `app`, has the remote looked at once more, and says which key is in use and which is to come.
+async fn renewed(team: &Space<'_>, known: &str) -> (String, String) {
+    let mut renew = tests::command::signet(&team.kubeconfig().await);
+    renew.args(["deploy-key", "app", "--renew"]);
+    let next = tests::command::run(renew, b"").ok();
+    assert!(!next.contains(known), "{next}");
+    let patch = json!({"metadata": {"annotations": {crds::annotation::REQUESTED_AT: "after"}}});
+    let repositories: kube::Api<Repository> = team.api();
+    let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
+    repositories.patch("app", &params, &patch).await.unwrap();
+    let found = team
+        .until("app", "another look at the remote", |found: &Repository| {
+            let status = found.status.as_ref();
+            status.is_some_and(|status| status.last_handled_request == "after")
+        })
+        .await;
+    let status = found.status.unwrap().deploy_key.unwrap();
+    assert!(status.next_public_key.is_empty() || next.trim() == status.next_public_key);
+    (status.public_key, status.next_public_key)
+}
+
+fn key_in_use(found: &Repository) -> String {
+    let status = found.status.as_ref();
+    let key = status.and_then(|status| status.deploy_key.as_ref());
+    key.map(|key| key.public_key.clone()).unwrap_or_default()
+}
+
+#[test]
+fn a_new_deploy_key_is_not_in_use_before_the_host_itself_has_taken_it() {
+    run(async {
+        let stage = Stage::shared().await;
+        let keys = Keys::new();
+        keys.make("host", "ed25519", "");
+
+        // One commit for ever: the host is not asked for it again.
+        let team = stage.space("deploy-key-commit");
+        let repo = stage.git.repository(team.name());
+        let commit = repo
+            .write("app/map.yaml", objects::config_map("map", "one"))
+            .commit("One");
+        repo.git([
+            "--git-dir",
+            &repo.bare().display().to_string(),
+            "config",
+            "uploadpack.allowReachableSHA1InWant",
+            "true",
+        ]);
+        let server = Setup::default()
+            .host_key(&keys, "host")
+            .start(repo.bare().parent().unwrap());
+        let name = repo.bare().file_name().unwrap().to_str().unwrap().to_owned();
+        let url = server.url().replace("repo.git", &name);
+        let known_hosts = known(&keys, &server, "host");
+        allow_deploy_key(&team);
+        let key = |known_hosts: &str| {
+            Some(crds::DeployKey {
+                generate: true,
+                known_hosts: known_hosts.to_owned(),
+            })
+        };
+        team.repository_with("app", &repo, |spec| {
+            spec.url.clone_from(&url);
+            spec.reference = serde_json::from_value(json!({"commit": commit})).unwrap();
+            spec.deploy_key = key(&known_hosts);
+        })
+        .await;
+        told(&team, "KeyRefused").await;
+        let made = team.event("Repository", "app", "DeployKeyMade").await;
+        let one = made
+            .split_once("ssh-ed25519")
+            .map(|(_, key)| format!("ssh-ed25519{key}"));
+        let one = one.unwrap();
+        server.authorize(&[one.trim()]);
+        let one = key_in_use(&team.fetched("app", &commit).await);
+        let (now, next) = renewed(&team, &one).await;
+        assert_eq!(now, one, "the host has not taken the new one");
+        server.authorize(&[&one, &next]);
+        team.until("app", "the new key to be the only one", |found: &Repository| {
+            key_in_use(found) == next
+        })
+        .await;
+
+        // A mirror answers; the host itself is away.
+        let team = stage.space("deploy-key-aside");
+        let repo = stage.git.repository(team.name());
+        let commit = repo
+            .write("app/map.yaml", objects::config_map("map", "one"))
+            .commit("One");
+        let closed = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let port = closed.port().to_string();
+        let was = url
+            .split(':')
+            .next_back()
+            .unwrap()
+            .split('/')
+            .next()
+            .unwrap()
+            .to_owned();
+        allow_deploy_key(&team);
+        team.repository_with("app", &repo, |spec| {
+            spec.url = url.replace(&was, &port);
+            spec.deploy_key = key(&known_hosts.replace(&was, &port));
+            spec.fallbacks = vec![crds::Fallback {
+                url: repo.url().to_owned(),
+                secret_ref: None,
+            }];
+        })
+        .await;
+        let one = key_in_use(&team.fetched("app", &commit).await);
+        let (now, next) = renewed(&team, &one).await;
+        assert_eq!(now, one, "nobody has asked the host");
+        assert!(!next.is_empty());
+    });
+}

@@ -45,7 +45,8 @@ impl RefSpec {
     }
 
     /// The ref and nothing else, for keys: equal texts mean the same ref.
-    pub(crate) fn identity(&self) -> String {
+    #[must_use]
+    pub fn identity(&self) -> String {
         match self {
             Self::Branch(name) => format!("refs/heads/{name}"),
             Self::Tag(name) => format!("refs/tags/{name}"),

@@ -14,7 +14,12 @@ use crate::{Choice, Commit, CommitId, RefSpec, SourceError};
 /// the last one the answer is [`Rewritten::Unknown`].
 const DEEPER: [i32; 2] = [50, 500];
 
-/// Fetches what `reference` points to at depth 1, unless `held` is that commit. Writes no ref.
+/// How deep a branch is fetched of which an earlier head is held. A server leaves out what is held only where it meets that head on its
+/// way down (pack-objects marks what the edges of its walk hold, and without a thin pack nothing else); of more commits at once, all of the
+/// tree comes again. Of one that is fetched for the first time the head is enough.
+const NEWS: i32 = 10;
+
+/// Fetches what `reference` points to, with as little history as possible, unless `held` is that commit. Writes no ref.
 pub(crate) fn head(
     generation: &Generation,
     session: &Session,
@@ -22,7 +27,11 @@ pub(crate) fn head(
     held: Option<CommitId>,
 ) -> Result<(Choice, Commit), SourceError> {
     let repository = generation.open()?;
-    let choice = match download(&repository, session, reference, 1, held) {
+    let depth = match held {
+        Some(_) if reference.has_history() => NEWS,
+        _ => 1,
+    };
+    let choice = match download(&repository, session, reference, depth, held) {
         Err(SourceError::CommitNotServed(commit)) => by_history(&repository, session, reference, commit)?,
         result => result?,
     };

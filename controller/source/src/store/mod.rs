@@ -19,8 +19,10 @@ mod notebook;
 mod notes;
 mod open;
 mod push;
+mod take;
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -301,10 +303,16 @@ impl Store {
             // They are fetched again.
             tracing::debug!(%error, "submodules are left behind");
         }
-        let fresh = Arc::new(open::keep(&self.dir, fresh)?);
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&fresh);
-        old.retire();
+        let fresh = self.move_to(fresh)?;
         Ok((choice, Snapshot::new(fresh, commit)))
+    }
+
+    /// What is finished takes the place of what is in use.
+    fn move_to(&self, fresh: Generation) -> Result<Arc<Generation>, SourceError> {
+        let fresh = Arc::new(open::keep(&self.dir, fresh)?);
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *current, Arc::clone(&fresh)).retire();
+        Ok(fresh)
     }
 
     /// Whether it is to be built anew.
@@ -352,4 +360,9 @@ pub(crate) fn record(generation: &Generation, key: &str, id: CommitId) -> Result
 /// A failure of our own disk. libgit2's words about local files hold no secret.
 pub(crate) fn problem(error: &git2::Error) -> SourceError {
     SourceError::Store(display_safe(text::bounded(error.message(), 200)))
+}
+
+/// A failure of our own disk. The kind only: paths of the controller's disk are nobody's business.
+fn disk(error: &io::Error) -> SourceError {
+    SourceError::Store(error.kind().to_string())
 }

@@ -1,11 +1,10 @@
 //! Opening a store's directory, and what a crash may have left there.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
-use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{Generation, problem};
+use super::{Generation, disk, problem};
 use crate::{Commit, CommitId, SourceError};
 
 const IN_USE: &str = "gen-";
@@ -75,7 +74,7 @@ pub(super) fn keep(dir: &Path, built: Generation) -> Result<Generation, SourceEr
 
 /// Removes what interrupted fetches left: packs are written under temporary names and then renamed.
 fn sweep(generation: &Generation) {
-    let Ok(files) = fs::read_dir(generation.dir().join("objects/pack")) else {
+    let Ok(files) = fs::read_dir(generation.pack_dir()) else {
         return;
     };
     for path in files.flatten().map(|file| file.path()) {
@@ -131,9 +130,4 @@ fn remove(path: &Path) {
     if let Err(error) = result {
         tracing::warn!(kind = ?error.kind(), "a leftover of the store cannot be removed");
     }
-}
-
-fn disk(error: &io::Error) -> SourceError {
-    // The kind only: paths of the controller's disk are nobody's business.
-    SourceError::Store(error.kind().to_string())
 }

@@ -1,10 +1,6 @@
 //! Submodules taken over from a store that is left behind for a fresh one: else each would be fetched again, also one whose host is
 //! away.
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-
 use super::{DEEPEST, MOST, key, known, links};
 use crate::store::{Generation, problem, record};
 use crate::{Budget, CommitId, SourceError, TreeId};
@@ -28,9 +24,10 @@ pub(crate) fn carry(
         pack.insert_commit(commit.oid())
             .map_err(|error| problem(&error))?;
     }
-    let to = fresh.dir().join("objects/pack");
-    pack.write(&to, 0o600).map_err(|error| problem(&error))?;
-    end_of_history(fresh, &commits)?;
+    pack.write(&fresh.pack_dir(), 0o600)
+        .map_err(|error| problem(&error))?;
+    let ids: Vec<String> = commits.iter().map(CommitId::to_string).collect();
+    fresh.end_history(&ids)?;
     for commit in commits {
         record(fresh, &key(commit)?, commit)?;
     }
@@ -62,14 +59,4 @@ fn held(
         }
     }
     Ok(commits)
-}
-
-/// Says that what comes before these commits is not here (gitformat-shallow: one id a line).
-fn end_of_history(fresh: &Generation, commits: &[CommitId]) -> Result<(), SourceError> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true).mode(0o600);
-    let file = options.open(fresh.dir().join("shallow"));
-    let lines: Vec<String> = commits.iter().map(|commit| format!("{commit}\n")).collect();
-    file.and_then(|mut file| file.write_all(lines.concat().as_bytes()))
-        .map_err(|error| SourceError::Store(error.kind().to_string()))
 }

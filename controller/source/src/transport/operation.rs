@@ -14,7 +14,7 @@ use super::address::Filtered;
 use super::{proxy, tls};
 use crate::ssh_address::SshAddress;
 use crate::url::Target;
-use crate::{Auth, Budget, Remote, RemoteLimits, SourceError, ration};
+use crate::{Auth, Budget, Part, Remote, RemoteLimits, SourceError, ration};
 
 /// The state that all requests of one call share.
 pub(crate) struct Operation {
@@ -23,6 +23,7 @@ pub(crate) struct Operation {
     limits: RemoteLimits,
     /// Its own, or that of the look that it is a part of.
     budget: Budget,
+    disk: Option<Part>,
     /// The first failure, typed: libgit2 passes on a string only.
     failure: Mutex<Option<SourceError>>,
 }
@@ -88,6 +89,7 @@ impl Operation {
             auth: remote.auth.clone(),
             limits,
             budget: remote.budget.clone().unwrap_or_else(|| Budget::begin(&limits)),
+            disk: remote.disk.clone(),
             failure: Mutex::new(None),
         })
     }
@@ -123,9 +125,10 @@ impl Operation {
         self.budget.remaining()
     }
 
-    /// Counts received bytes against the limit.
+    /// Counts received bytes against the limits.
     pub(crate) fn count(&self, bytes: u64) -> Result<(), SourceError> {
-        self.budget.receive(bytes, &self.limits)
+        self.budget.receive(bytes, &self.limits)?;
+        self.disk.as_ref().map_or(Ok(()), |disk| disk.receive(bytes))
     }
 
     /// Refuses an object that is too large, whole or as a delta makes it.

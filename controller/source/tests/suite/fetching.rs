@@ -113,6 +113,65 @@ fn a_new_commit_comes_and_unchanged_trees_keep_their_id() {
     assert_eq!(second.snapshot.tree_id("../a"), Err(PathError::Escapes));
 }
 
+/// Bytes of the packs of a store.
+fn weight(store: &source::Store) -> u64 {
+    let files = std::fs::read_dir(store.repository_dir().join("objects/pack")).unwrap();
+    files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
+}
+
+/// 16 kB that do not shrink (xorshift64).
+fn noise(seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_be_bytes()
+    };
+    (0..2_000).flat_map(|_| next()).collect()
+}
+
+#[test]
+fn what_is_held_does_not_come_again() {
+    let repo = Repo::with(&[("a", "1")]);
+    for file in 0..40 {
+        repo.write(&format!("dir/{file}"), noise(file + 1));
+    }
+    repo.commit("much", &[]);
+    repo.push();
+    let server = Server::start(repo.root(), Mode::Good);
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    fetch(&store, &server.remote()).unwrap();
+    let all = weight(&store);
+    assert!(all > 400_000, "{all}");
+    let less = |what: &str| {
+        let before = weight(&store);
+        let fetched = fetch(&store, &server.remote()).unwrap();
+        assert_eq!(fetched.commit().id.to_string(), repo.head());
+        let new = weight(&store) - before;
+        assert!(new < all / 10, "{what}: {new} of {all} bytes");
+        fetched.forced
+    };
+    repo.commit("one", &[("a", "2")]);
+    repo.push();
+    assert_eq!(less("one commit"), Rewritten::No);
+    for text in ["3", "4", "5", "6"] {
+        repo.commit("several", &[("a", text)]);
+    }
+    repo.push();
+    assert_eq!(less("several commits"), Rewritten::No);
+    repo.git(&["checkout", "--quiet", "-b", "side", "HEAD~3"]);
+    repo.commit("side", &[("b", "1")]);
+    repo.git(&["checkout", "--quiet", "main"]);
+    repo.git(&["merge", "--quiet", "--no-ff", "--message", "merge", "side"]);
+    repo.push();
+    assert_eq!(less("a merge"), Rewritten::No);
+    repo.git(&["commit", "--quiet", "--amend", "--message", "another"]);
+    repo.git(&["push", "--quiet", "--force", "origin", "main"]);
+    assert_eq!(less("a rewritten branch"), Rewritten::Yes);
+}
+
 #[test]
 fn only_the_branch_comes_and_its_history_does_not() {
     let repo = Repo::with(&[("a", "1")]);

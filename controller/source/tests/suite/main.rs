@@ -29,4 +29,5 @@ mod rewriting;
 mod ssh;
 mod storage;
 mod submodules;
+mod taking;
 mod tls;

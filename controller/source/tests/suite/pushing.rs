@@ -39,7 +39,8 @@ fn a_commit_goes_out_of_the_shallow_store() {
         "new: content"
     );
     assert_eq!(repo.git(&["show", "origin/main:other"]), "kept");
-    command(&repo.bare()).args(["fsck", "--strict"]).status().unwrap();
+    let whole = command(&repo.bare()).args(["fsck", "--strict"]).status();
+    assert!(whole.unwrap().success());
 
     let fetched = fetch(&store, &server.remote()).unwrap();
     assert_eq!(

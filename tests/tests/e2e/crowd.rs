@@ -1,0 +1,90 @@
+//! A namespace that asks for too much of the controller, and another one beside it.
+
+use crds::Repository;
+use tests::git::Mood;
+use tests::random::Random;
+use tests::{Cluster, ClusterRef, ControllerOptions, GitServer, Repo, Stage, objects, run, wait};
+
+async fn stage(argument: &str) -> Stage {
+    let cluster = Cluster::own().await;
+    let mut options = ControllerOptions::for_tests(&cluster);
+    options.arguments.push(argument.into());
+    Stage::on(ClusterRef::Own(Box::new(cluster)), options).await
+}
+
+#[test]
+fn a_namespace_whose_remotes_are_silent_leaves_room_for_others() {
+    run(async {
+        let stage = stage("--concurrency=2").await;
+        let (crowd, shop) = (stage.space("crowd"), stage.space("shop"));
+        let home = tempfile::tempdir().unwrap();
+        let silent = GitServer::start(home.path()).await;
+        silent.set_mood(Mood::Stalled);
+        let remotes = ["one", "two", "three"].map(|name| silent.repository(name));
+        for (name, repo) in ["one", "two", "three"].iter().zip(&remotes) {
+            crowd.repository(name, repo).await;
+        }
+        let asked = || {
+            remotes
+                .iter()
+                .map(|repo| silent.requests(repo).len())
+                .sum::<usize>()
+        };
+        wait::poll("a question to the silent server", async || {
+            if asked() > 0 {
+                Ok(())
+            } else {
+                Err("none".to_owned())
+            }
+        })
+        .await;
+        let repo = stage.git.repository(shop.name());
+        let one = repo
+            .write("app/map.yaml", objects::config_map("map", "one"))
+            .commit("One");
+        shop.repository("app", &repo).await;
+        shop.fetched("app", &one).await;
+        assert_eq!(asked(), 1, "one of two places is left to others");
+    });
+}
+
+/// A commit of so many bytes that do not shrink.
+fn fill(repo: &Repo, bytes: usize) -> String {
+    let mut random = Random::new(7);
+    let noise = std::iter::repeat_with(|| random.number().to_le_bytes()).flatten();
+    let noise: Vec<u8> = noise.take(bytes).collect();
+    repo.write("noise", noise)
+        .write("app/map.yaml", objects::config_map("map", "one"))
+        .commit("Noise")
+}
+
+#[test]
+fn a_namespace_that_fills_the_disk_leaves_room_for_others() {
+    run(async {
+        let stage = stage("--data-limit=2Mi").await;
+        let (crowd, shop) = (stage.space("crowd"), stage.space("shop"));
+        let repos = ["one", "two"].map(|name| stage.git.repository(&format!("crowd-{name}")));
+        let heads = repos.each_ref().map(|repo| fill(repo, 1_400_000));
+        crowd.repository("one", &repos[0]).await;
+        crowd.fetched("one", &heads[0]).await;
+        crowd.repository("two", &repos[1]).await;
+        let refused = crowd
+            .until("two", "the disk to be full", |found: &Repository| {
+                let conditions = found.status.iter().flat_map(|status| &status.conditions);
+                let mut ready = conditions.filter(|condition| condition.type_ == "Ready");
+                ready.any(|ready| ready.reason == "NoRoom" && ready.message.contains("--data-limit"))
+            })
+            .await;
+        assert!(refused.status.unwrap().head.is_none());
+
+        let repo = stage.git.repository("shop");
+        let head = fill(&repo, 900_000);
+        shop.repository("app", &repo).await;
+        shop.fetched("app", &head).await;
+
+        // What is removed makes room.
+        shop.kubectl(["delete", "repository", "app"]).ok();
+        crowd.kubectl(["delete", "repository", "one"]).ok();
+        crowd.fetched("two", &heads[1]).await;
+    });
+}
