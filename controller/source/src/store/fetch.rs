@@ -31,7 +31,12 @@ pub(crate) fn head(
         Some(_) if reference.has_history() => NEWS,
         _ => 1,
     };
-    let choice = match download(&repository, session, reference, depth, held) {
+    let fetched = match download(&repository, session, reference, depth, held) {
+        // Something that has been removed since, perhaps.
+        Err(SourceError::TooLarge(_)) if depth > 1 => download(&repository, session, reference, 1, held),
+        result => result,
+    };
+    let choice = match fetched {
         Err(SourceError::CommitNotServed(commit)) => by_history(&repository, session, reference, commit)?,
         result => result?,
     };
