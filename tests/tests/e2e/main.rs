@@ -95,6 +95,8 @@ mod sealed_objects;
 mod sealed_race;
 mod sealed_support;
 mod signed;
+mod signed_moves;
+mod signed_rules;
 mod ssh;
 mod substitute;
 mod waves;

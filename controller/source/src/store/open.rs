@@ -133,7 +133,7 @@ fn remove(path: &Path) {
     }
 }
 
-fn disk(error: &io::Error) -> SourceError {
+pub(super) fn disk(error: &io::Error) -> SourceError {
     // The kind only: paths of the controller's disk are nobody's business.
     SourceError::Store(error.kind().to_string())
 }
