@@ -97,6 +97,7 @@ mod sealed_support;
 mod signed;
 mod signed_moves;
 mod signed_rules;
+mod signed_validity;
 mod ssh;
 mod substitute;
 mod waves;
