@@ -16,6 +16,9 @@ use super::spec::Target;
 use super::verify::{self, Checked, Policy, Verifier};
 use crate::events::Severity;
 
+/// Whether a commit that a Sync is pinned to is refused.
+type Judged = Result<(), Failure>;
+
 /// What is to be verified of one look.
 struct Job {
     store: Arc<Store>,
@@ -181,7 +184,7 @@ impl Follower {
 
 impl Job {
     /// Blocks for as long as the remote's limits allow.
-    fn run(self) -> (Result<Option<Checked>, Failure>, Vec<Result<(), Failure>>) {
+    fn run(self) -> (Result<Option<Checked>, Failure>, Vec<Judged>) {
         let pins = self.pins.iter();
         let pins = pins
             .map(|commit| self.verifier.one(&self.store, commit))

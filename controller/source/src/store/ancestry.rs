@@ -33,7 +33,11 @@ pub(super) enum Relation {
 }
 
 pub(super) fn relation(odb: &Odb<'_>, old: &Known, new: CommitId) -> Result<Relation, SourceError> {
-    let from_new = Walk::from(odb, &new.into(), Some(old.id))?;
+    relation_within(odb, old, new, MAX_COMMITS)
+}
+
+fn relation_within(odb: &Odb<'_>, old: &Known, new: CommitId, most: usize) -> Result<Relation, SourceError> {
+    let from_new = Walk::from(odb, &new.into(), Some(old.id), most)?;
     if from_new.seen.contains(&old.id) {
         return Ok(Relation::Descends);
     }
@@ -43,7 +47,7 @@ pub(super) fn relation(odb: &Odb<'_>, old: &Known, new: CommitId) -> Result<Rela
     if from_new.edge.is_empty() {
         return Ok(Relation::Rewritten);
     }
-    let from_old = Walk::from(odb, old, None)?;
+    let from_old = Walk::from(odb, old, None, most)?;
     let known = |id: &CommitId| *id != old.id && (from_old.seen.contains(id) || from_old.edge.contains(id));
     if from_new.edge.iter().all(known) {
         Ok(Relation::Rewritten)
@@ -57,12 +61,12 @@ struct Walk {
     seen: HashSet<CommitId>,
     /// Commits named but not held.
     edge: HashSet<CommitId>,
-    /// Ended at [`MAX_COMMITS`].
+    /// Ended with more to walk.
     cut: bool,
 }
 
 impl Walk {
-    fn from(odb: &Odb<'_>, start: &Known, goal: Option<CommitId>) -> Result<Self, SourceError> {
+    fn from(odb: &Odb<'_>, start: &Known, goal: Option<CommitId>, most: usize) -> Result<Self, SourceError> {
         let mut walk = Self {
             seen: HashSet::new(),
             edge: HashSet::new(),
@@ -77,7 +81,7 @@ impl Walk {
             if walk.seen.contains(&id) || walk.edge.contains(&id) {
                 continue;
             }
-            if walk.seen.len() >= MAX_COMMITS {
+            if walk.seen.len() >= most {
                 walk.cut = true;
                 break;
             }
@@ -155,6 +159,27 @@ mod tests {
         assert_eq!(
             relation(&odb, &Known { id: gone, parents }, base),
             Ok(Relation::Rewritten)
+        );
+    }
+
+    #[test]
+    fn what_is_near_is_found_beside_a_side_that_is_deeper_than_what_is_walked() {
+        let dir = tempfile::tempdir().unwrap();
+        let repository = Repository::init_bare(dir.path()).unwrap();
+        let odb = repository.odb().unwrap();
+        let old = held(&odb, &[], "old");
+        let mut side = held(&odb, &[], "side");
+        for number in 0..9 {
+            side = held(&odb, &[side], &number.to_string());
+        }
+        let merge = held(&odb, &[old, side], "merge");
+        let found = |most| relation_within(&odb, &old.into(), merge, most);
+        assert_eq!(found(3), Ok(Relation::Descends));
+        // What is not found is not said to be missing.
+        let other = held(&odb, &[], "other");
+        assert_eq!(
+            relation_within(&odb, &other.into(), merge, 3),
+            Ok(Relation::Undecided)
         );
     }
 }

@@ -209,7 +209,7 @@ fn a_long_history_may_hold_what_one_look_may_not() {
     let mut seen = 0;
     history
         .range(&remote, &main_branch(), (&old.into(), new), &[], &mut |_| {
-            seen += 1
+            seen += 1;
         })
         .unwrap();
     assert_eq!(seen, 39);
