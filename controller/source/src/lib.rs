@@ -53,7 +53,7 @@ pub use session::list_head;
 pub use signing::SigningKey;
 pub use snapshot::Snapshot;
 pub use store::{
-    Changed, Chronicle, Fetched, FileChange, Line, NewCommit, Note, Notebook, Rewritten, Step, Store,
+    Changed, Chronicle, Fetched, FileChange, Known, Line, NewCommit, Note, Notebook, Rewritten, Step, Store,
     StoreOptions,
 };
 pub use submodule::Submodules;

@@ -156,7 +156,7 @@ impl Follower {
         target: &Target,
         origin: Origin,
         looked: Looked,
-        checked: Result<(), Failure>,
+        checked: Result<Option<(CommitId, Rewritten)>, Failure>,
     ) -> Result<(), Failure> {
         let metrics = Arc::clone(&self.room.metrics);
         let heard = looked.heard;
@@ -214,7 +214,9 @@ impl Follower {
                     count(&metrics.fetches, Outcome::Success, 1);
                     metrics.fetch_seconds.observe(took.as_secs_f64());
                 }
-                checked?; // what is refused is not published: the last good commit stays
+                // What is refused is not published: the last good commit stays. And what was fetched and refused is none
+                // that this one could leave out.
+                let before = checked?.or(before);
                 let new = self.signed(head(snapshot, &label));
                 self.announce(object, &target.reference, &new, before);
                 self.head = Some(new);

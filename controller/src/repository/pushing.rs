@@ -1,13 +1,19 @@
 //! A Repository's remote for who pushes there: its address and proxy, and credentials of somebody else.
 
+use std::time::Duration;
+
 use crds::Repository;
 use kube::{Client, ResourceExt};
-use source::{FileRemotes, RefSpec, Remote, SigningKey};
+use source::{Auth, FileRemotes, RefSpec, Remote, SigningKey, SourceError, list_head};
+use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
 use super::app_login::AppLogin;
 use super::deploy_key::DeployKeys;
 use super::{credentials, spec};
+
+/// For the question which key the host takes.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The remote of a Repository with the credentials in a Secret, and the ref that the Repository follows. Where there are none,
 /// a sentence that quotes nothing.
@@ -76,9 +82,31 @@ pub(crate) async fn remote_to_read(
     if let Some(known_hosts) = &target.deploy_key {
         let keys = DeployKeys::ensure(client.clone(), repository).await;
         let keys = keys.map_err(|failure| failure.message)?;
-        remote.auth = keys.auths(known_hosts).into_iter().next().unwrap_or_default();
+        remote = with_key(remote, &target.reference, keys.auths(known_hosts)).await?;
     }
     Ok((remote, target.reference))
+}
+
+/// With the newer key if the host takes it already, and else with the older one. Only while a key is renewed there are two, and
+/// the host is asked.
+async fn with_key(mut remote: Remote, reference: &RefSpec, auths: Vec<Auth>) -> Result<Remote, String> {
+    let mut auths = auths.into_iter();
+    remote.auth = auths.next().unwrap_or_default();
+    let Some(older) = auths.next() else {
+        return Ok(remote);
+    };
+    let reference = reference.clone();
+    let asked = spawn_blocking(move || {
+        let mut asked = remote.clone();
+        asked.limits.total = asked.limits.total.min(PATIENCE);
+        if let Err(SourceError::KeyRefused(_)) = list_head(&asked, &reference) {
+            remote.auth = older;
+        }
+        remote
+    });
+    asked
+        .await
+        .map_err(|_| "The question to the remote stopped unexpectedly.".to_owned())
 }
 
 /// The key that signs commits, from a Secret.

@@ -3,16 +3,21 @@
 use std::sync::Arc;
 
 use crds::{Repository, Verified, Verify};
-use kube::{Client, ResourceExt};
+use kube::{Client, Resource, ResourceExt};
 use proof::Trust;
-use source::{Commit, CommitId, Remote, Store};
+use source::{Commit, CommitId, Remote, Rewritten, Store};
 
 use super::Head;
 use super::failure::Failure;
 use super::follower::Follower;
 use super::look::{Found, Looked, Serve};
+use super::revision::short;
 use super::spec::Target;
-use super::verify::{self, Policy, Verifier};
+use super::verify::{self, Checked, Policy, Verifier};
+use crate::events::Severity;
+
+/// Whether a commit that a Sync is pinned to is refused.
+type Judged = Result<(), Failure>;
 
 /// What is to be verified of one look.
 struct Job {
@@ -24,18 +29,18 @@ struct Job {
 }
 
 impl Follower {
-    /// Verifies what a look has found. The answer is about the head; commits that Syncs are pinned to and that are refused
-    /// are marked in `looked`.
+    /// Verifies what a look has found. The answer is about the head: the last verified commit before it, and whether the head
+    /// leaves that out. Commits that Syncs are pinned to and that are refused are marked in `looked`.
     pub(super) async fn verify(
         &mut self,
         object: &Repository,
         target: &Target,
         remote: Remote,
         looked: &mut Looked,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<(CommitId, Rewritten)>, Failure> {
         let (Some(spec), Some(policy)) = (&object.spec.verify, &target.policy) else {
             self.verified = None;
-            return Ok(());
+            return Ok(None);
         };
         let origin = origin(object);
         let head = match &looked.found {
@@ -49,10 +54,10 @@ impl Follower {
             .filter_map(|(_, read)| Some(read.as_ref().ok()?.commit().clone()))
             .collect();
         let Some(store) = looked.store.clone() else {
-            return Ok(());
+            return Ok(None);
         };
         if head.is_none() && pins.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let result = self
             .job(spec, policy.clone(), target, remote, &origin)
@@ -76,16 +81,35 @@ impl Follower {
                 *read = Err(failure);
             }
         }
-        if let (Some((head, _)), Some((signer, commits))) = (head, checked?) {
-            self.verified = Some(Verified {
-                commit: head.id.to_string(),
-                signer,
-                commits,
-                origin,
-                since: spec.since.clone().unwrap_or_default(),
-            });
+        let (Some((head, _)), Some(checked)) = (head, checked?) else {
+            return Ok(None);
+        };
+        if let Some((old, Rewritten::Unknown)) = checked.before {
+            self.doubt(object, old, head.id);
         }
-        Ok(())
+        self.verified = Some(Verified {
+            commit: head.id.to_string(),
+            signer: checked.signer,
+            commits: checked.commits,
+            origin,
+            since: spec.since.clone().unwrap_or_default(),
+        });
+        Ok(checked.before)
+    }
+
+    /// Says that nobody knows whether a head that is followed descends from the last verified commit.
+    fn doubt(&self, object: &Repository, old: CommitId, new: CommitId) {
+        let (old, new) = (old.to_string(), new.to_string());
+        let message = format!(
+            "Whether {} descends from {}, the last verified commit, cannot be told from 5,000 commits. It is followed: \
+             spec.verify.onRewrite is Report.",
+            short(&new),
+            short(&old)
+        );
+        let about = object.object_ref(&());
+        self.room
+            .events
+            .publish(&about, Severity::Warning, "HistoryUnverified", message);
     }
 
     /// The head that is published, where its signatures were not looked at under this specification.
@@ -160,17 +184,14 @@ impl Follower {
 
 impl Job {
     /// Blocks for as long as the remote's limits allow.
-    #[expect(clippy::type_complexity)]
-    fn run(self) -> (Result<Option<(String, u64)>, Failure>, Vec<Result<(), Failure>>) {
+    fn run(self) -> (Result<Option<Checked>, Failure>, Vec<Judged>) {
         let pins = self.pins.iter();
         let pins = pins
             .map(|commit| self.verifier.one(&self.store, commit))
             .collect();
         let head = self.head.as_ref();
         let checked = head.map(|(head, label)| self.verifier.check(&self.store, head, label));
-        let checked = checked.transpose();
-        let checked = checked.map(|checked| checked.map(|checked| (checked.signer, checked.commits)));
-        (checked, pins)
+        (checked.transpose(), pins)
     }
 }
 

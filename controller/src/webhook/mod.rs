@@ -137,6 +137,9 @@ impl Webhooks {
         let verified = match receiver.verify(&self.0.client, headers, body).await {
             Ok(verified) => verified,
             Err(problem) => {
+                if matches!(problem, Problem::Secret(_)) {
+                    signature::spend(body);
+                }
                 self.say(&receiver, problem.reason(), &problem.sentence(namespace, secret));
                 return Answer::Refused;
             }

@@ -106,16 +106,8 @@ impl Receiver {
         providers.sort_unstable();
         providers.dedup();
         let now = jiff::Timestamp::now().as_second();
-        let mut first = None;
-        for provider in providers {
-            match check(provider, token, headers, body, now) {
-                Ok(marks) => return Ok(Verified { provider, marks }),
-                Err(refusal) => {
-                    first.get_or_insert(refusal);
-                }
-            }
-        }
-        Err(first.unwrap_or(Refusal::Wrong))
+        let (provider, marks) = check(&providers, token, headers, body, now)?;
+        Ok(Verified { provider, marks })
     }
 
     /// Lets a verified delivery in, or says when to come again.

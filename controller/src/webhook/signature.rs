@@ -3,6 +3,7 @@
 //! Sources: the hosts' documentation of their webhooks; the Standard Webhooks specification for
 //! `webhook-id`, `webhook-timestamp` and `webhook-signature`, which GitLab's signing tokens follow too.
 
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 
 use axum::http::HeaderMap;
@@ -60,121 +61,179 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Checks a delivery. `now` is in seconds since 1970. Returns what it is remembered by.
+/// Checks a delivery for each of these providers; the first reason counts. `now` is in seconds since 1970. Returns whose it
+/// is, and what it is remembered by.
+///
+/// The body is hashed in any case, also where the headers say enough: how long a refusal takes does not tell whether there
+/// is anybody at the address.
 pub(super) fn check(
-    provider: WebhookProvider,
+    providers: &[WebhookProvider],
     token: &[u8],
     headers: &HeaderMap,
     body: &[u8],
     now: i64,
-) -> Result<Vec<Mark>, Refusal> {
-    match provider {
-        WebhookProvider::GitHub => {
-            hmac_sha256(token, headers, body, "x-hub-signature-256")?;
-            Ok(marks(headers, body, &["x-github-delivery"]))
-        }
-        WebhookProvider::Gitea => {
-            let forgejo = headers.contains_key("x-forgejo-signature");
-            let name = if forgejo {
-                "x-forgejo-signature"
-            } else {
-                "x-gitea-signature"
-            };
-            bare_hmac(token, headers, body, name)?;
-            Ok(marks(headers, body, &["x-forgejo-delivery", "x-gitea-delivery"]))
-        }
-        WebhookProvider::BitbucketCloud | WebhookProvider::BitbucketServer => {
-            hmac_sha256(token, headers, body, "x-hub-signature")?;
-            Ok(marks(headers, body, &["x-request-uuid", "x-request-id"]))
-        }
-        WebhookProvider::GitLab | WebhookProvider::Generic if headers.contains_key("webhook-signature") => {
-            standard(token, headers, body, now)
-        }
-        WebhookProvider::GitLab => {
-            let given = text(headers, "x-gitlab-token").ok_or(Refusal::Unsigned("X-Gitlab-Token"))?;
-            same(token, given.as_bytes())?;
-            // The token covers nothing: whoever has it can write any body, and two pushes may well have the same.
-            Ok(marks_of_id(
-                headers,
-                body,
-                &["idempotency-key", "x-gitlab-event-uuid"],
-            ))
-        }
-        WebhookProvider::AzureDevOps => {
-            let password = basic_password(headers).ok_or(Refusal::Unsigned("Authorization"))?;
-            same(token, &password)?;
-            Ok(vec![Mark::of(&[b"body", body])])
-        }
-        WebhookProvider::Generic => {
-            hmac_sha256(token, headers, body, "x-signature")?;
-            Ok(vec![Mark::of(&[b"body", body])])
+) -> Result<(WebhookProvider, Vec<Mark>), Refusal> {
+    let delivery = Delivery {
+        token,
+        headers,
+        body,
+        now,
+        digest: OnceCell::new(),
+        hashed: Cell::new(false),
+    };
+    let mut first = None;
+    for provider in providers {
+        match delivery.check(*provider) {
+            Ok(marks) => return Ok((*provider, marks)),
+            Err(refusal) => {
+                first.get_or_insert(refusal);
+            }
         }
     }
+    if !delivery.hashed.get() {
+        spend(body);
+    }
+    Err(first.unwrap_or(Refusal::Wrong))
 }
 
 /// The work of one check, for nobody.
 pub(super) fn spend(body: &[u8]) {
-    let _ = verify(&[0; 32], &[body], &[0; 32]);
+    let _ = fits(&hmac(&[0; 32], &[body]), &[0; 32]);
 }
 
-/// `sha256=HEX` over the body.
-fn hmac_sha256(token: &[u8], headers: &HeaderMap, body: &[u8], name: &'static str) -> Result<(), Refusal> {
-    let value = text(headers, name).ok_or(Refusal::Unsigned(title(name)))?;
-    let hex = value
-        .strip_prefix("sha256=")
-        .ok_or(Refusal::Algorithm(title(name)))?;
-    verify(token, &[body], &hex_digest(hex).ok_or(Refusal::Wrong)?)
+struct Delivery<'a> {
+    token: &'a [u8],
+    headers: &'a HeaderMap,
+    body: &'a [u8],
+    now: i64,
+    /// The HMAC over the body, which most providers take, each in another header.
+    digest: OnceCell<[u8; 32]>,
+    hashed: Cell<bool>,
 }
 
-/// `HEX` over the body: Gitea's, without the algorithm's name.
-fn bare_hmac(token: &[u8], headers: &HeaderMap, body: &[u8], name: &'static str) -> Result<(), Refusal> {
-    let value = text(headers, name).ok_or(Refusal::Unsigned(title(name)))?;
-    let digest = hex_digest(value).ok_or(Refusal::Algorithm(title(name)))?;
-    verify(token, &[body], &digest)
-}
-
-/// Standard Webhooks: `v1,BASE64` over `id.timestamp.body`. The token may be `whsec_BASE64`.
-fn standard(token: &[u8], headers: &HeaderMap, body: &[u8], now: i64) -> Result<Vec<Mark>, Refusal> {
-    let id = text(headers, "webhook-id").ok_or(Refusal::Unsigned("webhook-id"))?;
-    let time = text(headers, "webhook-timestamp").ok_or(Refusal::Unsigned("webhook-timestamp"))?;
-    let signatures = text(headers, "webhook-signature").ok_or(Refusal::Unsigned("webhook-signature"))?;
-    let decoded = token
-        .strip_prefix(b"whsec_")
-        .and_then(|encoded| BASE64.decode(encoded).ok())
-        .map(Zeroizing::new);
-    let key = decoded.as_ref().map_or(token, |key| key.as_slice());
-    let message: [&[u8]; 5] = [id.as_bytes(), b".", time.as_bytes(), b".", body];
-    let mut candidates = signatures
-        .split(' ')
-        .filter_map(|signature| signature.strip_prefix("v1,"))
-        .take(SIGNATURES)
-        .peekable();
-    if candidates.peek().is_none() {
-        return Err(Refusal::Algorithm("webhook-signature"));
+impl Delivery<'_> {
+    fn check(&self, provider: WebhookProvider) -> Result<Vec<Mark>, Refusal> {
+        let (headers, body) = (self.headers, self.body);
+        match provider {
+            WebhookProvider::GitHub => {
+                self.hmac_sha256("x-hub-signature-256")?;
+                Ok(marks(headers, body, &["x-github-delivery"]))
+            }
+            WebhookProvider::Gitea => {
+                let forgejo = headers.contains_key("x-forgejo-signature");
+                self.bare_hmac(if forgejo {
+                    "x-forgejo-signature"
+                } else {
+                    "x-gitea-signature"
+                })?;
+                Ok(marks(headers, body, &["x-forgejo-delivery", "x-gitea-delivery"]))
+            }
+            WebhookProvider::BitbucketCloud | WebhookProvider::BitbucketServer => {
+                self.hmac_sha256("x-hub-signature")?;
+                Ok(marks(headers, body, &["x-request-uuid", "x-request-id"]))
+            }
+            WebhookProvider::GitLab | WebhookProvider::Generic
+                if headers.contains_key("webhook-signature") =>
+            {
+                self.standard()
+            }
+            WebhookProvider::GitLab => {
+                let given = text(headers, "x-gitlab-token").ok_or(Refusal::Unsigned("X-Gitlab-Token"))?;
+                same(self.token, given.as_bytes())?;
+                // The token covers nothing: whoever has it can write any body, and two pushes may well have the same.
+                Ok(marks_of_id(
+                    headers,
+                    body,
+                    &["idempotency-key", "x-gitlab-event-uuid"],
+                ))
+            }
+            WebhookProvider::AzureDevOps => {
+                let password = basic_password(headers).ok_or(Refusal::Unsigned("Authorization"))?;
+                same(self.token, &password)?;
+                Ok(vec![Mark::of(&[b"body", body])])
+            }
+            WebhookProvider::Generic => {
+                self.hmac_sha256("x-signature")?;
+                Ok(vec![Mark::of(&[b"body", body])])
+            }
+        }
     }
-    let fits = candidates.any(|encoded| {
-        BASE64
-            .decode(encoded)
-            .is_ok_and(|digest| verify(key, &message, &digest).is_ok())
-    });
-    if !fits {
-        return Err(Refusal::Wrong);
+
+    /// `sha256=HEX` over the body.
+    fn hmac_sha256(&self, name: &'static str) -> Result<(), Refusal> {
+        let value = text(self.headers, name).ok_or(Refusal::Unsigned(title(name)))?;
+        let hex = value
+            .strip_prefix("sha256=")
+            .ok_or(Refusal::Algorithm(title(name)))?;
+        self.verify(&hex_digest(hex).ok_or(Refusal::Wrong)?)
     }
-    let time: i64 = time.parse().map_err(|_| Refusal::Stale)?;
-    if now.abs_diff(time) > SKEW.unsigned_abs() {
-        return Err(Refusal::Stale);
+
+    /// `HEX` over the body: Gitea's, without the algorithm's name.
+    fn bare_hmac(&self, name: &'static str) -> Result<(), Refusal> {
+        let value = text(self.headers, name).ok_or(Refusal::Unsigned(title(name)))?;
+        self.verify(&hex_digest(value).ok_or(Refusal::Algorithm(title(name)))?)
     }
-    Ok(vec![Mark::of(&[b"id", id.as_bytes()])])
+
+    fn verify(&self, digest: &[u8]) -> Result<(), Refusal> {
+        let own = self.digest.get_or_init(|| self.hmac(self.token, &[self.body]));
+        fits(own, digest)
+    }
+
+    /// Standard Webhooks: `v1,BASE64` over `id.timestamp.body`. The token may be `whsec_BASE64`.
+    fn standard(&self) -> Result<Vec<Mark>, Refusal> {
+        let named = |name| text(self.headers, name).ok_or(Refusal::Unsigned(name));
+        let id = named("webhook-id")?;
+        let time = named("webhook-timestamp")?;
+        let signatures = named("webhook-signature")?;
+        let decoded = self
+            .token
+            .strip_prefix(b"whsec_")
+            .and_then(|encoded| BASE64.decode(encoded).ok())
+            .map(Zeroizing::new);
+        let key = decoded.as_ref().map_or(self.token, |key| key.as_slice());
+        let mut candidates = signatures
+            .split(' ')
+            .filter_map(|signature| signature.strip_prefix("v1,"))
+            .take(SIGNATURES)
+            .peekable();
+        if candidates.peek().is_none() {
+            return Err(Refusal::Algorithm("webhook-signature"));
+        }
+        let own = self.hmac(key, &[id.as_bytes(), b".", time.as_bytes(), b".", self.body]);
+        let mut digests = candidates.filter_map(|encoded| BASE64.decode(encoded).ok());
+        if !digests.any(|digest| fits(&own, &digest).is_ok()) {
+            return Err(Refusal::Wrong);
+        }
+        let time: i64 = time.parse().map_err(|_| Refusal::Stale)?;
+        if self.now.abs_diff(time) > SKEW.unsigned_abs() {
+            return Err(Refusal::Stale);
+        }
+        Ok(vec![Mark::of(&[b"id", id.as_bytes()])])
+    }
+
+    fn hmac(&self, key: &[u8], message: &[&[u8]]) -> [u8; 32] {
+        self.hashed.set(true);
+        hmac(key, message)
+    }
 }
 
-fn verify(key: &[u8], message: &[&[u8]], digest: &[u8]) -> Result<(), Refusal> {
+/// Over a message with a body in it.
+fn hmac(key: &[u8], message: &[&[u8]]) -> [u8; 32] {
+    #[cfg(test)]
+    tests::HASHED.with(|count| count.set(count.get() + 1));
+    // A key may have any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
-        return Err(Refusal::Wrong);
+        return [0; 32];
     };
     for part in message {
         mac.update(part);
     }
-    mac.verify_slice(digest).map_err(|_| Refusal::Wrong)
+    mac.finalize().into_bytes().into()
+}
+
+fn fits(own: &[u8; 32], digest: &[u8]) -> Result<(), Refusal> {
+    let equal: bool = own.as_slice().ct_eq(digest).into();
+    if equal { Ok(()) } else { Err(Refusal::Wrong) }
 }
 
 /// Compares digests, so that not even the length shows.

@@ -40,7 +40,7 @@ fn history(repo: &Repo, namespace: &str) {
     repo.git(["merge", "-q", "--no-ff", "-m", "Six: merge", "side"]);
 }
 
-fn signet(kubeconfig: &Path, directory: &Path, arguments: &[&str]) -> Answer {
+pub(crate) fn signet(kubeconfig: &Path, directory: &Path, arguments: &[&str]) -> Answer {
     let mut signet = command::signet(kubeconfig);
     signet.arg("audit").args(arguments).current_dir(directory);
     command::run(signet, b"")
@@ -52,7 +52,7 @@ fn rows(answer: &Answer) -> Vec<Value> {
 }
 
 /// As an administrator does, for one namespace.
-fn bind(team: &Space<'_>, name: &str, account: &str) {
+pub(crate) fn bind(team: &Space<'_>, name: &str, account: &str) {
     team.kubectl([
         "create",
         "rolebinding",

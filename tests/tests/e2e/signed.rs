@@ -9,12 +9,12 @@ use serde_json::json;
 use tests::{Repo, Space, Stage, command, objects, run};
 
 /// People with keys, who sign in one clone.
-struct People {
+pub(crate) struct People {
     home: PathBuf,
 }
 
 impl People {
-    fn new(home: &Path, names: &[&str]) -> Self {
+    pub(crate) fn new(home: &Path, names: &[&str]) -> Self {
         for name in names {
             let mut keygen = Command::new("ssh-keygen");
             keygen
@@ -27,13 +27,13 @@ impl People {
         }
     }
 
-    fn public(&self, name: &str) -> String {
+    pub(crate) fn public(&self, name: &str) -> String {
         let text = std::fs::read_to_string(self.home.join(format!("{name}.pub"))).unwrap();
         text.trim().to_owned()
     }
 
     /// From now on commits are signed by this person, or by nobody.
-    fn sign(&self, repo: &Repo, name: Option<&str>) {
+    pub(crate) fn sign(&self, repo: &Repo, name: Option<&str>) {
         repo.git(["config", "gpg.format", "ssh"]);
         let on = if name.is_some() { "true" } else { "false" };
         repo.git(["config", "commit.gpgsign", on]);
@@ -45,7 +45,7 @@ impl People {
     }
 
     /// Who may sign, in a ConfigMap that the controller may read.
-    fn trust(&self, team: &Space<'_>, names: &[&str], revoked: &[&str]) {
+    pub(crate) fn trust(&self, team: &Space<'_>, names: &[&str], revoked: &[&str]) {
         let line = |name: &&str| format!("{name}@example.org {}\n", self.public(name));
         let allowed: String = names.iter().map(line).collect();
         let mut files = json!({"allowed_signers": allowed});
@@ -53,28 +53,33 @@ impl People {
             let keys: Vec<String> = revoked.iter().map(|name| self.public(name)).collect();
             files["revoked_keys"] = keys.join("\n").into();
         }
-        let list = objects::list(&[
-            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "signers", "namespace": team.name()},
-                "data": files}),
-            json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
-                "metadata": {"name": "signers", "namespace": team.name()},
-                "rules": [{"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["signers"], "verbs": ["get"]}]}),
-            json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
-                "metadata": {"name": "signers", "namespace": team.name()},
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "signers"},
-                "subjects": [{"kind": "ServiceAccount", "name": "signet-controller", "namespace": "signet-system"}]}),
-        ]);
-        team.stage()
-            .cluster
-            .kubectl_with(
-                ["apply", "--server-side", "--force-conflicts", "-f", "-"],
-                &list.to_string(),
-            )
-            .ok();
+        trust_files(team, &files);
     }
 }
 
-fn verify(mode: VerifyMode) -> Verify {
+/// The same, from the files.
+pub(crate) fn trust_files(team: &Space<'_>, files: &serde_json::Value) {
+    let list = objects::list(&[
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "signers", "namespace": team.name()},
+            "data": files}),
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+            "metadata": {"name": "signers", "namespace": team.name()},
+            "rules": [{"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["signers"], "verbs": ["get"]}]}),
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+            "metadata": {"name": "signers", "namespace": team.name()},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "signers"},
+            "subjects": [{"kind": "ServiceAccount", "name": "signet-controller", "namespace": "signet-system"}]}),
+    ]);
+    team.stage()
+        .cluster
+        .kubectl_with(
+            ["apply", "--server-side", "--force-conflicts", "-f", "-"],
+            &list.to_string(),
+        )
+        .ok();
+}
+
+pub(crate) fn verify(mode: VerifyMode) -> Verify {
     Verify {
         mode,
         signers_ref: SignersReference {
@@ -88,7 +93,7 @@ fn verify(mode: VerifyMode) -> Verify {
 }
 
 /// Waits until the Repository says why it is refused, and gives the sentences.
-async fn refused(team: &Space<'_>, name: &str, reason: &str) -> String {
+pub(crate) async fn refused(team: &Space<'_>, name: &str, reason: &str) -> String {
     let what = format!("Repository {name} to be refused with {reason}");
     let found = team
         .until(name, &what, |found: &Repository| {
@@ -98,18 +103,18 @@ async fn refused(team: &Space<'_>, name: &str, reason: &str) -> String {
     ready(&found).unwrap().message.clone()
 }
 
-fn ready(repository: &Repository) -> Option<&crds::Condition> {
+pub(crate) fn ready(repository: &Repository) -> Option<&crds::Condition> {
     let conditions = &repository.status.as_ref()?.conditions;
     conditions.iter().find(|condition| condition.type_ == "Ready")
 }
 
-async fn change(team: &Space<'_>, name: &str, patch: serde_json::Value) {
+pub(crate) async fn change(team: &Space<'_>, name: &str, patch: serde_json::Value) {
     let patch = Patch::Merge(patch);
     let api = team.api::<Repository>();
     api.patch(name, &PatchParams::default(), &patch).await.unwrap();
 }
 
-fn write(repo: &Repo, path: &str, value: &str) {
+pub(crate) fn write(repo: &Repo, path: &str, value: &str) {
     repo.write(path, objects::config_map("map", value));
 }
 

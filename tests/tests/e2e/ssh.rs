@@ -8,11 +8,15 @@
 )]
 pub(crate) mod server;
 
+use std::path::Path;
+
 use crds::Repository;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use server::{Keys, Setup, SshServer};
-use tests::{Space, Stage, objects, run};
+use tests::{Space, Stage, objects, run, wait};
+
+use crate::audited::{bind, signet as audit};
 
 /// Writes the Secret, and the right to read it, as deploy/README.md has it.
 pub(crate) fn credentials(team: &Space<'_>, fields: &serde_json::Value) {
@@ -236,6 +240,20 @@ fn a_deploy_key_is_made_shown_used_and_renewed() {
             .deploy_key
             .unwrap();
         assert_eq!((&status.public_key, &status.next_public_key), (&one, &two));
+        // And so is the history read.
+        stage.controller.expose(&stage.cluster);
+        bind(&team, "clients-read", "signet-system:signet-client");
+        let name = format!("{}/app", team.name());
+        wait::poll("the history to be told", || async {
+            let arguments = ["--repository", &name];
+            let answer = audit(stage.cluster.kubeconfig(), Path::new("/"), &arguments);
+            if answer.code == 0 && answer.stdout.contains("two") {
+                Ok(())
+            } else {
+                Err(answer.to_string())
+            }
+        })
+        .await;
 
         server.authorize(&[&one, &two]);
         let renewed = |found: &Repository| {

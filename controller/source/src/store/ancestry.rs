@@ -11,13 +11,14 @@
 //!   head, whose parent is also the old head's, is decided so without asking the remote anything.
 //! - Otherwise more history is needed.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use git2::Odb;
 
+use super::Known;
 use crate::{Commit, CommitId, SourceError};
 
-/// Commits walked from each head.
+/// Commits walked from each head, the nearest first.
 const MAX_COMMITS: usize = 20_000;
 
 /// What the store alone can tell.
@@ -31,9 +32,13 @@ pub(super) enum Relation {
     Undecided,
 }
 
-pub(super) fn relation(odb: &Odb<'_>, old: CommitId, new: CommitId) -> Result<Relation, SourceError> {
-    let from_new = Walk::from(odb, new, Some(old))?;
-    if from_new.seen.contains(&old) {
+pub(super) fn relation(odb: &Odb<'_>, old: &Known, new: CommitId) -> Result<Relation, SourceError> {
+    relation_within(odb, old, new, MAX_COMMITS)
+}
+
+fn relation_within(odb: &Odb<'_>, old: &Known, new: CommitId, most: usize) -> Result<Relation, SourceError> {
+    let from_new = Walk::from(odb, &new.into(), Some(old.id), most)?;
+    if from_new.seen.contains(&old.id) {
         return Ok(Relation::Descends);
     }
     if from_new.cut {
@@ -42,8 +47,8 @@ pub(super) fn relation(odb: &Odb<'_>, old: CommitId, new: CommitId) -> Result<Re
     if from_new.edge.is_empty() {
         return Ok(Relation::Rewritten);
     }
-    let from_old = Walk::from(odb, old, None)?;
-    let known = |id: &CommitId| *id != old && (from_old.seen.contains(id) || from_old.edge.contains(id));
+    let from_old = Walk::from(odb, old, None, most)?;
+    let known = |id: &CommitId| *id != old.id && (from_old.seen.contains(id) || from_old.edge.contains(id));
     if from_new.edge.iter().all(known) {
         Ok(Relation::Rewritten)
     } else {
@@ -56,19 +61,19 @@ struct Walk {
     seen: HashSet<CommitId>,
     /// Commits named but not held.
     edge: HashSet<CommitId>,
-    /// Ended at [`MAX_COMMITS`].
+    /// Ended with more to walk.
     cut: bool,
 }
 
 impl Walk {
-    fn from(odb: &Odb<'_>, start: CommitId, goal: Option<CommitId>) -> Result<Self, SourceError> {
+    fn from(odb: &Odb<'_>, start: &Known, goal: Option<CommitId>, most: usize) -> Result<Self, SourceError> {
         let mut walk = Self {
             seen: HashSet::new(),
             edge: HashSet::new(),
             cut: false,
         };
-        let mut next = vec![start];
-        while let Some(id) = next.pop() {
+        let mut next = VecDeque::from([start.id]);
+        while let Some(id) = next.pop_front() {
             if Some(id) == goal {
                 walk.seen.insert(id);
                 break;
@@ -76,7 +81,7 @@ impl Walk {
             if walk.seen.contains(&id) || walk.edge.contains(&id) {
                 continue;
             }
-            if walk.seen.len() >= MAX_COMMITS {
+            if walk.seen.len() >= most {
                 walk.cut = true;
                 break;
             }
@@ -85,6 +90,9 @@ impl Walk {
                 next.extend(commit.parents);
             } else {
                 walk.edge.insert(id);
+                if id == start.id {
+                    next.extend(&start.parents);
+                }
             }
         }
         Ok(walk)
@@ -126,22 +134,52 @@ mod tests {
         let old = held(&odb, &[base], "old");
 
         let child = held(&odb, &[old], "child");
-        assert_eq!(relation(&odb, old, child), Ok(Relation::Descends));
-        assert_eq!(relation(&odb, old, old), Ok(Relation::Descends));
+        assert_eq!(relation(&odb, &old.into(), child), Ok(Relation::Descends));
+        assert_eq!(relation(&odb, &old.into(), old), Ok(Relation::Descends));
         let merge = held(&odb, &[missing(&[], "other"), old], "merge");
-        assert_eq!(relation(&odb, old, merge), Ok(Relation::Descends));
+        assert_eq!(relation(&odb, &old.into(), merge), Ok(Relation::Descends));
 
         let amended = held(&odb, &[base], "amended");
-        assert_eq!(relation(&odb, old, amended), Ok(Relation::Rewritten));
+        assert_eq!(relation(&odb, &old.into(), amended), Ok(Relation::Rewritten));
         let orphan = held(&odb, &[], "orphan");
-        assert_eq!(relation(&odb, old, orphan), Ok(Relation::Rewritten));
+        assert_eq!(relation(&odb, &old.into(), orphan), Ok(Relation::Rewritten));
 
         // Two commits on: the middle one is not held.
         let middle = missing(&[old], "middle");
         let far = held(&odb, &[middle], "far");
-        assert_eq!(relation(&odb, old, far), Ok(Relation::Undecided));
+        assert_eq!(relation(&odb, &old.into(), far), Ok(Relation::Undecided));
         // Back to an ancestor: its own parents are the old head's ancestors too, once they are held.
         let base = held(&odb, &[root], "base");
-        assert_eq!(relation(&odb, old, base), Ok(Relation::Rewritten));
+        assert_eq!(relation(&odb, &old.into(), base), Ok(Relation::Rewritten));
+
+        // A head that is not held, and whose parents are known from elsewhere.
+        let gone = missing(&[base], "gone");
+        assert_eq!(relation(&odb, &gone.into(), base), Ok(Relation::Undecided));
+        let parents = vec![base];
+        assert_eq!(
+            relation(&odb, &Known { id: gone, parents }, base),
+            Ok(Relation::Rewritten)
+        );
+    }
+
+    #[test]
+    fn what_is_near_is_found_beside_a_side_that_is_deeper_than_what_is_walked() {
+        let dir = tempfile::tempdir().unwrap();
+        let repository = Repository::init_bare(dir.path()).unwrap();
+        let odb = repository.odb().unwrap();
+        let old = held(&odb, &[], "old");
+        let mut side = held(&odb, &[], "side");
+        for number in 0..9 {
+            side = held(&odb, &[side], &number.to_string());
+        }
+        let merge = held(&odb, &[old, side], "merge");
+        let found = |most| relation_within(&odb, &old.into(), merge, most);
+        assert_eq!(found(3), Ok(Relation::Descends));
+        // What is not found is not said to be missing.
+        let other = held(&odb, &[], "other");
+        assert_eq!(
+            relation_within(&odb, &other.into(), merge, 3),
+            Ok(Relation::Undecided)
+        );
     }
 }

@@ -135,7 +135,7 @@ fn place_at(repository: &Repository, id: CommitId, path: &RepoPath) -> Result<Pl
 }
 
 fn place(repository: &Repository, commit: &Commit, path: &RepoPath) -> Result<Place, SourceError> {
-    super::history::place(repository, commit.tree.oid(), path)
+    super::touches::place(repository, commit.tree.oid(), path)
 }
 
 fn compare(

@@ -92,7 +92,7 @@ pub(super) fn past(
     for depth in DEEPER.map(Some).into_iter().chain([None]) {
         // A fresh view each time: the boundary of a shallow store moves.
         let odb = repository.odb().map_err(|error| problem(&error))?;
-        match ancestry::relation(&odb, wanted, head)? {
+        match ancestry::relation(&odb, &wanted.into(), head)? {
             ancestry::Relation::Descends => match Commit::read(&odb, wanted)? {
                 Some(commit) if odb.exists(commit.tree.oid()) => return Ok(commit),
                 _ => {}
@@ -138,7 +138,7 @@ fn decide(
     let odb = repository.odb().map_err(|error| problem(&error))?;
     let mut depths = DEEPER.iter();
     loop {
-        match ancestry::relation(&odb, old, new)? {
+        match ancestry::relation(&odb, &old.into(), new)? {
             ancestry::Relation::Descends => return Ok(Rewritten::No),
             ancestry::Relation::Rewritten => return Ok(Rewritten::Yes),
             ancestry::Relation::Undecided => {}
@@ -179,6 +179,35 @@ pub(super) fn download(
         }),
         Err(error) => Err(explain(error)),
     }
+}
+
+/// Downloads the history of a ref to `depth`: that of the remote's default branch for a commit that is not served by its name.
+pub(super) fn deepen(
+    repository: &Repository,
+    session: &Session,
+    reference: &RefSpec,
+    depth: i32,
+) -> Result<(), SourceError> {
+    match download(repository, session, reference, depth, None) {
+        Err(SourceError::CommitNotServed(_)) => download_ref(repository, session, "HEAD", depth),
+        result => result.map(drop),
+    }
+}
+
+/// Downloads the history of a commit that is not held, if the remote serves it by its name: no ref may lead to it any more.
+pub(super) fn beside(
+    repository: &Repository,
+    session: &Session,
+    id: CommitId,
+    depth: i32,
+) -> Result<(), SourceError> {
+    let odb = repository.odb().map_err(|error| problem(&error))?;
+    if Commit::read(&odb, id)?.is_none()
+        && let Err(error) = download_ref(repository, session, &id.to_string(), depth)
+    {
+        tracing::debug!(%error, "a commit is not served by its name");
+    }
+    Ok(())
 }
 
 /// Downloads the history of a ref by its name, to `depth`.

@@ -2,22 +2,18 @@
 //! snapshots keep theirs until they are dropped.
 
 use std::ffi::OsStr;
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use git2::{Repository, RepositoryInitMode, RepositoryInitOptions, RepositoryOpenFlags};
 
-use super::{disk, problem};
+use super::problem;
 use crate::SourceError;
 
 /// Open handles kept for reuse: opening reads the configuration and every pack index again.
 const IDLE_HANDLES: usize = 2;
-/// Where it is written where history ends.
-const SHALLOW: &str = "shallow";
 
 /// A bare repository, shared by the store and its snapshots.
 pub(crate) struct Generation {
@@ -108,28 +104,6 @@ impl Generation {
     /// Where its packs lie.
     pub(crate) fn pack_dir(&self) -> PathBuf {
         self.dir.join("objects/pack")
-    }
-
-    /// The commits whose parents are not here (gitformat-shallow: one id a line).
-    pub(super) fn ends_of_history(&self) -> Result<Vec<String>, SourceError> {
-        match fs::read_to_string(self.dir.join(SHALLOW)) {
-            Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(disk(&error)),
-        }
-    }
-
-    /// Says that what comes before these commits is not here.
-    pub(crate) fn end_history(&self, commits: &[String]) -> Result<(), SourceError> {
-        if commits.is_empty() {
-            return Ok(());
-        }
-        let mut options = OpenOptions::new();
-        options.append(true).create(true).mode(0o600);
-        let file = options.open(self.dir.join(SHALLOW));
-        let lines: Vec<String> = commits.iter().map(|commit| format!("{commit}\n")).collect();
-        file.and_then(|mut file| file.write_all(lines.concat().as_bytes()))
-            .map_err(|error| disk(&error))
     }
 
     /// Packs on disk, and their bytes: every fetch leaves one.

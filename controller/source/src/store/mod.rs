@@ -9,6 +9,7 @@
 //! Everything in it can be fetched again, so whatever is damaged is thrown away, never repaired.
 
 mod ancestry;
+pub(crate) mod boundary;
 mod chronicle;
 mod compose;
 mod difference;
@@ -19,7 +20,9 @@ mod notebook;
 mod notes;
 mod open;
 mod push;
+mod reach;
 mod take;
+mod touches;
 
 use std::fs::File;
 use std::io;
@@ -34,6 +37,7 @@ use git2::{ObjectType, Oid, Repository};
 pub use history::Step;
 pub use notebook::{Line, Notebook};
 pub use notes::Note;
+pub use reach::Known;
 
 use crate::session::Session;
 use crate::submodule::{Graft, Submodules};
@@ -46,6 +50,8 @@ pub struct StoreOptions {
     pub max_packs: usize,
     /// Bytes of its packs before it is fetched afresh.
     pub max_bytes: u64,
+    /// Commits walked of what a range begins behind, the nearest first. What lies further back may be seen once more.
+    pub max_walk: usize,
 }
 
 impl Default for StoreOptions {
@@ -53,6 +59,7 @@ impl Default for StoreOptions {
         Self {
             max_packs: 50,
             max_bytes: 1 << 30,
+            max_walk: 50_000,
         }
     }
 }
@@ -221,7 +228,7 @@ impl Store {
     pub fn holds_between(&self, old: CommitId, new: CommitId) -> bool {
         let relation = self.current().with(|repository| {
             let odb = repository.odb().map_err(|error| problem(&error))?;
-            ancestry::relation(&odb, old, new)
+            ancestry::relation(&odb, &old.into(), new)
         });
         matches!(relation, Ok(Ok(ancestry::Relation::Descends)))
     }

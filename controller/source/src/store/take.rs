@@ -6,7 +6,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::sync::{Arc, PoisonError};
 
-use super::{Fetched, Generation, Rewritten, Store, disk, fetch, held, key, open, problem, record};
+use super::{Fetched, Generation, Rewritten, Store, boundary, disk, fetch, held, key, open, problem, record};
 use crate::session::Session;
 use crate::{Commit, CommitId, RefSpec, Remote, Snapshot, SourceError};
 
@@ -70,10 +70,10 @@ fn read(generation: &Arc<Generation>, id: CommitId) -> Result<Commit, SourceErro
 
 /// Gives the packs of one repository a place in another one. Where history ends is written down before there is any that ends there.
 fn link(from: &Generation, to: &Generation) -> Result<(), SourceError> {
-    let known = to.ends_of_history()?;
-    let mut ends = from.ends_of_history()?;
+    let known = boundary::ends(to)?;
+    let mut ends = boundary::ends(from)?;
     ends.retain(|commit| !known.contains(commit));
-    to.end_history(&ends)?;
+    boundary::add(to, &ends)?;
     let files = fs::read_dir(from.pack_dir()).map_err(|error| disk(&error))?;
     for file in files {
         let index = file.map_err(|error| disk(&error))?.path();

@@ -11,7 +11,7 @@ use crate::support::repo::{Repo, command};
 use crate::support::{fetch, main_branch, store};
 
 /// Adds `count` commits of one file to the served branch, in one go.
-fn grow(repo: &Repo, count: usize) {
+pub(crate) fn grow(repo: &Repo, count: usize) {
     let mut stream = String::new();
     for number in 0..count {
         let text = format!("value: {number}\n");

@@ -1,6 +1,6 @@
 //! Ranges of commits, from stores that hold less than all of it.
 
-use source::{RepoPath, Rewritten, SourceError, Store};
+use source::{CommitId, RepoPath, Rewritten, SourceError, Store};
 
 use crate::support::http::{Mode, Server};
 use crate::support::repo::Repo;
@@ -11,7 +11,8 @@ type Seen = Vec<(String, bool, bool)>;
 
 fn range(store: &Store, server: &Server, old: &str, new: &str) -> Result<(Rewritten, Seen), SourceError> {
     let paths = ["infra", "apps"].map(|path| RepoPath::parse(path).unwrap());
-    let ids = (old.parse().unwrap(), new.parse().unwrap());
+    let old: CommitId = old.parse().unwrap();
+    let ids = (&old.into(), new.parse().unwrap());
     let mut seen = Vec::new();
     let forced = store.range(&server.remote(), &main_branch(), ids, &paths, &mut |step| {
         assert!(step.object.starts_with(b"tree "));
@@ -47,7 +48,9 @@ fn a_range_is_what_git_log_shows_with_what_each_commit_changes() {
         seen,
         expected.map(|(subject, infra, apps)| (subject.to_owned(), infra, apps))
     );
-    assert_eq!(range(&store, &server, &old, &old).unwrap().1, []);
+    // The head is seen in any case.
+    let (forced, seen) = range(&store, &server, &old, &old).unwrap();
+    assert_eq!((forced, subjects(&seen)), (Rewritten::No, vec!["number 59"]));
 
     // Far apart: deepened as far as it takes, and in the order of `git log --reverse`.
     let mid = repo.head();
@@ -191,7 +194,7 @@ fn a_long_history_may_hold_what_one_look_may_not() {
         lines.chain([number.to_string()]).collect::<Vec<_>>().join("\n")
     };
     let repo = Repo::with(&[("infra/large", &noise(0))]);
-    let old = repo.head().parse().unwrap();
+    let old: CommitId = repo.head().parse().unwrap();
     for number in 1..40 {
         repo.commit("a line", &[("infra/large", &noise(number))]);
     }
@@ -205,7 +208,9 @@ fn a_long_history_may_hold_what_one_look_may_not() {
     let history = store(dir.path());
     let mut seen = 0;
     history
-        .range(&remote, &main_branch(), (old, new), &[], &mut |_| seen += 1)
+        .range(&remote, &main_branch(), (&old.into(), new), &[], &mut |_| {
+            seen += 1;
+        })
         .unwrap();
     assert_eq!(seen, 39);
     let dir = tempfile::tempdir().unwrap();

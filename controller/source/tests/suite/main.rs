@@ -24,6 +24,7 @@ mod notes;
 mod proxied;
 mod pull_request;
 mod pushing;
+mod ranges;
 mod refs;
 mod rewriting;
 mod ssh;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use proof::{Signer, Trust};
-use source::{Commit, CommitId, RefSpec, Remote, Rewritten, SourceError, Store};
+use source::{Commit, CommitId, Known, RefSpec, Remote, Rewritten, SourceError, Store};
 
 use super::policy::{Policy, Refusal};
 use crate::repository::failure::Failure;
@@ -29,6 +29,8 @@ pub(in crate::repository) struct Checked {
     pub(in crate::repository) signer: String,
     /// How many commits were looked at.
     pub(in crate::repository) commits: u64,
+    /// The last verified commit, if that is another one, and whether the head leaves it out.
+    pub(in crate::repository) before: Option<(CommitId, Rewritten)>,
 }
 
 /// What is refused of a range: the first commit, and how many.
@@ -63,7 +65,11 @@ impl Verifier {
                 signer: format!("{tagger}, and the tagged commit by {}", checked.signer),
                 ..checked
             }),
-            (Some(signer), None) => Ok(Checked { signer, commits: 0 }),
+            (Some(signer), None) => Ok(Checked {
+                signer,
+                commits: 0,
+                before: self.other(head.id).map(|old| (old, Rewritten::No)),
+            }),
             (None, Some(checked)) => Ok(checked),
             (None, None) => Err(unsaid()),
         }
@@ -110,70 +116,145 @@ impl Verifier {
     /// The head by itself, or everything since the last one.
     fn commits(&self, store: &Store, head: &Commit) -> Result<Checked, Failure> {
         let new = head.id;
-        let mut found = Found::default();
-        let mut rewritten = Rewritten::No;
-        match self.before {
-            Some(old) if self.policy.range && old != new => {
-                let history = Store::open(&self.dir).map_err(|error| Failure::from(&error))?;
-                let paths = self.policy.paths();
-                rewritten = history
-                    .range(&self.remote, &self.reference, (old, new), &paths, &mut |step| {
-                        let verdict = self.trust.commit(step.object);
-                        let judged = self.policy.judge(verdict, step.touches);
-                        found.note(step.commit.id == new, step.commit, judged);
-                    })
-                    .map_err(|error| unseen(&error, old))?;
-            }
-            _ if self.policy.since == Some(new) => {
+        let Some(old) = self.other(new) else {
+            if self.policy.since == Some(new) {
                 return Ok(Checked {
                     signer: "nobody: spec.verify.since names this commit".into(),
                     commits: 0,
+                    before: None,
                 });
             }
-            before => {
-                let object = store.commit_object(new).map_err(|error| Failure::from(&error))?;
-                let judged = self.policy.judge(self.trust.commit(&object), &[]);
-                found.note(true, head, judged);
-                if let Some(old) = before.filter(|old| *old != new) {
-                    rewritten = store
-                        .compare(&self.remote, &self.reference, old, new)
-                        .map_err(|error| Failure::from(&error))?;
-                }
+            return self.alone(store, head)?.end();
+        };
+        // Its parents tell what it descends from where a rewrite has taken it away.
+        let known = store
+            .snapshot(old)
+            .map_or_else(|_| old.into(), |held| held.commit().into());
+        let (found, rewritten) = if self.policy.range {
+            self.range(&known, new)?
+        } else {
+            let found = self.alone(store, head)?;
+            if found.refused > 0 {
+                return found.end();
+            }
+            (found, self.descent(store, &known, new)?)
+        };
+        if !self.policy.report_rewrites {
+            match rewritten {
+                Rewritten::No => {}
+                Rewritten::Yes => return Err(rewrite(old, new, self.policy.range)),
+                Rewritten::Unknown => return Err(unknown(old, new)),
             }
         }
-        if let (Some(old), false) = (self.before, rewritten == Rewritten::No)
-            && !self.policy.report_rewrites
-        {
-            return Err(rewrite(old, new, self.policy.range));
+        Ok(Checked {
+            before: Some((old, rewritten)),
+            ..found.end()?
+        })
+    }
+
+    /// The last verified commit, if the head is another one.
+    fn other(&self, head: CommitId) -> Option<CommitId> {
+        self.before.filter(|old| *old != head)
+    }
+
+    fn range(&self, old: &Known, new: CommitId) -> Result<(Found, Rewritten), Failure> {
+        let mut found = Found::default();
+        let history = self.history()?;
+        let paths = self.policy.paths();
+        let rewritten = history
+            .range(&self.remote, &self.reference, (old, new), &paths, &mut |step| {
+                let judged = self.policy.judge(self.trust.commit(step.object), step.touches);
+                found.note(step.commit.id == new, step.commit, judged);
+            })
+            .map_err(|error| unseen(&error, old.id))?;
+        Ok((found, rewritten))
+    }
+
+    /// A commit by itself: its signature, and who may change what it changes.
+    fn alone(&self, store: &Store, commit: &Commit) -> Result<Found, Failure> {
+        let mut found = Found::default();
+        let object = store
+            .commit_object(commit.id)
+            .map_err(|error| Failure::from(&error))?;
+        let verdict = self.trust.commit(&object);
+        let paths = self.policy.paths();
+        // History is fetched for what is signed, and only where rules are about what is changed.
+        if paths.is_empty() || verdict.signer().is_none() {
+            found.note(true, commit, self.policy.judge(verdict, &[]));
+            return Ok(found);
         }
-        found.end()
+        self.history()?
+            .alone(&self.remote, &self.reference, commit.id, &paths, &mut |step| {
+                let judged = self.policy.judge(verdict.clone(), step.touches);
+                found.note(true, commit, judged);
+            })
+            .map_err(|error| uncompared(&error, commit.id))?;
+        Ok(found)
+    }
+
+    /// Whether the head descends from the last verified commit: as the store has it, or as history tells.
+    fn descent(&self, store: &Store, old: &Known, new: CommitId) -> Result<Rewritten, Failure> {
+        if !self.reference.has_history() || store.holds_between(old.id, new) {
+            return Ok(Rewritten::No);
+        }
+        self.history()?
+            .descends(&self.remote, &self.reference, old, new)
+            .map_err(|error| match error {
+                SourceError::NoSuchCommit => moved(),
+                error => Failure::from(&error),
+            })
+    }
+
+    fn history(&self) -> Result<Store, Failure> {
+        Store::open(&self.dir).map_err(|error| Failure::from(&error))
     }
 
     /// Verifies one earlier commit by itself.
     pub(in crate::repository) fn one(&self, store: &Store, commit: &Commit) -> Result<(), Failure> {
-        let object = store
-            .commit_object(commit.id)
-            .map_err(|error| Failure::from(&error))?;
-        let mut found = Found::default();
-        found.note(true, commit, self.policy.judge(self.trust.commit(&object), &[]));
-        found.end().map(drop)
+        self.alone(store, commit)?.end().map(drop)
     }
 }
 
 fn unseen(error: &SourceError, old: CommitId) -> Failure {
-    let failure = Failure::from(error);
-    if failure.temporary || !matches!(error, SourceError::TooLarge(_)) {
-        return failure;
-    }
     let old = old.to_string();
-    Failure {
-        reason: "HistoryUnverified",
-        message: format!(
+    unverified(error, || {
+        format!(
             "The commits since {} cannot all be verified: {error}. Verify them yourself, and set spec.verify.since to \
              the last one that you trust.",
             short(&old)
-        ),
-        temporary: false,
+        )
+    })
+}
+
+fn uncompared(error: &SourceError, commit: CommitId) -> Failure {
+    let commit = commit.to_string();
+    unverified(error, || {
+        format!(
+            "What commit {} changes cannot be told, which spec.verify.rules ask for: {error}. Look at it yourself, and set \
+             spec.verify.since to it if you trust it.",
+            short(&commit)
+        )
+    })
+}
+
+/// A failure of looking at history: `sentences` where more history would be needed than there may be.
+fn unverified(error: &SourceError, sentences: impl FnOnce() -> String) -> Failure {
+    match error {
+        SourceError::TooLarge(_) => Failure {
+            reason: "HistoryUnverified",
+            message: sentences(),
+            temporary: false,
+        },
+        SourceError::NoSuchCommit => moved(),
+        error => Failure::from(error),
+    }
+}
+
+fn moved() -> Failure {
+    Failure {
+        reason: "Failed",
+        message: "The branch or tag was moved while its commits were verified. It is tried again.".into(),
+        temporary: true,
     }
 }
 
@@ -189,6 +270,20 @@ fn rewrite(old: CommitId, new: CommitId, range: bool) -> Failure {
         message: format!(
             "The branch was rewritten: {} does not descend from {}, the last verified commit, and spec.verify.onRewrite \
              is Refuse. To accept it, {accept}; or push the branch as it was.",
+            short(&new),
+            short(&old)
+        ),
+        temporary: false,
+    }
+}
+
+fn unknown(old: CommitId, new: CommitId) -> Failure {
+    let (old, new) = (old.to_string(), new.to_string());
+    Failure {
+        reason: "HistoryUnverified",
+        message: format!(
+            "Whether {} descends from {}, the last verified commit, cannot be told from 5,000 commits, and \
+             spec.verify.onRewrite is Refuse. To accept it, set spec.verify.onRewrite to Report for the time.",
             short(&new),
             short(&old)
         ),
@@ -245,6 +340,7 @@ impl Found {
         Ok(Checked {
             signer,
             commits: self.seen,
+            before: None,
         })
     }
 }

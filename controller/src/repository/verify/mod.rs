@@ -5,6 +5,6 @@ mod check;
 mod policy;
 mod trust;
 
-pub(super) use check::Verifier;
+pub(super) use check::{Checked, Verifier};
 pub(super) use policy::{Policy, parse};
 pub(super) use trust::read;

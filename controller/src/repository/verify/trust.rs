@@ -6,6 +6,7 @@ use crds::{SignersKind, SignersReference};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client};
 use proof::Trust;
+use tokio::task::spawn_blocking;
 
 use crate::repository::failure::Failure;
 use crate::request::{RequestError, bounded};
@@ -17,7 +18,7 @@ pub(in crate::repository) async fn read(
     reference: &SignersReference,
 ) -> Result<Trust, Failure> {
     let name = &reference.name;
-    let (kind, files) = match reference.kind {
+    let (kind, files): (_, Result<BTreeMap<String, Vec<u8>>, _>) = match reference.kind {
         SignersKind::Secret => {
             let api: Api<Secret> = Api::namespaced(client, namespace);
             (
@@ -34,11 +35,18 @@ pub(in crate::repository) async fn read(
         }
     };
     let files = files.map_err(|error| unread(&error, kind, name, namespace))?;
-    let trust = Trust::read(
-        files
+    // Lists of revoked keys are long.
+    let parsed = spawn_blocking(move || {
+        let files = files
             .iter()
-            .map(|(name, bytes)| (name.as_str(), bytes.as_slice())),
-    );
+            .map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+        Trust::read(files)
+    });
+    let trust = parsed.await.map_err(|_| Failure {
+        reason: "Failed",
+        message: "Reading the signers stopped unexpectedly. It is tried again.".into(),
+        temporary: true,
+    })?;
     trust.map_err(|error| Failure {
         reason: "SignersUnusable",
         message: format!("{kind} {name} of spec.verify.signersRef cannot be used: {error}."),

@@ -1,8 +1,9 @@
 //! Each provider's way, right and wrong.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 
-use super::{BASE64, Refusal, check};
+use super::{BASE64, Mark, Refusal, spend};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use base64::Engine as _;
 use crds::WebhookProvider::{
@@ -14,6 +15,28 @@ use sha2::Sha256;
 
 const TOKEN: &[u8] = b"It's a Secret to Everybody";
 const NOW: i64 = 1_700_000_000;
+
+thread_local! {
+    /// How often a body was hashed on this thread.
+    pub(super) static HASHED: Cell<usize> = const { Cell::new(0) };
+}
+
+fn check(
+    provider: WebhookProvider,
+    token: &[u8],
+    headers: &HeaderMap,
+    body: &[u8],
+    now: i64,
+) -> Result<Vec<Mark>, Refusal> {
+    super::check(&[provider], token, headers, body, now).map(|(_, marks)| marks)
+}
+
+/// How often a body is hashed meanwhile.
+fn hashed(work: impl FnOnce()) -> usize {
+    HASHED.set(0);
+    work();
+    HASHED.get()
+}
 
 fn mac(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
@@ -174,6 +197,52 @@ fn standard_webhooks_fit_within_five_minutes() {
         check(Generic, secret, &other, body, time),
         Err(Refusal::Algorithm(_))
     ));
+}
+
+/// How long a refusal takes does not tell whether there is a receiver: a body may be large.
+#[test]
+fn every_refusal_hashes_the_body_once() {
+    assert_eq!(hashed(|| spend(b"{}")), 1, "where there is nobody");
+    let pairs = |provider| -> Vec<(&str, &str)> {
+        match provider {
+            GitHub => vec![
+                ("x-hub-signature-256", "sha256=00"),
+                ("x-hub-signature-256", "sha1=00"),
+            ],
+            Gitea => vec![("x-gitea-signature", "00"), ("x-forgejo-signature", "sha256=00")],
+            BitbucketCloud | BitbucketServer => {
+                vec![("x-hub-signature", "sha256=00"), ("x-hub-signature", "00")]
+            }
+            GitLab => vec![("x-gitlab-token", "wrong"), ("webhook-signature", "v1,AAAA")],
+            AzureDevOps => vec![("authorization", "Basic YTpi"), ("authorization", "Bearer b")],
+            Generic => vec![("x-signature", "sha256=00"), ("webhook-signature", "v2,AAAA")],
+        }
+    };
+    let hex = "0".repeat(64);
+    let long = [
+        ("x-hub-signature-256", &*format!("sha256={hex}")),
+        ("x-gitea-signature", &hex),
+        ("x-hub-signature", &format!("sha256={hex}")),
+        ("x-signature", &format!("sha256={hex}")),
+    ];
+    for provider in ALL {
+        let mut all: Vec<HeaderMap> = pairs(provider).iter().map(|pair| headers(&[*pair])).collect();
+        all.extend([HeaderMap::new(), headers(&long)]);
+        all.push(headers(&[
+            ("webhook-id", "1"),
+            ("webhook-timestamp", "1700000000"),
+            ("webhook-signature", "v1,AAAA v1,AAAB v1,AAAC v1,AAAD"),
+        ]));
+        for wrong in all {
+            let work = || assert!(check(provider, TOKEN, &wrong, b"{}", NOW).is_err());
+            assert_eq!(hashed(work), 1, "{provider:?} {wrong:?}");
+        }
+    }
+    // One address for several providers.
+    let work = || assert!(super::check(&ALL, TOKEN, &headers(&long), b"{}", NOW).is_err());
+    assert_eq!(hashed(work), 1);
+    let work = || assert!(super::check(&ALL, TOKEN, &HeaderMap::new(), b"{}", NOW).is_err());
+    assert_eq!(hashed(work), 1);
 }
 
 /// A token in the clear does not stand in for a signature that is there and wrong.
