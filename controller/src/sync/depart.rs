@@ -57,7 +57,15 @@ impl Worker {
                 self.let_go(sync).await
             }
             Departure::Wait { why } => self.deletion_waits(next, generation, why, false).await,
-            Departure::DeleteObjects => self.delete_objects(sync, generation, next).await,
+            Departure::DeleteObjects => match self.window(sync) {
+                Ok(None) => self.delete_objects(sync, generation, next).await,
+                Ok(Some(why)) | Err(why) => {
+                    let message = format!(
+                        "{why} Set spec.deletionPolicy to Orphan to let the Sync go without its objects."
+                    );
+                    self.deletion_waits(next, generation, message, false).await
+                }
+            },
         }
     }
 

@@ -519,7 +519,11 @@ impl Worker {
                 decided.sort_unstable();
                 self.count_in(&inputs, &decided);
             }
-            if !pruned.going.is_empty() && self.underway.is_none() {
+            refusal = pruning.refusal.or_else(|| pruning::waits(&pruned.waiting));
+            if refusal.is_some() || (pruned.going.is_empty() && done) {
+                // Who is asked is asked about what is left, by its own digest.
+                self.underway = None;
+            } else if !pruned.going.is_empty() && self.underway.is_none() {
                 let mut keys = plan.prune.clone();
                 keys.sort_unstable();
                 self.underway = Some(Underway {
@@ -528,6 +532,14 @@ impl Worker {
                     digest: named.clone(),
                     lodged: lodged.clone(),
                 });
+            }
+            if pruned.news {
+                // A plan that is shown names who is in it now: that is looked at once more before it is.
+                self.total(&head.revision.commit, walk.attempt.counts, inputs.found);
+                self.measure(&walk.attempt);
+                self.save_soon();
+                self.mailbox.wake();
+                return End::Wait;
             }
             if let (Some(message), Some(first)) = (pruned.waits(&head.revision.short()), pruned.going.first())
                 && walk.attempt.failures.is_empty()
@@ -542,13 +554,9 @@ impl Worker {
                 let failure = Failure::of(first, None, message, hint, true);
                 walk.attempt.failures.push(failure);
             }
-            let waiting = pruned.waiting;
-            refusal = pruning.refusal.or_else(|| pruning::waits(&waiting));
             if let Some(why) = &refusal {
-                let held: Vec<_> = {
-                    let waiting = waiting.into_iter().map(|(key, _)| key);
-                    pruning.held.into_iter().chain(waiting).collect()
-                };
+                let waiting = pruned.waiting.into_iter().map(|(key, _)| key);
+                let held = pruning.held.into_iter().chain(waiting).collect();
                 next.plan = Some(self.prune_report(&question, &digest, &lodged, held, why));
             }
         }

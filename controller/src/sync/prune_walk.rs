@@ -28,6 +28,8 @@ pub(super) struct PruneWalk {
     pub(super) going: Vec<Key>,
     /// How many come after them.
     pub(super) after: usize,
+    /// Whether somebody is in what was to be deleted who was not when that was looked at.
+    pub(super) news: bool,
 }
 
 impl PruneWalk {
@@ -46,8 +48,8 @@ impl PruneWalk {
     }
 }
 
-/// The rest of a plan that is being carried out. What is left of it is still that plan, and so is its approval; until a restart, after
-/// which somebody is asked again.
+/// The rest of a plan that is being carried out. What is left of it is still that plan, and so is its approval; until something in it
+/// waits for a person, who is asked about what is left, or until a restart.
 #[derive(Clone)]
 pub(super) struct Underway {
     /// The digest of the inputs, and the spec's generation.
@@ -141,6 +143,7 @@ impl Worker {
                     // Somebody may have moved in since.
                     Lodger::Syncs(others) if approved && lodged.knows(key, &others) => {}
                     Lodger::Syncs(others) => {
+                        did.news |= !lodged.knows(key, &others);
                         did.waiting.push((key.clone(), Asks::Others(others)));
                         continue;
                     }
@@ -153,6 +156,7 @@ impl Worker {
                     Ok(now) => {
                         // Nobody tells when they are gone.
                         self.wake_in(STRANGERS_PAUSE);
+                        did.news |= !lodged.knows_strangers(key, &now);
                         let names = now.names().unwrap_or_default();
                         did.waiting.push((key.clone(), Asks::Strangers(names)));
                         continue;

@@ -9,6 +9,7 @@ use kube::api::DeleteParams;
 use serde_json::json;
 use tests::{Stage, objects, run, wait};
 
+use crate::gates::deny_now;
 use crate::world::{World, plan, status};
 
 const FOUR: [(&str, &str); 4] = [("a", "one"), ("b", "one"), ("c", "one"), ("d", "one")];
@@ -313,6 +314,28 @@ fn a_suspended_sync_is_let_go_by_a_change_of_policy() {
         world.set("app", json!({"deletionPolicy": "Orphan"})).await;
         world.team.gone::<Sync>("app").await;
         world.stays(&[("a", Some("one"))]).await;
+    });
+}
+
+#[test]
+fn a_closed_window_holds_a_deletion_as_well() {
+    run(async {
+        let world = World::begin("shut").await;
+        world
+            .applied(&FOUR, |spec| spec.deletion_policy = DeletionPolicy::Delete)
+            .await;
+        world.set("app", json!({"windows": [deny_now()]})).await;
+        delete(&world).await;
+        let sync = world.says("app", "DeletionWaits").await;
+        let message = objects::message(&sync, "Ready");
+        assert!(
+            message.contains("inside the window Deny") && message.contains("spec.deletionPolicy to Orphan"),
+            "{message}"
+        );
+        world.stays(&FOUR.map(|(name, value)| (name, Some(value)))).await;
+        world.set("app", json!({"windows": []})).await;
+        world.team.gone::<Sync>("app").await;
+        world.stays(&FOUR.map(|(name, _)| (name, None))).await;
     });
 }
 

@@ -82,6 +82,14 @@ async fn goes(world: &World<'_>, name: &str) {
     .await;
 }
 
+/// Makes a Deployment by hand.
+fn run_something(world: &World<'_>, name: &str, namespace: &str) {
+    let namespace = format!("--namespace={namespace}");
+    let made = ["create", "deployment", name, "--image=nginx:1", "--replicas=0"];
+    let cluster = &world.team.stage().cluster;
+    cluster.kubectl(made.into_iter().chain([namespace.as_str()])).ok();
+}
+
 #[test]
 fn a_namespace_that_others_live_in_waits_for_them_or_for_a_person() {
     run(async {
@@ -285,16 +293,7 @@ fn a_definition_whose_objects_others_have_is_not_deleted_without_a_person() {
 fn a_namespace_in_which_somebody_runs_something_is_not_deleted_without_a_person() {
     run(async {
         let (world, inner) = begin("handmade", crds::DeletionPolicy::Orphan).await;
-        let namespace = format!("--namespace={inner}");
-        let cluster = &world.team.stage().cluster;
-        let made = [
-            "create",
-            "deployment",
-            "handmade",
-            "--image=nginx:1",
-            "--replicas=0",
-        ];
-        cluster.kubectl(made.into_iter().chain([namespace.as_str()])).ok();
+        run_something(&world, "handmade", &inner);
         world.repo.remove("app/inner.yaml");
         let commit = world.repo.commit("The namespace leaves");
         let sync = world.says("app", "PruneRefused").await;
@@ -313,14 +312,7 @@ fn a_namespace_in_which_somebody_runs_something_is_not_deleted_without_a_person(
         );
         stays(&world, &inner).await;
         // Another one comes: whoever approved did not know of it.
-        let made = [
-            "create",
-            "deployment",
-            "second",
-            "--image=nginx:1",
-            "--replicas=0",
-        ];
-        cluster.kubectl(made.into_iter().chain([namespace.as_str()])).ok();
+        run_something(&world, "second", &inner);
         world.approve("old", "app", &first).await;
         let sync = world
             .until("app", "PruneRefused", |status| {
@@ -329,6 +321,51 @@ fn a_namespace_in_which_somebody_runs_something_is_not_deleted_without_a_person(
             .await;
         stays(&world, &inner).await;
         world.approve("yes", "app", &plan(&sync).digest).await;
+        world.team.applied("app", &commit).await;
+        goes(&world, &inner).await;
+    });
+}
+
+/// Who moves in while something else of the plan goes slowly is in no approval of it, and in the next.
+#[test]
+fn who_moves_in_while_a_plan_is_carried_out_is_in_the_next_approval() {
+    run(async {
+        let (world, inner) = begin("movers", crds::DeletionPolicy::Orphan).await;
+        world.repo.write(
+            "app/slow.yaml",
+            map("slow", world.team.name(), "signet.dev/wave: \"1\""),
+        );
+        let commit = world.repo.commit("One that goes slowly");
+        world.team.applied("app", &commit).await;
+        let hold = |held: bool| {
+            let finalizers = held.then_some(["example.com/hold"]);
+            serde_json::json!({"metadata": {"finalizers": finalizers}})
+        };
+        world.edit("somebody", "slow", hold(true)).await;
+        world
+            .set("app", serde_json::json!({"prune": {"policy": "Confirm"}}))
+            .await;
+        world.repo.remove("app/inner.yaml").remove("app/slow.yaml");
+        let commit = world.repo.commit("Both leave");
+        let sync = world.says("app", "PruneRefused").await;
+        let first = plan(&sync).digest.clone();
+        world.approve("first", "app", &first).await;
+        world
+            .until("app", "Progressing", |status| {
+                let ready = status.conditions.iter().find(|one| one.type_ == "Ready");
+                ready.is_some_and(|ready| ready.message.contains("/slow to be gone"))
+            })
+            .await;
+        run_something(&world, "late", &inner);
+        world.edit("somebody", "slow", hold(false)).await;
+        let sync = world
+            .until("app", "PruneRefused", |status| {
+                let names = |plan: &crds::PlanReport| plan.actions.iter().any(|one| one.contains("/late"));
+                status.plan.as_ref().is_some_and(names)
+            })
+            .await;
+        stays(&world, &inner).await;
+        world.approve("second", "app", &plan(&sync).digest).await;
         world.team.applied("app", &commit).await;
         goes(&world, &inner).await;
     });
