@@ -17,6 +17,7 @@ mod managed;
 mod objects;
 pub mod plan;
 mod request;
+pub mod words;
 
 pub use catalog::{Catalog, KindInfo};
 pub use error::{ApiError, Cause, ErrorKind, FieldConflict};

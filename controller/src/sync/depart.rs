@@ -5,12 +5,12 @@ use super::farewell::Moment;
 use super::inside::Inside;
 use super::leave::{self, Departure};
 use super::names::{Heir, Lodger, syncs};
-use super::pruning::{OwnWord, own_word};
 use super::status::{self, Verdict};
 use super::strays::Strays;
 use super::worker::{End, Worker};
 use crate::events::Severity;
 use apply::plan::Seen;
+use apply::words::OwnWord;
 use apply::{ApiError, DeleteOutcome, Key};
 use crds::{Sync, SyncStatus, label};
 use std::collections::HashSet;
@@ -202,16 +202,13 @@ impl Worker {
                     waiting.push(key);
                     continue;
                 }
-                Ok(Some(found)) => own_word(
-                    &found.0.annotations.unwrap_or_default(),
-                    &found.0.labels.unwrap_or_default(),
-                ),
+                Ok(Some(found)) => OwnWord::of(&found.0),
                 Err(error) => {
                     failed = Some((key, error));
                     continue;
                 }
             };
-            if matches!(word, Some(OwnWord::Keep | OwnWord::Orphan | OwnWord::Confirm)) {
+            if word.is_some() {
                 self.leave_behind_around(&key, &catalog);
                 self.let_object_go(&key);
                 self.left_behind.push((key, "it says so itself".to_owned()));
@@ -380,13 +377,7 @@ impl Worker {
                 continue;
             };
             let found = self.rooms.server.metadata(&hand.identity, info, key).await?;
-            let word = found.and_then(|found| {
-                own_word(
-                    &found.0.annotations.unwrap_or_default(),
-                    &found.0.labels.unwrap_or_default(),
-                )
-            });
-            if word.is_some() {
+            if found.is_some_and(|found| OwnWord::of(&found.0).is_some()) {
                 return Ok(Some(key.clone()));
             }
         }

@@ -4,7 +4,7 @@ use super::attempt::Attempt;
 use super::execute::Hand;
 use super::inside::{Inside, Lodged};
 use super::names::Lodger;
-use super::pruning::{Asks, OwnWord, own_word};
+use super::pruning::Asks;
 use super::report::Failure;
 use super::send::Pruned;
 use super::walk::Errand;
@@ -12,6 +12,7 @@ use super::worker::Worker;
 use crate::events::Severity;
 use apply::checkpoint::Wave;
 use apply::plan::{Plan, Reason, Seen};
+use apply::words::OwnWord;
 use apply::{Catalog, DeleteOutcome, Key, KindInfo, Meta};
 use manifest::Phase;
 use std::time::Duration;
@@ -271,11 +272,8 @@ impl Worker {
     ) -> Result<Pruned, apply::ApiError> {
         let known = self.checkpoint.records().get(key).cloned();
         let is_ours = |uid: &str| known.as_ref().is_some_and(|known| known.may_be(uid));
-        let forbids = |meta: &Meta| {
-            let annotations = meta.0.annotations.clone().unwrap_or_default();
-            let word = own_word(&annotations, &meta.0.labels.clone().unwrap_or_default());
-            word.filter(|word| !(approved && *word == OwnWord::Confirm))
-        };
+        let forbids =
+            |meta: &Meta| OwnWord::of(&meta.0).filter(|word| !(approved && *word == OwnWord::Confirm));
         hand.prune_unless(info, key, is_ours, forbids).await
     }
 

@@ -22,7 +22,7 @@ pub(super) struct Pruning {
 
 /// Decides about the objects in `left`, of `recorded` in all: those that left and those that stay, but not what came beside them
 /// ([`Record::beside`](apply::checkpoint::Record)). What is said about one
-/// object ([`own_word`]) comes after this, when it is looked at.
+/// object ([`OwnWord`](apply::words::OwnWord)) comes after this, when it is looked at.
 ///
 /// Without an approval no more than `prune.limit` are deleted, and never all, unless `prune.allowEmpty` says that all may
 /// go. `emptied`: Git holds nothing of what is recorded. Then what left is all of it, however much of that is to be deleted
@@ -139,63 +139,6 @@ fn limit(text: &str, recorded: usize) -> usize {
             Some(share) => (recorded.saturating_mul(share.min(100)) / 100).max(1),
         },
         None => number(text).unwrap_or(0),
-    }
-}
-
-/// Where Flux reads a word of its own, an annotation or a label.
-const FLUX_PRUNE: &str = "kustomize.toolkit.fluxcd.io/prune";
-
-/// What a live object says of its own end. It goes before the Sync's policy, whether the object left Git or the Sync is
-/// deleted with its objects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum OwnWord {
-    /// It is not deleted, and stays ours.
-    Keep,
-    /// It is not deleted, and is nobody's.
-    Orphan,
-    /// It is deleted after an approval.
-    Confirm,
-}
-
-/// Reads it from annotations, and from the label that Flux reads as well. Words of other tools count, so that what was
-/// safe with them is safe here; among several the most careful one. A word of ours that we do not know means `Keep`.
-pub(super) fn own_word(
-    annotations: &BTreeMap<String, String>,
-    labels: &BTreeMap<String, String>,
-) -> Option<OwnWord> {
-    let get = |key: &str| annotations.get(key).map(String::as_str);
-    let is = |key: &str, word: &str| get(key).is_some_and(|found| found.trim().eq_ignore_ascii_case(word));
-    // Argo CD: a list such as `Prune=false,Validate=false`.
-    let options = get("argocd.argoproj.io/sync-options").unwrap_or_default();
-    let argo = |word: &str| {
-        let says = |option: &str, word: &str| option.eq_ignore_ascii_case(word);
-        options.split(',').map(str::trim).any(|option| {
-            option.split_once('=').is_some_and(|(name, value)| {
-                (says(name, "Prune") || says(name, "Delete")) && says(value, word)
-            })
-        })
-    };
-    let frozen = is(annotation::RECONCILE, "disabled") || is(annotation::FLUX_RECONCILE, "disabled");
-    let flux = is(FLUX_PRUNE, "disabled")
-        || labels
-            .get(FLUX_PRUNE)
-            .is_some_and(|found| found.eq_ignore_ascii_case("disabled"));
-    let ours = get(annotation::PRUNE).map(|word| match word.trim() {
-        "orphan" => OwnWord::Orphan,
-        "confirm" => OwnWord::Confirm,
-        _ => OwnWord::Keep,
-    });
-    if frozen || flux || argo("false") || ours == Some(OwnWord::Keep) {
-        Some(OwnWord::Keep)
-    } else if ours == Some(OwnWord::Orphan)
-        || is("helm.sh/resource-policy", "keep")
-        || is("client.lifecycle.config.k8s.io/deletion", "detach")
-    {
-        Some(OwnWord::Orphan)
-    } else if ours == Some(OwnWord::Confirm) || argo("confirm") {
-        Some(OwnWord::Confirm)
-    } else {
-        None
     }
 }
 
@@ -402,55 +345,6 @@ mod tests {
              spec.prune.allowEmpty if that is what you want."
         );
         assert!(refusal(1, 1).starts_with("The only object left Git"));
-    }
-
-    fn word(annotations: &[(&str, &str)]) -> Option<OwnWord> {
-        let map = annotations
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect();
-        own_word(&map, &BTreeMap::new())
-    }
-
-    #[test]
-    fn an_object_has_a_word_of_its_own() {
-        use OwnWord::{Confirm, Keep, Orphan};
-        let argo = "argocd.argoproj.io/sync-options";
-        let cases = [
-            ("signet.dev/prune", "disabled", Some(Keep)),
-            ("signet.dev/prune", "orphan", Some(Orphan)),
-            ("signet.dev/prune", "confirm", Some(Confirm)),
-            ("signet.dev/prune", "dissabled", Some(Keep)),
-            ("signet.dev/reconcile", "disabled", Some(Keep)),
-            ("signet.dev/reconcile", "enabled", None),
-            (argo, "Prune=false", Some(Keep)),
-            (argo, "Validate=false, Prune=false", Some(Keep)),
-            (argo, "Delete=false", Some(Keep)),
-            (argo, "Prune=confirm", Some(Confirm)),
-            (argo, "Delete=confirm,Prune=false", Some(Keep)),
-            (argo, "PruneLast=false", None),
-            (argo, "Validate=false", None),
-            (argo, "Prune=true", None),
-            ("helm.sh/resource-policy", " Keep ", Some(Orphan)),
-            ("helm.sh/resource-policy", "delete", None),
-            ("kustomize.toolkit.fluxcd.io/prune", "Disabled", Some(Keep)),
-            ("kustomize.toolkit.fluxcd.io/reconcile", "disabled", Some(Keep)),
-            ("client.lifecycle.config.k8s.io/deletion", "detach", Some(Orphan)),
-            ("example.com/prune", "disabled", None),
-        ];
-        for (key, value, expected) in cases {
-            assert_eq!(word(&[(key, value)]), expected, "{key}: {value}");
-        }
-        assert_eq!(word(&[]), None);
-        let careful = [
-            ("signet.dev/prune", "confirm"),
-            ("helm.sh/resource-policy", "keep"),
-            (argo, "Prune=false"),
-        ];
-        assert_eq!(word(&careful), Some(Keep));
-        assert_eq!(word(&careful[..2]), Some(Orphan));
-        let label = BTreeMap::from([("kustomize.toolkit.fluxcd.io/prune".into(), "disabled".into())]);
-        assert_eq!(own_word(&BTreeMap::new(), &label), Some(Keep));
     }
 
     #[test]

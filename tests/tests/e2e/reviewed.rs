@@ -54,8 +54,11 @@ fn foreign_fields_are_not_removed_past_the_gate_nor_a_freeze_taken_away() {
                 spec.foreign_fields = ForeignFields::Remove;
             })
             .await;
-        let frozen = json!({"metadata": {"annotations": {"signet.dev/reconcile": "disabled"}}});
-        world.edit("acme", "a", frozen).await;
+        let words = ["signet.dev/reconcile", "client.lifecycle.config.k8s.io/deletion"];
+        let said = json!({(words[0]): "disabled", (words[1]): "detach"});
+        world
+            .edit("acme", "a", json!({"metadata": {"annotations": said}}))
+            .await;
         world.edit("acme", "a", json!({"data": {"extra": "x"}})).await;
         let stays = || {
             wait::throughout(A_WHILE, || async {
@@ -69,7 +72,7 @@ fn foreign_fields_are_not_removed_past_the_gate_nor_a_freeze_taken_away() {
         };
         stays().await;
         let map: ConfigMap = world.team.api().get("a").await.unwrap();
-        assert!(map.annotations().contains_key("signet.dev/reconcile"), "{map:?}");
+        assert!(map.annotations().contains_key(words[0]), "{map:?}");
 
         // One watch shows the Sync, another the object: which is first is not said.
         let seen = |sync: &Sync| sync.metadata.generation == Some(status(sync).observed_generation);
@@ -102,6 +105,8 @@ fn foreign_fields_are_not_removed_past_the_gate_nor_a_freeze_taken_away() {
                 map.data.as_ref().is_some_and(|data| !data.contains_key("extra"))
             })
             .await;
+        let map: ConfigMap = world.team.api().get("a").await.unwrap();
+        assert!(map.annotations().contains_key(words[1]), "{map:?}");
     });
 }
 

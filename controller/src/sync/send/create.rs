@@ -1,8 +1,8 @@
 //! What is there before an object is applied: objects that are created and never changed, and namespaces.
 
 use super::{One, Trouble};
-use crate::observe::is_frozen;
 use crate::sync::execute::Hand;
+use apply::words::is_frozen;
 use apply::{ApiError, ErrorKind, LiveMeta};
 use std::sync::Arc;
 
