@@ -165,7 +165,18 @@ mod tests {
         ];
         assert_eq!(OwnWord::of(&metadata(&careful, &[])), Some(Keep));
         assert_eq!(OwnWord::of(&metadata(&careful[..2], &[])), Some(Orphan));
-        let label = [("kustomize.toolkit.fluxcd.io/prune", "disabled")];
-        assert_eq!(OwnWord::of(&metadata(&[], &label)), Some(Keep));
+        // Who freezes, and Flux, may say it by a label.
+        for (key, expected) in [
+            ("kustomize.toolkit.fluxcd.io/prune", Some(Keep)),
+            ("kustomize.toolkit.fluxcd.io/reconcile", Some(Keep)),
+            ("signet.dev/reconcile", Some(Keep)),
+            ("signet.dev/prune", None),
+        ] {
+            assert_eq!(
+                OwnWord::of(&metadata(&[], &[(key, "disabled")])),
+                expected,
+                "{key}"
+            );
+        }
     }
 }

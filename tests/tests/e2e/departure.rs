@@ -216,7 +216,10 @@ fn a_sync_that_takes_its_objects_along_goes_after_them() {
     run(async {
         let world = World::begin("takes").await;
         let service = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}], selector: {app: web}}\n";
-        world.repo.write("app/web.yaml", service);
+        world
+            .repo
+            .write("app/web.yaml", service)
+            .write("app/e.yaml", objects::config_map("e", "one"));
         world
             .applied(&FOUR, |spec| spec.deletion_policy = DeletionPolicy::Delete)
             .await;
@@ -234,6 +237,14 @@ fn a_sync_that_takes_its_objects_along_goes_after_them() {
                 "acme",
                 "c",
                 json!({"metadata": {"annotations": {"signet.dev/prune": "disabled"}}}),
+            )
+            .await;
+        // A label freezes as well.
+        world
+            .edit(
+                "acme",
+                "e",
+                json!({"metadata": {"labels": {"signet.dev/reconcile": "disabled"}}}),
             )
             .await;
         let mark = world.mark();
@@ -266,7 +277,9 @@ fn a_sync_that_takes_its_objects_along_goes_after_them() {
             "the Sync follows its last object after {} ms",
             freed.elapsed().as_millis()
         );
-        world.stays(&[("c", Some("one")), ("b", None)]).await;
+        world
+            .stays(&[("c", Some("one")), ("e", Some("one")), ("b", None)])
+            .await;
         let deletes: Vec<_> = world
             .writes(mark)
             .into_iter()
