@@ -162,10 +162,15 @@ fn what_is_frozen_and_loses_its_label_is_left_alone() {
             })
             .await;
         world.stays(&[("b", Some("theirs"))]).await;
+        // Nor does a commit that changes it reach it.
+        let commit = world.maps(&[("a", "two"), ("b", "two")]);
+        world.value("a", "two").await;
+        world.team.failed("app", &commit).await;
+        world.stays(&[("b", Some("theirs"))]).await;
         let freed = json!({"metadata": {"annotations": {"signet.dev/reconcile": null}}});
         world.edit("somebody", "b", freed).await;
         world.team.request("app", "now").await;
-        world.value("b", "one").await;
+        world.value("b", "two").await;
         world.says("app", "Applied").await;
     });
 }

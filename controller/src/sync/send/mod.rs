@@ -28,6 +28,10 @@ use zeroize::Zeroizing;
 /// So many requests in a row without a usable answer, and the rest is not sent.
 const SILENCE: u32 = 8;
 
+const FROZEN_UNSEEN: &str = "it is frozen in the cluster, out of the watches' sight: it is left alone";
+const THAW: &str =
+    "put its label applyset.kubernetes.io/part-of back, or take the annotation or label off that freezes it";
+
 /// An answer to a step.
 pub(super) type Answered = Result<(Applied, Effect, Notes), Answer>;
 
@@ -169,11 +173,9 @@ impl Hand {
             ));
         }
         let before = self.observer.live(one.key);
-        if one.reason == Reason::Drifted && before.is_none() && self.is_frozen_unseen(one).await? {
-            return Err(Trouble::own(
-                "it lost its label in the cluster and is frozen there: it is left alone",
-                "put its label applyset.kubernetes.io/part-of back, or take the annotation off that freezes it",
-            ));
+        // What no watch shows may be there all the same, and frozen.
+        if one.reason != Reason::New && before.is_none() && self.is_frozen_unseen(one).await? {
+            return Err(Trouble::own(FROZEN_UNSEEN, THAW));
         }
         if let Some(live) = self.stays_as_it_is(one, before.as_ref()).await? {
             let applied = Applied { live, created: false };
