@@ -158,7 +158,7 @@ fn what_is_frozen_and_loses_its_label_is_left_alone() {
                 status
                     .failures
                     .iter()
-                    .any(|failure| failure.message.contains("frozen"))
+                    .any(|failure| failure.message.contains("froze it"))
             })
             .await;
         world.stays(&[("b", Some("theirs"))]).await;

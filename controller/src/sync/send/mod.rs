@@ -20,6 +20,7 @@ use super::policy::Policy;
 use super::report::Failure;
 use apply::fields::{FieldPath, Tool};
 use apply::plan::{Reason, Step};
+use apply::words::is_frozen;
 use apply::{ApiError, Applied, Cause, ErrorKind, Key, KindInfo, LiveMeta};
 use std::borrow::Cow;
 use std::sync::atomic::Ordering;
@@ -27,10 +28,6 @@ use zeroize::Zeroizing;
 
 /// So many requests in a row without a usable answer, and the rest is not sent.
 const SILENCE: u32 = 8;
-
-const FROZEN_UNSEEN: &str = "it is frozen in the cluster, out of the watches' sight: it is left alone";
-const THAW: &str =
-    "put its label applyset.kubernetes.io/part-of back, or take the annotation or label off that freezes it";
 
 /// An answer to a step.
 pub(super) type Answered = Result<(Applied, Effect, Notes), Answer>;
@@ -173,9 +170,9 @@ impl Hand {
             ));
         }
         let before = self.observer.live(one.key);
-        // What no watch shows may be there all the same, and frozen.
-        if one.reason != Reason::New && before.is_none() && self.is_frozen_unseen(one).await? {
-            return Err(Trouble::own(FROZEN_UNSEEN, THAW));
+        // What no watch shows may be there all the same, and frozen. Of what is new that is asked where something is in the way.
+        if one.reason != Reason::New && before.is_none() {
+            self.spare_frozen(one).await?;
         }
         if let Some(live) = self.stays_as_it_is(one, before.as_ref()).await? {
             let applied = Applied { live, created: false };
@@ -198,6 +195,10 @@ impl Hand {
             notes.replaced = true;
         }
         let mut settled = settled?;
+        if one.reason == Reason::New && !settled.reply.created && is_frozen(&settled.reply.meta.0) {
+            // Nothing was in the way: what somebody set is as it was, and stays so.
+            return Err(create::frozen());
+        }
         let taken = self.take_over(one, &body, &mut settled).await;
         notes.took_over = taken.inspect_err(|_| {
             self.half().insert(one.key.clone());
