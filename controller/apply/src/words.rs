@@ -8,14 +8,16 @@ const ARGO_OPTIONS: &str = "argocd.argoproj.io/sync-options";
 const FLUX_PRUNE: &str = "kustomize.toolkit.fluxcd.io/prune";
 const HELM_POLICY: &str = "helm.sh/resource-policy";
 const CONFIG_SYNC_DELETION: &str = "client.lifecycle.config.k8s.io/deletion";
+const KPT_ON_REMOVE: &str = "cli-utils.sigs.k8s.io/on-remove";
 
 /// Whose keys are words: all that begin so.
-const TOOLS: [&str; 5] = [
+const TOOLS: [&str; 6] = [
     "signet.dev/",
     "kustomize.toolkit.fluxcd.io/",
     "argocd.argoproj.io/",
     "helm.sh/",
     "client.lifecycle.config.k8s.io/",
+    "cli-utils.sigs.k8s.io/",
 ];
 
 /// Whether a field, as its path is written, is a word: an annotation, or a label, that decides what is done to the object.
@@ -52,8 +54,8 @@ pub enum OwnWord {
 }
 
 impl OwnWord {
-    /// Reads it. Words of other tools count, so that what was safe with them is safe here; among several the most careful one. A
-    /// word of ours that we do not know means `Keep`.
+    /// Reads it. Words of other tools count, so that what was safe with them is safe here; among several the most careful one, unless
+    /// ours says `enabled`: then only a freeze does. A word of ours that we do not know means `Keep`.
     #[must_use]
     pub fn of(metadata: &ObjectMeta) -> Option<Self> {
         let get = |key: &str| metadata.annotations.as_ref()?.get(key).map(String::as_str);
@@ -69,14 +71,19 @@ impl OwnWord {
             })
         };
         let flux = is(FLUX_PRUNE, "disabled") || says(metadata.labels.as_ref(), FLUX_PRUNE, "disabled");
-        let ours = get(annotation::PRUNE).map(|word| match word.trim() {
-            "orphan" => Self::Orphan,
-            "confirm" => Self::Confirm,
-            _ => Self::Keep,
-        });
+        let ours = match get(annotation::PRUNE).map(str::trim) {
+            Some("enabled") if !is_frozen(metadata) => return None,
+            Some("enabled") | None => None,
+            Some("orphan") => Some(Self::Orphan),
+            Some("confirm") => Some(Self::Confirm),
+            Some(_) => Some(Self::Keep),
+        };
         if is_frozen(metadata) || flux || argo("false") || ours == Some(Self::Keep) {
             Some(Self::Keep)
-        } else if ours == Some(Self::Orphan) || is(HELM_POLICY, "keep") || is(CONFIG_SYNC_DELETION, "detach")
+        } else if ours == Some(Self::Orphan)
+            || is(HELM_POLICY, "keep")
+            || is(CONFIG_SYNC_DELETION, "detach")
+            || is(KPT_ON_REMOVE, "keep")
         {
             Some(Self::Orphan)
         } else if ours == Some(Self::Confirm) || argo("confirm") {
@@ -130,6 +137,7 @@ mod tests {
             ("signet.dev/prune", "orphan", Some(Orphan)),
             ("signet.dev/prune", "confirm", Some(Confirm)),
             ("signet.dev/prune", "dissabled", Some(Keep)),
+            ("signet.dev/prune", " enabled ", None),
             ("signet.dev/reconcile", "disabled", Some(Keep)),
             ("signet.dev/reconcile", "enabled", None),
             (ARGO_OPTIONS, "Prune=false", Some(Keep)),
@@ -145,6 +153,7 @@ mod tests {
             ("kustomize.toolkit.fluxcd.io/prune", "Disabled", Some(Keep)),
             ("kustomize.toolkit.fluxcd.io/reconcile", "disabled", Some(Keep)),
             ("client.lifecycle.config.k8s.io/deletion", "detach", Some(Orphan)),
+            ("cli-utils.sigs.k8s.io/on-remove", "keep", Some(Orphan)),
             ("example.com/prune", "disabled", None),
         ];
         for (key, value, expected) in cases {
@@ -165,6 +174,22 @@ mod tests {
         ];
         assert_eq!(OwnWord::of(&metadata(&careful, &[])), Some(Keep));
         assert_eq!(OwnWord::of(&metadata(&careful[..2], &[])), Some(Orphan));
+        let enabled = [
+            ("signet.dev/prune", "enabled"),
+            careful[1],
+            careful[2],
+            ("signet.dev/reconcile", "disabled"),
+        ];
+        assert_eq!(
+            OwnWord::of(&metadata(&enabled[..3], &[])),
+            None,
+            "it goes before other tools"
+        );
+        assert_eq!(
+            OwnWord::of(&metadata(&enabled, &[])),
+            Some(Keep),
+            "and not before a freeze"
+        );
         // Who freezes, and Flux, may say it by a label.
         for (key, expected) in [
             ("kustomize.toolkit.fluxcd.io/prune", Some(Keep)),
