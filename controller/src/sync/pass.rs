@@ -448,11 +448,16 @@ impl Worker {
         self.leaving = self.is_leaving(&inputs, &plan.forget);
         let begun = match self.begin_operation(&errand, &digest, requested).await {
             Ok(()) if idle => Ok(()),
-            Ok(()) => self.prepare(&errand, &kinds).await,
-            Err(error) => Err(error),
+            Ok(()) => self
+                .prepare(&errand, &kinds)
+                .await
+                .map_err(|error| format!("What is about to be applied could not be written down: {error}.")),
+            Err(error) => Err(format!(
+                "{}: its hooks cannot be begun: {error}.",
+                head.revision.short()
+            )),
         };
-        if let Err(error) = begun {
-            let message = format!("What is about to be applied could not be written down: {error}.");
+        if let Err(message) = begun {
             return self
                 .fail(
                     next,
