@@ -398,7 +398,7 @@ impl Worker {
         let (named, lodged) = if let Some(underway) = self.underway.clone() {
             (underway.digest, underway.lodged)
         } else {
-            match self.lodged(sync, &plan).await {
+            match self.lodged(sync, &plan, &digest, requested).await {
                 Ok(lodged) => (self.plan_digest(sync, &digest, &plan, &lodged), lodged),
                 Err(error) => {
                     let message = format!("What would go with what left Git cannot be looked at: {error}.");
@@ -540,6 +540,7 @@ impl Worker {
             }
             if pruned.news {
                 // A plan that is shown names who is in it now: that is looked at once more before it is.
+                self.look = None;
                 self.total(&head.revision.commit, walk.attempt.counts, inputs.found);
                 self.measure(&walk.attempt);
                 self.save_soon();
@@ -576,6 +577,8 @@ impl Worker {
         {
             return self.waits_for_others(&errand, &walk, next, message).await;
         }
+        // What waits for a person waits for nothing that health tells of.
+        self.held = refusal.is_some();
         self.save_soon();
         self.conclude(&errand, now, walk, refusal, next).await
     }

@@ -151,8 +151,15 @@ impl Worker {
                     // What is not known is waited for; pruning does so before it begins.
                     Lodger::Unknown => continue,
                 }
-                let identity = &errand.hand.identity;
-                match self.strangers(identity, &inside, catalog, &lodged.ours).await {
+                let found = match lodged.strangers(key) {
+                    // Whom a person has to know of is known.
+                    Some(known) if !approved && !known.is_empty() => Ok(known.clone()),
+                    _ => {
+                        let identity = &errand.hand.identity;
+                        self.strangers(identity, &inside, catalog, &lodged.ours).await
+                    }
+                };
+                match found {
                     Ok(now) if now.is_empty() || (approved && lodged.knows_strangers(key, &now)) => {}
                     Ok(now) => {
                         // Nobody tells when they are gone.

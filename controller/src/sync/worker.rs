@@ -183,7 +183,7 @@ pub(super) struct Worker {
     pub(super) taken_as: Option<Arc<Sync>>,
     /// Drift that has not been repaired.
     pub(super) drifts: HashMap<Key, super::drift::Open>,
-    /// Whether the last pass ended before a gate that is shut.
+    /// Whether the last pass ended before a gate that is shut, or with something that waits for a person.
     pub(super) held: bool,
     /// What was wanted last, and of what that was made.
     pub(super) resolved: Option<Resolved>,
@@ -207,6 +207,8 @@ pub(super) struct Worker {
     pub(super) unremoved: HashMap<Key, super::foreign::Unremoved>,
     /// The plan whose deletions have begun, as long as some are waited for.
     pub(super) underway: Option<super::prune_walk::Underway>,
+    /// Who is in what the last plan would delete.
+    pub(super) look: Option<super::strangers::Look>,
     /// Namespaces and definitions that left Git and stay for what is in them: told once.
     pub(super) told_kept: HashSet<Key>,
     /// Of a Sync that is deleted with its objects: how many were left when it looked last, and how often it has looked since
@@ -297,6 +299,7 @@ impl Worker {
             leaving: false,
             unremoved: HashMap::new(),
             underway: None,
+            look: None,
             told_kept: HashSet::new(),
             left: None,
             unreadable: false,

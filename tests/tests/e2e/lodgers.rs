@@ -6,6 +6,7 @@ use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 use tests::{objects, run, wait};
 
+use crate::order_world::{gated, gates, tell};
 use crate::world::{A_WHILE, World, plan};
 
 fn namespace(name: &str) -> String {
@@ -323,6 +324,38 @@ fn a_namespace_in_which_somebody_runs_something_is_not_deleted_without_a_person(
         world.approve("yes", "app", &plan(&sync).digest).await;
         world.team.applied("app", &commit).await;
         goes(&world, &inner).await;
+    });
+}
+
+/// Changes of health, of which there may be many, are nothing to look at everybody in a Namespace for.
+#[test]
+fn a_plan_that_waits_is_not_looked_at_anew_at_every_wake() {
+    run(async {
+        let (world, inner) = begin("patient", crds::DeletionPolicy::Orphan).await;
+        let mut spec = crds::SyncSpec::new("app", "app", "deployer");
+        gates(&mut spec);
+        let checks = serde_json::json!({"healthChecks": spec.health_checks});
+        world.set("app", checks).await;
+        world.repo.write("app/gate.yaml", gated("gate", &[]));
+        let commit = world.repo.commit("A gate");
+        world.team.until("gate", "the gate", |_: &ConfigMap| true).await;
+        tell(&world.team, "gate", "good").await;
+        world.team.applied("app", &commit).await;
+        run_something(&world, "handmade", &inner);
+        world.repo.remove("app/inner.yaml");
+        world.repo.commit("The namespace leaves");
+        world.says("app", "PruneRefused").await;
+        let mark = world.mark();
+        for _ in 0..5 {
+            for (state, says) in [("shut", "Progressing"), ("good", "PruneRefused")] {
+                tell(&world.team, "gate", state).await;
+                world.says("app", says).await;
+            }
+        }
+        let mut lists = world.team.stage().cluster.audit().by_controller(mark);
+        lists.retain(|request| request.verb == "list" && request.namespace == inner);
+        // One look asks for five kinds, and counts for half a minute.
+        assert!(lists.len() <= 15, "{lists:#?}");
     });
 }
 
