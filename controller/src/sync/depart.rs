@@ -106,7 +106,7 @@ impl Worker {
             .cloned()
             .collect();
         if !unserved.is_empty() {
-            let gone = self.gone_kinds(&unserved).await.unwrap_or_default();
+            let gone = self.gone_kinds(&unserved, &catalog).await.unwrap_or_default();
             let keys: Vec<Key> = self
                 .checkpoint
                 .records()
