@@ -360,6 +360,7 @@ impl Worker {
             .retain(|step| !observer.frozen(&inputs.desired[step.desired].key));
         plan.prune.retain(|key| !observer.frozen(key));
         self.settle_unserved(&mut plan, &catalog).await;
+        self.kept.retain(|key, _| plan.prune.binary_search(key).is_ok());
         // What is fought over has its own pace.
         plan.apply.retain(|step| {
             step.reason != Reason::Drifted || self.fight(&inputs.desired[step.desired].key).is_none()

@@ -5,7 +5,7 @@ use super::execute::Hand;
 use super::inside::{Inside, Lodged};
 use super::names::Lodger;
 use super::pruning::Asks;
-use super::report::Failure;
+use super::report::{Failure, report};
 use super::send::Pruned;
 use super::walk::Errand;
 use super::worker::Worker;
@@ -14,6 +14,7 @@ use apply::checkpoint::Wave;
 use apply::plan::{Plan, Reason, Seen};
 use apply::words::OwnWord;
 use apply::{Catalog, DeleteOutcome, Key, KindInfo, Meta};
+use crds::ObjectReport;
 use manifest::Phase;
 use std::time::Duration;
 
@@ -126,6 +127,7 @@ impl Worker {
                 broke = true;
                 break;
             }
+            let before = self.kept.remove(key);
             let Some(info) = catalog.preferred(&key.kind) else {
                 // Its kind is not served: gone, or its API server is away. The record stays until that is known.
                 continue;
@@ -136,7 +138,7 @@ impl Worker {
             }
             if let Some(inside) = Inside::of(key, catalog) {
                 if let Some(why) = self.stays_for(errand, key, &inside) {
-                    self.tell_kept(key, &why);
+                    self.keep(key, why, before.as_ref());
                     continue;
                 }
                 match self.rooms.names.lodger(&self.id.manager, &inside) {
@@ -197,10 +199,13 @@ impl Worker {
                     self.let_object_go(key);
                     attempt.counts.pruned += u32::from(outcome == DeleteOutcome::Deleted);
                 }
-                Ok(Pruned::Spared(OwnWord::Orphan)) if Self::holds_up(key, keys, catalog) => {}
-                Ok(Pruned::Spared(OwnWord::Orphan)) => self.let_object_go(key),
+                Ok(Pruned::Spared(OwnWord::Orphan)) if !Self::holds_up(key, keys, catalog) => {
+                    self.let_object_go(key);
+                }
                 // It stays ours: what it says of itself may change.
-                Ok(Pruned::Spared(OwnWord::Keep)) => {}
+                Ok(Pruned::Spared(OwnWord::Keep | OwnWord::Orphan)) => {
+                    self.keep(key, "it says so itself".to_owned(), before.as_ref());
+                }
                 Ok(Pruned::Spared(OwnWord::Confirm)) => did.waiting.push((key.clone(), Asks::Itself)),
                 Err(error) => {
                     failed_in = Some(place.0);
@@ -293,18 +298,22 @@ impl Worker {
         if let Some(held) = errand.inputs.inside(inside) {
             return Some(format!("Git still holds {held}"));
         }
-        let mut records = self.checkpoint.records().keys();
+        let records = self.checkpoint.records().keys();
         // What is gone already is forgotten after this.
         let gone = &errand.plan.forget;
-        let left = records.find(|other| *other != key && inside.holds(other) && !gone.contains(other))?;
+        let stays = |other: &&Key| *other != key && inside.holds(other) && !gone.contains(other);
+        let left = records.filter(stays).min()?;
         Some(format!("{left} stays, and would go with it"))
     }
 
-    fn tell_kept(&mut self, key: &Key, why: &str) {
-        if self.told_kept.insert(key.clone()) {
+    /// Says of an object that left Git that it stays, and why: as long as it does in the status, and once as an event. `before`:
+    /// why it stayed the last time.
+    fn keep(&mut self, key: &Key, why: String, before: Option<&String>) {
+        if before != Some(&why) && !self.status.warnings.contains(&kept(key, &why)) {
             let message = format!("Kept {key}, which left Git: {why}.");
             self.event(Severity::Warning, "Kept", &message);
         }
+        self.kept.insert(key.clone(), why);
     }
 
     /// Whether an object that stays by its own word is in something that left Git as well. Then it stays ours, so that it is known
@@ -313,6 +322,12 @@ impl Worker {
         let mut insides = others.iter().filter_map(|other| Inside::of(other, catalog));
         insides.any(|inside| inside.holds(key))
     }
+}
+
+/// What the status says of an object that left Git and stays.
+pub(super) fn kept(key: &Key, why: &str) -> ObjectReport {
+    let hint = "once nothing keeps it any more, signet sync deletes it; so that it is nobody's, annotate it with signet.dev/prune: orphan";
+    report(Some(key), None, &format!("left Git and stays: {why}"), hint)
 }
 
 #[cfg(test)]

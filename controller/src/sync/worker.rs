@@ -12,7 +12,7 @@ use crate::repository::Head;
 use apply::{ApiError, Catalog, Key, applyset};
 use crds::{Counts, ObjectReport, Sync, SyncStatus, annotation};
 use render::Rendered;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, watch as channel};
@@ -209,8 +209,8 @@ pub(super) struct Worker {
     pub(super) underway: Option<super::prune_walk::Underway>,
     /// Who is in what the last plan would delete.
     pub(super) look: Option<super::strangers::Look>,
-    /// Namespaces and definitions that left Git and stay for what is in them: told once.
-    pub(super) told_kept: HashSet<Key>,
+    /// Objects that left Git and stay ours, and why: by their own word, or for what is in them.
+    pub(super) kept: BTreeMap<Key, String>,
     /// Of a Sync that is deleted with its objects: how many were left when it looked last, and how often it has looked since
     /// without any of them being gone.
     pub(super) left: Option<(usize, u32)>,
@@ -300,7 +300,7 @@ impl Worker {
             unremoved: HashMap::new(),
             underway: None,
             look: None,
-            told_kept: HashSet::new(),
+            kept: BTreeMap::new(),
             left: None,
             unreadable: false,
             noted: false,

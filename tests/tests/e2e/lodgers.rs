@@ -1,5 +1,6 @@
 //! A deleted Namespace takes along what is in it, and a definition the objects of its kind; nobody would have asked their owners.
 
+use crds::Sync;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::ListParams;
@@ -54,6 +55,16 @@ async fn with_guest(name: &str, policy: crds::DeletionPolicy) -> (World<'static>
         .await;
     world.team.applied("guest", &commit).await;
     (world, inner)
+}
+
+const NONE: [&str; 0] = [];
+
+/// What the status warns of, each in a line.
+fn warnings(sync: &Sync) -> Vec<String> {
+    let warnings = sync.status.iter().flat_map(|status| &status.warnings);
+    warnings
+        .map(|one| format!("{}: {}", one.object, one.message))
+        .collect()
 }
 
 fn namespaces(world: &World<'_>) -> Api<Namespace> {
@@ -186,6 +197,16 @@ fn what_stays_by_its_own_word_keeps_the_namespace_around_it() {
         let commit = world.repo.commit("All of it leaves");
         world.team.applied("app", &commit).await;
         world.told("Kept", &[&inner, "stays, and would go with it"]).await;
+        let sync: Sync = world.team.api().get("app").await.unwrap();
+        let said = warnings(&sync);
+        let itself = "left Git and stays: it says so itself";
+        assert_eq!(said.len(), 3, "{said:#?}");
+        for name in ["kept", "orphan"] {
+            assert!(
+                said.contains(&format!("ConfigMap {inner}/{name}: {itself}")),
+                "{said:#?}"
+            );
+        }
         stays(&world, &inner).await;
         let maps: Api<ConfigMap> = Api::namespaced(world.team.stage().cluster.client(), &inner);
         let there = || async {
@@ -219,10 +240,19 @@ fn a_namespace_that_git_still_has_objects_in_stays() {
         world.team.applied("app", &commit).await;
         let held = format!("Git still holds ConfigMap {inner}/own");
         world.told("Kept", &[&inner, &held]).await;
+        let sync: Sync = world.team.api().get("app").await.unwrap();
+        let said = format!("Namespace {inner}: left Git and stays: {held}");
+        assert_eq!(warnings(&sync), [said]);
         stays(&world, &inner).await;
-        world.repo.remove("app/own.yaml");
-        let commit = world.repo.commit("That as well");
-        world.team.applied("app", &commit).await;
+        // What Git holds again, and what is gone, is not spoken of any more.
+        let commit = world
+            .repo
+            .write("app/inner.yaml", namespace(&inner))
+            .commit("It is back");
+        assert_eq!(warnings(&world.team.applied("app", &commit).await), NONE);
+        world.repo.remove("app/inner.yaml").remove("app/own.yaml");
+        let commit = world.repo.commit("Both leave");
+        assert_eq!(warnings(&world.team.applied("app", &commit).await), NONE);
         goes(&world, &inner).await;
     });
 }
