@@ -1,6 +1,5 @@
 //! One pass of a Sync: from what woke it to what is to be done.
 
-use super::beside;
 use super::gate::{Gate, Question};
 use super::handover;
 use super::inputs::{self, Frame, Inputs};
@@ -21,6 +20,7 @@ use crate::repository::{Head, SourceState};
 use apply::Key;
 use apply::checkpoint::InputDigest;
 use apply::plan::{self, Reason};
+use apply::prune;
 use crds::{Mode, Sync, SyncStatus, annotation};
 use kube::ResourceExt;
 use render::{Limits, RenderError, Rendered, Variables};
@@ -497,9 +497,10 @@ impl Worker {
             awaited = self.hand_over(sync, &mut left, &catalog).await;
         }
         if walk.is_complete() {
-            let (recorded, emptied) =
-                beside::standing(self.checkpoint.records(), &left, |key| inputs.holds(key));
-            let pruning = pruning::decide(left, recorded, emptied, &sync.spec.prune, approved);
+            let records = self.checkpoint.records().iter();
+            let all = records.map(|(key, record)| (key, record.beside));
+            let (recorded, emptied) = prune::standing(all, &left, |key| inputs.holds(key));
+            let pruning = prune::decide(left, recorded, emptied, &sync.spec.prune, approved);
             for key in &pruning.orphan {
                 self.let_object_go(key);
             }
