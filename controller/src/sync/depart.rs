@@ -11,7 +11,7 @@ use super::worker::{End, Worker};
 use crate::events::Severity;
 use apply::plan::Seen;
 use apply::words::OwnWord;
-use apply::{ApiError, DeleteOutcome, Key};
+use apply::{ApiError, DeleteOutcome, Key, KindInfo};
 use crds::{Sync, SyncStatus, label};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -70,6 +70,11 @@ impl Worker {
     }
 
     async fn delete_objects(&mut self, sync: &Sync, generation: i64, mut next: SyncStatus) -> End {
+        // What was to be applied is not, any more.
+        next.plan = None;
+        let records = self.checkpoint.records().values();
+        let uids = records.filter_map(|record| record.uid.clone());
+        self.had.extend(uids);
         // Read anew where that may tell more: a kind that is not known may be served by now.
         let known = self.rooms.kinds.current();
         let serves = |key: &Key| known.preferred(&key.kind).is_some();
@@ -153,7 +158,7 @@ impl Worker {
             self.event(Severity::Normal, "Deleted", &farewell(&self.left_behind));
             return self.let_go(sync).await;
         }
-        let (mut waiting, mut failed) = (Vec::new(), None);
+        let (mut waiting, mut asked, mut failed) = (Vec::new(), Vec::new(), None);
         // Those that are refused again and again do not hide the others.
         let past = (self.attempts as usize).saturating_mul(REFUSED) % batch.len();
         batch.rotate_left(past);
@@ -250,19 +255,53 @@ impl Worker {
                     continue;
                 }
             }
-            let known = self.checkpoint.records().get(&key);
-            match hand.prune_recorded(info, &key, known).await {
-                Ok(DeleteOutcome::Gone) => self.let_object_go(&key),
-                Ok(DeleteOutcome::NotOurs) => {
-                    self.let_object_go(&key);
-                    let why = "it is not the one that was applied";
-                    self.left_behind.push((key, why.to_owned()));
+            if let Some(inside) = &inside {
+                // What no Sync has is in nobody's plan.
+                let found = self.strangers(&hand.identity, inside, &catalog, &self.had);
+                match found.await {
+                    Ok(found) if found.is_empty() => {}
+                    Ok(found) => {
+                        asked.push((key, found));
+                        continue;
+                    }
+                    Err(error) => {
+                        refused += 1;
+                        failed = Some((key, error));
+                        continue;
+                    }
                 }
-                Ok(_) => waiting.push(key),
+            }
+            match self.delete_one(&hand, info, &key).await {
+                Ok(true) => waiting.push(key),
+                Ok(false) => {}
                 Err(error) => {
                     refused += 1;
                     failed = Some((key, error));
                 }
+            }
+        }
+        if !asked.is_empty() {
+            match self.let_go_with(sync, asked) {
+                Ok(approved) => {
+                    for key in approved {
+                        let Some(info) = catalog.preferred(&key.kind) else {
+                            continue;
+                        };
+                        match self.delete_one(&hand, info, &key).await {
+                            Ok(true) => waiting.push(key),
+                            Ok(false) => {}
+                            Err(error) => failed = Some((key, error)),
+                        }
+                    }
+                }
+                // Until all else of this step is gone.
+                Err(plan) if failed.is_none() && waiting.is_empty() => {
+                    let why = plan.reason.clone();
+                    next.plan = Some(plan);
+                    self.save_soon();
+                    return self.deletion_waits(next, generation, why, false).await;
+                }
+                Err(_) => {}
             }
         }
         self.save_soon();
@@ -300,6 +339,21 @@ impl Worker {
         self.wake_in(patience(rounds));
         self.leaving(next, generation, Verdict::Progressing { message }, End::Wait)
             .await
+    }
+
+    /// Deletes one object, and says whether it is waited for.
+    async fn delete_one(&mut self, hand: &Hand, info: &KindInfo, key: &Key) -> Result<bool, ApiError> {
+        let known = self.checkpoint.records().get(key);
+        match hand.prune_recorded(info, key, known).await? {
+            DeleteOutcome::Gone => self.let_object_go(key),
+            DeleteOutcome::NotOurs => {
+                self.let_object_go(key);
+                let why = "it is not the one that was applied";
+                self.left_behind.push((key.clone(), why.to_owned()));
+            }
+            DeleteOutcome::Deleted | DeleteOutcome::Leaving => return Ok(true),
+        }
+        Ok(false)
     }
 
     /// From now on this Sync wants nothing. Some: another Sync of its Repository may want what it has, and has not been heard yet;

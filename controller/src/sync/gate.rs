@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What a plan report shows of single objects.
-const SHOWN: usize = 50;
+pub(super) const SHOWN: usize = 50;
 
 /// Whether a walk may begin.
 pub(super) enum Gate {
@@ -333,16 +333,7 @@ impl Worker {
             .plan
             .prune
             .iter()
-            .map(|key| {
-                let mut action = line("delete", key);
-                if let lodgers @ [_, ..] = question.lodged.of(key) {
-                    let _ = write!(action, ", with what {} has in it", syncs(lodgers));
-                }
-                if let Some(names) = question.lodged.strangers(key).and_then(Strangers::names) {
-                    let _ = write!(action, ", and with it {names}");
-                }
-                action
-            })
+            .map(|key| deletion(key, question.lodged))
             .collect();
         let hooks = question
             .inputs
@@ -383,4 +374,16 @@ impl Worker {
 
 fn line(action: &str, key: &Key) -> String {
     format!("{action} {key}")
+}
+
+/// The deletion of an object, and what goes with it.
+pub(super) fn deletion(key: &Key, lodged: &Lodged) -> String {
+    let mut action = line("delete", key);
+    if let lodgers @ [_, ..] = lodged.of(key) {
+        let _ = write!(action, ", with what {} has in it", syncs(lodgers));
+    }
+    if let Some(names) = lodged.strangers(key).and_then(Strangers::names) {
+        let _ = write!(action, ", and with it {names}");
+    }
+    action
 }

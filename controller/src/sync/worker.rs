@@ -189,6 +189,8 @@ pub(super) struct Worker {
     pub(super) resolved: Option<Resolved>,
     /// Objects that a Sync which is deleted with its objects has let go of instead, with the reason.
     pub(super) left_behind: Vec<(Key, String)>,
+    /// The uids of what such a Sync had: what they controlled is no stranger, whatever has gone since.
+    pub(super) had: HashSet<Box<str>>,
     /// Objects whose intent was written down for what is sent next.
     pub(super) intended: HashSet<Key>,
     /// What the status says of records that were lost.
@@ -290,6 +292,7 @@ impl Worker {
             held: false,
             resolved: None,
             left_behind: Vec::new(),
+            had: HashSet::new(),
             intended: HashSet::new(),
             lost_said: Vec::new(),
             strays: Vec::new(),

@@ -102,6 +102,21 @@ fn run_something(world: &World<'_>, name: &str, namespace: &str) {
     cluster.kubectl(made.into_iter().chain([namespace.as_str()])).ok();
 }
 
+/// Makes an object of the lodgers' kind by hand, as soon as that is served.
+async fn make_lodger(world: &World<'_>, group: &str) {
+    let lodger = format!("apiVersion: {group}/v1\nkind: Lodger\nmetadata: {{name: one}}\n");
+    wait::poll("the kind to be served", || async {
+        let here = ["apply", "-n", world.team.name(), "-f", "-"];
+        let made = world.team.stage().cluster.kubectl_with(here, &lodger);
+        if made.code == 0 {
+            Ok(())
+        } else {
+            Err(made.to_string())
+        }
+    })
+    .await;
+}
+
 #[test]
 fn a_namespace_that_others_live_in_waits_for_them_or_for_a_person() {
     run(async {
@@ -269,6 +284,75 @@ fn a_namespace_that_others_live_in_outlives_its_sync() {
         );
         world.told("Deleted", &[&inner, &said]).await;
         stays(&world, &inner).await;
+    });
+}
+
+/// A prune would ask about it, and so does the deletion of a Sync with its objects: another Sync may have pruned that.
+#[test]
+fn a_namespace_in_which_somebody_runs_something_does_not_go_with_its_sync_unasked() {
+    run(async {
+        let (world, inner) = begin("parting", crds::DeletionPolicy::Delete).await;
+        run_something(&world, "handmade", &inner);
+        world.team.kubectl(["delete", "sync", "app", "--wait=false"]).ok();
+        let sync = world.says("app", "DeletionWaits").await;
+        let message = objects::message(&sync, "Ready");
+        let delete = format!("delete Namespace {inner}, and with it Deployment {inner}/handmade");
+        for part in [
+            delete.as_str(),
+            "signet.dev/prune: orphan",
+            "spec.deletionPolicy to Orphan",
+        ] {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+        assert_eq!(plan(&sync).actions, [delete.as_str()]);
+        world.stays(&[("a", None), ("b", None)]).await;
+        stays(&world, &inner).await;
+        // Whoever comes after that is in no approval of it.
+        run_something(&world, "second", &inner);
+        world.approve("old", "app", &plan(&sync).digest).await;
+        let sync = world
+            .until("app", "DeletionWaits", |status| {
+                let plan = status.plan.as_ref();
+                plan.is_some_and(|plan| plan.actions[0].ends_with(" and 1 more"))
+            })
+            .await;
+        stays(&world, &inner).await;
+        world.approve("yes", "app", &plan(&sync).digest).await;
+        goes(&world, &inner).await;
+        world.team.gone::<Sync>("app").await;
+    });
+}
+
+/// The object's own word is another way out.
+#[test]
+fn a_definition_of_which_somebody_has_objects_stays_by_its_own_word_when_its_sync_goes() {
+    run(async {
+        let world = World::begin("parting-kind").await;
+        world.team.make_platform();
+        let group = format!("{}.example.com", world.team.name());
+        world.repo.write("app/definition.yaml", lodger_definition(&group));
+        world
+            .applied(&[("a", "one")], |spec| {
+                spec.deletion_policy = crds::DeletionPolicy::Delete;
+            })
+            .await;
+        make_lodger(&world, &group).await;
+        world.team.kubectl(["delete", "sync", "app", "--wait=false"]).ok();
+        let sync = world.says("app", "DeletionWaits").await;
+        let message = objects::message(&sync, "Ready");
+        assert!(message.contains(&format!("Lodger.{group}")), "{message}");
+        let cluster = &world.team.stage().cluster;
+        let definition = format!("crd/lodgers.{group}");
+        cluster
+            .kubectl(["annotate", &definition, "signet.dev/prune=orphan"])
+            .ok();
+        world.team.request("app", "now").await;
+        world.team.gone::<Sync>("app").await;
+        world
+            .team
+            .kubectl(["get", &format!("lodgers.{group}"), "one"])
+            .ok();
+        cluster.kubectl(["delete", &definition]).ok();
     });
 }
 
@@ -443,20 +527,7 @@ fn a_definition_of_which_somebody_has_objects_is_not_deleted_without_a_person() 
         let group = format!("{}.example.com", world.team.name());
         world.repo.write("app/definition.yaml", lodger_definition(&group));
         world.applied(&[("a", "one"), ("b", "one")], |_| {}).await;
-        let lodger = format!("apiVersion: {group}/v1\nkind: Lodger\nmetadata: {{name: one}}\n");
-        wait::poll("the kind to be served", || async {
-            let made = world
-                .team
-                .stage()
-                .cluster
-                .kubectl_with(["apply", "-n", world.team.name(), "-f", "-"], &lodger);
-            if made.code == 0 {
-                Ok(())
-            } else {
-                Err(made.to_string())
-            }
-        })
-        .await;
+        make_lodger(&world, &group).await;
         world.repo.remove("app/definition.yaml");
         let commit = world.repo.commit("The definition leaves");
         let sync = world.says("app", "PruneRefused").await;
