@@ -43,7 +43,7 @@ pub mod annotation {
     pub const RECONCILE: &str = "signet.dev/reconcile";
     /// What Flagger sets to `disabled` so that Flux leaves an object alone; read as our own.
     pub const FLUX_RECONCILE: &str = "kustomize.toolkit.fluxcd.io/reconcile";
-    /// On an object: `disabled`, `orphan` or `confirm` instead of the Sync's prune policy.
+    /// On an object: `disabled`, `orphan` or `confirm` instead of the Sync's prune policy, or `enabled` whatever other tools' words say.
     pub const PRUNE: &str = "signet.dev/prune";
     /// On a Sync that is being deleted: `skip` lets it go without its hooks for a deletion.
     pub const DELETION_HOOKS: &str = "signet.dev/deletion-hooks";

@@ -12,14 +12,18 @@ pub mod checkpoint;
 pub mod conflicts;
 mod error;
 pub mod fields;
+mod inside;
 mod key;
 mod managed;
 mod objects;
 pub mod plan;
+pub mod prune;
 mod request;
+pub mod words;
 
 pub use catalog::{Catalog, KindInfo};
 pub use error::{ApiError, Cause, ErrorKind, FieldConflict};
+pub use inside::Inside;
 pub use key::{GroupKind, Key};
 pub use managed::{FieldSet, Prints, is_contested, likely_author, own_entry, strangers};
 pub use objects::{Applied, DeleteOutcome, LiveMeta, Manner, Meta, Reply, Values, ValuesOf};

@@ -35,7 +35,7 @@ pub use facts::Facts;
 pub use item::{Described, Item, Locator, Rendered};
 pub use limits::Limits;
 pub use loader::{Loader, load};
-pub use options::{DeletePolicy, Dependency, Hook, HookPhase, OptionError, Options, PruneOption};
+pub use options::{DeletePolicy, Dependency, Hook, HookPhase, OptionError, Options};
 pub use problem::Problem;
 pub use sealed::{SealedAs, SealedFormat};
 pub use substitute::{VariableError, Variables, gather};

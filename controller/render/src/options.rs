@@ -10,7 +10,7 @@ use crate::Facts;
 pub use dependency::Dependency;
 pub use hook::{DeletePolicy, Hook, HookPhase};
 
-/// What an object's annotations say of how it is applied.
+/// What an object's annotations say of how it is applied. What they say of its end is read of the live object: `apply::words`.
 ///
 /// Where several tools' annotations speak of one thing, Signet's own (`signet.dev/…`) wins; without it, whatever
 /// changes and deletes less. A value that one of Signet's does not know is an error. Other tools' are read as those
@@ -29,11 +29,6 @@ pub struct Options {
     pub reconcile_disabled: bool,
     /// The object is created where it is missing, and never changed afterwards.
     pub create_only: bool,
-    /// What happens when the object leaves the repository.
-    pub prune: PruneOption,
-    /// The object stays when its Sync is deleted. Also set by whatever forbids every deletion (all but Argo CD's
-    /// `Prune=false`, which speaks of syncs alone).
-    pub keep_on_delete: bool,
     /// Whether an object that cannot be changed in place is deleted and created anew; `None`: as the Sync has it.
     pub replace: Option<bool>,
     /// The object's health does not count.
@@ -52,20 +47,6 @@ pub struct Options {
     /// No annotation, and kept here because few objects have it: paths of fields of a sealed object that mean nothing in format
     /// v1, which leaves them out. Mostly slips. Format v2 refuses them.
     pub ignored_fields: Vec<String>,
-}
-
-/// What happens to an object that has left the repository. The order is that of care: the last deletes least.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum PruneOption {
-    /// As the Sync has it.
-    #[default]
-    Default,
-    /// It is deleted once a person agreed.
-    Confirm,
-    /// It stays, and is let go of.
-    Orphan,
-    /// It stays, and is still looked at as one that is to go.
-    Disabled,
 }
 
 /// An annotation whose value is not understood. The value itself is not repeated.
@@ -96,8 +77,6 @@ impl Options {
         depends_on: Vec::new(),
         reconcile_disabled: false,
         create_only: false,
-        prune: PruneOption::Default,
-        keep_on_delete: false,
         replace: None,
         ignore_health: false,
         substitute_disabled: false,

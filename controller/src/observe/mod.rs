@@ -19,7 +19,6 @@ pub use foreign::ForeignOf;
 pub use health::{Health, Judged};
 pub use kind::WatchState;
 pub use mailbox::{Mailbox, Pending};
-pub(crate) use objects::is_frozen;
 
 use crate::shutdown::Shutdown;
 use ::health::Rules;

@@ -5,13 +5,13 @@ use super::farewell::Moment;
 use super::inside::Inside;
 use super::leave::{self, Departure};
 use super::names::{Heir, Lodger, syncs};
-use super::pruning::{OwnWord, own_word};
 use super::status::{self, Verdict};
 use super::strays::Strays;
 use super::worker::{End, Worker};
 use crate::events::Severity;
 use apply::plan::Seen;
-use apply::{ApiError, DeleteOutcome, Key};
+use apply::words::OwnWord;
+use apply::{ApiError, DeleteOutcome, Key, KindInfo};
 use crds::{Sync, SyncStatus, label};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -57,11 +57,24 @@ impl Worker {
                 self.let_go(sync).await
             }
             Departure::Wait { why } => self.deletion_waits(next, generation, why, false).await,
-            Departure::DeleteObjects => self.delete_objects(sync, generation, next).await,
+            Departure::DeleteObjects => match self.window(sync) {
+                Ok(None) => self.delete_objects(sync, generation, next).await,
+                Ok(Some(why)) | Err(why) => {
+                    let message = format!(
+                        "{why} Set spec.deletionPolicy to Orphan to let the Sync go without its objects."
+                    );
+                    self.deletion_waits(next, generation, message, false).await
+                }
+            },
         }
     }
 
     async fn delete_objects(&mut self, sync: &Sync, generation: i64, mut next: SyncStatus) -> End {
+        // What was to be applied is not, any more.
+        next.plan = None;
+        let records = self.checkpoint.records().values();
+        let uids = records.filter_map(|record| record.uid.clone());
+        self.had.extend(uids);
         // Read anew where that may tell more: a kind that is not known may be served by now.
         let known = self.rooms.kinds.current();
         let serves = |key: &Key| known.preferred(&key.kind).is_some();
@@ -98,7 +111,7 @@ impl Worker {
             .cloned()
             .collect();
         if !unserved.is_empty() {
-            let gone = self.gone_kinds(&unserved).await.unwrap_or_default();
+            let gone = self.gone_kinds(&unserved, &catalog).await.unwrap_or_default();
             let keys: Vec<Key> = self
                 .checkpoint
                 .records()
@@ -145,7 +158,7 @@ impl Worker {
             self.event(Severity::Normal, "Deleted", &farewell(&self.left_behind));
             return self.let_go(sync).await;
         }
-        let (mut waiting, mut failed) = (Vec::new(), None);
+        let (mut waiting, mut asked, mut failed) = (Vec::new(), Vec::new(), None);
         // Those that are refused again and again do not hide the others.
         let past = (self.attempts as usize).saturating_mul(REFUSED) % batch.len();
         batch.rotate_left(past);
@@ -194,16 +207,13 @@ impl Worker {
                     waiting.push(key);
                     continue;
                 }
-                Ok(Some(found)) => own_word(
-                    &found.0.annotations.unwrap_or_default(),
-                    &found.0.labels.unwrap_or_default(),
-                ),
+                Ok(Some(found)) => OwnWord::of(&found.0),
                 Err(error) => {
                     failed = Some((key, error));
                     continue;
                 }
             };
-            if matches!(word, Some(OwnWord::Keep | OwnWord::Orphan | OwnWord::Confirm)) {
+            if word.is_some() {
                 self.leave_behind_around(&key, &catalog);
                 self.let_object_go(&key);
                 self.left_behind.push((key, "it says so itself".to_owned()));
@@ -245,19 +255,53 @@ impl Worker {
                     continue;
                 }
             }
-            let known = self.checkpoint.records().get(&key);
-            match hand.prune_recorded(info, &key, known).await {
-                Ok(DeleteOutcome::Gone) => self.let_object_go(&key),
-                Ok(DeleteOutcome::NotOurs) => {
-                    self.let_object_go(&key);
-                    let why = "it is not the one that was applied";
-                    self.left_behind.push((key, why.to_owned()));
+            if let Some(inside) = &inside {
+                // What no Sync has is in nobody's plan.
+                let found = self.strangers(&hand.identity, inside, &catalog, &self.had);
+                match found.await {
+                    Ok(found) if found.is_empty() => {}
+                    Ok(found) => {
+                        asked.push((key, found));
+                        continue;
+                    }
+                    Err(error) => {
+                        refused += 1;
+                        failed = Some((key, error));
+                        continue;
+                    }
                 }
-                Ok(_) => waiting.push(key),
+            }
+            match self.delete_one(&hand, info, &key).await {
+                Ok(true) => waiting.push(key),
+                Ok(false) => {}
                 Err(error) => {
                     refused += 1;
                     failed = Some((key, error));
                 }
+            }
+        }
+        if !asked.is_empty() {
+            match self.let_go_with(sync, asked) {
+                Ok(approved) => {
+                    for key in approved {
+                        let Some(info) = catalog.preferred(&key.kind) else {
+                            continue;
+                        };
+                        match self.delete_one(&hand, info, &key).await {
+                            Ok(true) => waiting.push(key),
+                            Ok(false) => {}
+                            Err(error) => failed = Some((key, error)),
+                        }
+                    }
+                }
+                // Until all else of this step is gone.
+                Err(plan) if failed.is_none() && waiting.is_empty() => {
+                    let why = plan.reason.clone();
+                    next.plan = Some(plan);
+                    self.save_soon();
+                    return self.deletion_waits(next, generation, why, false).await;
+                }
+                Err(_) => {}
             }
         }
         self.save_soon();
@@ -295,6 +339,21 @@ impl Worker {
         self.wake_in(patience(rounds));
         self.leaving(next, generation, Verdict::Progressing { message }, End::Wait)
             .await
+    }
+
+    /// Deletes one object, and says whether it is waited for.
+    async fn delete_one(&mut self, hand: &Hand, info: &KindInfo, key: &Key) -> Result<bool, ApiError> {
+        let known = self.checkpoint.records().get(key);
+        match hand.prune_recorded(info, key, known).await? {
+            DeleteOutcome::Gone => self.let_object_go(key),
+            DeleteOutcome::NotOurs => {
+                self.let_object_go(key);
+                let why = "it is not the one that was applied";
+                self.left_behind.push((key.clone(), why.to_owned()));
+            }
+            DeleteOutcome::Deleted | DeleteOutcome::Leaving => return Ok(true),
+        }
+        Ok(false)
     }
 
     /// From now on this Sync wants nothing. Some: another Sync of its Repository may want what it has, and has not been heard yet;
@@ -372,13 +431,7 @@ impl Worker {
                 continue;
             };
             let found = self.rooms.server.metadata(&hand.identity, info, key).await?;
-            let word = found.and_then(|found| {
-                own_word(
-                    &found.0.annotations.unwrap_or_default(),
-                    &found.0.labels.unwrap_or_default(),
-                )
-            });
-            if word.is_some() {
+            if found.is_some_and(|found| OwnWord::of(&found.0).is_some()) {
                 return Ok(Some(key.clone()));
             }
         }

@@ -7,6 +7,7 @@ use crate::events::Severity;
 use crate::observe::ForeignOf;
 use apply::Key;
 use apply::fields::{self, is_trusted};
+use apply::words;
 use crds::{ForeignFields, ForeignReport, Sync, SyncStatus};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -110,7 +111,7 @@ impl Worker {
             let entries = meta.0.managed_fields.unwrap_or_default();
             for mut foreign in fields::foreign(&entries, &self.id.manager, &trusted) {
                 // Who freezes an object, or keeps it from being pruned, says so in such a field.
-                foreign.fields.retain(|field| !is_word(&field.to_string()));
+                foreign.fields.retain(|field| !words::is_word(&field.to_string()));
                 if foreign.fields.is_empty() {
                     continue;
                 }
@@ -167,16 +168,4 @@ impl Worker {
         self.unremoved.insert(key.clone(), Unremoved { due, pause, of });
         self.look_again(pause);
     }
-}
-
-/// Whether a field is a word to us: an annotation that decides what is done to the object.
-fn is_word(field: &str) -> bool {
-    [
-        "signet.dev/",
-        "kustomize.toolkit.fluxcd.io/",
-        "argocd.argoproj.io/",
-        "helm.sh/",
-    ]
-    .iter()
-    .any(|prefix| field.contains(prefix))
 }

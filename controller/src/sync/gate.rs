@@ -7,7 +7,7 @@ use super::inside::{Inside, Lodged};
 use super::names::{Lodger, syncs};
 use super::order::Group;
 use super::pruning;
-use super::strangers::Strangers;
+use super::strangers::{Look, Strangers};
 use super::windows::{Standing, Windows};
 use super::worker::Worker;
 use crate::repository::Head;
@@ -16,13 +16,13 @@ use apply::{ApiError, Key};
 use crds::condition::READY;
 use crds::{ConditionStatus, Mode, PlanReport, PrunePolicy, Sync, WindowKind};
 use jiff::Timestamp;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What a plan report shows of single objects.
-const SHOWN: usize = 50;
+pub(super) const SHOWN: usize = 50;
 
 /// Whether a walk may begin.
 pub(super) enum Gate {
@@ -219,27 +219,46 @@ impl Worker {
         pruning::plan_digest(self.rooms.context.digest_key.expose(), &sync.spec, inputs, &uids)
     }
 
-    /// Who has objects that would go with what left Git.
-    pub(super) async fn lodged(&self, sync: &Sync, plan: &Plan) -> Result<Lodged, ApiError> {
+    /// Who has objects that would go with what left Git: the plan of these inputs. A plan that waits is not looked at anew at every
+    /// wake, unless somebody asks: `anew`.
+    pub(super) async fn lodged(
+        &mut self,
+        sync: &Sync,
+        plan: &Plan,
+        inputs: &str,
+        anew: bool,
+    ) -> Result<Lodged, ApiError> {
         let catalog = self.rooms.kinds.current();
-        let identity = self.hand(sync).identity.clone();
-        let records = self.checkpoint.records().values();
-        let uids = records.filter_map(|record| record.uid.as_deref());
-        let (mut all, mut ours) = (Vec::new(), HashSet::new());
-        if sync.spec.prune.policy == PrunePolicy::Orphan {
+        let look = self.look.take();
+        let inside = |key: &Key| Some((key.clone(), Inside::of(key, &catalog)?));
+        let insides: Vec<_> = plan.prune.iter().filter_map(inside).collect();
+        if insides.is_empty() || sync.spec.prune.policy == PrunePolicy::Orphan {
             return Ok(Lodged::default());
         }
-        for key in &plan.prune {
-            let Some(inside) = Inside::of(key, &catalog) else {
-                continue;
-            };
-            if ours.is_empty() {
-                ours.extend(uids.clone().map(Into::into));
+        let records = self.checkpoint.records().values();
+        let uids = records.filter_map(|record| record.uid.as_deref());
+        let ours: HashSet<Box<str>> = uids.map(Into::into).collect();
+        let generation = sync.metadata.generation.unwrap_or_default();
+        let of = (inputs.to_owned(), generation, plan.prune.clone());
+        let look = if let Some(look) = look.filter(|look| !anew && look.counts(&of)) {
+            look
+        } else {
+            let identity = self.hand(sync).identity.clone();
+            let mut found = HashMap::new();
+            for (key, inside) in &insides {
+                let strangers = self.strangers(&identity, inside, &catalog, &ours).await?;
+                found.insert(key.clone(), strangers);
             }
-            let strangers = self.strangers(&identity, &inside, &catalog, &ours).await?;
-            all.push((key.clone(), self.lodgers(key), strangers));
-        }
-        Ok(Lodged::new(all, ours))
+            Look::new(of, found)
+        };
+        let all = insides.into_iter().map(|(key, _)| {
+            let strangers = look.found.get(&key).cloned().unwrap_or_default();
+            let lodgers = self.lodgers(&key);
+            (key, lodgers, strangers)
+        });
+        let lodged = Lodged::new(all, ours);
+        self.look = Some(look);
+        Ok(lodged)
     }
 
     /// The Syncs that have objects which would go with this one.
@@ -314,16 +333,7 @@ impl Worker {
             .plan
             .prune
             .iter()
-            .map(|key| {
-                let mut action = line("delete", key);
-                if let lodgers @ [_, ..] = question.lodged.of(key) {
-                    let _ = write!(action, ", with what {} has in it", syncs(lodgers));
-                }
-                if let Some(names) = question.lodged.strangers(key).and_then(Strangers::names) {
-                    let _ = write!(action, ", and with it {names}");
-                }
-                action
-            })
+            .map(|key| deletion(key, question.lodged))
             .collect();
         let hooks = question
             .inputs
@@ -364,4 +374,16 @@ impl Worker {
 
 fn line(action: &str, key: &Key) -> String {
     format!("{action} {key}")
+}
+
+/// The deletion of an object, and what goes with it.
+pub(super) fn deletion(key: &Key, lodged: &Lodged) -> String {
+    let mut action = line("delete", key);
+    if let lodgers @ [_, ..] = lodged.of(key) {
+        let _ = write!(action, ", with what {} has in it", syncs(lodgers));
+    }
+    if let Some(names) = lodged.strangers(key).and_then(Strangers::names) {
+        let _ = write!(action, ", and with it {names}");
+    }
+    action
 }

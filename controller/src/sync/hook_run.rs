@@ -5,13 +5,13 @@ use super::execute::Hand;
 use super::hooks::{self, DELETION, Run, Standing, State};
 use super::inputs::Inputs;
 use super::order::Group;
-use super::pruning::OwnWord;
 use super::report::Failure;
 use super::walk::Errand;
 use super::worker::Worker;
 use crate::events::Severity;
 use crate::observe::Health;
 use apply::plan::{Reason, Step};
+use apply::words::OwnWord;
 use apply::{ApiError, DeleteOutcome, ErrorKind, Key, KindInfo, Meta};
 use crds::{HealthReport, annotation, label};
 use health::Status;
@@ -49,8 +49,8 @@ impl Worker {
             }
             return Ok(());
         }
-        // What is still to be done about those that have ended; as far as it can be.
-        self.clear_hooks(errand, &mut Attempt::default()).await;
+        // What is still to be done about those that have ended: their remains would stand in the way of the next run.
+        self.clear_hooks(errand, &mut Attempt::default()).await?;
         let journal = &self.checkpoint.journal;
         // What was given up may still run. With the Sync, all of it goes.
         let runs = |run: &&Run| {
@@ -344,7 +344,9 @@ impl Worker {
             );
         }
         if ended.is_empty() {
-            return self.clear_hooks(errand, attempt).await;
+            // What failed is in the attempt.
+            let _ = self.clear_hooks(errand, attempt).await;
+            return;
         }
         for (object, group, state, message, key, goes, ttl) in &ended {
             let found = self
@@ -372,15 +374,19 @@ impl Worker {
             ));
             return;
         }
-        self.clear_hooks(errand, attempt).await;
+        let _ = self.clear_hooks(errand, attempt).await;
     }
 
     /// Deletes what has ended and asks for that, and tells what asks for some time when to go. What cannot be done now is tried again.
-    async fn clear_hooks(&mut self, errand: &Errand<'_>, attempt: &mut Attempt) {
+    ///
+    /// # Errors
+    /// What time alone may heal. A right that is missing is only a failure of the attempt.
+    async fn clear_hooks(&mut self, errand: &Errand<'_>, attempt: &mut Attempt) -> Result<(), ApiError> {
         let ended: Vec<Run> = self.checkpoint.journal.to_clear().cloned().collect();
         if ended.is_empty() {
-            return;
+            return Ok(());
         }
+        let mut passing = Ok(());
         let hand = self.hand(errand.sync);
         for run in ended {
             let Some((info, key)) = self.hook_key(&run) else {
@@ -396,11 +402,17 @@ impl Worker {
                     let message = format!("the hook cannot be deleted: {}", self.said_of(&key, &error));
                     let transient = error.is_transient();
                     attempt.fails(Failure::of(&key, None, &message, error.hint(), transient));
+                    if transient {
+                        let message =
+                            format!("hook {} cannot be deleted: {}", run.object, error.in_own_words());
+                        passing = Err(ApiError { message, ..error });
+                    }
                 }
             }
         }
         // Where that is not written down, what is gone is looked for once more.
         let _ = self.checkpoint.save_journal().await;
+        passing
     }
 
     /// Runs the hooks for a failure, once; then the operation is over.

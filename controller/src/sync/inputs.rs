@@ -98,8 +98,9 @@ impl Inputs {
 
     /// An object that Git holds and that would go with another one; those count that are left alone.
     pub(super) fn inside(&self, inside: &Inside) -> Option<&Key> {
-        let desired = self.desired.iter().map(|desired| &desired.key);
-        desired.chain(&self.kept).find(|key| inside.holds(key))
+        let mut desired = self.desired.iter().map(|desired| &desired.key);
+        let kept = || self.kept.iter().filter(|key| inside.holds(key)).min();
+        desired.find(|key| inside.holds(key)).or_else(kept)
     }
 
     /// Whether there is any.

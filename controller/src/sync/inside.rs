@@ -1,50 +1,13 @@
-//! What goes with an object that is deleted: everything in a Namespace, every object of a definition's kind.
+//! Who else has something in what is deleted: in a Namespace, or of a definition's kind.
 //!
 //! `kubectl delete namespace` asks nobody, and so does the API server. What other Syncs have in there was never part of the plan
 //! that somebody looked at, so such a deletion waits for a person.
 
 use super::strangers::Strangers;
-use apply::{Catalog, GroupKind, Key};
+pub(super) use apply::Inside;
+use apply::{GroupKind, Key};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-
-/// What an object takes along when it is deleted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Inside {
-    /// Everything in this namespace.
-    Namespace(Arc<str>),
-    /// Every object of this kind.
-    Kind(GroupKind),
-}
-
-impl Inside {
-    /// What goes with this object; nothing for most. A definition whose kind is not served has no objects.
-    pub(super) fn of(key: &Key, catalog: &Catalog) -> Option<Self> {
-        match (&*key.kind.group, &*key.kind.kind) {
-            ("", "Namespace") => Some(Self::Namespace(key.name.clone())),
-            ("apiextensions.k8s.io", "CustomResourceDefinition") => {
-                // Its name is `plural.group`, always.
-                let (plural, group) = key.name.split_once('.')?;
-                let mut kinds = catalog.all();
-                let info = kinds.find(|info| &*info.kind.group == group && &*info.plural == plural)?;
-                Some(Self::Kind((*info.kind).clone()))
-            }
-            _ => None,
-        }
-    }
-
-    pub(super) fn holds(&self, key: &Key) -> bool {
-        match self {
-            Self::Namespace(name) => key.namespace.as_deref() == Some(name),
-            Self::Kind(kind) => *key.kind == *kind,
-        }
-    }
-
-    /// Whether a Sync in this namespace goes as well.
-    pub(super) fn holds_sync_in(&self, namespace: &str) -> bool {
-        matches!(self, Self::Namespace(name) if &**name == namespace)
-    }
-}
 
 /// Who else has something in what is about to be deleted, as it was when that was looked at.
 #[derive(Clone, Debug, Default)]
@@ -148,27 +111,6 @@ mod tests {
             namespace: namespace.map(Into::into),
             name: name.into(),
         }
-    }
-
-    #[test]
-    fn a_namespace_takes_what_is_in_it_and_nothing_else() {
-        let catalog = Catalog::default();
-        let shop = Inside::of(&key("", "Namespace", None, "shop"), &catalog).unwrap();
-        assert!(shop.holds(&key("", "ConfigMap", Some("shop"), "a")));
-        assert!(!shop.holds(&key("", "ConfigMap", Some("shop-2"), "a")));
-        assert!(!shop.holds(&key("", "Node", None, "shop")));
-        assert!(shop.holds_sync_in("shop") && !shop.holds_sync_in("other"));
-        assert_eq!(
-            Inside::of(&key("", "ConfigMap", Some("shop"), "shop"), &catalog),
-            None
-        );
-        let unserved = key(
-            "apiextensions.k8s.io",
-            "CustomResourceDefinition",
-            None,
-            "carts.example.com",
-        );
-        assert_eq!(Inside::of(&unserved, &catalog), None);
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(super) fn wants_finalizer(spec: &SyncSpec) -> bool {
 /// where the whole controller is told to write nothing.
 ///
 /// `prune.enabled` has no say: it is about objects that leave Git, and `deletionPolicy: Delete` is a word of its own. An
-/// object's own annotation is honoured either way ([`super::pruning::own_word`]).
+/// object's own annotation is honoured either way ([`apply::words::OwnWord`]).
 pub(super) fn departure(
     spec: &SyncSpec,
     account_exists: Result<bool, &ApiError>,

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod admit;
+mod asked;
 mod attempt;
 mod beside;
 mod board;

@@ -1,6 +1,5 @@
 //! One pass of a Sync: from what woke it to what is to be done.
 
-use super::beside;
 use super::gate::{Gate, Question};
 use super::handover;
 use super::inputs::{self, Frame, Inputs};
@@ -21,6 +20,7 @@ use crate::repository::{Head, SourceState};
 use apply::Key;
 use apply::checkpoint::InputDigest;
 use apply::plan::{self, Reason};
+use apply::prune;
 use crds::{Mode, Sync, SyncStatus, annotation};
 use kube::ResourceExt;
 use render::{Limits, RenderError, Rendered, Variables};
@@ -360,6 +360,7 @@ impl Worker {
             .retain(|step| !observer.frozen(&inputs.desired[step.desired].key));
         plan.prune.retain(|key| !observer.frozen(key));
         self.settle_unserved(&mut plan, &catalog).await;
+        self.kept.retain(|key, _| plan.prune.binary_search(key).is_ok());
         // What is fought over has its own pace.
         plan.apply.retain(|step| {
             step.reason != Reason::Drifted || self.fight(&inputs.desired[step.desired].key).is_none()
@@ -398,7 +399,7 @@ impl Worker {
         let (named, lodged) = if let Some(underway) = self.underway.clone() {
             (underway.digest, underway.lodged)
         } else {
-            match self.lodged(sync, &plan).await {
+            match self.lodged(sync, &plan, &digest, requested).await {
                 Ok(lodged) => (self.plan_digest(sync, &digest, &plan, &lodged), lodged),
                 Err(error) => {
                     let message = format!("What would go with what left Git cannot be looked at: {error}.");
@@ -448,11 +449,16 @@ impl Worker {
         self.leaving = self.is_leaving(&inputs, &plan.forget);
         let begun = match self.begin_operation(&errand, &digest, requested).await {
             Ok(()) if idle => Ok(()),
-            Ok(()) => self.prepare(&errand, &kinds).await,
-            Err(error) => Err(error),
+            Ok(()) => self
+                .prepare(&errand, &kinds)
+                .await
+                .map_err(|error| format!("What is about to be applied could not be written down: {error}.")),
+            Err(error) => Err(format!(
+                "{}: its hooks cannot be begun: {error}.",
+                head.revision.short()
+            )),
         };
-        if let Err(error) = begun {
-            let message = format!("What is about to be applied could not be written down: {error}.");
+        if let Err(message) = begun {
             return self
                 .fail(
                     next,
@@ -491,9 +497,10 @@ impl Worker {
             awaited = self.hand_over(sync, &mut left, &catalog).await;
         }
         if walk.is_complete() {
-            let (recorded, emptied) =
-                beside::standing(self.checkpoint.records(), &left, |key| inputs.holds(key));
-            let pruning = pruning::decide(left, recorded, emptied, &sync.spec.prune, approved);
+            let records = self.checkpoint.records().iter();
+            let all = records.map(|(key, record)| (key, record.beside));
+            let (recorded, emptied) = prune::standing(all, &left, |key| inputs.holds(key));
+            let pruning = prune::decide(left, recorded, emptied, &sync.spec.prune, approved);
             for key in &pruning.orphan {
                 self.let_object_go(key);
             }
@@ -519,7 +526,11 @@ impl Worker {
                 decided.sort_unstable();
                 self.count_in(&inputs, &decided);
             }
-            if !pruned.going.is_empty() && self.underway.is_none() {
+            refusal = pruning.refusal.or_else(|| pruning::waits(&pruned.waiting));
+            if refusal.is_some() || (pruned.going.is_empty() && done) {
+                // Who is asked is asked about what is left, by its own digest.
+                self.underway = None;
+            } else if !pruned.going.is_empty() && self.underway.is_none() {
                 let mut keys = plan.prune.clone();
                 keys.sort_unstable();
                 self.underway = Some(Underway {
@@ -528,6 +539,15 @@ impl Worker {
                     digest: named.clone(),
                     lodged: lodged.clone(),
                 });
+            }
+            if pruned.news {
+                // A plan that is shown names who is in it now: that is looked at once more before it is.
+                self.look = None;
+                self.total(&head.revision.commit, walk.attempt.counts, inputs.found);
+                self.measure(&walk.attempt);
+                self.save_soon();
+                self.mailbox.wake();
+                return End::Wait;
             }
             if let (Some(message), Some(first)) = (pruned.waits(&head.revision.short()), pruned.going.first())
                 && walk.attempt.failures.is_empty()
@@ -542,13 +562,9 @@ impl Worker {
                 let failure = Failure::of(first, None, message, hint, true);
                 walk.attempt.failures.push(failure);
             }
-            let waiting = pruned.waiting;
-            refusal = pruning.refusal.or_else(|| pruning::waits(&waiting));
             if let Some(why) = &refusal {
-                let held: Vec<_> = {
-                    let waiting = waiting.into_iter().map(|(key, _)| key);
-                    pruning.held.into_iter().chain(waiting).collect()
-                };
+                let waiting = pruned.waiting.into_iter().map(|(key, _)| key);
+                let held = pruning.held.into_iter().chain(waiting).collect();
                 next.plan = Some(self.prune_report(&question, &digest, &lodged, held, why));
             }
         }
@@ -563,6 +579,8 @@ impl Worker {
         {
             return self.waits_for_others(&errand, &walk, next, message).await;
         }
+        // What waits for a person waits for nothing that health tells of.
+        self.held = refusal.is_some();
         self.save_soon();
         self.conclude(&errand, now, walk, refusal, next).await
     }

@@ -4,15 +4,17 @@ use super::attempt::Attempt;
 use super::execute::Hand;
 use super::inside::{Inside, Lodged};
 use super::names::Lodger;
-use super::pruning::{Asks, OwnWord, own_word};
-use super::report::Failure;
+use super::pruning::Asks;
+use super::report::{Failure, report};
 use super::send::Pruned;
 use super::walk::Errand;
 use super::worker::Worker;
 use crate::events::Severity;
 use apply::checkpoint::Wave;
 use apply::plan::{Plan, Reason, Seen};
+use apply::words::OwnWord;
 use apply::{Catalog, DeleteOutcome, Key, KindInfo, Meta};
+use crds::ObjectReport;
 use manifest::Phase;
 use std::time::Duration;
 
@@ -28,6 +30,8 @@ pub(super) struct PruneWalk {
     pub(super) going: Vec<Key>,
     /// How many come after them.
     pub(super) after: usize,
+    /// Whether somebody is in what was to be deleted who was not when that was looked at.
+    pub(super) news: bool,
 }
 
 impl PruneWalk {
@@ -46,8 +50,8 @@ impl PruneWalk {
     }
 }
 
-/// The rest of a plan that is being carried out. What is left of it is still that plan, and so is its approval; until a restart, after
-/// which somebody is asked again.
+/// The rest of a plan that is being carried out. What is left of it is still that plan, and so is its approval; until something in it
+/// waits for a person, who is asked about what is left, or until a restart.
 #[derive(Clone)]
 pub(super) struct Underway {
     /// The digest of the inputs, and the spec's generation.
@@ -123,6 +127,7 @@ impl Worker {
                 broke = true;
                 break;
             }
+            let before = self.kept.remove(key);
             let Some(info) = catalog.preferred(&key.kind) else {
                 // Its kind is not served: gone, or its API server is away. The record stays until that is known.
                 continue;
@@ -133,7 +138,7 @@ impl Worker {
             }
             if let Some(inside) = Inside::of(key, catalog) {
                 if let Some(why) = self.stays_for(errand, key, &inside) {
-                    self.tell_kept(key, &why);
+                    self.keep(key, why, before.as_ref());
                     continue;
                 }
                 match self.rooms.names.lodger(&self.id.manager, &inside) {
@@ -141,18 +146,27 @@ impl Worker {
                     // Somebody may have moved in since.
                     Lodger::Syncs(others) if approved && lodged.knows(key, &others) => {}
                     Lodger::Syncs(others) => {
+                        did.news |= !lodged.knows(key, &others);
                         did.waiting.push((key.clone(), Asks::Others(others)));
                         continue;
                     }
                     // What is not known is waited for; pruning does so before it begins.
                     Lodger::Unknown => continue,
                 }
-                let identity = &errand.hand.identity;
-                match self.strangers(identity, &inside, catalog, &lodged.ours).await {
+                let found = match lodged.strangers(key) {
+                    // Whom a person has to know of is known.
+                    Some(known) if !approved && !known.is_empty() => Ok(known.clone()),
+                    _ => {
+                        let identity = &errand.hand.identity;
+                        self.strangers(identity, &inside, catalog, &lodged.ours).await
+                    }
+                };
+                match found {
                     Ok(now) if now.is_empty() || (approved && lodged.knows_strangers(key, &now)) => {}
                     Ok(now) => {
                         // Nobody tells when they are gone.
                         self.wake_in(STRANGERS_PAUSE);
+                        did.news |= !lodged.knows_strangers(key, &now);
                         let names = now.names().unwrap_or_default();
                         did.waiting.push((key.clone(), Asks::Strangers(names)));
                         continue;
@@ -185,10 +199,13 @@ impl Worker {
                     self.let_object_go(key);
                     attempt.counts.pruned += u32::from(outcome == DeleteOutcome::Deleted);
                 }
-                Ok(Pruned::Spared(OwnWord::Orphan)) if Self::holds_up(key, keys, catalog) => {}
-                Ok(Pruned::Spared(OwnWord::Orphan)) => self.let_object_go(key),
+                Ok(Pruned::Spared(OwnWord::Orphan)) if !Self::holds_up(key, keys, catalog) => {
+                    self.let_object_go(key);
+                }
                 // It stays ours: what it says of itself may change.
-                Ok(Pruned::Spared(OwnWord::Keep)) => {}
+                Ok(Pruned::Spared(OwnWord::Keep | OwnWord::Orphan)) => {
+                    self.keep(key, "it says so itself".to_owned(), before.as_ref());
+                }
                 Ok(Pruned::Spared(OwnWord::Confirm)) => did.waiting.push((key.clone(), Asks::Itself)),
                 Err(error) => {
                     failed_in = Some(place.0);
@@ -267,11 +284,8 @@ impl Worker {
     ) -> Result<Pruned, apply::ApiError> {
         let known = self.checkpoint.records().get(key).cloned();
         let is_ours = |uid: &str| known.as_ref().is_some_and(|known| known.may_be(uid));
-        let forbids = |meta: &Meta| {
-            let annotations = meta.0.annotations.clone().unwrap_or_default();
-            let word = own_word(&annotations, &meta.0.labels.clone().unwrap_or_default());
-            word.filter(|word| !(approved && *word == OwnWord::Confirm))
-        };
+        let forbids =
+            |meta: &Meta| OwnWord::of(&meta.0).filter(|word| !(approved && *word == OwnWord::Confirm));
         hand.prune_unless(info, key, is_ours, forbids).await
     }
 
@@ -284,18 +298,22 @@ impl Worker {
         if let Some(held) = errand.inputs.inside(inside) {
             return Some(format!("Git still holds {held}"));
         }
-        let mut records = self.checkpoint.records().keys();
+        let records = self.checkpoint.records().keys();
         // What is gone already is forgotten after this.
         let gone = &errand.plan.forget;
-        let left = records.find(|other| *other != key && inside.holds(other) && !gone.contains(other))?;
+        let stays = |other: &&Key| *other != key && inside.holds(other) && !gone.contains(other);
+        let left = records.filter(stays).min()?;
         Some(format!("{left} stays, and would go with it"))
     }
 
-    fn tell_kept(&mut self, key: &Key, why: &str) {
-        if self.told_kept.insert(key.clone()) {
+    /// Says of an object that left Git that it stays, and why: as long as it does in the status, and once as an event. `before`:
+    /// why it stayed the last time.
+    fn keep(&mut self, key: &Key, why: String, before: Option<&String>) {
+        if before != Some(&why) && !self.status.warnings.contains(&kept(key, &why)) {
             let message = format!("Kept {key}, which left Git: {why}.");
             self.event(Severity::Warning, "Kept", &message);
         }
+        self.kept.insert(key.clone(), why);
     }
 
     /// Whether an object that stays by its own word is in something that left Git as well. Then it stays ours, so that it is known
@@ -304,6 +322,12 @@ impl Worker {
         let mut insides = others.iter().filter_map(|other| Inside::of(other, catalog));
         insides.any(|inside| inside.holds(key))
     }
+}
+
+/// What the status says of an object that left Git and stays.
+pub(super) fn kept(key: &Key, why: &str) -> ObjectReport {
+    let hint = "once nothing keeps it any more, signet sync deletes it; so that it is nobody's, annotate it with signet.dev/prune: orphan";
+    report(Some(key), None, &format!("left Git and stays: {why}"), hint)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::attempt::Attempt;
 use super::health::{self, Summary};
 use super::inputs::Inputs;
 use super::order::Group;
+use super::prune_walk;
 use super::report::{Failure, KEPT, line, report};
 use super::results;
 use super::status::{self, Verdict};
@@ -148,6 +149,12 @@ impl Worker {
             .chain(&self.lost_said)
             .cloned()
             .chain(self.fights())
+            .chain(
+                self.kept
+                    .iter()
+                    .map(|(key, why)| prune_walk::kept(key, why))
+                    .take(KEPT),
+            )
             .collect()
     }
 

@@ -6,8 +6,9 @@ use super::worker::Worker;
 use apply::{ApiError, Catalog, GroupKind, Identity, Key, KindInfo};
 use crds::{annotation, label};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Of a Namespace, what is looked for: data, and what somebody runs there. All else comes from these, or with the Namespace.
 const LOOKED_FOR: [(&str, &str); 5] = [
@@ -58,6 +59,29 @@ impl Strangers {
             ([first], _) => first.to_string(),
             ([first, more @ ..], _) => format!("{first} and {} more", more.len()),
         })
+    }
+}
+
+/// How long a look counts while its plan waits. Before anything is deleted there is another one.
+const LOOK_COUNTS: Duration = Duration::from_secs(30);
+
+/// Who was found in what a plan deletes.
+pub(super) struct Look {
+    /// The digest of the inputs, the spec's generation, and what is deleted.
+    of: (String, i64, Vec<Key>),
+    at: Instant,
+    pub(super) found: HashMap<Key, Strangers>,
+}
+
+impl Look {
+    pub(super) fn new(of: (String, i64, Vec<Key>), found: HashMap<Key, Strangers>) -> Self {
+        let at = Instant::now();
+        Self { of, at, found }
+    }
+
+    /// Whether it still tells of this plan.
+    pub(super) fn counts(&self, of: &(String, i64, Vec<Key>)) -> bool {
+        self.at.elapsed() < LOOK_COUNTS && self.of == *of
     }
 }
 

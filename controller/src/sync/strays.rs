@@ -136,7 +136,7 @@ impl Worker {
         let gone = if unserved.is_empty() {
             HashSet::new()
         } else {
-            self.gone_kinds(&unserved).await.unwrap_or_default()
+            self.gone_kinds(&unserved, catalog).await.unwrap_or_default()
         };
         let away = unserved.difference(&gone);
         strays.unlisted = away

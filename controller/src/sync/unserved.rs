@@ -3,8 +3,9 @@
 use super::report::report;
 use super::worker::Worker;
 use apply::plan::Plan;
-use apply::{ApiError, Catalog, GroupKind, Identity, Key};
+use apply::{ApiError, Catalog, ErrorKind, GroupKind, Identity, Key};
 use crds::ObjectReport;
+use http::Method;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ impl Worker {
         if unserved.is_empty() {
             return;
         }
-        let gone = self.gone_kinds(&unserved).await.unwrap_or_default();
+        let gone = self.gone_kinds(&unserved, catalog).await.unwrap_or_default();
         let keys: Vec<Key> = plan
             .prune
             .iter()
@@ -46,31 +47,59 @@ impl Worker {
         self.save_soon();
     }
 
-    /// Which of these kinds are gone for good: no definition makes them, and no aggregated API server is registered for
+    /// Which of these kinds are gone for good: no definition makes them, and no API server of its own is registered for
     /// their group. What cannot be found out is an error, and then nothing is gone.
     pub(super) async fn gone_kinds(
         &self,
         kinds: &HashSet<Arc<GroupKind>>,
+        catalog: &Catalog,
     ) -> Result<HashSet<Arc<GroupKind>>, ApiError> {
-        let defined = self
-            .names_in("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
-            .await?;
-        let served = self
-            .names_in("/apis/apiregistration.k8s.io/v1/apiservices")
-            .await?;
-        // A definition is named `plural.group`, an aggregated API `version.group`. Built-in groups stay.
-        let has = |names: &[String], group: &str| {
-            names
-                .iter()
-                .any(|name| name.split_once('.').is_some_and(|(_, of)| of == group))
+        let defined = self.listed(DEFINITIONS).await?;
+        let served = self.listed(SERVICES).await?;
+        // An API is named `version.group`. Those of definitions come and go with the definitions.
+        let serves = |group: &str| {
+            let mut others = served.iter().filter(|api| api.automanaged != CONTINUOUSLY);
+            others.any(|api| api.is_in(group))
         };
-        let is_gone = |kind: &&Arc<GroupKind>| {
-            kind.group.contains('.') && !has(&defined, &kind.group) && !has(&served, &kind.group)
-        };
-        Ok(kinds.iter().filter(is_gone).map(Arc::clone).collect())
+        let mut gone = HashSet::new();
+        for kind in kinds {
+            let stays = !kind.group.contains('.') || serves(&kind.group);
+            if !stays && !self.is_defined(kind, &defined, catalog).await? {
+                gone.insert(Arc::clone(kind));
+            }
+        }
+        Ok(gone)
     }
 
-    async fn names_in(&self, path: &str) -> Result<Vec<String>, ApiError> {
+    /// Whether one of these definitions makes the kind. Those whose kind is served need no look: it is another one.
+    async fn is_defined(
+        &self,
+        kind: &GroupKind,
+        definitions: &[Listed],
+        catalog: &Catalog,
+    ) -> Result<bool, ApiError> {
+        for definition in definitions.iter().filter(|one| one.is_in(&kind.group)) {
+            let is_served = catalog.all().any(|info| {
+                info.kind.group == kind.group && definition.name == format!("{}.{}", info.plural, kind.group)
+            });
+            if is_served {
+                continue;
+            }
+            let path = format!("{DEFINITIONS}/{}", definition.name);
+            let answer = match self.rooms.server.own(Method::GET, &path, None).await {
+                Err(error) if error.kind == ErrorKind::NotFound => continue,
+                answer => answer?,
+            };
+            let found: Value = serde_json::from_slice(&answer)
+                .map_err(|_| ApiError::unavailable("the API server's definition cannot be read"))?;
+            if found["spec"]["names"]["kind"] == *kind.kind {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn listed(&self, path: &str) -> Result<Vec<Listed>, ApiError> {
         let answer = self
             .rooms
             .server
@@ -79,9 +108,32 @@ impl Worker {
         let list: Value = serde_json::from_slice(&answer)
             .map_err(|_| ApiError::unavailable("the API server's list cannot be read"))?;
         let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-        Ok(items
-            .iter()
-            .filter_map(|item| item["metadata"]["name"].as_str().map(ToOwned::to_owned))
-            .collect())
+        let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
+        let read = |item: &Value| {
+            Some(Listed {
+                name: text(&item["metadata"]["name"])?,
+                automanaged: text(&item["metadata"]["labels"][AUTOMANAGED]).unwrap_or_default(),
+            })
+        };
+        Ok(items.iter().filter_map(read).collect())
+    }
+}
+
+const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+const SERVICES: &str = "/apis/apiregistration.k8s.io/v1/apiservices";
+/// By whom an APIService is kept: `onstart` those that are built in, `true` those of definitions (kube-aggregator, `autoregister`).
+const AUTOMANAGED: &str = "kube-aggregator.kubernetes.io/automanaged";
+const CONTINUOUSLY: &str = "true";
+
+/// A definition or an APIService.
+struct Listed {
+    /// `plural.group`, or `version.group`.
+    name: String,
+    automanaged: String,
+}
+
+impl Listed {
+    fn is_in(&self, group: &str) -> bool {
+        self.name.split_once('.').is_some_and(|(_, of)| of == group)
     }
 }

@@ -12,7 +12,7 @@ use crate::repository::Head;
 use apply::{ApiError, Catalog, Key, applyset};
 use crds::{Counts, ObjectReport, Sync, SyncStatus, annotation};
 use render::Rendered;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, watch as channel};
@@ -183,12 +183,14 @@ pub(super) struct Worker {
     pub(super) taken_as: Option<Arc<Sync>>,
     /// Drift that has not been repaired.
     pub(super) drifts: HashMap<Key, super::drift::Open>,
-    /// Whether the last pass ended before a gate that is shut.
+    /// Whether the last pass ended before a gate that is shut, or with something that waits for a person.
     pub(super) held: bool,
     /// What was wanted last, and of what that was made.
     pub(super) resolved: Option<Resolved>,
     /// Objects that a Sync which is deleted with its objects has let go of instead, with the reason.
     pub(super) left_behind: Vec<(Key, String)>,
+    /// The uids of what such a Sync had: what they controlled is no stranger, whatever has gone since.
+    pub(super) had: HashSet<Box<str>>,
     /// Objects whose intent was written down for what is sent next.
     pub(super) intended: HashSet<Key>,
     /// What the status says of records that were lost.
@@ -207,8 +209,10 @@ pub(super) struct Worker {
     pub(super) unremoved: HashMap<Key, super::foreign::Unremoved>,
     /// The plan whose deletions have begun, as long as some are waited for.
     pub(super) underway: Option<super::prune_walk::Underway>,
-    /// Namespaces and definitions that left Git and stay for what is in them: told once.
-    pub(super) told_kept: HashSet<Key>,
+    /// Who is in what the last plan would delete.
+    pub(super) look: Option<super::strangers::Look>,
+    /// Objects that left Git and stay ours, and why: by their own word, or for what is in them.
+    pub(super) kept: BTreeMap<Key, String>,
     /// Of a Sync that is deleted with its objects: how many were left when it looked last, and how often it has looked since
     /// without any of them being gone.
     pub(super) left: Option<(usize, u32)>,
@@ -288,6 +292,7 @@ impl Worker {
             held: false,
             resolved: None,
             left_behind: Vec::new(),
+            had: HashSet::new(),
             intended: HashSet::new(),
             lost_said: Vec::new(),
             strays: Vec::new(),
@@ -297,7 +302,8 @@ impl Worker {
             leaving: false,
             unremoved: HashMap::new(),
             underway: None,
-            told_kept: HashSet::new(),
+            look: None,
+            kept: BTreeMap::new(),
             left: None,
             unreadable: false,
             noted: false,

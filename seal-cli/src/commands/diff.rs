@@ -3,6 +3,7 @@
 mod clone;
 mod compare;
 mod judge;
+mod leaving;
 mod print;
 mod sealed;
 mod server;
@@ -49,6 +50,11 @@ use wanted::Wanted;
 ///
 /// Fields that others own are judged as the Sync's spec.conflicts says, and
 /// what is left to them, or taken from them, is noted.
+///
+/// Of what left Git it says what stays, by its own word or because Git still
+/// holds what is in it, and what waits for an approval (spec.prune). What
+/// others have in a Namespace, or of a definition's kind, is not looked for:
+/// the controller asks about that.
 ///
 /// Exit codes, as of diff: 0 if there are no differences; 1 if there are; 2 if
 /// there was trouble, such as a file that cannot be read, or an object that the
@@ -97,6 +103,8 @@ enum Action {
     /// The API server, or we, would refuse it.
     Refused,
     Delete,
+    /// It left Git, and stays.
+    Keep,
     Create,
     Update,
     Unchanged,
@@ -147,7 +155,7 @@ impl DiffArgs {
         let has = |wanted: fn(Action) -> bool| report.outcomes.iter().any(|outcome| wanted(outcome.action));
         Ok(if has(|action| action == Action::Refused) {
             ExitCode::from(TROUBLE)
-        } else if has(|action| action != Action::Unchanged) {
+        } else if has(|action| !matches!(action, Action::Unchanged | Action::Keep)) {
             ExitCode::from(DIFFERENT)
         } else {
             ExitCode::SUCCESS
@@ -219,10 +227,10 @@ impl DiffArgs {
         if sync.spec.prune.enabled {
             let (members, unread) = tree::members(&syncs, &sync, &catalog).await;
             report.unread = unread;
-            let leaves = members
-                .iter()
-                .filter(|key| !wanted.iter().any(|wanted| wanted.key == **key));
-            report.outcomes.extend(leaves.map(Outcome::delete));
+            let rules = &sync.spec.prune;
+            report
+                .outcomes
+                .extend(leaving::outcomes(rules, &members, &wanted, &catalog));
         }
         report.outcomes.sort_by_key(|outcome| outcome.action);
         Ok(report)
@@ -246,9 +254,9 @@ impl Outcome {
     }
 
     /// An object that left Git.
-    fn delete(key: &apply::Key) -> Self {
+    fn left(key: &apply::Key, action: Action) -> Self {
         Self {
-            action: Action::Delete,
+            action,
             object: key.to_string(),
             source: String::new(),
             fields: Vec::new(),

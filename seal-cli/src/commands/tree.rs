@@ -11,6 +11,7 @@ use crate::progress::Progress;
 use crate::syncs::{Syncs, full_name};
 use crate::table::{self, Cell};
 use crate::ui::{Style, Ui};
+use apply::words::OwnWord;
 use apply::{Catalog, Key};
 use clap::Args;
 use crds::Sync;
@@ -118,10 +119,22 @@ impl TreeArgs {
     }
 }
 
+/// An object of a Sync, and what it says of its own end.
+pub(super) struct Member {
+    pub(super) key: Key,
+    pub(super) word: Option<OwnWord>,
+    pub(super) frozen: bool,
+}
+
 /// The members of a Sync, and what could not be listed.
-pub(super) async fn members(syncs: &Syncs, sync: &Sync, catalog: &Catalog) -> (Vec<Key>, Vec<String>) {
+pub(super) async fn members(syncs: &Syncs, sync: &Sync, catalog: &Catalog) -> (Vec<Member>, Vec<String>) {
     let Members { nodes, unread } = members::own(syncs, sync, catalog).await;
-    (nodes.into_iter().map(|node| node.key).collect(), unread)
+    let member = |node: Node| Member {
+        key: node.key,
+        word: node.word,
+        frozen: node.frozen,
+    };
+    (nodes.into_iter().map(member).collect(), unread)
 }
 
 /// What a tree is drawn with.

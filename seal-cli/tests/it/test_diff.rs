@@ -95,7 +95,10 @@ impl Cluster {
                 .live
                 .iter()
                 .filter(|(path, _)| path.starts_with(&format!("{}/", request.path)))
-                .map(|(_, object)| metadata(Some("shop"), object["metadata"]["name"].as_str().unwrap()))
+                .map(|(_, object)| {
+                    json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+                        "metadata": object["metadata"]})
+                })
                 .collect();
             return metadata_list(&members);
         }
@@ -195,6 +198,52 @@ fn created_changed_deleted_and_unchanged() {
         })
     );
     assert_eq!((&said["unchanged"], &said["delete"]), (&json!(1), &json!(1)));
+}
+
+#[test]
+fn what_left_git_and_stays_or_waits_is_said() {
+    let stage = Stage::new();
+    for name in ["a", "b"] {
+        stage.write(&format!("{name}.yaml"), &config_map(name, "one"));
+    }
+    stage.commit();
+    for (name, word) in [("a", ""), ("b", ""), ("asks", "confirm"), ("kept", "disabled")] {
+        let mut object = live("ConfigMap", name, &json!({"data": {"value": "one"}}));
+        if !word.is_empty() {
+            object["metadata"]["annotations"]["signet.dev/prune"] = word.into();
+        }
+        stage.has(&format!("{MAPS}/{name}"), object);
+    }
+    let lines =
+        |output: &CommandOutput| -> Vec<String> { output.stdout.lines().map(str::to_owned).collect() };
+    let output = stage.diff(&[]);
+    let said = lines(&output);
+    assert_eq!(output.code, 1, "{}", output.stderr);
+    assert_eq!(
+        said[..2],
+        [
+            "delete ConfigMap shop/asks: waits for an approval: signet.dev/prune: confirm",
+            "keep ConfigMap shop/kept: left Git and stays: it says so itself",
+        ]
+    );
+    assert!(
+        said[2].ends_with("1 to delete, 2 unchanged, 1 kept"),
+        "{}",
+        said[2]
+    );
+
+    // More than half leaves.
+    std::fs::remove_file(stage.env.path("apps/web/b.yaml")).unwrap();
+    let said = lines(&stage.diff(&["--worktree"]));
+    assert!(
+        said[1].starts_with("delete ConfigMap shop/b: waits for an approval: 3 of 4 objects left Git"),
+        "{said:#?}"
+    );
+
+    // What only stays is no difference.
+    stage.cluster.lock().unwrap().live.remove(&format!("{MAPS}/asks"));
+    let output = stage.diff(&[]);
+    assert_eq!((output.code, lines(&output).len()), (0, 2), "{}", output.stdout);
 }
 
 #[test]

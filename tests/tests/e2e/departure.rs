@@ -9,6 +9,7 @@ use kube::api::DeleteParams;
 use serde_json::json;
 use tests::{Stage, objects, run, wait};
 
+use crate::gates::deny_now;
 use crate::world::{World, plan, status};
 
 const FOUR: [(&str, &str); 4] = [("a", "one"), ("b", "one"), ("c", "one"), ("d", "one")];
@@ -215,7 +216,10 @@ fn a_sync_that_takes_its_objects_along_goes_after_them() {
     run(async {
         let world = World::begin("takes").await;
         let service = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}], selector: {app: web}}\n";
-        world.repo.write("app/web.yaml", service);
+        world
+            .repo
+            .write("app/web.yaml", service)
+            .write("app/e.yaml", objects::config_map("e", "one"));
         world
             .applied(&FOUR, |spec| spec.deletion_policy = DeletionPolicy::Delete)
             .await;
@@ -233,6 +237,14 @@ fn a_sync_that_takes_its_objects_along_goes_after_them() {
                 "acme",
                 "c",
                 json!({"metadata": {"annotations": {"signet.dev/prune": "disabled"}}}),
+            )
+            .await;
+        // A label freezes as well.
+        world
+            .edit(
+                "acme",
+                "e",
+                json!({"metadata": {"labels": {"signet.dev/reconcile": "disabled"}}}),
             )
             .await;
         let mark = world.mark();
@@ -265,7 +277,9 @@ fn a_sync_that_takes_its_objects_along_goes_after_them() {
             "the Sync follows its last object after {} ms",
             freed.elapsed().as_millis()
         );
-        world.stays(&[("c", Some("one")), ("b", None)]).await;
+        world
+            .stays(&[("c", Some("one")), ("e", Some("one")), ("b", None)])
+            .await;
         let deletes: Vec<_> = world
             .writes(mark)
             .into_iter()
@@ -313,6 +327,28 @@ fn a_suspended_sync_is_let_go_by_a_change_of_policy() {
         world.set("app", json!({"deletionPolicy": "Orphan"})).await;
         world.team.gone::<Sync>("app").await;
         world.stays(&[("a", Some("one"))]).await;
+    });
+}
+
+#[test]
+fn a_closed_window_holds_a_deletion_as_well() {
+    run(async {
+        let world = World::begin("shut").await;
+        world
+            .applied(&FOUR, |spec| spec.deletion_policy = DeletionPolicy::Delete)
+            .await;
+        world.set("app", json!({"windows": [deny_now()]})).await;
+        delete(&world).await;
+        let sync = world.says("app", "DeletionWaits").await;
+        let message = objects::message(&sync, "Ready");
+        assert!(
+            message.contains("inside the window Deny") && message.contains("spec.deletionPolicy to Orphan"),
+            "{message}"
+        );
+        world.stays(&FOUR.map(|(name, value)| (name, Some(value)))).await;
+        world.set("app", json!({"windows": []})).await;
+        world.team.gone::<Sync>("app").await;
+        world.stays(&FOUR.map(|(name, _)| (name, None))).await;
     });
 }
 

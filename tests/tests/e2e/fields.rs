@@ -143,6 +143,58 @@ fn what_flux_and_argo_applied_is_taken_over() {
     });
 }
 
+/// Flagger tells Flux to leave a Deployment alone while it works; so it does whoever comes after Flux.
+#[test]
+fn what_is_frozen_is_left_alone_at_first_contact_as_well() {
+    run(async {
+        let (team, repo) = begin("migrate-frozen").await;
+        // Of one what Git has differs, of the other only what Git does not have.
+        let maps = [("differs", "theirs"), ("same", "one")];
+        for (name, value) in maps {
+            let mut theirs = map(name, &json!({"value": value, "old": "x"}));
+            theirs["metadata"]["annotations"] = json!({"kustomize.toolkit.fluxcd.io/reconcile": "disabled"});
+            as_manager(&team, "kustomize-controller", &theirs);
+            repo.write(&format!("app/{name}.yaml"), objects::config_map(name, "one"));
+        }
+        let commit = repo
+            .write("app/free.yaml", objects::config_map("free", "one"))
+            .commit("Move to Signet");
+        let start = mark(&team);
+        team.sync("app", "app").await;
+        let sync = team.failed("app", &commit).await;
+        let failures = &sync.status.as_ref().unwrap().failures;
+        let frozen = failures.iter().find(|one| one.object.ends_with("/differs"));
+        let frozen = frozen.unwrap_or_else(|| panic!("nothing is said of it: {failures:#?}"));
+        assert!(frozen.message.contains("froze it"), "{frozen:#?}");
+        team.until("free", "its neighbour", |_: &ConfigMap| true).await;
+        assert_eq!(
+            writes(&team, start, "free").len(),
+            1,
+            "what is not there costs what it did"
+        );
+        wait::throughout(A_WHILE, || async {
+            for (name, theirs) in maps {
+                let map: ConfigMap = team.api().get(name).await.unwrap();
+                if value(&map, "value") != Some(theirs) || value(&map, "old") != Some("x") {
+                    return Err(format!("{map:#?}"));
+                }
+            }
+            Ok(())
+        })
+        .await;
+        for (name, _) in maps {
+            let thaw = "kustomize.toolkit.fluxcd.io/reconcile-";
+            team.kubectl(["annotate", "configmap", name, thaw]).ok();
+        }
+        team.request("app", "thawed").await;
+        team.applied("app", &commit).await;
+        for (name, _) in maps {
+            let map: ConfigMap = team.api().get(name).await.unwrap();
+            assert_eq!((value(&map, "value"), value(&map, "old")), (Some("one"), None));
+        }
+    });
+}
+
 #[test]
 fn whoever_owns_a_field_wins_as_the_sync_says() {
     run(async {

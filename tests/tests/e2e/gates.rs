@@ -11,7 +11,7 @@ use crate::order_world;
 use crate::world::{A_WHILE, World, plan, status};
 
 /// A window that began a few minutes ago.
-fn deny_now() -> Window {
+pub(crate) fn deny_now() -> Window {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let began = now.as_secs() / 60 - 3;
     Window {

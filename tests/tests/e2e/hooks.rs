@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use crds::{Mode, Sync};
+use http::Method;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use tests::audit::Mark;
+use tests::fault_proxy::Fault;
 use tests::{Space, objects, run, wait};
 
+use crate::faults::behind_faults;
 use crate::order_world::{
     begin, end, gated, gates, has, hook, hook_is, job, jobs_made, next_job, none_of, plain, reason, status,
     tell, unhealthy,
@@ -130,6 +133,51 @@ fn hooks_run_before_and_after_and_once_for_a_revision() {
             (5, 2, 1),
             "{counts:?}"
         );
+    });
+}
+
+/// What is left of a hook stands in nobody's way once it can be deleted, whatever commit came meanwhile.
+#[test]
+fn a_hook_that_could_not_be_cleared_away_is_before_it_runs_again() {
+    run(async {
+        let (stage, faults) = behind_faults().await;
+        let team = stage.space("uncleared");
+        let repo = stage.git.repository(team.name());
+        let pre = job("pre", true, &[(HOOK, "Pre"), (DELETE, "Succeeded")]);
+        repo.write("app/pre.yaml", pre)
+            .write("app/a.yaml", plain("a", &[]))
+            .commit("Begin");
+        team.repository("app", &repo).await;
+        faults.set(|asked| {
+            let delete = asked.method == Method::DELETE && asked.path.contains("/jobs/");
+            delete.then_some(Fault::Refuse {
+                code: 503,
+                retry_after: None,
+            })
+        });
+        team.sync_with("app", "app", gates).await;
+        let first = end(&team, "pre", "Succeeded").await;
+        wait::poll("the hook's deletion to be tried", || async {
+            if faults.faults() > 0 {
+                Ok(())
+            } else {
+                Err("not yet".to_owned())
+            }
+        })
+        .await;
+        let commit = repo
+            .write("app/a.yaml", plain("a", &[("x/y", "z")]))
+            .commit("Change one");
+        team.until("app", "the commit to be begun", |sync| {
+            let attempted = status(sync).last_attempted_revision;
+            attempted.is_some_and(|attempted| attempted.commit == commit)
+        })
+        .await;
+        faults.clear();
+        next_job(&team, "pre", &first).await;
+        end(&team, "pre", "Succeeded").await;
+        team.applied("app", &commit).await;
+        team.keep();
     });
 }
 

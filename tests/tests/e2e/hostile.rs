@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use kube::api::ListParams;
 use serde_json::{Value, json};
-use tests::audit::{CONTROLLER, Request};
+use tests::audit::{CONTROLLER, Mark, Request};
 use tests::{objects, run};
 
 use crate::world::{World, reason, status, value_of};
@@ -158,14 +158,19 @@ fn what_is_frozen_and_loses_its_label_is_left_alone() {
                 status
                     .failures
                     .iter()
-                    .any(|failure| failure.message.contains("frozen"))
+                    .any(|failure| failure.message.contains("froze it"))
             })
             .await;
+        world.stays(&[("b", Some("theirs"))]).await;
+        // Nor does a commit that changes it reach it.
+        let commit = world.maps(&[("a", "two"), ("b", "two")]);
+        world.value("a", "two").await;
+        world.team.failed("app", &commit).await;
         world.stays(&[("b", Some("theirs"))]).await;
         let freed = json!({"metadata": {"annotations": {"signet.dev/reconcile": null}}});
         world.edit("somebody", "b", freed).await;
         world.team.request("app", "now").await;
-        world.value("b", "one").await;
+        world.value("b", "two").await;
         world.says("app", "Applied").await;
     });
 }
@@ -337,29 +342,82 @@ fn the_controllers_own_secrets_do_not_come_from_git() {
     });
 }
 
+/// A ConfigMap that another one owns.
+fn owned(name: &str, owner: &str, uid: &str) -> String {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"value": "one"}, "metadata": {"name": name, "ownerReferences": [
+        {"apiVersion": "v1", "kind": "ConfigMap", "name": owner, "uid": uid}]}})
+    .to_string()
+}
+
+/// What the garbage collector takes again and again is written ever more rarely, and its neighbours are repaired meanwhile.
+async fn is_no_endless_loop(world: &World<'_>, mark: Mark, name: &str) {
+    tests::wait::throughout(Duration::from_secs(10), || async { Ok(()) }).await;
+    let writes: Vec<_> = world
+        .writes(mark)
+        .into_iter()
+        .filter(|request| request.name == name)
+        .collect();
+    eprintln!("{} writes in 10 s", writes.len());
+    assert!((1..=12).contains(&writes.len()), "{writes:#?}");
+    world
+        .edit("acme", "a", json!({"data": {"value": "edited"}}))
+        .await;
+    world.value("a", "one").await;
+}
+
 #[test]
 fn an_object_that_the_garbage_collector_takes_is_no_endless_loop() {
     run(async {
         let world = World::begin("collected").await;
-        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "doomed", "ownerReferences": [
-            {"apiVersion": "v1", "kind": "ConfigMap", "name": "nobody", "uid": "00000000-0000-0000-0000-00000000dead"}]}});
-        world.repo.write("app/doomed.yaml", map.to_string());
+        let dead = "00000000-0000-0000-0000-00000000dead";
+        world
+            .repo
+            .write("app/doomed.yaml", owned("doomed", "nobody", dead));
         world.maps(&[("a", "one")]);
         let mark = world.mark();
         world.team.sync("app", "app").await;
         world.value("a", "one").await;
-        tests::wait::throughout(Duration::from_secs(10), || async { Ok(()) }).await;
-        let writes: Vec<_> = world
-            .writes(mark)
-            .into_iter()
-            .filter(|request| request.name == "doomed")
-            .collect();
-        eprintln!("{} writes in 10 s", writes.len());
-        assert!((1..=12).contains(&writes.len()), "{writes:#?}");
+        is_no_endless_loop(&world, mark, "doomed").await;
+    });
+}
+
+/// An owner who is alive changes nothing while he is; when he goes, the object goes with him, and is one whose owner is dead.
+#[test]
+fn an_object_that_git_gives_to_somebody_elses_stays_as_long_as_that() {
+    run(async {
+        let world = World::begin("owned").await;
+        world.team.kubectl(["create", "configmap", "owner"]).ok();
+        let owner: ConfigMap = world.team.api().get("owner").await.unwrap();
+        let uid = owner.uid().unwrap();
         world
-            .edit("acme", "a", json!({"data": {"value": "edited"}}))
+            .repo
+            .write("app/theirs.yaml", owned("theirs", "owner", &uid));
+        world.applied(&[("a", "one")], |_| {}).await;
+        let mark = world.mark();
+        world.stays(&[("theirs", Some("one"))]).await;
+        let mut writes = world.writes(mark);
+        writes.retain(|request| request.name == "theirs");
+        assert!(writes.is_empty(), "{writes:#?}");
+        // It is repaired like any other.
+        world
+            .edit("acme", "theirs", json!({"data": {"value": "edited"}}))
             .await;
-        world.value("a", "one").await;
+        world.value("theirs", "one").await;
+        let before: ConfigMap = world.team.api().get("theirs").await.unwrap();
+
+        let mark = world.mark();
+        world.team.kubectl(["delete", "configmap", "owner"]).ok();
+        world
+            .team
+            .until("theirs", "it to be made anew", |map: &ConfigMap| {
+                map.uid() != before.uid()
+            })
+            .await;
+        is_no_endless_loop(&world, mark, "theirs").await;
+        // Git takes the owner away: it stays.
+        let commit = world.maps(&[("theirs", "one")]);
+        world.team.applied("app", &commit).await;
+        world.stays(&[("theirs", Some("one")), ("a", Some("one"))]).await;
     });
 }
 

@@ -1,11 +1,13 @@
 //! A deleted Namespace takes along what is in it, and a definition the objects of its kind; nobody would have asked their owners.
 
+use crds::Sync;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 use tests::{objects, run, wait};
 
+use crate::order_world::{gated, gates, tell};
 use crate::world::{A_WHILE, World, plan};
 
 fn namespace(name: &str) -> String {
@@ -55,6 +57,16 @@ async fn with_guest(name: &str, policy: crds::DeletionPolicy) -> (World<'static>
     (world, inner)
 }
 
+const NONE: [&str; 0] = [];
+
+/// What the status warns of, each in a line.
+fn warnings(sync: &Sync) -> Vec<String> {
+    let warnings = sync.status.iter().flat_map(|status| &status.warnings);
+    warnings
+        .map(|one| format!("{}: {}", one.object, one.message))
+        .collect()
+}
+
 fn namespaces(world: &World<'_>) -> Api<Namespace> {
     Api::all(world.team.stage().cluster.client())
 }
@@ -77,6 +89,29 @@ async fn goes(world: &World<'_>, name: &str) {
         match api.get_opt(name).await.map_err(|error| error.to_string())? {
             Some(found) if found.metadata.deletion_timestamp.is_none() => Err("it is there".to_owned()),
             _ => Ok(()),
+        }
+    })
+    .await;
+}
+
+/// Makes a Deployment by hand.
+fn run_something(world: &World<'_>, name: &str, namespace: &str) {
+    let namespace = format!("--namespace={namespace}");
+    let made = ["create", "deployment", name, "--image=nginx:1", "--replicas=0"];
+    let cluster = &world.team.stage().cluster;
+    cluster.kubectl(made.into_iter().chain([namespace.as_str()])).ok();
+}
+
+/// Makes an object of the lodgers' kind by hand, as soon as that is served.
+async fn make_lodger(world: &World<'_>, group: &str) {
+    let lodger = format!("apiVersion: {group}/v1\nkind: Lodger\nmetadata: {{name: one}}\n");
+    wait::poll("the kind to be served", || async {
+        let here = ["apply", "-n", world.team.name(), "-f", "-"];
+        let made = world.team.stage().cluster.kubectl_with(here, &lodger);
+        if made.code == 0 {
+            Ok(())
+        } else {
+            Err(made.to_string())
         }
     })
     .await;
@@ -177,6 +212,16 @@ fn what_stays_by_its_own_word_keeps_the_namespace_around_it() {
         let commit = world.repo.commit("All of it leaves");
         world.team.applied("app", &commit).await;
         world.told("Kept", &[&inner, "stays, and would go with it"]).await;
+        let sync: Sync = world.team.api().get("app").await.unwrap();
+        let said = warnings(&sync);
+        let itself = "left Git and stays: it says so itself";
+        assert_eq!(said.len(), 3, "{said:#?}");
+        for name in ["kept", "orphan"] {
+            assert!(
+                said.contains(&format!("ConfigMap {inner}/{name}: {itself}")),
+                "{said:#?}"
+            );
+        }
         stays(&world, &inner).await;
         let maps: Api<ConfigMap> = Api::namespaced(world.team.stage().cluster.client(), &inner);
         let there = || async {
@@ -210,10 +255,19 @@ fn a_namespace_that_git_still_has_objects_in_stays() {
         world.team.applied("app", &commit).await;
         let held = format!("Git still holds ConfigMap {inner}/own");
         world.told("Kept", &[&inner, &held]).await;
+        let sync: Sync = world.team.api().get("app").await.unwrap();
+        let said = format!("Namespace {inner}: left Git and stays: {held}");
+        assert_eq!(warnings(&sync), [said]);
         stays(&world, &inner).await;
-        world.repo.remove("app/own.yaml");
-        let commit = world.repo.commit("That as well");
-        world.team.applied("app", &commit).await;
+        // What Git holds again, and what is gone, is not spoken of any more.
+        let commit = world
+            .repo
+            .write("app/inner.yaml", namespace(&inner))
+            .commit("It is back");
+        assert_eq!(warnings(&world.team.applied("app", &commit).await), NONE);
+        world.repo.remove("app/inner.yaml").remove("app/own.yaml");
+        let commit = world.repo.commit("Both leave");
+        assert_eq!(warnings(&world.team.applied("app", &commit).await), NONE);
         goes(&world, &inner).await;
     });
 }
@@ -230,6 +284,75 @@ fn a_namespace_that_others_live_in_outlives_its_sync() {
         );
         world.told("Deleted", &[&inner, &said]).await;
         stays(&world, &inner).await;
+    });
+}
+
+/// A prune would ask about it, and so does the deletion of a Sync with its objects: another Sync may have pruned that.
+#[test]
+fn a_namespace_in_which_somebody_runs_something_does_not_go_with_its_sync_unasked() {
+    run(async {
+        let (world, inner) = begin("parting", crds::DeletionPolicy::Delete).await;
+        run_something(&world, "handmade", &inner);
+        world.team.kubectl(["delete", "sync", "app", "--wait=false"]).ok();
+        let sync = world.says("app", "DeletionWaits").await;
+        let message = objects::message(&sync, "Ready");
+        let delete = format!("delete Namespace {inner}, and with it Deployment {inner}/handmade");
+        for part in [
+            delete.as_str(),
+            "signet.dev/prune: orphan",
+            "spec.deletionPolicy to Orphan",
+        ] {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+        assert_eq!(plan(&sync).actions, [delete.as_str()]);
+        world.stays(&[("a", None), ("b", None)]).await;
+        stays(&world, &inner).await;
+        // Whoever comes after that is in no approval of it.
+        run_something(&world, "second", &inner);
+        world.approve("old", "app", &plan(&sync).digest).await;
+        let sync = world
+            .until("app", "DeletionWaits", |status| {
+                let plan = status.plan.as_ref();
+                plan.is_some_and(|plan| plan.actions[0].ends_with(" and 1 more"))
+            })
+            .await;
+        stays(&world, &inner).await;
+        world.approve("yes", "app", &plan(&sync).digest).await;
+        goes(&world, &inner).await;
+        world.team.gone::<Sync>("app").await;
+    });
+}
+
+/// The object's own word is another way out.
+#[test]
+fn a_definition_of_which_somebody_has_objects_stays_by_its_own_word_when_its_sync_goes() {
+    run(async {
+        let world = World::begin("parting-kind").await;
+        world.team.make_platform();
+        let group = format!("{}.example.com", world.team.name());
+        world.repo.write("app/definition.yaml", lodger_definition(&group));
+        world
+            .applied(&[("a", "one")], |spec| {
+                spec.deletion_policy = crds::DeletionPolicy::Delete;
+            })
+            .await;
+        make_lodger(&world, &group).await;
+        world.team.kubectl(["delete", "sync", "app", "--wait=false"]).ok();
+        let sync = world.says("app", "DeletionWaits").await;
+        let message = objects::message(&sync, "Ready");
+        assert!(message.contains(&format!("Lodger.{group}")), "{message}");
+        let cluster = &world.team.stage().cluster;
+        let definition = format!("crd/lodgers.{group}");
+        cluster
+            .kubectl(["annotate", &definition, "signet.dev/prune=orphan"])
+            .ok();
+        world.team.request("app", "now").await;
+        world.team.gone::<Sync>("app").await;
+        world
+            .team
+            .kubectl(["get", &format!("lodgers.{group}"), "one"])
+            .ok();
+        cluster.kubectl(["delete", &definition]).ok();
     });
 }
 
@@ -285,16 +408,7 @@ fn a_definition_whose_objects_others_have_is_not_deleted_without_a_person() {
 fn a_namespace_in_which_somebody_runs_something_is_not_deleted_without_a_person() {
     run(async {
         let (world, inner) = begin("handmade", crds::DeletionPolicy::Orphan).await;
-        let namespace = format!("--namespace={inner}");
-        let cluster = &world.team.stage().cluster;
-        let made = [
-            "create",
-            "deployment",
-            "handmade",
-            "--image=nginx:1",
-            "--replicas=0",
-        ];
-        cluster.kubectl(made.into_iter().chain([namespace.as_str()])).ok();
+        run_something(&world, "handmade", &inner);
         world.repo.remove("app/inner.yaml");
         let commit = world.repo.commit("The namespace leaves");
         let sync = world.says("app", "PruneRefused").await;
@@ -313,14 +427,7 @@ fn a_namespace_in_which_somebody_runs_something_is_not_deleted_without_a_person(
         );
         stays(&world, &inner).await;
         // Another one comes: whoever approved did not know of it.
-        let made = [
-            "create",
-            "deployment",
-            "second",
-            "--image=nginx:1",
-            "--replicas=0",
-        ];
-        cluster.kubectl(made.into_iter().chain([namespace.as_str()])).ok();
+        run_something(&world, "second", &inner);
         world.approve("old", "app", &first).await;
         let sync = world
             .until("app", "PruneRefused", |status| {
@@ -329,6 +436,83 @@ fn a_namespace_in_which_somebody_runs_something_is_not_deleted_without_a_person(
             .await;
         stays(&world, &inner).await;
         world.approve("yes", "app", &plan(&sync).digest).await;
+        world.team.applied("app", &commit).await;
+        goes(&world, &inner).await;
+    });
+}
+
+/// Changes of health, of which there may be many, are nothing to look at everybody in a Namespace for.
+#[test]
+fn a_plan_that_waits_is_not_looked_at_anew_at_every_wake() {
+    run(async {
+        let (world, inner) = begin("patient", crds::DeletionPolicy::Orphan).await;
+        let mut spec = crds::SyncSpec::new("app", "app", "deployer");
+        gates(&mut spec);
+        let checks = serde_json::json!({"healthChecks": spec.health_checks});
+        world.set("app", checks).await;
+        world.repo.write("app/gate.yaml", gated("gate", &[]));
+        let commit = world.repo.commit("A gate");
+        world.team.until("gate", "the gate", |_: &ConfigMap| true).await;
+        tell(&world.team, "gate", "good").await;
+        world.team.applied("app", &commit).await;
+        run_something(&world, "handmade", &inner);
+        world.repo.remove("app/inner.yaml");
+        world.repo.commit("The namespace leaves");
+        world.says("app", "PruneRefused").await;
+        let mark = world.mark();
+        for _ in 0..5 {
+            for (state, says) in [("shut", "Progressing"), ("good", "PruneRefused")] {
+                tell(&world.team, "gate", state).await;
+                world.says("app", says).await;
+            }
+        }
+        let mut lists = world.team.stage().cluster.audit().by_controller(mark);
+        lists.retain(|request| request.verb == "list" && request.namespace == inner);
+        // One look asks for five kinds, and counts for half a minute.
+        assert!(lists.len() <= 15, "{lists:#?}");
+    });
+}
+
+/// Who moves in while something else of the plan goes slowly is in no approval of it, and in the next.
+#[test]
+fn who_moves_in_while_a_plan_is_carried_out_is_in_the_next_approval() {
+    run(async {
+        let (world, inner) = begin("movers", crds::DeletionPolicy::Orphan).await;
+        world.repo.write(
+            "app/slow.yaml",
+            map("slow", world.team.name(), "signet.dev/wave: \"1\""),
+        );
+        let commit = world.repo.commit("One that goes slowly");
+        world.team.applied("app", &commit).await;
+        let hold = |held: bool| {
+            let finalizers = held.then_some(["example.com/hold"]);
+            serde_json::json!({"metadata": {"finalizers": finalizers}})
+        };
+        world.edit("somebody", "slow", hold(true)).await;
+        world
+            .set("app", serde_json::json!({"prune": {"policy": "Confirm"}}))
+            .await;
+        world.repo.remove("app/inner.yaml").remove("app/slow.yaml");
+        let commit = world.repo.commit("Both leave");
+        let sync = world.says("app", "PruneRefused").await;
+        let first = plan(&sync).digest.clone();
+        world.approve("first", "app", &first).await;
+        world
+            .until("app", "Progressing", |status| {
+                let ready = status.conditions.iter().find(|one| one.type_ == "Ready");
+                ready.is_some_and(|ready| ready.message.contains("/slow to be gone"))
+            })
+            .await;
+        run_something(&world, "late", &inner);
+        world.edit("somebody", "slow", hold(false)).await;
+        let sync = world
+            .until("app", "PruneRefused", |status| {
+                let names = |plan: &crds::PlanReport| plan.actions.iter().any(|one| one.contains("/late"));
+                status.plan.as_ref().is_some_and(names)
+            })
+            .await;
+        stays(&world, &inner).await;
+        world.approve("second", "app", &plan(&sync).digest).await;
         world.team.applied("app", &commit).await;
         goes(&world, &inner).await;
     });
@@ -343,20 +527,7 @@ fn a_definition_of_which_somebody_has_objects_is_not_deleted_without_a_person() 
         let group = format!("{}.example.com", world.team.name());
         world.repo.write("app/definition.yaml", lodger_definition(&group));
         world.applied(&[("a", "one"), ("b", "one")], |_| {}).await;
-        let lodger = format!("apiVersion: {group}/v1\nkind: Lodger\nmetadata: {{name: one}}\n");
-        wait::poll("the kind to be served", || async {
-            let made = world
-                .team
-                .stage()
-                .cluster
-                .kubectl_with(["apply", "-n", world.team.name(), "-f", "-"], &lodger);
-            if made.code == 0 {
-                Ok(())
-            } else {
-                Err(made.to_string())
-            }
-        })
-        .await;
+        make_lodger(&world, &group).await;
         world.repo.remove("app/definition.yaml");
         let commit = world.repo.commit("The definition leaves");
         let sync = world.says("app", "PruneRefused").await;

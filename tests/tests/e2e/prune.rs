@@ -236,47 +236,65 @@ fn a_single_claim_is_not_exchanged_without_an_approval() {
 fn what_comes_first_is_gone_before_what_comes_after_it_goes() {
     run(async {
         let world = World::begin("reverse").await;
-        let wave = |name: &str, wave: i32| {
-            let annotation = format!("metadata:\n  annotations: {{signet.dev/wave: \"{wave}\"}}\n");
-            objects::config_map(name, "one").replacen("metadata:\n", &annotation, 1)
-        };
         world
             .repo
-            .write("app/slow.yaml", wave("slow", 1))
-            .write("app/needed.yaml", wave("needed", 0));
+            .write("app/slow.yaml", annotated("slow", "signet.dev/wave: \"1\""))
+            .write("app/needed.yaml", annotated("needed", "signet.dev/wave: \"0\""));
         world
             .applied(&[("a", "one"), ("b", "one")], |spec| {
                 spec.prune.policy = crds::PrunePolicy::Confirm;
             })
             .await;
-        let hold =
-            |finalizers: serde_json::Value| serde_json::json!({"metadata": {"finalizers": finalizers}});
-        world
-            .edit("somebody", "slow", hold(serde_json::json!(["example.com/hold"])))
-            .await;
+        world.edit("somebody", "slow", held(true)).await;
         world.repo.remove("app/slow.yaml").remove("app/needed.yaml");
         let commit = world.repo.commit("Both leave");
         let sync = world.says("app", "PruneRefused").await;
         world.approve("both", "app", &plan(&sync).digest).await;
-        world
-            .until("app", "Progressing", |status| {
-                let ready = status.conditions.iter().find(|one| one.type_ == "Ready");
-                ready.is_some_and(|ready| {
-                    ready
-                        .message
-                        .contains("/slow to be gone, which left Git; 1 object more")
-                })
-            })
-            .await;
+        waits_for_slow(&world, 1).await;
         let one = Some("one");
         world.stays(&[("needed", one), ("a", one), ("b", one)]).await;
-        world
-            .edit("somebody", "slow", hold(serde_json::json!(null)))
-            .await;
+        world.edit("somebody", "slow", held(false)).await;
         world.team.applied("app", &commit).await;
         world
             .stays(&[("slow", None), ("needed", None), ("a", one), ("b", one)])
             .await;
+    });
+}
+
+/// What is shown can be approved, however slowly something else of the plan went.
+#[test]
+fn what_waits_for_a_person_beside_what_goes_slowly_is_approved_as_it_is_shown() {
+    run(async {
+        let world = World::begin("slow-beside").await;
+        let asks = "signet.dev/wave: \"1\", signet.dev/prune: confirm";
+        world
+            .repo
+            .write("app/slow.yaml", annotated("slow", "signet.dev/wave: \"1\""))
+            .write("app/asks.yaml", annotated("asks", asks))
+            .write("app/later.yaml", annotated("later", "signet.dev/wave: \"0\""));
+        let stay = ["a", "b", "c", "d"].map(|name| (name, "one"));
+        world.applied(&stay, |_| {}).await;
+        world.edit("somebody", "slow", held(true)).await;
+        for name in ["slow", "asks", "later"] {
+            world.repo.remove(&format!("app/{name}.yaml"));
+        }
+        let commit = world.repo.commit("All three leave");
+        waits_for_slow(&world, 1).await;
+        world.edit("somebody", "slow", held(false)).await;
+        let delete = format!("delete ConfigMap {}/asks", world.team.name());
+        let sync = world
+            .until("app", "PruneRefused", |status| {
+                let plan = status.plan.as_ref();
+                plan.is_some_and(|plan| plan.actions == [delete.as_str()])
+            })
+            .await;
+        let one = Some("one");
+        world
+            .stays(&[("slow", None), ("later", None), ("asks", one), ("a", one)])
+            .await;
+        world.approve("as-shown", "app", &plan(&sync).digest).await;
+        world.team.applied("app", &commit).await;
+        world.stays(&[("asks", None), ("a", one), ("d", one)]).await;
     });
 }
 
@@ -418,6 +436,29 @@ fn what_is_not_ours_is_not_deleted() {
         team.gone::<ConfigMap>("b").await;
         lasts(&team, "stranger").await;
     });
+}
+
+/// A ConfigMap with annotations, in YAML's flow style.
+fn annotated(name: &str, annotations: &str) -> String {
+    let metadata = format!("metadata:\n  annotations: {{{annotations}}}\n");
+    objects::config_map(name, "one").replacen("metadata:\n", &metadata, 1)
+}
+
+/// Has an object wait for somebody before it goes, or not any more.
+fn held(held: bool) -> serde_json::Value {
+    let finalizers = held.then_some(["example.com/hold"]);
+    serde_json::json!({"metadata": {"finalizers": finalizers}})
+}
+
+/// Waits until the Sync says that it waits for `slow` to be gone, and how many come after it.
+async fn waits_for_slow(world: &World<'_>, after: usize) {
+    let waits = format!("/slow to be gone, which left Git; {after} object");
+    world
+        .until("app", "Progressing", |status| {
+            let ready = status.conditions.iter().find(|one| one.type_ == "Ready");
+            ready.is_some_and(|ready| ready.message.contains(&waits))
+        })
+        .await;
 }
 
 /// The ConfigMap is there, and still is after a while.

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 use serde_json::json;
-use tests::{objects, run, wait};
+use tests::{Space, objects, run, wait};
 
 use crate::order_world::{begin, gated, gates, plain};
 use crate::world::{A_WHILE, World, status};
@@ -54,8 +54,11 @@ fn foreign_fields_are_not_removed_past_the_gate_nor_a_freeze_taken_away() {
                 spec.foreign_fields = ForeignFields::Remove;
             })
             .await;
-        let frozen = json!({"metadata": {"annotations": {"signet.dev/reconcile": "disabled"}}});
-        world.edit("acme", "a", frozen).await;
+        let words = ["signet.dev/reconcile", "client.lifecycle.config.k8s.io/deletion"];
+        let said = json!({(words[0]): "disabled", (words[1]): "detach"});
+        world
+            .edit("acme", "a", json!({"metadata": {"annotations": said}}))
+            .await;
         world.edit("acme", "a", json!({"data": {"extra": "x"}})).await;
         let stays = || {
             wait::throughout(A_WHILE, || async {
@@ -69,7 +72,7 @@ fn foreign_fields_are_not_removed_past_the_gate_nor_a_freeze_taken_away() {
         };
         stays().await;
         let map: ConfigMap = world.team.api().get("a").await.unwrap();
-        assert!(map.annotations().contains_key("signet.dev/reconcile"), "{map:?}");
+        assert!(map.annotations().contains_key(words[0]), "{map:?}");
 
         // One watch shows the Sync, another the object: which is first is not said.
         let seen = |sync: &Sync| sync.metadata.generation == Some(status(sync).observed_generation);
@@ -102,7 +105,92 @@ fn foreign_fields_are_not_removed_past_the_gate_nor_a_freeze_taken_away() {
                 map.data.as_ref().is_some_and(|data| !data.contains_key("extra"))
             })
             .await;
+        let map: ConfigMap = world.team.api().get("a").await.unwrap();
+        assert!(map.annotations().contains_key(words[1]), "{map:?}");
     });
+}
+
+/// What makes a kind that only tests have, and lets the controller watch it.
+struct Definer<'a> {
+    team: &'a Space<'a>,
+    group: String,
+}
+
+impl<'a> Definer<'a> {
+    fn new(team: &'a Space<'a>) -> Self {
+        let group = format!("{}.example.com", team.name());
+        let this = Self { team, group };
+        this.put(
+            &json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+            "metadata": {"name": this.role(), "labels": {"signet.dev/aggregate-to-observe": "true"}},
+            "rules": [{"apiGroups": [this.group], "resources": ["*"], "verbs": ["get", "list", "watch"]}]}),
+        );
+        this
+    }
+
+    fn role(&self) -> String {
+        format!("observe-{}", self.team.name())
+    }
+
+    fn put(&self, object: &serde_json::Value) {
+        let apply = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
+        let cluster = &self.team.stage().cluster;
+        cluster.kubectl_with(apply, &object.to_string()).ok();
+    }
+
+    /// The definition's name.
+    fn of(&self, kind: &str) -> String {
+        format!("{}s.{}", kind.to_lowercase(), self.group)
+    }
+
+    fn define(&self, kind: &str, served: bool) {
+        let any = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+        let singular = kind.to_lowercase();
+        self.put(&json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": self.of(kind)},
+            "spec": {"group": self.group, "scope": "Namespaced",
+                "names": {"kind": kind, "plural": format!("{singular}s"), "singular": singular},
+                "versions": [{"name": "v1", "served": served, "storage": true,
+                    "schema": {"openAPIV3Schema": any}}]}}));
+    }
+
+    fn established(&self, kind: &str) {
+        let definition = format!("crd/{}", self.of(kind));
+        let wait = ["wait", &definition, "--for=condition=Established"];
+        self.team.stage().cluster.kubectl(wait).ok();
+    }
+
+    fn object(&self, kind: &str, name: &str) -> String {
+        json!({"apiVersion": format!("{}/v1", self.group), "kind": kind, "metadata": {"name": name}})
+            .to_string()
+    }
+
+    async fn unserved(&self, kind: &str) {
+        wait::poll("the kind not to be served", || async {
+            let answer = self.team.kubectl(["get", &self.of(kind)]);
+            if answer.code == 0 {
+                Err(answer.to_string())
+            } else {
+                Ok(())
+            }
+        })
+        .await;
+    }
+
+    fn remove(&self, kinds: &[&str]) {
+        for kind in kinds {
+            let definition = format!("crd/{}", self.of(kind));
+            self.team.stage().cluster.kubectl(["delete", &definition]).ok();
+        }
+    }
+}
+
+impl Drop for Definer<'_> {
+    fn drop(&mut self) {
+        let role = format!("clusterrole/{}", self.role());
+        let _ = self.team.stage().cluster.kubectl(["delete", &role]);
+    }
 }
 
 /// An API server that does not serve a kind for a moment says nothing about its objects.
@@ -112,60 +200,25 @@ fn objects_of_a_kind_that_is_not_served_for_a_moment_are_neither_lost_nor_forgot
         let world = World::begin("unserved").await;
         let team = &world.team;
         team.make_platform();
-        let group = format!("{}.example.com", team.name());
-        let plural = format!("cups.{group}");
-        let cluster = &team.stage().cluster;
-        let role = format!("observe-{}", team.name());
-        let put = |object: serde_json::Value| {
-            let apply = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
-            cluster.kubectl_with(apply, &object.to_string()).ok();
-        };
-        put(
-            json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
-            "metadata": {"name": role, "labels": {"signet.dev/aggregate-to-observe": "true"}},
-            "rules": [{"apiGroups": [group], "resources": ["*"], "verbs": ["get", "list", "watch"]}]}),
-        );
-        let definition = |served: bool| {
-            let any = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-            put(json!({
-                "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-                "metadata": {"name": plural},
-                "spec": {"group": group, "scope": "Namespaced",
-                    "names": {"kind": "Cup", "plural": "cups", "singular": "cup"},
-                    "versions": [{"name": "v1", "served": served, "storage": true,
-                        "schema": {"openAPIV3Schema": any}}]}}));
-        };
-        definition(true);
-        cluster
-            .kubectl(["wait", &format!("crd/{plural}"), "--for=condition=Established"])
-            .ok();
-        let cup = |name: &str| {
-            json!({"apiVersion": format!("{group}/v1"), "kind": "Cup", "metadata": {"name": name}})
-                .to_string()
-        };
+        let definer = Definer::new(team);
+        definer.define("Cup", true);
+        definer.established("Cup");
         world
             .repo
-            .write("app/keep.yaml", cup("keep"))
-            .write("app/goes.yaml", cup("goes"));
+            .write("app/keep.yaml", definer.object("Cup", "keep"))
+            .write("app/goes.yaml", definer.object("Cup", "goes"));
         world
             .applied(&[("a", "one"), ("b", "one"), ("c", "one")], |_| {})
             .await;
+        let plural = definer.of("Cup");
         let uid = |name: &str| {
             let found = team.kubectl(["get", &plural, name, "--output=jsonpath={.metadata.uid}"]);
             found.ok()
         };
         let before = (uid("keep"), uid("goes"));
 
-        definition(false);
-        wait::poll("the kind not to be served", || async {
-            let answer = team.kubectl(["get", &plural]);
-            if answer.code == 0 {
-                Err(answer.to_string())
-            } else {
-                Ok(())
-            }
-        })
-        .await;
+        definer.define("Cup", false);
+        definer.unserved("Cup").await;
         let last = world
             .repo
             .remove("app/goes.yaml")
@@ -177,7 +230,7 @@ fn objects_of_a_kind_that_is_not_served_for_a_moment_are_neither_lost_nor_forgot
         })
         .await;
         team.failed("app", &commit).await;
-        definition(true);
+        definer.define("Cup", true);
         team.applied("app", &commit).await;
         wait::poll("what left Git to be deleted", || async {
             let answer = team.kubectl(["get", &plural, "goes"]);
@@ -189,8 +242,40 @@ fn objects_of_a_kind_that_is_not_served_for_a_moment_are_neither_lost_nor_forgot
         })
         .await;
         assert_eq!(uid("keep"), before.0, "it is the same object");
-        cluster
-            .kubectl(["delete", &format!("crd/{plural}"), &format!("clusterrole/{role}")])
-            .ok();
+        definer.remove(&["Cup"]);
+    });
+}
+
+/// A group has many definitions: one that stays says nothing of objects whose own is gone.
+#[test]
+fn objects_whose_definition_is_gone_hold_no_sync_though_their_group_stays() {
+    run(async {
+        let world = World::begin("undefined").await;
+        let team = &world.team;
+        team.make_platform();
+        let definer = Definer::new(team);
+        for kind in ["Cup", "Mug"] {
+            definer.define(kind, true);
+            definer.established(kind);
+        }
+        world.repo.write("app/cup.yaml", definer.object("Cup", "cup"));
+        world
+            .applied(&[("a", "one"), ("b", "one")], |spec| {
+                spec.deletion_policy = DeletionPolicy::Delete;
+            })
+            .await;
+        // Not served is not gone.
+        definer.define("Cup", false);
+        definer.unserved("Cup").await;
+        let syncs = team.api::<Sync>();
+        syncs.delete("app", &DeleteParams::default()).await.unwrap();
+        let sync = world.says("app", "DeletionWaits").await;
+        let message = objects::message(&sync, "Ready");
+        assert!(message.contains("does not serve it now"), "{message}");
+
+        definer.remove(&["Cup"]);
+        team.gone::<Sync>("app").await;
+        team.gone::<ConfigMap>("a").await;
+        definer.remove(&["Mug"]);
     });
 }

@@ -1,7 +1,7 @@
 //! Annotations of Argo CD, Helm, Flux, kpt and Config Sync.
 
 use super::hook::{self, DeletePolicy, Hook, Meaning};
-use super::{OptionError, Options, PruneOption, dependency};
+use super::{OptionError, Options, dependency};
 use crate::Facts;
 
 /// Reads them as their tools do.
@@ -10,21 +10,6 @@ pub(super) fn read(facts: &Facts) -> Result<Options, OptionError> {
     hooks(facts, &mut options);
     argo(facts, &mut options);
     flux(facts, &mut options);
-    if facts
-        .annotation("helm.sh/resource-policy")
-        .is_some_and(says("keep"))
-    {
-        keep(&mut options, PruneOption::Disabled);
-    }
-    if facts
-        .annotation("client.lifecycle.config.k8s.io/deletion")
-        .is_some_and(says("detach"))
-        || facts
-            .annotation("cli-utils.sigs.k8s.io/on-remove")
-            .is_some_and(says("keep"))
-    {
-        keep(&mut options, PruneOption::Orphan);
-    }
     // Config Sync creates such an object and never changes it.
     options.create_only |= facts
         .annotation("client.lifecycle.config.k8s.io/mutation")
@@ -37,12 +22,6 @@ pub(super) fn read(facts: &Facts) -> Result<Options, OptionError> {
 
 fn says(word: &'static str) -> impl Fn(&str) -> bool {
     move |text| text.trim().eq_ignore_ascii_case(word)
-}
-
-/// Nothing deletes the object.
-fn keep(options: &mut Options, prune: PruneOption) {
-    options.prune = options.prune.max(prune);
-    options.keep_on_delete = true;
 }
 
 /// Helm's hooks count where Argo CD's annotation names no phase, as in Argo CD itself.
@@ -99,10 +78,6 @@ fn argo(facts: &Facts, options: &mut Options) {
         .unwrap_or_default();
     for option in hook::list(sync_options) {
         match option {
-            "Prune=false" => options.prune = options.prune.max(PruneOption::Disabled),
-            "Prune=confirm" => options.prune = options.prune.max(PruneOption::Confirm),
-            // Nobody is asked when a Sync is deleted: what wants a person's word stays.
-            "Delete=false" | "Delete=confirm" => options.keep_on_delete = true,
             "Replace=true" | "Force=true" => options.replace = Some(true),
             "Replace=false" | "Force=false" => options.replace = options.replace.or(Some(false)),
             _ => {}
@@ -117,9 +92,6 @@ fn flux(facts: &Facts, options: &mut Options) {
     options.substitute_disabled = facts.flux_says("substitute", "disabled");
     if facts.flux_says("force", "enabled") {
         options.replace = Some(true);
-    }
-    if facts.flux_says("prune", "disabled") {
-        keep(options, PruneOption::Disabled);
     }
 }
 

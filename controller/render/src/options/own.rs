@@ -1,7 +1,7 @@
 //! Signet's own annotations, which win over those of other tools, and whose unknown values are errors.
 
 use super::hook::{self, Hook};
-use super::{OptionError, Options, PruneOption, duration};
+use super::{OptionError, Options, duration};
 use crate::Facts;
 
 pub(super) const SUBSTITUTE: &str = "signet.dev/substitute";
@@ -13,7 +13,7 @@ const HOOK_TIMEOUT: &str = "signet.dev/hook-timeout";
 pub(super) fn read(facts: &Facts, options: &mut Options) -> Result<(), OptionError> {
     wave(facts, options)?;
     hooks(facts, options)?;
-    prune(facts, options)?;
+    prune(facts)?;
     if let Some(enabled) = switch(facts, "signet.dev/reconcile")? {
         options.reconcile_disabled = !enabled;
     }
@@ -78,24 +78,16 @@ fn hooks(facts: &Facts, options: &mut Options) -> Result<(), OptionError> {
     Ok(())
 }
 
-fn prune(facts: &Facts, options: &mut Options) -> Result<(), OptionError> {
+/// Of the live object it is read: here only a slip is found.
+fn prune(facts: &Facts) -> Result<(), OptionError> {
     let key = "signet.dev/prune";
-    let Some(text) = facts.annotation(key) else {
-        return Ok(());
-    };
-    (options.prune, options.keep_on_delete) = match text.trim() {
-        "enabled" => (PruneOption::Default, false),
-        "confirm" => (PruneOption::Confirm, options.keep_on_delete),
-        "orphan" => (PruneOption::Orphan, true),
-        "disabled" => (PruneOption::Disabled, true),
-        _ => {
-            return Err(OptionError::new(
-                key,
-                "write `disabled`, `orphan`, `confirm` or `enabled`",
-            ));
-        }
-    };
-    Ok(())
+    match facts.annotation(key).map(str::trim) {
+        None | Some("disabled" | "orphan" | "confirm" | "enabled") => Ok(()),
+        Some(_) => Err(OptionError::new(
+            key,
+            "write `disabled`, `orphan`, `confirm` or `enabled`",
+        )),
+    }
 }
 
 fn switch(facts: &Facts, key: &str) -> Result<Option<bool>, OptionError> {

@@ -159,37 +159,6 @@ fn hooks_are_deleted_and_time_out() {
 }
 
 #[test]
-fn prune_and_delete() {
-    use PruneOption::{Confirm, Default, Disabled, Orphan};
-    let argo = |text| ("argocd.argoproj.io/sync-options", text);
-    let own = |text| ("signet.dev/prune", text);
-    let helm = ("helm.sh/resource-policy", "keep");
-    let flux = ("kustomize.toolkit.fluxcd.io/prune", "disabled");
-    let detach = ("client.lifecycle.config.k8s.io/deletion", "detach");
-    let on_remove = ("cli-utils.sigs.k8s.io/on-remove", "keep");
-    for (pairs, expected) in [
-        (&[own("disabled")] as &[_], (Disabled, true)),
-        (&[own("orphan")], (Orphan, true)),
-        (&[own("confirm")], (Confirm, false)),
-        (&[argo("Prune=false")], (Disabled, false)),
-        (&[argo("Validate=false, Prune=confirm")], (Confirm, false)),
-        (&[argo("Delete=false")], (Default, true)),
-        (&[argo("Delete=confirm")], (Default, true)),
-        (&[argo("Prune=no,prune=false")], (Default, false)),
-        (&[helm], (Disabled, true)),
-        (&[flux], (Disabled, true)),
-        (&[detach], (Orphan, true)),
-        (&[on_remove], (Orphan, true)),
-        (&[argo("Prune=confirm"), detach], (Orphan, true)),
-        (&[helm, own("enabled")], (Default, false)),
-        (&[argo("Delete=false"), own("confirm")], (Confirm, true)),
-    ] {
-        let found = read(pairs);
-        assert_eq!((found.prune, found.keep_on_delete), expected, "{pairs:?}");
-    }
-}
-
-#[test]
 fn switches() {
     let flux = |name: &str, value: &str| {
         options(&json!({format!("kustomize.toolkit.fluxcd.io/{name}"): value})).unwrap()
@@ -215,6 +184,9 @@ fn switches() {
     for (text, restart) in [("enabled", true), ("disabled", false)] {
         let read = read(&[("signet.dev/restart-on-secret-change", text)]);
         assert_eq!(read.restart, Some(restart));
+    }
+    for word in ["disabled", "orphan", "confirm", "enabled"] {
+        assert_eq!(read(&[("signet.dev/prune", word)]), Options::NONE);
     }
     let both = [
         ("signet.dev/replace", "disabled"),

@@ -10,7 +10,6 @@ mod sight;
 mod tests;
 mod uid;
 
-pub(crate) use sight::is_frozen;
 pub(super) use sight::{At, Sight};
 
 use super::foreign::ForeignOf;

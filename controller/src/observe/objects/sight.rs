@@ -2,14 +2,12 @@
 
 use crate::observe::foreign;
 use crate::observe::foreign::ForeignOf;
+use apply::words::is_frozen;
 use apply::{LiveMeta, Prints, is_contested, strangers};
 use health::Verdict;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Instant, SystemTime};
-
-/// The annotations or labels that freeze an object in the cluster: ours, and Flux's, which Flagger sets while it works.
-const FREEZING: [&str; 2] = ["signet.dev/reconcile", "kustomize.toolkit.fluxcd.io/reconcile"];
 
 /// An object as the watch shows it.
 pub(in crate::observe) struct Sight<'a> {
@@ -78,41 +76,6 @@ impl At {
         Self {
             instant: Instant::now(),
             time: SystemTime::now(),
-        }
-    }
-}
-
-pub(crate) fn is_frozen(metadata: &ObjectMeta) -> bool {
-    [&metadata.annotations, &metadata.labels]
-        .into_iter()
-        .flatten()
-        .any(|words| {
-            FREEZING
-                .iter()
-                .any(|word| words.get(*word).is_some_and(|value| value == "disabled"))
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn annotations_and_labels_freeze() {
-        for (metadata, want) in [
-            (json!({"annotations": {"signet.dev/reconcile": "disabled"}}), true),
-            (
-                json!({"annotations": {"kustomize.toolkit.fluxcd.io/reconcile": "disabled"}}),
-                true,
-            ),
-            (json!({"labels": {"signet.dev/reconcile": "disabled"}}), true),
-            (json!({"annotations": {"signet.dev/reconcile": "enabled"}}), false),
-            (json!({"annotations": {"other": "disabled"}}), false),
-            (json!({}), false),
-        ] {
-            let parsed: ObjectMeta = serde_json::from_value(metadata.clone()).unwrap();
-            assert_eq!(is_frozen(&parsed), want, "{metadata}");
         }
     }
 }

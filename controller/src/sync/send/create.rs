@@ -1,8 +1,8 @@
 //! What is there before an object is applied: objects that are created and never changed, and namespaces.
 
 use super::{One, Trouble};
-use crate::observe::is_frozen;
 use crate::sync::execute::Hand;
+use apply::words::is_frozen;
 use apply::{ApiError, ErrorKind, LiveMeta};
 use std::sync::Arc;
 
@@ -24,13 +24,14 @@ impl Hand {
             .await
     }
 
-    /// Whether an object that no watch shows, which is to say deleted or without our label, is there and somebody froze it.
-    pub(super) async fn is_frozen_unseen(&self, one: &One<'_>) -> Result<bool, ApiError> {
+    /// Refuses an object that no watch shows, which is to say one without our label, if it is there and somebody froze it.
+    pub(super) async fn spare_frozen(&self, one: &One<'_>) -> Result<(), Trouble> {
         match self.server.metadata(&self.identity, one.info(), one.key).await {
-            Ok(found) => Ok(found.is_some_and(|found| is_frozen(&found.0))),
+            Ok(Some(found)) if is_frozen(&found.0) => Err(frozen()),
+            Ok(_) => Ok(()),
             // Who may not look may apply all the same.
-            Err(error) if error.kind == ErrorKind::Forbidden => Ok(false),
-            Err(error) => Err(error),
+            Err(error) if error.kind == ErrorKind::Forbidden => Ok(()),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -67,4 +68,12 @@ impl Hand {
             },
         })
     }
+}
+
+/// What is said of an object that is out of the watches' sight and frozen.
+pub(super) fn frozen() -> Trouble {
+    Trouble::own(
+        "somebody froze it in the cluster, where no watch shows it: it is left alone",
+        "take the annotation or label off that freezes it; if it lost its label applyset.kubernetes.io/part-of, put that back",
+    )
 }

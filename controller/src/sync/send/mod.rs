@@ -20,6 +20,7 @@ use super::policy::Policy;
 use super::report::Failure;
 use apply::fields::{FieldPath, Tool};
 use apply::plan::{Reason, Step};
+use apply::words::is_frozen;
 use apply::{ApiError, Applied, Cause, ErrorKind, Key, KindInfo, LiveMeta};
 use std::borrow::Cow;
 use std::sync::atomic::Ordering;
@@ -169,11 +170,9 @@ impl Hand {
             ));
         }
         let before = self.observer.live(one.key);
-        if one.reason == Reason::Drifted && before.is_none() && self.is_frozen_unseen(one).await? {
-            return Err(Trouble::own(
-                "it lost its label in the cluster and is frozen there: it is left alone",
-                "put its label applyset.kubernetes.io/part-of back, or take the annotation off that freezes it",
-            ));
+        // What no watch shows may be there all the same, and frozen. Of what is new that is asked where something is in the way.
+        if one.reason != Reason::New && before.is_none() {
+            self.spare_frozen(one).await?;
         }
         if let Some(live) = self.stays_as_it_is(one, before.as_ref()).await? {
             let applied = Applied { live, created: false };
@@ -196,6 +195,10 @@ impl Hand {
             notes.replaced = true;
         }
         let mut settled = settled?;
+        if one.reason == Reason::New && !settled.reply.created && is_frozen(&settled.reply.meta.0) {
+            // Nothing was in the way: what somebody set is as it was, and stays so.
+            return Err(create::frozen());
+        }
         let taken = self.take_over(one, &body, &mut settled).await;
         notes.took_over = taken.inspect_err(|_| {
             self.half().insert(one.key.clone());

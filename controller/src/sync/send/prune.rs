@@ -1,8 +1,8 @@
 //! Deletes one object that left Git, if it is ours.
 
 use crate::sync::execute::Hand;
-use crate::sync::pruning::OwnWord;
 use apply::checkpoint::Record;
+use apply::words::OwnWord;
 use apply::{ApiError, DeleteOutcome, ErrorKind, Key, KindInfo, Meta};
 
 /// What became of an object that was to be deleted.

@@ -51,6 +51,7 @@ impl Hand {
             dry_run,
             quote: one.quote(),
         };
+        let mut unseen = !dry_run && one.reason == Reason::New && self.observer.live(one.key).is_none();
         for _ in 0..APPLIES {
             let current = without.as_ref().unwrap_or(body);
             let error = match self.patiently(one, &manner, current).await {
@@ -64,6 +65,10 @@ impl Hand {
                 Err(error) if error.kind == ErrorKind::Conflict && !manner.force => error,
                 Err(error) => return Err(error.into()),
             };
+            if std::mem::take(&mut unseen) {
+                // It is there, and somebody may have frozen it: what he set is not changed before that is known.
+                self.spare_frozen(one).await?;
+            }
             match conflicts::judge(&error.conflicts, one.key, &self.names, one.policy) {
                 Judgement::Refuse { message, hint } => {
                     if self.names.is_claimed(&error.conflicts, one.key) {

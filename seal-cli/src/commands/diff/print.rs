@@ -16,6 +16,7 @@ impl Action {
         match self {
             Self::Refused => "refused",
             Self::Delete => "delete",
+            Self::Keep => "keep",
             Self::Create => "create",
             Self::Update => "update",
             Self::Unchanged => "unchanged",
@@ -26,7 +27,7 @@ impl Action {
         match self {
             Self::Refused | Self::Delete => Style::Bad,
             Self::Create | Self::Unchanged => Style::Good,
-            Self::Update => Style::Waiting,
+            Self::Update | Self::Keep => Style::Waiting,
         }
     }
 }
@@ -50,8 +51,10 @@ impl Report {
             count(Action::Delete),
             count(Action::Unchanged)
         );
-        if count(Action::Refused) > 0 {
-            let _ = write!(text, ", {} refused", count(Action::Refused));
+        for (action, word) in [(Action::Keep, "kept"), (Action::Refused, "refused")] {
+            if count(action) > 0 {
+                let _ = write!(text, ", {} {word}", count(action));
+            }
         }
         text
     }
@@ -148,6 +151,7 @@ pub(super) fn json(report: &Report) -> Value {
         "create": report.count(Action::Create),
         "update": report.count(Action::Update),
         "delete": report.count(Action::Delete),
+        "keep": report.count(Action::Keep),
         "unchanged": report.count(Action::Unchanged),
         "refused": report.count(Action::Refused),
         "objects": objects,

@@ -1,6 +1,7 @@
 //! One object of the tree.
 
 use apply::Key;
+use apply::words::{OwnWord, is_frozen};
 use crds::{SyncStatus, annotation};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
@@ -18,11 +19,15 @@ pub(super) struct Node {
     pub(super) message: Option<String>,
     /// `file#document`.
     pub(super) source: Option<String>,
+    /// What it says of its own end.
+    pub(super) word: Option<OwnWord>,
+    pub(super) frozen: bool,
     pub(super) children: Vec<Node>,
 }
 
 impl Node {
     pub(super) fn new(key: Key, metadata: ObjectMeta) -> Self {
+        let (word, frozen) = (OwnWord::of(&metadata), is_frozen(&metadata));
         let controller = metadata
             .owner_references
             .into_iter()
@@ -47,6 +52,8 @@ impl Node {
                 Some((_, place)) => place.to_owned(),
                 None => source,
             }),
+            word,
+            frozen,
             children: Vec::new(),
         }
     }
