@@ -335,6 +335,7 @@ fn report(state: crds::ReportState) -> crds::RotationReport {
         changed: 1,
         cluster: true,
         gaps: vec!["Repository a/b: it is away.".into()],
+        confirm: "gaps-1".into(),
         ..crds::RotationReport::default()
     }
 }
@@ -375,12 +376,11 @@ fn keys_that_leaked_are_barred_before_new_ones_are_made() {
     assert!(matches!(at(&facts).0, Step::Bar(_)));
 }
 
-#[test]
-fn keys_that_leaked_stay_until_it_is_known_what_was_sealed_for_them() {
-    use crds::ReportState::{Complete, Incomplete, Walking};
+/// One where keys leaked, of which nothing is needed any more, and all of what is followed was looked through.
+fn leaked_and_unused() -> Facts {
     let mut facts = begun(vec![followed("a", 0, true)]);
     facts.spec.reason = crds::RotationReason::Compromised;
-    facts.spec.retire.grace = "0s".into();
+    (facts.spec.retire.grace, facts.spec.retire.then) = ("0s".into(), RetireThen::Destroy);
     facts.record.started = Some("2026-01-01T00:00:00Z".into());
     facts.barred = ["old1", "old2"].map(String::from).into();
     let mut keys = stored();
@@ -388,29 +388,86 @@ fn keys_that_leaked_stay_until_it_is_known_what_was_sealed_for_them() {
         key.state = KeyState::Leaving;
     }
     facts.keys = Some(keys);
-    assert_eq!(at(&facts), (Step::Rest(None), RotationPhase::Reporting));
-    facts.record.report = Some(report(Walking));
-    assert_eq!(at(&facts).1, RotationPhase::Reporting);
-    facts.record.report = Some(report(Incomplete));
-    let held = next(&facts);
-    assert_eq!(held.said.phase, RotationPhase::AwaitingConfirmation);
-    assert!(
-        held.said.message.contains("it is away") && held.said.message.contains("old1, old2"),
-        "{}",
-        held.said.message
-    );
-    facts.spec.retire.confirmed = vec!["old1".into()];
-    assert_eq!(at(&facts).1, RotationPhase::AwaitingConfirmation);
-    facts.spec.retire.confirmed.push("old2".into());
-    assert_eq!(at(&facts), (Step::LookAgain, RotationPhase::Retiring));
-    facts.spec.retire.confirmed.clear();
-    facts.record.report = Some(report(Complete));
-    // What came since it was looked through may be one more value.
-    assert_eq!(at(&facts), (Step::Rest(None), RotationPhase::Reporting));
     let heads = facts.git.iter().flatten();
     facts.walked = heads
         .filter_map(|one| Some((one.key.clone(), one.head.clone().ok()?)))
         .collect();
+    facts
+}
+
+#[test]
+fn an_incomplete_report_is_accepted_as_it_was_shown_and_in_no_other_way() {
+    use crds::ReportState::{Complete, Incomplete, Walking};
+    for when in [RetireWhen::Unused, RetireWhen::Confirmed] {
+        let mut facts = leaked_and_unused();
+        facts.spec.retire.when = when;
+        // Nobody is asked before it is known what there is to be accepted.
+        let waiting = (Step::Rest(None), RotationPhase::Reporting);
+        assert_eq!(at(&facts), waiting);
+        facts.record.report = Some(report(Walking));
+        assert_eq!(at(&facts), waiting);
+        // Confirmed early: that says nothing of what was not looked through, least of all while it is tried again.
+        facts.spec.retire.confirmed = vec!["old1".into(), "old2".into()];
+        assert_eq!(at(&facts), waiting);
+        let mut tried_again = report(Incomplete);
+        tried_again.confirm.clear();
+        facts.record.report = Some(tried_again);
+        assert_eq!(at(&facts), waiting);
+        assert!(
+            next(&facts)
+                .said
+                .message
+                .ends_with("it is away. It is tried again.")
+        );
+        facts.record.report = Some(report(Incomplete));
+        let asked = next(&facts).said;
+        assert_eq!(asked.phase, RotationPhase::AwaitingConfirmation);
+        assert!(
+            asked.message.contains("it is away") && asked.message.ends_with("spec.retire.confirmed: gaps-1."),
+            "{}",
+            asked.message
+        );
+        facts.spec.retire.confirmed.push("gaps-1".into());
+        assert_eq!(at(&facts), (Step::LookAgain, RotationPhase::Retiring));
+        // What came since it was looked through may be one more gap.
+        let walked = std::mem::take(&mut facts.walked);
+        assert_eq!(at(&facts), waiting);
+        facts.walked = walked;
+        // Another gap is another word.
+        facts.record.report.as_mut().unwrap().confirm = "gaps-2".into();
+        assert_eq!(at(&facts).1, RotationPhase::AwaitingConfirmation);
+        facts.record.report = Some(report(Complete));
+        assert_eq!(at(&facts).0, Step::LookAgain);
+    }
+}
+
+#[test]
+fn keys_that_leaked_stay_until_it_is_known_what_was_sealed_for_them() {
+    use crds::ReportState::{Complete, Incomplete, Walking};
+    let mut facts = leaked_and_unused();
+    let walked = std::mem::take(&mut facts.walked);
+    assert_eq!(at(&facts), (Step::Rest(None), RotationPhase::Reporting));
+    facts.record.report = Some(report(Walking));
+    assert_eq!(at(&facts).1, RotationPhase::Reporting);
+    facts.walked.clone_from(&walked);
+    facts.record.report = Some(report(Incomplete));
+    let held = next(&facts);
+    assert_eq!(held.said.phase, RotationPhase::AwaitingConfirmation);
+    assert!(
+        held.said.message.contains("it is away") && held.said.message.contains("old1, old2, gaps-1"),
+        "{}",
+        held.said.message
+    );
+    facts.spec.retire.confirmed = vec!["old1".into(), "gaps-1".into()];
+    assert_eq!(at(&facts).1, RotationPhase::AwaitingConfirmation);
+    facts.spec.retire.confirmed.push("old2".into());
+    assert_eq!(at(&facts), (Step::LookAgain, RotationPhase::Retiring));
+    facts.walked.clear();
+    facts.spec.retire.confirmed.clear();
+    facts.record.report = Some(report(Complete));
+    // What came since it was looked through may be one more value.
+    assert_eq!(at(&facts), (Step::Rest(None), RotationPhase::Reporting));
+    facts.walked = walked;
     assert_eq!(at(&facts).0, Step::LookAgain);
     let reported = next(&facts).said.phases;
     let reported = reported

@@ -511,15 +511,79 @@ fn what_is_not_listed_is_told_and_holds_the_keys() {
             .kubectl(["-n", HOME, "get", "configmaps", "--output=json"])
             .ok();
         assert!(!maps.contains(&long[..300]));
+        // Who confirms the keys alone has not said that what is missing may be missing.
+        let word = report.confirm.clone();
+        let ready = said(&rotation, "Ready");
+        assert!(word.starts_with("gaps-") && ready.contains(&word), "{ready}");
         let api: Api<KeyRotation> = Api::namespaced(stage.cluster.client(), HOME);
-        let confirm = Patch::Merge(json!({"spec": {"retire": {"confirmed": old.ids}}}));
-        api.patch("spring", &PatchParams::default(), &confirm)
-            .await
-            .unwrap();
+        let confirm = async |confirmed: &[String]| {
+            let patch = Patch::Merge(json!({"spec": {"retire": {"confirmed": confirmed}}}));
+            api.patch("spring", &PatchParams::default(), &patch)
+                .await
+                .unwrap();
+        };
+        confirm(&old.ids).await;
+        until(&stage, "spring", "to ask for the word", |rotation| {
+            said(rotation, "Ready").ends_with(&format!("spec.retire.confirmed: {word}."))
+        })
+        .await;
+        stay(&stage, &old).await;
+        confirm(&[old.ids.as_slice(), &[word]].concat()).await;
         phase(&stage, "spring", RotationPhase::Complete).await;
         gone(&stage, &old).await;
         // What cannot be called so never opened.
         assert_eq!(opened(&repo, team.name(), &keys(&stage).await), (4, 6));
+    });
+}
+
+#[test]
+fn a_confirmation_that_was_given_early_does_not_count_where_the_remote_fails_for_a_moment() {
+    run(async {
+        let stage = Stage::own().await;
+        let (team, repo) = begin(&stage, "leaked-moment", 1).await;
+        repo.write("app/old.yaml", v1(&stage, &team, "old", &[("a", "old")]))
+            .commit("Another one");
+        let blob = repo.git(["rev-parse", "HEAD:app/old.yaml"]);
+        let commit = repo.remove("app/old.yaml").commit("Without it");
+        team.fetched("app", &commit).await;
+        // The remote serves its head, and not all of its history.
+        let object = repo.bare().join("objects").join(&blob[..2]).join(&blob[2..]);
+        let away = repo.bare().join("away");
+        std::fs::rename(&object, &away).unwrap();
+        let old = keys(&stage).await;
+        let reseal = [target(&stage, team.name(), "app")];
+        let retire = json!({"then": "Destroy", "grace": "0s", "when": "Confirmed", "confirmed": old.ids});
+        rotate(
+            &stage,
+            "spring",
+            &json!({"reason": "Compromised", "reseal": reseal, "retire": retire}),
+        );
+        let rotation = until(&stage, "spring", "to hold for the report", |rotation| {
+            said(rotation, "Ready").ends_with("It is tried again.")
+        })
+        .await;
+        let status = rotation.status.as_ref().unwrap();
+        let report = status.report.as_ref().unwrap();
+        assert_eq!(
+            (status.phase, report.state, report.confirm.as_str()),
+            (RotationPhase::Reporting, ReportState::Incomplete, ""),
+        );
+        assert!(
+            report.gaps[0].contains("its history cannot be read"),
+            "{report:#?}"
+        );
+        stay(&stage, &old).await;
+
+        std::fs::rename(&away, &object).unwrap();
+        pull(&repo);
+        repo.write("notes.txt", "one").commit("News");
+        phase(&stage, "spring", RotationPhase::Complete).await;
+        let all = rows(&stage);
+        assert!(
+            all.len() == 4 && all.iter().any(|row| row.starts_with("old/a removed ")),
+            "{all:#?}"
+        );
+        gone(&stage, &old).await;
     });
 }
 

@@ -39,9 +39,13 @@ const AGAIN: Duration = Duration::from_secs(5);
 const LATER: Duration = Duration::from_mins(1);
 /// Without any news it is looked again after this.
 const LOOK: Duration = Duration::from_hours(1);
+/// What may pass by itself is believed to do so for this long. Before that nobody is asked to accept that it is not looked through.
+const PASSES: Duration = Duration::from_hours(1);
 /// How long one fetch of a whole history may take, and how much it may bring.
 const FETCH: Duration = Duration::from_mins(15);
 const PACK_BYTES: u64 = 2 << 30;
+/// What the SealedSecrets of the cluster are called beside the uids of Repositories.
+const CLUSTER: &str = "";
 /// What may be kept of all Repositories together, in bytes.
 const ALL_BYTES: usize = 128 << 20;
 
@@ -147,9 +151,18 @@ enum Head {
     Unread(String),
 }
 
+/// Why something was not looked through.
+struct Failed {
+    why: String,
+    /// Whether it may pass by itself.
+    temporary: bool,
+}
+
 struct Room {
     context: Context,
     held: HashMap<String, Held>,
+    /// Since when what may pass by itself does not: of a rotation, and of a Repository or the cluster.
+    failing: HashMap<(String, String), Instant>,
     found: watch::Sender<BTreeMap<String, RotationReport>>,
     walked: Heads,
 }
@@ -167,6 +180,7 @@ async fn run(
     let mut room = Room {
         context,
         held: HashMap::new(),
+        failing: HashMap::new(),
         found,
         walked,
     };
@@ -215,6 +229,8 @@ impl Room {
     async fn pass(&mut self, all: &[Order]) -> Duration {
         self.held
             .retain(|uid, _| all.iter().any(|order| order.uid == *uid));
+        self.failing
+            .retain(|(uid, _), _| all.iter().any(|order| order.uid == *uid));
         self.found.send_if_modified(|found| {
             let before = found.len();
             found.retain(|uid, _| all.iter().any(|order| order.uid == *uid));
@@ -319,7 +335,7 @@ impl Room {
     }
 
     async fn bring(
-        &self,
+        &mut self,
         maps: &Api<ConfigMap>,
         order: &Order,
         sources: &[Source],
@@ -346,6 +362,10 @@ impl Room {
         };
         let mut gaps = BTreeSet::new();
         let mut waits = false;
+        // Whether one of the gaps may still pass by itself.
+        let mut passes = false;
+        // Where there is nothing more to be tried at a head.
+        let mut tried = BTreeMap::new();
         let mut pending = false;
         let mut cluster = None;
         if !is_known {
@@ -361,10 +381,12 @@ impl Room {
                         self.publish(order, held, "The cluster is looked through.", shards);
                     }
                     cluster = Some(values);
+                    self.passed(order, CLUSTER);
                 }
                 Err(why) => {
                     gaps.insert(why);
                     waits = true;
+                    passes |= self.may_pass(order, CLUSTER);
                 }
             }
         }
@@ -388,6 +410,7 @@ impl Room {
                     if walked.is_none() {
                         gaps.insert(format!("Repository {name}: {why}"));
                         waits = true;
+                        passes |= self.may_pass(order, &source.uid);
                     }
                     held.seen.remove(&source.uid);
                     continue;
@@ -419,12 +442,15 @@ impl Room {
                         &format!("Repository {name} is looked through."),
                         shards,
                     );
+                    self.passed(order, &source.uid);
                 }
-                Err(why) => {
+                Err(Failed { why, temporary }) => {
                     waits = true;
                     // Once the keys are gone there is nothing new to be found.
                     if is_first || has_leaked {
                         gaps.insert(format!("Repository {name}: its history cannot be read. {why}"));
+                        passes |= temporary && self.may_pass(order, &source.uid);
+                        tried.insert(source.key.clone(), head.clone());
                     }
                 }
             }
@@ -456,10 +482,25 @@ impl Room {
             Some((source.key.clone(), walked.head.clone()))
         });
         let mut walked = self.walked.lock().unwrap_or_else(PoisonError::into_inner);
-        walked.insert(order.uid.clone(), heads.collect());
+        walked.insert(order.uid.clone(), heads.chain(tried).collect());
         drop(walked);
-        self.say(order, held.report.sum(&gaps, shards));
+        let mut sum = held.report.sum(&gaps, shards);
+        if passes {
+            sum.confirm.clear();
+        }
+        self.say(order, sum);
         Ok(!waits)
+    }
+
+    /// What may pass by itself has not. Whether it is believed that it will.
+    fn may_pass(&mut self, order: &Order, what: &str) -> bool {
+        let id = (order.uid.clone(), what.to_owned());
+        let since = self.failing.entry(id).or_insert_with(Instant::now);
+        since.elapsed() < PASSES
+    }
+
+    fn passed(&mut self, order: &Order, what: &str) {
+        self.failing.remove(&(order.uid.clone(), what.to_owned()));
     }
 
     async fn keep(&self, maps: &Api<ConfigMap>, order: &Order, held: &mut Held) -> Result<usize, String> {
@@ -475,11 +516,7 @@ impl Room {
     /// While it is walked: what is known so far.
     fn publish(&self, order: &Order, held: &Held, progress: &str, shards: usize) {
         let sum = held.report.sum(&BTreeSet::new(), shards);
-        let sum = RotationReport {
-            state: ReportState::Walking,
-            progress: progress.to_owned(),
-            ..sum
-        };
+        let sum = walking(sum, progress.to_owned());
         say(&self.found, &order.uid, sum, held.is_over());
     }
 
@@ -494,9 +531,11 @@ impl Room {
         head: &str,
         known: Option<&str>,
         held: &Held,
-    ) -> Result<Findings, String> {
+    ) -> Result<Findings, Failed> {
         let files = repository::files(&self.context.config);
-        let (mut remote, reference) = remote_to_read(&self.context.client, &source.object, &files).await?;
+        let remote = remote_to_read(&self.context.client, &source.object, &files).await;
+        // The Secret with the credentials, mostly: the Repository is not followed either then.
+        let (mut remote, reference) = remote.map_err(|why| Failed { why, temporary: true })?;
         remote.limits.total = FETCH;
         remote.limits.pack_bytes = PACK_BYTES;
         let sum = held.report.sum(&BTreeSet::new(), held.written.len());
@@ -508,30 +547,34 @@ impl Room {
             dir: self.dir().join(&order.uid).join(&source.uid),
             remote,
             reference,
-            head: head.parse().map_err(|_| "Its head is no commit.")?,
+            head: head.parse().map_err(|_| Failed {
+                why: "Its head is no commit.".into(),
+                temporary: false,
+            })?,
             known: known.and_then(|head| head.parse().ok()),
             room: room(held, &source.uid),
             namespaces: source.namespaces.clone(),
             opener: Arc::clone(&held.opener),
             memory: Arc::clone(&held.memory),
             progress: Box::new(move |progress| {
-                let sum = RotationReport {
-                    state: ReportState::Walking,
-                    progress,
-                    ..sum.clone()
-                };
-                say(&found, &uid, sum, is_over);
+                say(&found, &uid, walking(sum.clone(), progress), is_over);
             }),
             stopped: Box::new(move || shutdown.is_requested() || !fence.is_ours()),
         };
         match tokio::task::spawn_blocking(move || job.run()).await {
             Ok(Ok(found)) => Ok(found),
-            Ok(Err(error)) => Err(format!(
-                "{}: {}.",
-                crate::text::bounded(&error.to_string(), 300),
-                error.hint()
-            )),
-            Err(_) => Err("The walk stopped unexpectedly.".into()),
+            Ok(Err(error)) => Err(Failed {
+                why: format!(
+                    "{}: {}.",
+                    crate::text::bounded(&error.to_string(), 300),
+                    error.hint()
+                ),
+                temporary: error.is_temporary(),
+            }),
+            Err(_) => Err(Failed {
+                why: "The walk stopped unexpectedly.".into(),
+                temporary: false,
+            }),
         }
     }
 
@@ -594,6 +637,16 @@ impl Room {
             })
         });
         Ok(sources.collect())
+    }
+}
+
+/// As it is said while something is being walked.
+fn walking(sum: RotationReport, progress: String) -> RotationReport {
+    RotationReport {
+        state: ReportState::Walking,
+        confirm: String::new(),
+        progress,
+        ..sum
     }
 }
 

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crds::{ReportRow, ReportState, RotationReport, ValueChanged};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use super::values::{Digest, Place, Value};
 use super::walk::{Findings, Leak};
@@ -39,12 +41,22 @@ pub(super) struct Walked {
     pub(super) namespaces: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) gaps: Vec<String>,
+    /// How many there are beside those.
+    #[serde(default)]
+    pub(super) more: u64,
     /// Whether it was said of its rows what stands there now, after that commit was looked at.
     #[serde(default)]
     pub(super) judged: bool,
 }
 
 impl Walked {
+    /// What of it could not be looked through, as sentences.
+    fn told(&self) -> impl Iterator<Item = String> + '_ {
+        let more =
+            (self.more > 0).then(|| format!("Repository {}: and {} more.", self.repository, self.more));
+        self.gaps.iter().cloned().chain(more)
+    }
+
     /// Whether values were tried in all of these namespaces.
     pub(super) fn covers(&self, namespaces: &[String]) -> bool {
         namespaces.iter().all(|name| self.namespaces.contains(name))
@@ -155,8 +167,13 @@ impl Report {
         walked.judged = false;
         for gap in &found.gaps {
             let gap = text::bounded_bytes(&format!("Repository {repository}: {gap}"), REPOSITORY_GAP);
-            if walked.gaps.len() < REPOSITORY_GAPS && !walked.gaps.contains(&gap) {
+            if walked.gaps.contains(&gap) {
+                continue;
+            }
+            if walked.gaps.len() < REPOSITORY_GAPS {
                 walked.gaps.push(gap);
+            } else {
+                walked.more += 1;
             }
         }
         self.cut |= found.cut;
@@ -313,11 +330,7 @@ impl Report {
         let mut gaps: Vec<String> = gaps
             .iter()
             .map(|gap| text::bounded(gap, LONGEST_GAP))
-            .chain(
-                self.walked
-                    .values()
-                    .flat_map(|walked| walked.gaps.iter().cloned()),
-            )
+            .chain(self.walked.values().flat_map(Walked::told))
             .collect();
         if self.cut {
             // The most important one is not cut itself.
@@ -338,6 +351,7 @@ impl Report {
                     .into(),
             );
         }
+        let confirm = word(&gaps);
         let more = gaps.len().saturating_sub(GAPS);
         if more > 0 {
             gaps.truncate(GAPS - 1);
@@ -359,8 +373,18 @@ impl Report {
             cluster: self.cluster,
             progress: String::new(),
             gaps,
+            confirm,
         }
     }
+}
+
+/// What a person says who accepts all of these gaps, and no other ones. Empty where there are none.
+fn word(gaps: &[String]) -> String {
+    if gaps.is_empty() {
+        return String::new();
+    }
+    let digest = Sha256::digest(json!(gaps).to_string());
+    format!("gaps-{}", text::hex(&digest[..8]))
 }
 
 fn count(number: usize) -> u64 {

@@ -263,3 +263,31 @@ fn what_has_no_room_is_told_and_nothing_is_said_to_be_changed() {
     report.take("uid", "shop/app", &[], &cut);
     assert_eq!(judged(&mut report, &cut)[0].1, "unknown");
 }
+
+#[test]
+fn each_set_of_gaps_has_a_word_of_its_own() {
+    let of = |gaps: &[&str]| {
+        let gaps = gaps.iter().map(|gap| (*gap).to_owned()).collect();
+        Report::default().sum(&gaps, 0).confirm
+    };
+    assert_eq!(of(&[]), "");
+    let one = of(&["a"]);
+    assert!(one.starts_with("gaps-") && one.len() == 21, "{one}");
+    assert_eq!(one, of(&["a"]));
+    assert!(one != of(&["b"]) && one != of(&["a", "b"]) && of(&["a b"]) != of(&["a", "b"]));
+    // Those that are only counted as well.
+    let found = |count: usize| Findings {
+        gaps: (0..count).map(|number| format!("gap {number}")).collect(),
+        ..Findings::default()
+    };
+    let words: BTreeSet<_> = (REPOSITORY_GAPS - 1..REPOSITORY_GAPS + 4)
+        .map(|count| {
+            let mut report = Report::default();
+            report.take("uid", "shop/app", &[], &found(count));
+            let sum = report.sum(&BTreeSet::new(), 1);
+            assert!(sum.gaps.len() <= REPOSITORY_GAPS + 1);
+            sum.confirm
+        })
+        .collect();
+    assert_eq!(words.len(), 5);
+}
