@@ -177,8 +177,3 @@ pub(super) fn end(facts: &Facts) -> String {
         _ => String::new(),
     }
 }
-
-/// Whether SealedSecret objects of the cluster may be sealed again: not before they are looked through for the report.
-pub(super) fn may_reseal_objects(facts: &Facts) -> bool {
-    !is_one(facts) || facts.record.report.as_ref().is_some_and(|report| report.cluster)
-}

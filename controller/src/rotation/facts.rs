@@ -111,6 +111,10 @@ pub(super) enum Outcome {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Objects {
     pub(super) count: RotationObjects,
+    /// How many of those that are left the report of a leaked key has not seen: they wait for it.
+    pub(super) unseen: u64,
+    /// Whether it has not seen one of them, or of those that others open.
+    pub(super) is_news: bool,
     /// Whether those that can be were sealed again in this pass.
     pub(super) tried: bool,
     pub(super) blockers: Vec<Blocker>,

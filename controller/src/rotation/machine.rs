@@ -421,14 +421,15 @@ fn resealed<'f>(
         let message = "SealedSecret objects of the cluster are looked at.";
         return Err((Step::LookAtObjects, said(phase, "Looking", message)));
     };
-    if objects.count.left > 0 && !compromise::may_reseal_objects(facts) {
-        let message = "SealedSecret objects of the cluster are looked through for the report first.";
-        let wait = Step::Rest(Some(soon(facts, AGAIN)));
-        return Err((wait, said(phase, "Reporting", message)));
-    }
-    if objects.count.left > 0 && !objects.tried {
+    if objects.count.left > objects.unseen && !objects.tried {
         let message = "SealedSecret objects of the cluster are sealed again.";
         return Err((Step::ResealObjects, said(phase, "Resealing", message)));
+    }
+    if objects.unseen > 0 {
+        let message = "SealedSecret objects of the cluster are looked through for the report first.";
+        phases.push((condition::RESEALED, false, message.into()));
+        let wait = Step::Rest(Some(soon(facts, AGAIN)));
+        return Err((wait, said(phase, "Reporting", message)));
     }
 
     let steps: Vec<_> = git.iter().map(|one| (one, one.step())).collect();

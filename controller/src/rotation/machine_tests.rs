@@ -481,18 +481,34 @@ fn keys_that_leaked_stay_until_it_is_known_what_was_sealed_for_them() {
         "{}",
         reported.2
     );
-    // Objects of the cluster are looked through before they are sealed again.
-    facts.record.report = None;
-    facts.objects = Some(Objects {
+}
+
+#[test]
+fn objects_of_the_cluster_are_looked_through_before_they_are_sealed_again() {
+    let mut facts = leaked_and_unused();
+    facts.record.report = Some(report(crds::ReportState::Complete));
+    facts.record.unused_since = Some("2026-01-01T00:00:00Z".into());
+    let of = |left, unseen, tried| Objects {
         count: crds::RotationObjects {
-            total: 1,
+            total: 2,
             resealed: 0,
-            left: 1,
+            left,
         },
+        unseen,
+        is_news: unseen > 0,
+        tried,
         ..Objects::default()
-    });
-    assert!(matches!(at(&facts).0, Step::Rest(Some(_))));
-    facts.record.report = Some(report(Walking));
+    };
+    facts.objects = Some(of(2, 1, false));
+    assert_eq!(at(&facts).0, Step::ResealObjects, "one of them is known");
+    // One that came since is waited for, and the time of grace begins again.
+    facts.objects = Some(of(1, 1, true));
+    let waits = next(&facts);
+    assert!(matches!(waits.step, Step::Rest(Some(_))), "{:?}", waits.step);
+    assert_eq!(waits.said.phase, RotationPhase::Resealing);
+    status::note(&mut facts, &waits.said);
+    assert_eq!(facts.record.unused_since, None);
+    facts.objects = Some(of(1, 0, false));
     assert_eq!(at(&facts).0, Step::ResealObjects);
 }
 

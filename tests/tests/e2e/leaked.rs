@@ -21,7 +21,7 @@ use tests::{GitServer, Repo, Space, Stage, command, http, objects, run, wait};
 
 use crate::native::{published, seal};
 use crate::rotation_world::{
-    HOME, begin, begin_on, gone, keys, opened, phase, pull, rotate, said, stay, target, until,
+    HOME, ask, begin, begin_on, gone, keys, opened, phase, pull, rotate, said, stay, target, until,
 };
 
 /// Every value of these tests says this, so that it is known wherever it turns up.
@@ -472,6 +472,39 @@ fn a_repository_that_cannot_be_reached_makes_the_report_incomplete_and_the_key_s
         phase(&stage, "spring", RotationPhase::Complete).await;
         assert_eq!(rows(&stage).len(), 5);
         gone(&stage, &old).await;
+    });
+}
+
+#[test]
+fn an_object_that_comes_meanwhile_is_in_the_report_before_it_is_sealed_again() {
+    run(async {
+        let stage = Stage::own_drop_in().await;
+        let (team, _repo) = begin(&stage, "leaked-late", 1).await;
+        let late = v1(&stage, &team, "late", &[("b", "late")]);
+        // Nothing may be pushed: the rotation waits for a person.
+        rotate(&stage, "spring", &json!({"reason": "Compromised"}));
+        until(&stage, "spring", "to wait with a report", |rotation| {
+            let status = rotation.status.as_ref().unwrap();
+            let report = status.report.as_ref();
+            status.phase == RotationPhase::AwaitingCommit
+                && report.is_some_and(|report| report.state == ReportState::Complete)
+        })
+        .await;
+        assert_eq!(rows(&stage).len(), 3);
+        stage.cluster.kubectl_with(["create", "-f", "-"], &late).ok();
+        team.until("late", "to be opened", |secret: &Secret| secret.data.is_some())
+            .await;
+        ask(&stage, "spring", "there is another one").await;
+        until(&stage, "spring", "to have sealed it again", |rotation| {
+            let objects = rotation.status.as_ref().unwrap().objects;
+            objects.is_some_and(|count| (count.resealed, count.left) == (1, 0))
+        })
+        .await;
+        let all = rows(&stage);
+        assert!(
+            all.len() == 4 && all.iter().any(|row| row.starts_with("late/b no ")),
+            "{all:#?}"
+        );
     });
 }
 

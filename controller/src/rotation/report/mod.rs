@@ -19,10 +19,10 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::{Api, Resource, ResourceExt};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::objects;
+use super::objects::{self, Versions};
 use crate::Context;
 use crate::condition;
 use crate::repository::{self, Key, SourceState, remote_to_read};
@@ -63,30 +63,63 @@ pub(super) struct Order {
 pub(super) struct Reporter {
     orders: watch::Sender<Vec<Order>>,
     found: watch::Receiver<BTreeMap<String, RotationReport>>,
-    walked: Heads,
+    taken: Arc<TakenIn>,
 }
 
-/// By rotation, the commit up to which each Repository was looked through.
-type Heads = Arc<Mutex<HashMap<String, BTreeMap<Key, String>>>>;
+/// What was looked through for each rotation, by uid, as far as this process knows.
+#[derive(Default)]
+struct TakenIn {
+    all: Mutex<HashMap<String, Taken>>,
+    /// Somebody has asked for another look.
+    asked: Notify,
+}
+
+#[derive(Default)]
+struct Taken {
+    /// Up to which commit each Repository was.
+    heads: BTreeMap<Key, String>,
+    /// The SealedSecret objects of the cluster.
+    objects: Arc<Versions>,
+    /// Whether there are others now.
+    asked: bool,
+}
+
+impl TakenIn {
+    fn retain(&self, orders: &[Order]) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|uid, _| orders.iter().any(|order| order.uid == *uid));
+    }
+
+    fn with<T>(&self, uid: &str, work: impl FnOnce(&mut Taken) -> T) -> T {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        work(all.entry(uid.to_owned()).or_default())
+    }
+}
 
 impl Reporter {
     /// Starts the task. It ends with the controller.
     pub(super) fn start(context: Context) -> Self {
         let (orders, receiver) = watch::channel(Vec::new());
         let (sender, found) = watch::channel(BTreeMap::new());
-        let walked = Heads::default();
-        tokio::spawn(run(context, receiver, sender, Arc::clone(&walked)));
-        Self {
-            orders,
-            found,
-            walked,
-        }
+        let taken = Arc::<TakenIn>::default();
+        tokio::spawn(run(context, receiver, sender, Arc::clone(&taken)));
+        Self { orders, found, taken }
     }
 
     /// Up to which commits Repositories were looked through, as far as this process knows.
     pub(super) fn walked(&self, uid: &str) -> BTreeMap<Key, String> {
-        let walked = self.walked.lock().unwrap_or_else(PoisonError::into_inner);
-        walked.get(uid).cloned().unwrap_or_default()
+        self.taken.with(uid, |taken| taken.heads.clone())
+    }
+
+    /// Which versions of SealedSecret objects were looked through, as far as this process knows.
+    pub(super) fn objects(&self, uid: &str) -> Arc<Versions> {
+        self.taken.with(uid, |taken| Arc::clone(&taken.objects))
+    }
+
+    /// There are others by now: they are looked through as well.
+    pub(super) fn look_at_objects(&self, uid: &str) {
+        self.taken.with(uid, |taken| taken.asked = true);
+        self.taken.asked.notify_one();
     }
 
     /// Says which rotations have a report.
@@ -158,20 +191,28 @@ struct Failed {
     temporary: bool,
 }
 
+/// What the SealedSecret objects of the cluster hold.
+struct Cluster {
+    values: Vec<values::Value>,
+    /// Whether there are more than are kept.
+    cut: bool,
+    versions: Versions,
+}
+
 struct Room {
     context: Context,
     held: HashMap<String, Held>,
     /// Since when what may pass by itself does not: of a rotation, and of a Repository or the cluster.
     failing: HashMap<(String, String), Instant>,
     found: watch::Sender<BTreeMap<String, RotationReport>>,
-    walked: Heads,
+    taken: Arc<TakenIn>,
 }
 
 async fn run(
     context: Context,
     mut orders: watch::Receiver<Vec<Order>>,
     found: watch::Sender<BTreeMap<String, RotationReport>>,
-    walked: Heads,
+    taken: Arc<TakenIn>,
 ) {
     let shutdown = context.shutdown.clone();
     let mut heads = context.heads.changes();
@@ -182,7 +223,7 @@ async fn run(
         held: HashMap::new(),
         failing: HashMap::new(),
         found,
-        walked,
+        taken: Arc::clone(&taken),
     };
     let mut due = Instant::now() + LOOK;
     let mut began = Instant::now() - PACE;
@@ -207,6 +248,7 @@ async fn run(
                 room.held.clear();
                 !orders.borrow().is_empty()
             }
+            () = taken.asked.notified() => true,
             () = tokio::time::sleep_until(due) => {
                 began = Instant::now();
                 let all = orders.borrow_and_update().clone();
@@ -231,6 +273,7 @@ impl Room {
             .retain(|uid, _| all.iter().any(|order| order.uid == *uid));
         self.failing
             .retain(|(uid, _), _| all.iter().any(|order| order.uid == *uid));
+        self.taken.retain(all);
         self.found.send_if_modified(|found| {
             let before = found.len();
             found.retain(|uid, _| all.iter().any(|order| order.uid == *uid));
@@ -352,7 +395,11 @@ impl Room {
                 Head::Pending | Head::Unread(_) => !held.report.walked.contains_key(&source.uid),
             }
         };
-        let is_known = held.report.cluster && held.report.cluster_judged && !sources.iter().any(is_stale);
+        let is_asked = self
+            .taken
+            .with(&order.uid, |taken| std::mem::take(&mut taken.asked));
+        let is_known =
+            !is_asked && held.report.cluster && held.report.cluster_judged && !sources.iter().any(is_stale);
         if held.told && is_known {
             return Ok(true);
         }
@@ -370,15 +417,25 @@ impl Room {
         let mut cluster = None;
         if !is_known {
             match self.cluster(held).await {
-                Ok((values, cut)) => {
+                Ok(Cluster {
+                    values,
+                    cut,
+                    versions,
+                }) => {
                     let is_first = !held.report.cluster;
                     held.report.cut |= cut;
                     if is_first || has_leaked {
                         held.report.take_cluster(&values);
                     }
+                    // Whoever seals them again has to know that it is kept.
+                    let shards = self.keep(maps, order, held).await?;
+                    self.taken
+                        .with(&order.uid, |taken| taken.objects = Arc::new(versions));
                     if is_first {
-                        let shards = self.keep(maps, order, held).await?;
                         self.publish(order, held, "The cluster is looked through.", shards);
+                    }
+                    if is_asked {
+                        self.found.send_modify(|_| ());
                     }
                     cluster = Some(values);
                     self.passed(order, CLUSTER);
@@ -481,9 +538,8 @@ impl Room {
             let walked = held.report.walked.get(&source.uid)?;
             Some((source.key.clone(), walked.head.clone()))
         });
-        let mut walked = self.walked.lock().unwrap_or_else(PoisonError::into_inner);
-        walked.insert(order.uid.clone(), heads.chain(tried).collect());
-        drop(walked);
+        self.taken
+            .with(&order.uid, |taken| taken.heads = heads.chain(tried).collect());
         let mut sum = held.report.sum(&gaps, shards);
         if passes {
             sum.confirm.clear();
@@ -578,9 +634,9 @@ impl Room {
         }
     }
 
-    /// The values of the SealedSecret objects of the cluster, and whether there are more than are kept.
-    async fn cluster(&self, held: &Held) -> Result<(Vec<values::Value>, bool), String> {
-        let objects = objects::all(&self.context.client).await?;
+    /// The values of the SealedSecret objects of the cluster.
+    async fn cluster(&self, held: &Held) -> Result<Cluster, String> {
+        let (objects, versions) = objects::all(&self.context.client).await?;
         let opener = Arc::clone(&held.opener);
         let work = move || {
             let mut opener = opener.lock().unwrap_or_else(PoisonError::into_inner);
@@ -588,7 +644,11 @@ impl Room {
             for object in &objects {
                 opener.object(object, &[], &mut found);
             }
-            (found.values, found.cut > 0)
+            Cluster {
+                values: found.values,
+                cut: found.cut > 0,
+                versions,
+            }
         };
         let found = tokio::task::spawn_blocking(work).await;
         found.map_err(|_| "The look at the cluster's SealedSecrets stopped unexpectedly.".to_owned())
