@@ -449,7 +449,7 @@ pub(super) fn note(facts: &mut Facts, looks: &mut Looks, command: &str) {
 }
 
 /// Paths that are another cluster's. What is no path is nobody's.
-fn elsewhere(target: &ResealTarget) -> Vec<String> {
+pub(super) fn elsewhere(target: &ResealTarget) -> Vec<String> {
     let paths = target.elsewhere.iter();
     paths
         .filter_map(|path| RepoPath::parse(path).ok())

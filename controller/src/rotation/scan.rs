@@ -330,7 +330,8 @@ pub(super) fn holds(kept: &Kept, standing: Standing) -> bool {
     }
 }
 
-fn covers(directory: &str, path: &str) -> bool {
+/// Whether a file is below a directory; the empty one is the root.
+pub(super) fn covers(directory: &str, path: &str) -> bool {
     directory.is_empty()
         || path
             .strip_prefix(directory)

@@ -20,6 +20,7 @@ use tests::git::Mood;
 use tests::{GitServer, Repo, Space, Stage, command, http, objects, run, wait};
 
 use crate::native::{published, seal};
+use crate::rotation_safety::nameless;
 use crate::rotation_world::{
     HOME, ask, begin, begin_on, gone, keys, opened, phase, pull, rotate, said, stay, target, until,
 };
@@ -520,7 +521,11 @@ fn what_is_not_listed_is_told_and_holds_the_keys() {
         let hidden = v2(&stage, &team, "hidden", &[("c", "hidden")]).await;
         let written = hidden.replace("\"SealedSecret\"", "\"Sealed\\u0053ecret\"");
         assert_ne!(written, hidden);
-        repo.write("base/odd.json", odd)
+        // In history only, of a namespace that nobody knows of here.
+        repo.write("base/adrift.json", nameless(&stage, "nobody-knows", "adrift"))
+            .commit("A value of who knows where");
+        repo.remove("base/adrift.json")
+            .write("base/odd.json", odd)
             .write("base/hidden.json", written);
         let commit = repo.commit("Odd names");
         team.fetched("app", &commit).await;
@@ -535,6 +540,12 @@ fn what_is_not_listed_is_told_and_holds_the_keys() {
         let report = rotation.status.as_ref().unwrap().report.as_ref().unwrap();
         assert_eq!(report.state, ReportState::Incomplete);
         assert!(report.gaps[0].contains("2 values are not listed"), "{report:#?}");
+        assert!(
+            report.gaps.len() == 2
+                && report.gaps[1].contains("1 values of format v1 name no namespace")
+                && report.gaps[1].contains("base/adrift.json in commit "),
+            "{report:#?}"
+        );
         let all = rows(&stage);
         assert!(all.iter().any(|row| row.starts_with("hidden/c no")), "{all:#?}");
         assert_eq!((all.len(), report.values), (4, 4), "{all:#?}");

@@ -22,12 +22,13 @@ use kube::{Api, Resource, ResourceExt};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use super::git::elsewhere;
 use super::objects::{self, Versions};
 use crate::Context;
 use crate::condition;
 use crate::repository::{self, Key, SourceState, remote_to_read};
 use crate::request::bounded;
-use rows::{Now, Report};
+use rows::{Now, Report, Terms};
 use values::{Found, Opener};
 use walk::{Findings, Job, Memory};
 
@@ -57,6 +58,8 @@ pub(super) struct Order {
     /// The keys that leaked.
     pub(super) leaked: BTreeSet<String>,
     pub(super) suspended: bool,
+    /// Paths of Repositories whose values are sealed for other clusters.
+    pub(super) elsewhere: BTreeMap<Key, Vec<String>>,
 }
 
 /// The task's other end.
@@ -150,8 +153,8 @@ struct Held {
     written: shards::Written,
     opener: Arc<Mutex<Opener>>,
     memory: Arc<Mutex<Memory>>,
-    /// By uid, what stands at the head of each Repository, and the namespaces that it was looked at with.
-    seen: HashMap<String, (Vec<String>, Findings)>,
+    /// By uid, what stands at the head of each Repository, and how its values were tried.
+    seen: HashMap<String, (Terms, Findings)>,
     /// Whether it was said once.
     told: bool,
     /// The keys that it is about.
@@ -172,7 +175,7 @@ struct Source {
     uid: String,
     object: Repository,
     head: Head,
-    namespaces: Vec<String>,
+    terms: Terms,
 }
 
 /// What a Repository follows.
@@ -332,7 +335,7 @@ impl Room {
             let held = self.load(&maps, order).await?;
             self.held.insert(order.uid.clone(), held);
         }
-        let sources = self.sources().await?;
+        let sources = self.sources(order).await?;
         let Some(mut held) = self.held.remove(&order.uid) else {
             return Ok(false);
         };
@@ -362,8 +365,7 @@ impl Room {
         }
         if !order.leaked.is_subset(&report.leaked) {
             // One that was noted later is looked for in everything as well.
-            report.walked.clear();
-            report.cluster = false;
+            report.walk_again();
             report.leaked.clone_from(&order.leaked);
         }
         Ok(Held {
@@ -389,10 +391,10 @@ impl Room {
             match &source.head {
                 // After a restart nothing is looked at where nothing is new, and all was said.
                 Head::At(head) => match seen {
-                    Some((namespaces, found)) => found.head != *head || *namespaces != source.namespaces,
-                    None => !held.report.is_told(&source.uid, head, &source.namespaces),
+                    Some((terms, found)) => found.head != *head || *terms != source.terms,
+                    None => !held.report.is_told(&source.uid, head, &source.terms),
                 },
-                Head::Pending | Head::Unread(_) => !held.report.walked.contains_key(&source.uid),
+                Head::Pending | Head::Unread(_) => held.report.history(&source.uid).is_none(),
             }
         };
         let is_asked = self
@@ -454,8 +456,9 @@ impl Room {
                     "Repository {name}: the history of its submodules is not looked through."
                 ));
             }
-            let walked = held.report.walked.get(&source.uid);
-            let known = walked.filter(|walked| walked.covers(&source.namespaces));
+            let walked = held.report.history(&source.uid);
+            // Where keys are gone, there is no looking anew for what they opened.
+            let known = walked.filter(|walked| walked.covers(&source.terms) || !all_leaked);
             let known = known.map(|walked| walked.head.clone());
             let head = match &source.head {
                 Head::At(head) => head,
@@ -476,22 +479,21 @@ impl Room {
             let is_seen = held
                 .seen
                 .get(&source.uid)
-                .is_some_and(|(namespaces, found)| found.head == *head && *namespaces == source.namespaces);
+                .is_some_and(|(terms, found)| found.head == *head && *terms == source.terms);
             if is_seen || is_known {
                 continue;
             }
-            if walked.is_none() && !all_leaked {
-                gaps.insert(format!(
-                    "Repository {name}: its history was not looked through before the old keys were gone."
-                ));
-            }
             let is_first = walked.is_none();
+            let is_late = !held.report.walked.contains_key(&source.uid) && !all_leaked;
             match self.walk(order, source, head, known.as_deref(), held).await {
-                Ok(found) => {
-                    let namespaces = &source.namespaces;
-                    held.report.take(&source.uid, &name, namespaces, &found);
+                Ok(mut found) => {
+                    if is_late {
+                        let gap = "Its history was not looked through before the old keys were gone.";
+                        found.gaps.insert(0, gap.into());
+                    }
+                    held.report.take(&source.uid, &name, &source.terms, &found);
                     held.seen
-                        .insert(source.uid.clone(), (source.namespaces.clone(), found));
+                        .insert(source.uid.clone(), (source.terms.clone(), found));
                     let shards = self.keep(maps, order, held).await?;
                     self.publish(
                         order,
@@ -535,7 +537,7 @@ impl Room {
         }
         held.told = true;
         let heads = sources.iter().filter_map(|source| {
-            let walked = held.report.walked.get(&source.uid)?;
+            let walked = held.report.history(&source.uid)?;
             Some((source.key.clone(), walked.head.clone()))
         });
         self.taken
@@ -598,6 +600,10 @@ impl Room {
         let (found, uid, is_over) = (self.found.clone(), order.uid.clone(), held.is_over());
         let shutdown = self.context.shutdown.clone();
         let fence = self.context.fence.clone();
+        let with_all_keys = {
+            let opener = held.opener.lock().unwrap_or_else(PoisonError::into_inner);
+            opener.has_all_leaked()
+        };
         let job = Job {
             repository: format!("{}/{}", source.key.0, source.key.1),
             dir: self.dir().join(&order.uid).join(&source.uid),
@@ -609,7 +615,8 @@ impl Room {
             })?,
             known: known.and_then(|head| head.parse().ok()),
             room: room(held, &source.uid),
-            namespaces: source.namespaces.clone(),
+            terms: source.terms.clone(),
+            with_all_keys,
             opener: Arc::clone(&held.opener),
             memory: Arc::clone(&held.memory),
             progress: Box::new(move |progress| {
@@ -655,7 +662,7 @@ impl Room {
     }
 
     /// Every Repository of the cluster, and the namespaces that its Syncs apply it to.
-    async fn sources(&self) -> Result<Vec<Source>, String> {
+    async fn sources(&self, order: &Order) -> Result<Vec<Source>, String> {
         let list = ListParams::default();
         let repositories: Api<DeserializeGuard<Repository>> = Api::all(self.context.client.clone());
         let repositories = bounded(repositories.list(&list))
@@ -692,7 +699,10 @@ impl Room {
                 uid: object.uid().unwrap_or_default(),
                 object,
                 head,
-                namespaces: all.into_iter().collect(),
+                terms: Terms {
+                    namespaces: all.into_iter().collect(),
+                    elsewhere: order.elsewhere.get(&key).cloned().unwrap_or_default(),
+                },
                 key,
             })
         });
@@ -750,5 +760,14 @@ pub(super) fn order(object: &KeyRotation, record: &crds::KeyRotationStatus) -> O
         uid: object.uid().unwrap_or_default(),
         leaked: record.old_keys.iter().map(|key| key.id.clone()).collect(),
         suspended: object.spec.suspend,
+        elsewhere: object
+            .spec
+            .reseal
+            .iter()
+            .map(|target| {
+                let key = (target.namespace.clone(), target.name.clone());
+                (key, elsewhere(target))
+            })
+            .collect(),
     })
 }
