@@ -126,6 +126,14 @@ impl Facts {
         self.record.old_keys.iter().map(|key| key.id.clone()).collect()
     }
 
+    /// Whether a person asks for something that was not done in this Repository yet.
+    pub(super) fn is_asked(&self, key: &Key) -> bool {
+        let done = self.step_of(key).map(|known| &known.last_handled_request);
+        // Before it is written down of each, it is of all of them.
+        let done = done.filter(|done| !done.is_empty());
+        !self.request.is_empty() && *done.unwrap_or(&self.record.last_handled_request) != self.request
+    }
+
     /// What is written down of a Repository.
     pub(super) fn step_of(&self, key: &Key) -> Option<&crds::RepositoryRotation> {
         let all = self.record.repositories.iter();
@@ -135,6 +143,17 @@ impl Facts {
 }
 
 impl Followed {
+    /// Whether what a person asks for is still to be done there.
+    pub(super) fn is_open(&self) -> bool {
+        let open = |outcome: &Outcome| {
+            matches!(
+                outcome,
+                Outcome::Behind | Outcome::Raced(_) | Outcome::Failed(_) | Outcome::RolledBack(_)
+            )
+        };
+        self.head.is_err() || self.outcome.as_ref().is_some_and(open)
+    }
+
     /// Whether a commit of ours can change it.
     pub(super) fn is_branch(&self) -> bool {
         !self.branch.is_empty()

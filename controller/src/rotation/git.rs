@@ -408,6 +408,10 @@ pub(super) fn note(facts: &mut Facts, looks: &mut Looks, command: &str) {
             known.values = *values;
             // Of another branch.
             known.pull_request.clear();
+            // It is what a person asks for, if one does: a revert of it is not pushed over after a restart.
+            if !facts.request.is_empty() {
+                known.last_handled_request.clone_from(&facts.request);
+            }
         } else if was_pushing && step == RotationStep::Clean {
             // The controller was stopped, or the remote did not answer, between the push and the word that it arrived.
             let arrived = match &one.head {

@@ -728,3 +728,41 @@ fn a_pull_request_is_asked_for_once_and_holds_nothing_up() {
     facts.git.as_mut().unwrap()[0].pull = None;
     assert!(matches!(at(&facts).0, Step::Rest(Some(_))));
 }
+
+#[test]
+fn what_a_person_asks_for_is_done_in_each_repository_for_itself() {
+    let mut git = ["good", "stuck", "unread", "later"].map(|name| followed(name, 0, true));
+    git[1].outcome = Some(Outcome::Failed("x".into()));
+    git[2].head = Err("x".into());
+    let mut facts = begun(git.to_vec());
+    let known = |name: &str| RepositoryRotation {
+        namespace: "team".into(),
+        name: name.into(),
+        ..RepositoryRotation::default()
+    };
+    facts.record.repositories = ["good", "stuck", "unread"].map(known).into();
+    let asked = |facts: &Facts| {
+        let all = ["good", "stuck", "unread", "later"];
+        all.map(|name| facts.is_asked(&("team".to_owned(), name.to_owned())))
+    };
+    assert_eq!(asked(&facts), [false; 4]);
+    facts.request = "now".into();
+    assert_eq!(asked(&facts), [true; 4]);
+    status::handled(&mut facts);
+    // One that has gone on is done with: a revert there is not pushed over, whatever the others are at.
+    assert_eq!(asked(&facts), [false, true, true, true]);
+    assert_eq!(facts.record.last_handled_request, "");
+    let git = facts.git.as_mut().unwrap();
+    (git[1].outcome, git[2].head) = (Some(Outcome::Pushed), Ok("c0ffee".into()));
+    status::handled(&mut facts);
+    assert_eq!(asked(&facts), [false; 4]);
+    assert_eq!(facts.record.last_handled_request, "now");
+    // A word that is taken away asks for nothing.
+    facts.request.clear();
+    assert_eq!(asked(&facts), [false; 4]);
+    status::handled(&mut facts);
+    facts.request = "now".into();
+    assert_eq!(asked(&facts), [false; 4]);
+    facts.request = "again".into();
+    assert_eq!(asked(&facts), [true; 4]);
+}

@@ -466,7 +466,7 @@ impl Room {
             }
             Step::Reseal(key) => {
                 let keys = self.keys(facts);
-                let insist = facts.request != facts.record.last_handled_request;
+                let insist = facts.is_asked(&key);
                 let outcome = match self.looks.seen.get(&key) {
                     Some(seen) => self.sealer.reseal(facts, &key, seen, &keys, insist).await,
                     None => Outcome::Failed("It was not looked at.".into()),

@@ -250,6 +250,45 @@ fn a_commit_that_is_taken_back_is_not_pushed_again_and_still_opens() {
 }
 
 #[test]
+fn what_was_asked_for_is_done_in_each_repository_for_itself() {
+    run(async {
+        let stage = Stage::own().await;
+        let (team, repo) = begin(&stage, "asked-done", 1).await;
+        let (stuck, stuck_repo) = begin(&stage, "asked-stuck", 1).await;
+        let old = keys(&stage).await;
+        let mut unsigned = target(&stage, stuck.name(), "app");
+        unsigned["signingSecretRef"] = json!({"name": "not-there"});
+        let reseal = [target(&stage, team.name(), "app"), unsigned];
+        rotate(&stage, "spring", &json!({"reseal": reseal}));
+        let of = |rotation: &KeyRotation, namespace: &str| {
+            let all = &rotation.status.as_ref().unwrap().repositories;
+            all.iter().find(|one| one.namespace == namespace).unwrap().clone()
+        };
+        until(&stage, "spring", "to have pushed to one", |rotation| {
+            step(rotation, team.name()) == Some(RotationStep::Clean)
+        })
+        .await;
+        ask(&stage, "spring", "go on").await;
+        let rotation = until(&stage, "spring", "to have gone on there", |rotation| {
+            of(rotation, team.name()).last_handled_request == "go on"
+        })
+        .await;
+        assert_eq!(of(&rotation, stuck.name()).last_handled_request, "");
+        pull(&repo);
+        repo.revert();
+        until(&stage, "spring", "to say that it was taken back", |rotation| {
+            step(rotation, team.name()) == Some(RotationStep::RolledBack)
+        })
+        .await;
+        assert_eq!(
+            (commits(&repo, "main").len(), commits(&stuck_repo, "main").len()),
+            (1, 0)
+        );
+        stay(&stage, &old).await;
+    });
+}
+
+#[test]
 fn a_branch_of_its_own_waits_to_be_merged() {
     run(async {
         let stage = Stage::own().await;
