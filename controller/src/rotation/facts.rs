@@ -71,6 +71,8 @@ pub(super) struct Followed {
     pub(super) head: Result<String, String>,
     /// Values of the head that are sealed for an old key and can be sealed again.
     pub(super) hanging: usize,
+    /// Whether it hangs on an old key, be it in a submodule, whose values a commit of ours does not change.
+    pub(super) needs: bool,
     /// What holds it up that no commit of ours changes.
     pub(super) blockers: Vec<Blocker>,
     /// Syncs that have applied a commit that hangs on an old key.

@@ -670,18 +670,22 @@ fn end(facts: &Facts) -> String {
     format!("Retired: {}.{tail}{}", old.join(", "), compromise::end(facts))
 }
 
-/// The commits of a Repository that the old keys are needed for.
+/// The commits of a Repository that the old keys are needed for, as its own branch has them.
 fn range(one: &crds::RepositoryRotation) -> Option<String> {
-    if one.base.is_empty() {
+    let short = |id: &str| id.get(..12).unwrap_or(id).to_owned();
+    let (last, first) = if one.first_clean.is_empty() {
+        // An earlier controller wrote down what it had made, and nothing more.
+        (&one.base, &one.commit)
+    } else {
+        (&one.last_needing, &one.first_clean)
+    };
+    if last.is_empty() {
         return None;
     }
-    let short = |id: &str| id.get(..12).unwrap_or(id).to_owned();
+    let (last, first) = (short(last), short(first));
     Some(format!(
-        "{}/{} up to and with {} (`git revert {}` brings back what does not open)",
-        one.namespace,
-        one.name,
-        short(&one.base),
-        short(&one.commit)
+        "{}/{} up to and with {last} (`git revert` of a commit of {last}..{first} brings back what does not open)",
+        one.namespace, one.name
     ))
 }
 

@@ -75,6 +75,7 @@ fn followed(name: &str, hanging: usize, may_push: bool) -> Followed {
         pull: None,
         head: Ok("c0ffee".into()),
         hanging,
+        needs: hanging > 0,
         blockers: Vec::new(),
         behind: Vec::new(),
         outcome: None,
@@ -269,20 +270,31 @@ fn keys_are_retired_after_their_grace_a_confirmation_and_one_more_look() {
     assert_eq!(at(&facts).0, Step::Delete(stored()[1].clone()));
     facts.keys.as_mut().unwrap().remove(0);
     facts.record.old_keys[1].retired = true;
-    facts.record.repositories = vec![RepositoryRotation {
+    let known = RepositoryRotation {
         namespace: "team".into(),
         name: "a".into(),
-        base: "0123456789abcdef".into(),
-        commit: "fedcba9876543210".into(),
+        // On a branch of its own.
+        base: "a".repeat(40),
+        commit: "b".repeat(40),
+        last_needing: "0123456789abcdef".into(),
+        first_clean: "fedcba9876543210".into(),
         ..RepositoryRotation::default()
-    }];
+    };
+    // One that never hung on an old key is not named.
+    let other = RepositoryRotation {
+        name: "other".into(),
+        ..RepositoryRotation::default()
+    };
+    facts.record.repositories = vec![known, other];
     let last = next(&facts);
     assert_eq!(
         (last.step, last.said.phase),
         (Step::Rest(None), RotationPhase::Complete)
     );
     assert!(
-        last.said.message.contains("`git revert fedcba987654`"),
+        last.said.message.contains(
+            "team/a up to and with 0123456789ab (`git revert` of a commit of 0123456789ab..fedcba987654 brings back"
+        ) && !last.said.message.contains("other"),
         "{}",
         last.said.message
     );

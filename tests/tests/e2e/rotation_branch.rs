@@ -1,4 +1,5 @@
-//! A branch of its own that waits to be merged: there is one, whoever brings it up to date and whenever the controller is killed.
+//! A branch of its own that waits to be merged: there is one, whoever brings it up to date and whenever the controller is killed,
+//! and it is told by the commit that the followed branch has in the end.
 
 use crds::{KeyRotation, RotationPhase, RotationStep};
 use serde_json::json;
@@ -7,7 +8,7 @@ use tests::{Repo, Stage, run};
 
 use crate::faults::behind_faults;
 use crate::rotation_world::{
-    HOME, ask, begin, commits, git, gone, keys, opened, phase, pull, rotate, step, target, until,
+    HOME, ask, begin, commits, git, gone, keys, opened, phase, pull, rotate, said, step, target, until,
 };
 
 /// The branches that the remote has.
@@ -126,9 +127,14 @@ fn a_controller_that_is_killed_behind_the_push_of_a_branch_makes_no_second_one()
 
         pull(&repo);
         repo.git(["fetch", "--quiet", "origin"]);
-        repo.git(["merge", "--quiet", "--no-edit", "origin/signet/rotation"]);
-        repo.push();
-        phase(&stage, "spring", RotationPhase::Complete).await;
+        // A squash: the branch's own commit is no part of what is followed.
+        let before = repo.head();
+        repo.git(["merge", "--quiet", "--squash", "origin/signet/rotation"]);
+        let squashed = repo.commit("Seal again, all in one");
+        let rotation = phase(&stage, "spring", RotationPhase::Complete).await;
+        let range = format!("{}..{}", &before[..12], &squashed[..12]);
+        let end = said(&rotation, "Retired");
+        assert!(end.contains(&range) && !end.contains(&first[0][..12]), "{end}");
         gone(&stage, &old).await;
         assert_eq!(opened(&repo, &name, &keys(&stage).await), (3, 3));
         stage.space_of(&name).keep();

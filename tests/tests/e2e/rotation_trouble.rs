@@ -75,8 +75,16 @@ fn without_a_right_to_push_a_person_runs_the_command_and_a_second_rotation_waits
             tests::command::run(signet, b"").ok();
         };
         reseal(&old.ids, &file).await;
-        repo.commit("Seal again by hand");
-        phase(&stage, "first", RotationPhase::Complete).await;
+        let last = repo.head();
+        let by_hand = repo.commit("Seal again by hand");
+        let first = phase(&stage, "first", RotationPhase::Complete).await;
+        // What goes back behind a person's own commit is named as well.
+        let range = format!("{}..{}", &last[..12], &by_hand[..12]);
+        assert!(
+            said(&first, "Retired").contains(&range),
+            "{}",
+            said(&first, "Retired")
+        );
         gone(&stage, &old).await;
         assert!(commits(&repo, "main").is_empty());
         assert_eq!(before, versions(&team).await);
