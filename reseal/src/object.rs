@@ -4,7 +4,7 @@ use crate::Task;
 use crate::report::{Changed, Kept, Resealed, Where, Why};
 use manifest::{EditError, Editor, Path};
 use sealing::v2::{self, KeyId, Recipients};
-use sealing::{Certificate, ItemError, PublicKey, Scope, v1};
+use sealing::{Certificate, ItemError, PublicKey, Scope, Tries, v1};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -38,8 +38,9 @@ impl<'w> Work<'w> {
             Ok(label) => label,
             Err(why) => return self.keep(None, why),
         };
+        let mut tries = Tries::of_an_object();
         for (key, at, value) in values {
-            match self.value(value, &label) {
+            match self.value(value, &label, &mut tries) {
                 Ok(None) => self.resealed.current += 1,
                 Ok(Some(again)) => match self.editor.set(self.place.document, &at, &again.text.into()) {
                     Ok(()) => self.resealed.changed.push(Changed {
@@ -56,11 +57,12 @@ impl<'w> Work<'w> {
     }
 
     /// The value sealed again; none where it may stay.
-    fn value(&self, value: &Value, label: &[u8]) -> Result<Option<Again>, Why> {
+    fn value(&self, value: &Value, label: &[u8], tries: &mut Tries) -> Result<Option<Again>, Why> {
         let sealed = value
             .as_str()
             .ok_or_else(|| Why::Refused("a sealed value is a text".to_owned()))?;
-        let (open, by) = self.task.ring.open_and_tell(sealed, label).map_err(Why::Closed)?;
+        let ring = self.task.ring;
+        let (open, by) = ring.open_one_of(sealed, label, tries).map_err(Why::Closed)?;
         let from = by.fingerprint();
         if !self.task.leaving.is_empty() && !self.task.leaving.contains(from.as_str()) {
             return Ok(None);

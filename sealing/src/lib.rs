@@ -56,7 +56,7 @@ pub use opened::Opened;
 pub use path::{Printable, is_data_key, is_namespace, is_object_name};
 pub use plaintext::Plaintext;
 pub use reseal::{ResealError, reseal};
-pub use ring::{KeyMismatch, KeyRing, OpenError, SealingKey};
+pub use ring::{KeyMismatch, KeyRing, OpenError, SealingKey, Tries};
 pub use scope::{CLUSTER_WIDE, NAMESPACE_WIDE, Scope, UnknownScope};
 pub use seal_secret::{SealError, SealOptions, SealProblem, seal_secret, secret_values};
 pub use sealed_secret::{ItemError, ItemProblem, ParseError, ParseProblem, SealedSecret};

@@ -55,13 +55,15 @@ pub enum OpenError {
 
 /// What the values of one object may cost beside one try each. Whoever writes an object says how many values it has, and with
 /// which key each is to be opened: without a bound, values times keys are tried.
-pub(crate) struct Tries(usize);
+pub struct Tries(usize);
 
 impl Tries {
     /// Hundreds of values that are sealed for a dozen of keys in turn, and the few that no key opens.
     pub(crate) const OF_AN_OBJECT: usize = 1_000;
 
-    pub(crate) fn of_an_object() -> Self {
+    /// Those of one object.
+    #[must_use]
+    pub fn of_an_object() -> Self {
         Self(Self::OF_AN_OBJECT)
     }
 
@@ -222,6 +224,16 @@ impl KeyRing {
         self.open_envelope(&Envelope::parse(sealed)?, label)
     }
 
+    /// The same of one value of many: the first try is free, each further one is taken from those of its object.
+    pub fn open_one_of(
+        &self,
+        sealed: &str,
+        label: &[u8],
+        tries: &mut Tries,
+    ) -> Result<(Plaintext, &SealingKey), OpenError> {
+        self.open_within(&Envelope::parse(sealed)?, label, tries)
+    }
+
     /// How many private operations this ring has done: RSA decryptions of format v1, data keys unwrapped of format v2. They
     /// are the cost of opening, so tests count them.
     #[must_use]
@@ -238,7 +250,7 @@ impl KeyRing {
         self.open_within(envelope, label, &mut Tries::unbounded())
     }
 
-    /// The same within bounds: the first try is free, each further one is taken from these.
+    /// The same within bounds.
     pub(crate) fn open_within(
         &self,
         envelope: &Envelope,

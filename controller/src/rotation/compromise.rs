@@ -109,53 +109,57 @@ pub(super) fn sentence(name: &str, report: &RotationReport) -> String {
     }
 }
 
-/// The old keys stay until it is known what was sealed for them: they are needed for that.
+/// The old keys stay until it is known what was sealed for them, as far as that can be known: they are needed for that. Nobody is
+/// asked before.
 #[allow(clippy::result_large_err, reason = "an `Err` is what is decided")]
 pub(super) fn hold(facts: &Facts) -> Result<(), Decided> {
-    let mut left = facts.record.old_keys.iter().filter(|old| !old.retired).peekable();
-    if !is_one(facts) || left.peek().is_none() {
+    if !is_one(facts) || facts.record.old_keys.iter().all(|old| old.retired) {
         return Ok(());
     }
-    let report = facts.record.report.as_ref();
-    let unconfirmed: Vec<_> = left
-        .filter(|key| !facts.spec.retire.confirmed.contains(&key.id))
-        .map(|key| key.id.as_str())
-        .collect();
     // What is looked at has to be what was looked through: a commit that came since may have brought one more value.
     let is_walked = facts.git.iter().flatten().all(|one| match &one.head {
         Ok(head) => facts.walked.get(&one.key) == Some(head),
         Err(_) => true, // holds by itself
     });
-    match report {
-        Some(report) if report.state == ReportState::Complete && is_walked => Ok(()),
-        Some(report) if report.state == ReportState::Incomplete => {
-            if unconfirmed.is_empty() {
-                return Ok(());
-            }
-            let gap = report.gaps.first().map(String::as_str).unwrap_or_default();
-            let more = match report.gaps.len() {
-                0 | 1 => String::new(),
-                many => format!(" There are {} more: status.report.gaps names them.", many - 1),
-            };
-            let message = format!(
-                "Nothing needs the old keys, but the report of what was sealed for them is incomplete, and without them it stays \
-                 so. {gap}{more} To retire them all the same, add them to spec.retire.confirmed: {}.",
-                unconfirmed.join(", ")
-            );
-            Err((
-                Step::Rest(None),
-                stalled(RotationPhase::AwaitingConfirmation, "ReportIncomplete", message),
-            ))
-        }
-        _ => Err((
-            Step::Rest(None),
-            said(
-                RotationPhase::Reporting,
-                "Reporting",
-                "Nothing needs the old keys. They stay until it is known what was ever sealed for them.",
-            ),
-        )),
+    let report = facts.record.report.as_ref();
+    let is_done = report.is_some_and(|report| match report.state {
+        ReportState::Complete => true,
+        ReportState::Incomplete => !report.confirm.is_empty(),
+        ReportState::Walking => false,
+    });
+    if is_done && is_walked {
+        return Ok(());
     }
+    let passes = report.filter(|report| report.state == ReportState::Incomplete && !is_done);
+    let gap = passes.and_then(|report| report.gaps.first());
+    let gap = gap.map(|gap| format!(" {gap} It is tried again."));
+    let message = format!(
+        "Nothing needs the old keys. They stay until it is known what was ever sealed for them.{}",
+        gap.unwrap_or_default()
+    );
+    Err((
+        Step::Rest(None),
+        said(RotationPhase::Reporting, "Reporting", message),
+    ))
+}
+
+/// The report, where it is incomplete and a person has to accept that.
+pub(super) fn incomplete(facts: &Facts) -> Option<&RotationReport> {
+    let report = facts.record.report.as_ref();
+    report.filter(|report| is_one(facts) && report.state == ReportState::Incomplete)
+}
+
+/// Why a person is asked to accept it.
+pub(super) fn asks(report: &RotationReport) -> String {
+    let gap = report.gaps.first().map(String::as_str).unwrap_or_default();
+    let more = match report.gaps.len() {
+        0 | 1 => String::new(),
+        many => format!(" There are {} more: status.report.gaps names them.", many - 1),
+    };
+    format!(
+        "Nothing needs the old keys, but the report of what was sealed for them is incomplete, and without them it stays so. \
+         {gap}{more} To retire them all the same"
+    )
 }
 
 /// What is said of the new keys when every controller publishes them.
@@ -172,9 +176,4 @@ pub(super) fn end(facts: &Facts) -> String {
         Some(report) if is_one(facts) => format!(" {}", sentence(&facts.name, report)),
         _ => String::new(),
     }
-}
-
-/// Whether SealedSecret objects of the cluster may be sealed again: not before they are looked through for the report.
-pub(super) fn may_reseal_objects(facts: &Facts) -> bool {
-    !is_one(facts) || facts.record.report.as_ref().is_some_and(|report| report.cluster)
 }

@@ -71,6 +71,8 @@ pub(super) struct Followed {
     pub(super) head: Result<String, String>,
     /// Values of the head that are sealed for an old key and can be sealed again.
     pub(super) hanging: usize,
+    /// Whether it hangs on an old key, be it in a submodule, whose values a commit of ours does not change.
+    pub(super) needs: bool,
     /// What holds it up that no commit of ours changes.
     pub(super) blockers: Vec<Blocker>,
     /// Syncs that have applied a commit that hangs on an old key.
@@ -111,6 +113,10 @@ pub(super) enum Outcome {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Objects {
     pub(super) count: RotationObjects,
+    /// How many of those that are left the report of a leaked key has not seen: they wait for it.
+    pub(super) unseen: u64,
+    /// Whether it has not seen one of them, or of those that others open.
+    pub(super) is_news: bool,
     /// Whether those that can be were sealed again in this pass.
     pub(super) tried: bool,
     pub(super) blockers: Vec<Blocker>,
@@ -122,6 +128,14 @@ impl Facts {
         self.record.old_keys.iter().map(|key| key.id.clone()).collect()
     }
 
+    /// Whether a person asks for something that was not done in this Repository yet.
+    pub(super) fn is_asked(&self, key: &Key) -> bool {
+        let done = self.step_of(key).map(|known| &known.last_handled_request);
+        // Before it is written down of each, it is of all of them.
+        let done = done.filter(|done| !done.is_empty());
+        !self.request.is_empty() && *done.unwrap_or(&self.record.last_handled_request) != self.request
+    }
+
     /// What is written down of a Repository.
     pub(super) fn step_of(&self, key: &Key) -> Option<&crds::RepositoryRotation> {
         let all = self.record.repositories.iter();
@@ -131,6 +145,17 @@ impl Facts {
 }
 
 impl Followed {
+    /// Whether what a person asks for is still to be done there.
+    pub(super) fn is_open(&self) -> bool {
+        let open = |outcome: &Outcome| {
+            matches!(
+                outcome,
+                Outcome::Behind | Outcome::Raced(_) | Outcome::Failed(_) | Outcome::RolledBack(_)
+            )
+        };
+        self.head.is_err() || self.outcome.as_ref().is_some_and(open)
+    }
+
     /// Whether a commit of ours can change it.
     pub(super) fn is_branch(&self) -> bool {
         !self.branch.is_empty()

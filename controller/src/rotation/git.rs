@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crds::{Blocker, Repository, ResealTarget, RotationStep, Sync, condition};
+use crds::{Blocker, Repository, RepositoryRotation, ResealTarget, RotationStep, Sync, condition};
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::{Api, Client, Resource, ResourceExt};
@@ -11,7 +11,7 @@ use sealing::KeyRing;
 use sealing::v2::{KeyId, Recipient, Recipients};
 use source::{RepoPath, Snapshot};
 
-use super::facts::{Facts, Followed};
+use super::facts::{Facts, Followed, Outcome};
 use super::scan::{self, Change, Memory, Reader, Readership, Scan};
 use crate::condition as conditions;
 use crate::repository::{Heads, Key, Pinned, SourceState};
@@ -243,6 +243,7 @@ impl Looks {
         let mut followed = Followed {
             head: Ok(head.revision.commit.clone()),
             hanging: scan.values(),
+            needs: scan.needs(),
             blockers: scan.blockers,
             behind: Vec::new(),
             outcome: None,
@@ -395,7 +396,7 @@ pub(super) fn note(facts: &mut Facts, looks: &mut Looks, command: &str) {
         (known.namespace, known.name) = one.key.clone();
         let (mut step, mut message) = one.step();
         let was_pushing = known.step == RotationStep::Pushing;
-        if let Some(super::facts::Outcome::Made {
+        if let Some(Outcome::Made {
             branch,
             commit,
             base,
@@ -408,6 +409,10 @@ pub(super) fn note(facts: &mut Facts, looks: &mut Looks, command: &str) {
             known.values = *values;
             // Of another branch.
             known.pull_request.clear();
+            // It is what a person asks for, if one does: a revert of it is not pushed over after a restart.
+            if !facts.request.is_empty() {
+                known.last_handled_request.clone_from(&facts.request);
+            }
         } else if was_pushing && step == RotationStep::Clean {
             // The controller was stopped, or the remote did not answer, between the push and the word that it arrived.
             let arrived = match &one.head {
@@ -432,6 +437,7 @@ pub(super) fn note(facts: &mut Facts, looks: &mut Looks, command: &str) {
             (known.commit, known.base, known.branch) = Default::default();
             known.values = 0;
         }
+        bounds(&mut known, one, step);
         if let Some(Ok(url)) = &one.pull {
             known.pull_request.clone_from(url);
         }
@@ -448,8 +454,28 @@ pub(super) fn note(facts: &mut Facts, looks: &mut Looks, command: &str) {
     facts.git = Some(git);
 }
 
+/// Between which commits of what is followed its values were sealed again, whoever did it and in which way it came there.
+fn bounds(known: &mut RepositoryRotation, one: &Followed, step: RotationStep) {
+    let Ok(head) = &one.head else { return };
+    // What our commit was made of may be ahead of what was looked at, and so may what it was pushed to be.
+    let last = match &one.outcome {
+        Some(Outcome::Made { base, .. }) => Some(base),
+        Some(Outcome::Pushed | Outcome::Behind | Outcome::Raced(_)) => None,
+        None if matches!(known.step, RotationStep::Pushing | RotationStep::Pushed) => None,
+        _ => Some(head),
+    };
+    if one.needs {
+        if let Some(last) = last {
+            known.last_needing.clone_from(last);
+            known.first_clean.clear();
+        }
+    } else if step == RotationStep::Clean && !known.last_needing.is_empty() && known.first_clean.is_empty() {
+        known.first_clean.clone_from(head);
+    }
+}
+
 /// Paths that are another cluster's. What is no path is nobody's.
-fn elsewhere(target: &ResealTarget) -> Vec<String> {
+pub(super) fn elsewhere(target: &ResealTarget) -> Vec<String> {
     let paths = target.elsewhere.iter();
     paths
         .filter_map(|path| RepoPath::parse(path).ok())
@@ -468,6 +494,7 @@ fn unread(key: Key, why: String) -> Followed {
         pull: None,
         head: Err(why),
         hanging: 0,
+        needs: false,
         blockers: Vec::new(),
         behind: Vec::new(),
         outcome: None,
@@ -535,6 +562,59 @@ mod tests {
     use sealing::v2::{Identity, Suite};
     use sealing::{PrivateKey, SealingKey, SelfSigned};
     use std::time::{Duration, SystemTime};
+
+    #[test]
+    fn between_which_commits_values_were_sealed_again_is_known_of_every_route() {
+        use RotationStep::{AwaitingCommit, AwaitingMerge, Clean, Pushing, RolledBack};
+        let mut known = RepositoryRotation::default();
+        let mut at = |head: &str, needs, step| {
+            let one = Followed {
+                head: Ok(head.into()),
+                needs,
+                ..unread(("team".into(), "app".into()), String::new())
+            };
+            bounds(&mut known, &one, step);
+            (known.last_needing.clone(), known.first_clean.clone())
+        };
+        let is = |last: &str, first: &str| (last.to_owned(), first.to_owned());
+        // Nothing is said of one that never needed an old key.
+        assert_eq!(at("0", false, Clean), is("", ""));
+        assert_eq!(at("1", true, AwaitingCommit), is("1", ""));
+        assert_eq!(at("2", true, AwaitingMerge), is("2", ""));
+        // Whether our commit has arrived is being looked at.
+        assert_eq!(at("3", false, Pushing), is("2", ""));
+        // A squash, a person's own commit: the first one that is followed then.
+        assert_eq!(at("3", false, Clean), is("2", "3"));
+        assert_eq!(at("4", false, Clean), is("2", "3"));
+        // Taken back, and made again.
+        assert_eq!(at("5", true, RolledBack), is("5", ""));
+        assert_eq!(at("6", false, Clean), is("5", "6"));
+        let away = unread(("team".into(), "app".into()), "It is away.".into());
+        bounds(&mut known, &away, RotationStep::Unknown);
+        // Made of one that was not looked at; what was looked at is behind it until ours is fetched.
+        let mut ours = Followed {
+            head: Ok("7".into()),
+            needs: true,
+            outcome: Some(Outcome::Made {
+                branch: "main".into(),
+                commit: "9".into(),
+                base: "8".into(),
+                values: 1,
+            }),
+            ..unread(("team".into(), "app".into()), String::new())
+        };
+        assert_eq!((&*known.last_needing, &*known.first_clean), ("5", "6"));
+        bounds(&mut known, &ours, Pushing);
+        for outcome in [Some(Outcome::Pushed), Some(Outcome::Behind), None] {
+            known.step = RotationStep::Pushed;
+            ours.outcome = outcome;
+            bounds(&mut known, &ours, RotationStep::Pushed);
+            assert_eq!((&*known.last_needing, &*known.first_clean), ("8", ""));
+        }
+        ours.outcome = Some(Outcome::RolledBack("x".into()));
+        bounds(&mut known, &ours, RolledBack);
+        assert_eq!(known.last_needing, "7");
+    }
 
     #[test]
     fn a_key_that_is_barred_is_not_sealed_for_though_it_is_the_new_one() {

@@ -171,8 +171,9 @@ fn decide(facts: &Facts, phases: &mut Vec<(&'static str, bool, String)>) -> Resu
     published(facts, phases)?;
     let (git, blocked) = resealed(facts, phases)?;
     applied(facts, git, phases)?;
-    verified(facts, blocked, keys, phases)?;
+    verified(facts, blocked, phases)?;
     compromise::hold(facts)?;
+    confirmed(facts, keys)?;
     retired(facts, keys, phases)
 }
 
@@ -420,14 +421,15 @@ fn resealed<'f>(
         let message = "SealedSecret objects of the cluster are looked at.";
         return Err((Step::LookAtObjects, said(phase, "Looking", message)));
     };
-    if objects.count.left > 0 && !compromise::may_reseal_objects(facts) {
-        let message = "SealedSecret objects of the cluster are looked through for the report first.";
-        let wait = Step::Rest(Some(soon(facts, AGAIN)));
-        return Err((wait, said(phase, "Reporting", message)));
-    }
-    if objects.count.left > 0 && !objects.tried {
+    if objects.count.left > objects.unseen && !objects.tried {
         let message = "SealedSecret objects of the cluster are sealed again.";
         return Err((Step::ResealObjects, said(phase, "Resealing", message)));
+    }
+    if objects.unseen > 0 {
+        let message = "SealedSecret objects of the cluster are looked through for the report first.";
+        phases.push((condition::RESEALED, false, message.into()));
+        let wait = Step::Rest(Some(soon(facts, AGAIN)));
+        return Err((wait, said(phase, "Reporting", message)));
     }
 
     let steps: Vec<_> = git.iter().map(|one| (one, one.step())).collect();
@@ -532,7 +534,6 @@ fn applied(
 fn verified(
     facts: &Facts,
     blocked: Option<Decided>,
-    keys: &[KeySecret],
     phases: &mut Vec<(&'static str, bool, String)>,
 ) -> Result<(), Decided> {
     if let Some((step, said)) = blocked {
@@ -567,49 +568,49 @@ fn verified(
             said(RotationPhase::Unused, "Unused", message),
         ));
     }
-    let unconfirmed: Vec<_> = facts
-        .record
-        .old_keys
-        .iter()
-        .filter(|key| !key.retired && !facts.spec.retire.confirmed.contains(&key.id))
-        .map(|key| key.id.as_str())
-        .collect();
-    if facts.spec.retire.when == RetireWhen::Confirmed && !unconfirmed.is_empty() {
-        // Who confirms can look first whether the archives open.
-        let unarchived = |old: &&RotationKey| !old.retired && old.archive.is_empty();
-        let archive = facts.spec.retire.then == RetireThen::Archive;
-        let mut unarchived = facts
-            .record
-            .old_keys
-            .iter()
-            .filter(unarchived)
-            .filter(|_| archive);
-        let stored = |old: &RotationKey| {
-            let mut all = keys.iter();
-            all.find(|key| (&key.id, &key.secret) == (&old.id, &old.secret))
-        };
-        if let Some(stored) = unarchived.find_map(stored) {
-            let message =
-                "The old keys are archived, and stay until a person confirms that they are retired.";
-            return Err((
-                Step::Archive(stored.clone()),
-                said(RotationPhase::AwaitingConfirmation, "Archiving", message),
-            ));
-        }
-        let message = format!(
-            "Nothing needs the old keys. To retire them, add them to spec.retire.confirmed: {}.",
-            unconfirmed.join(", ")
-        );
-        return Err((
-            Step::Rest(None),
-            stalled(
-                RotationPhase::AwaitingConfirmation,
-                "AwaitingConfirmation",
-                message,
-            ),
-        ));
-    }
     Ok(())
+}
+
+/// A person has said that they may go, where one has to be asked: of the keys, and of what a report has not got.
+fn confirmed(facts: &Facts, keys: &[KeySecret]) -> Result<(), Decided> {
+    let retire = &facts.spec.retire;
+    let incomplete = compromise::incomplete(facts);
+    let left = || facts.record.old_keys.iter().filter(|old| !old.retired);
+    let is_asked = retire.when == RetireWhen::Confirmed || incomplete.is_some();
+    if !is_asked || left().next().is_none() {
+        return Ok(());
+    }
+    let words = left()
+        .map(|key| &key.id)
+        .chain(incomplete.map(|report| &report.confirm));
+    let unconfirmed: Vec<_> = words
+        .filter(|word| !retire.confirmed.contains(word))
+        .map(String::as_str)
+        .collect();
+    if unconfirmed.is_empty() {
+        return Ok(());
+    }
+    let at = |step, said| Err((step, said));
+    let phase = RotationPhase::AwaitingConfirmation;
+    // Who confirms can look first whether the archives open.
+    let stored = |old: &RotationKey| {
+        let mut all = keys.iter();
+        all.find(|key| (&key.id, &key.secret) == (&old.id, &old.secret))
+    };
+    let mut unarchived = left().filter(|old| retire.then == RetireThen::Archive && old.archive.is_empty());
+    if let Some(stored) = unarchived.find_map(stored) {
+        let message = "The old keys are archived, and stay until a person confirms that they are retired.";
+        return at(Step::Archive(stored.clone()), said(phase, "Archiving", message));
+    }
+    let (reason, why) = match incomplete {
+        Some(report) => ("ReportIncomplete", compromise::asks(report)),
+        None => (
+            "AwaitingConfirmation",
+            "Nothing needs the old keys. To retire them".to_owned(),
+        ),
+    };
+    let message = format!("{why}, add to spec.retire.confirmed: {}.", unconfirmed.join(", "));
+    at(Step::Rest(None), stalled(phase, reason, message))
 }
 
 /// The old keys go, one after the other.
@@ -669,18 +670,22 @@ fn end(facts: &Facts) -> String {
     format!("Retired: {}.{tail}{}", old.join(", "), compromise::end(facts))
 }
 
-/// The commits of a Repository that the old keys are needed for.
+/// The commits of a Repository that the old keys are needed for, as its own branch has them.
 fn range(one: &crds::RepositoryRotation) -> Option<String> {
-    if one.base.is_empty() {
+    let short = |id: &str| id.get(..12).unwrap_or(id).to_owned();
+    let (last, first) = if one.first_clean.is_empty() {
+        // An earlier controller wrote down what it had made, and nothing more.
+        (&one.base, &one.commit)
+    } else {
+        (&one.last_needing, &one.first_clean)
+    };
+    if last.is_empty() {
         return None;
     }
-    let short = |id: &str| id.get(..12).unwrap_or(id).to_owned();
+    let (last, first) = (short(last), short(first));
     Some(format!(
-        "{}/{} up to and with {} (`git revert {}` brings back what does not open)",
-        one.namespace,
-        one.name,
-        short(&one.base),
-        short(&one.commit)
+        "{}/{} up to and with {last} (`git revert` of a commit of {last}..{first} brings back what does not open)",
+        one.namespace, one.name
     ))
 }
 

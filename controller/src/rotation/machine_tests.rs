@@ -75,6 +75,7 @@ fn followed(name: &str, hanging: usize, may_push: bool) -> Followed {
         pull: None,
         head: Ok("c0ffee".into()),
         hanging,
+        needs: hanging > 0,
         blockers: Vec::new(),
         behind: Vec::new(),
         outcome: None,
@@ -269,20 +270,31 @@ fn keys_are_retired_after_their_grace_a_confirmation_and_one_more_look() {
     assert_eq!(at(&facts).0, Step::Delete(stored()[1].clone()));
     facts.keys.as_mut().unwrap().remove(0);
     facts.record.old_keys[1].retired = true;
-    facts.record.repositories = vec![RepositoryRotation {
+    let known = RepositoryRotation {
         namespace: "team".into(),
         name: "a".into(),
-        base: "0123456789abcdef".into(),
-        commit: "fedcba9876543210".into(),
+        // On a branch of its own.
+        base: "a".repeat(40),
+        commit: "b".repeat(40),
+        last_needing: "0123456789abcdef".into(),
+        first_clean: "fedcba9876543210".into(),
         ..RepositoryRotation::default()
-    }];
+    };
+    // One that never hung on an old key is not named.
+    let other = RepositoryRotation {
+        name: "other".into(),
+        ..RepositoryRotation::default()
+    };
+    facts.record.repositories = vec![known, other];
     let last = next(&facts);
     assert_eq!(
         (last.step, last.said.phase),
         (Step::Rest(None), RotationPhase::Complete)
     );
     assert!(
-        last.said.message.contains("`git revert fedcba987654`"),
+        last.said.message.contains(
+            "team/a up to and with 0123456789ab (`git revert` of a commit of 0123456789ab..fedcba987654 brings back"
+        ) && !last.said.message.contains("other"),
         "{}",
         last.said.message
     );
@@ -335,6 +347,7 @@ fn report(state: crds::ReportState) -> crds::RotationReport {
         changed: 1,
         cluster: true,
         gaps: vec!["Repository a/b: it is away.".into()],
+        confirm: "gaps-1".into(),
         ..crds::RotationReport::default()
     }
 }
@@ -375,12 +388,11 @@ fn keys_that_leaked_are_barred_before_new_ones_are_made() {
     assert!(matches!(at(&facts).0, Step::Bar(_)));
 }
 
-#[test]
-fn keys_that_leaked_stay_until_it_is_known_what_was_sealed_for_them() {
-    use crds::ReportState::{Complete, Incomplete, Walking};
+/// One where keys leaked, of which nothing is needed any more, and all of what is followed was looked through.
+fn leaked_and_unused() -> Facts {
     let mut facts = begun(vec![followed("a", 0, true)]);
     facts.spec.reason = crds::RotationReason::Compromised;
-    facts.spec.retire.grace = "0s".into();
+    (facts.spec.retire.grace, facts.spec.retire.then) = ("0s".into(), RetireThen::Destroy);
     facts.record.started = Some("2026-01-01T00:00:00Z".into());
     facts.barred = ["old1", "old2"].map(String::from).into();
     let mut keys = stored();
@@ -388,29 +400,86 @@ fn keys_that_leaked_stay_until_it_is_known_what_was_sealed_for_them() {
         key.state = KeyState::Leaving;
     }
     facts.keys = Some(keys);
-    assert_eq!(at(&facts), (Step::Rest(None), RotationPhase::Reporting));
-    facts.record.report = Some(report(Walking));
-    assert_eq!(at(&facts).1, RotationPhase::Reporting);
-    facts.record.report = Some(report(Incomplete));
-    let held = next(&facts);
-    assert_eq!(held.said.phase, RotationPhase::AwaitingConfirmation);
-    assert!(
-        held.said.message.contains("it is away") && held.said.message.contains("old1, old2"),
-        "{}",
-        held.said.message
-    );
-    facts.spec.retire.confirmed = vec!["old1".into()];
-    assert_eq!(at(&facts).1, RotationPhase::AwaitingConfirmation);
-    facts.spec.retire.confirmed.push("old2".into());
-    assert_eq!(at(&facts), (Step::LookAgain, RotationPhase::Retiring));
-    facts.spec.retire.confirmed.clear();
-    facts.record.report = Some(report(Complete));
-    // What came since it was looked through may be one more value.
-    assert_eq!(at(&facts), (Step::Rest(None), RotationPhase::Reporting));
     let heads = facts.git.iter().flatten();
     facts.walked = heads
         .filter_map(|one| Some((one.key.clone(), one.head.clone().ok()?)))
         .collect();
+    facts
+}
+
+#[test]
+fn an_incomplete_report_is_accepted_as_it_was_shown_and_in_no_other_way() {
+    use crds::ReportState::{Complete, Incomplete, Walking};
+    for when in [RetireWhen::Unused, RetireWhen::Confirmed] {
+        let mut facts = leaked_and_unused();
+        facts.spec.retire.when = when;
+        // Nobody is asked before it is known what there is to be accepted.
+        let waiting = (Step::Rest(None), RotationPhase::Reporting);
+        assert_eq!(at(&facts), waiting);
+        facts.record.report = Some(report(Walking));
+        assert_eq!(at(&facts), waiting);
+        // Confirmed early: that says nothing of what was not looked through, least of all while it is tried again.
+        facts.spec.retire.confirmed = vec!["old1".into(), "old2".into()];
+        assert_eq!(at(&facts), waiting);
+        let mut tried_again = report(Incomplete);
+        tried_again.confirm.clear();
+        facts.record.report = Some(tried_again);
+        assert_eq!(at(&facts), waiting);
+        assert!(
+            next(&facts)
+                .said
+                .message
+                .ends_with("it is away. It is tried again.")
+        );
+        facts.record.report = Some(report(Incomplete));
+        let asked = next(&facts).said;
+        assert_eq!(asked.phase, RotationPhase::AwaitingConfirmation);
+        assert!(
+            asked.message.contains("it is away") && asked.message.ends_with("spec.retire.confirmed: gaps-1."),
+            "{}",
+            asked.message
+        );
+        facts.spec.retire.confirmed.push("gaps-1".into());
+        assert_eq!(at(&facts), (Step::LookAgain, RotationPhase::Retiring));
+        // What came since it was looked through may be one more gap.
+        let walked = std::mem::take(&mut facts.walked);
+        assert_eq!(at(&facts), waiting);
+        facts.walked = walked;
+        // Another gap is another word.
+        facts.record.report.as_mut().unwrap().confirm = "gaps-2".into();
+        assert_eq!(at(&facts).1, RotationPhase::AwaitingConfirmation);
+        facts.record.report = Some(report(Complete));
+        assert_eq!(at(&facts).0, Step::LookAgain);
+    }
+}
+
+#[test]
+fn keys_that_leaked_stay_until_it_is_known_what_was_sealed_for_them() {
+    use crds::ReportState::{Complete, Incomplete, Walking};
+    let mut facts = leaked_and_unused();
+    let walked = std::mem::take(&mut facts.walked);
+    assert_eq!(at(&facts), (Step::Rest(None), RotationPhase::Reporting));
+    facts.record.report = Some(report(Walking));
+    assert_eq!(at(&facts).1, RotationPhase::Reporting);
+    facts.walked.clone_from(&walked);
+    facts.record.report = Some(report(Incomplete));
+    let held = next(&facts);
+    assert_eq!(held.said.phase, RotationPhase::AwaitingConfirmation);
+    assert!(
+        held.said.message.contains("it is away") && held.said.message.contains("old1, old2, gaps-1"),
+        "{}",
+        held.said.message
+    );
+    facts.spec.retire.confirmed = vec!["old1".into(), "gaps-1".into()];
+    assert_eq!(at(&facts).1, RotationPhase::AwaitingConfirmation);
+    facts.spec.retire.confirmed.push("old2".into());
+    assert_eq!(at(&facts), (Step::LookAgain, RotationPhase::Retiring));
+    facts.walked.clear();
+    facts.spec.retire.confirmed.clear();
+    facts.record.report = Some(report(Complete));
+    // What came since it was looked through may be one more value.
+    assert_eq!(at(&facts), (Step::Rest(None), RotationPhase::Reporting));
+    facts.walked = walked;
     assert_eq!(at(&facts).0, Step::LookAgain);
     let reported = next(&facts).said.phases;
     let reported = reported
@@ -424,18 +493,34 @@ fn keys_that_leaked_stay_until_it_is_known_what_was_sealed_for_them() {
         "{}",
         reported.2
     );
-    // Objects of the cluster are looked through before they are sealed again.
-    facts.record.report = None;
-    facts.objects = Some(Objects {
+}
+
+#[test]
+fn objects_of_the_cluster_are_looked_through_before_they_are_sealed_again() {
+    let mut facts = leaked_and_unused();
+    facts.record.report = Some(report(crds::ReportState::Complete));
+    facts.record.unused_since = Some("2026-01-01T00:00:00Z".into());
+    let of = |left, unseen, tried| Objects {
         count: crds::RotationObjects {
-            total: 1,
+            total: 2,
             resealed: 0,
-            left: 1,
+            left,
         },
+        unseen,
+        is_news: unseen > 0,
+        tried,
         ..Objects::default()
-    });
-    assert!(matches!(at(&facts).0, Step::Rest(Some(_))));
-    facts.record.report = Some(report(Walking));
+    };
+    facts.objects = Some(of(2, 1, false));
+    assert_eq!(at(&facts).0, Step::ResealObjects, "one of them is known");
+    // One that came since is waited for, and the time of grace begins again.
+    facts.objects = Some(of(1, 1, true));
+    let waits = next(&facts);
+    assert!(matches!(waits.step, Step::Rest(Some(_))), "{:?}", waits.step);
+    assert_eq!(waits.said.phase, RotationPhase::Resealing);
+    status::note(&mut facts, &waits.said);
+    assert_eq!(facts.record.unused_since, None);
+    facts.objects = Some(of(1, 0, false));
     assert_eq!(at(&facts).0, Step::ResealObjects);
 }
 
@@ -654,4 +739,42 @@ fn a_pull_request_is_asked_for_once_and_holds_nothing_up() {
     facts.git.as_mut().unwrap()[0].asks_for_a_pull = false;
     facts.git.as_mut().unwrap()[0].pull = None;
     assert!(matches!(at(&facts).0, Step::Rest(Some(_))));
+}
+
+#[test]
+fn what_a_person_asks_for_is_done_in_each_repository_for_itself() {
+    let mut git = ["good", "stuck", "unread", "later"].map(|name| followed(name, 0, true));
+    git[1].outcome = Some(Outcome::Failed("x".into()));
+    git[2].head = Err("x".into());
+    let mut facts = begun(git.to_vec());
+    let known = |name: &str| RepositoryRotation {
+        namespace: "team".into(),
+        name: name.into(),
+        ..RepositoryRotation::default()
+    };
+    facts.record.repositories = ["good", "stuck", "unread"].map(known).into();
+    let asked = |facts: &Facts| {
+        let all = ["good", "stuck", "unread", "later"];
+        all.map(|name| facts.is_asked(&("team".to_owned(), name.to_owned())))
+    };
+    assert_eq!(asked(&facts), [false; 4]);
+    facts.request = "now".into();
+    assert_eq!(asked(&facts), [true; 4]);
+    status::handled(&mut facts);
+    // One that has gone on is done with: a revert there is not pushed over, whatever the others are at.
+    assert_eq!(asked(&facts), [false, true, true, true]);
+    assert_eq!(facts.record.last_handled_request, "");
+    let git = facts.git.as_mut().unwrap();
+    (git[1].outcome, git[2].head) = (Some(Outcome::Pushed), Ok("c0ffee".into()));
+    status::handled(&mut facts);
+    assert_eq!(asked(&facts), [false; 4]);
+    assert_eq!(facts.record.last_handled_request, "now");
+    // A word that is taken away asks for nothing.
+    facts.request.clear();
+    assert_eq!(asked(&facts), [false; 4]);
+    status::handled(&mut facts);
+    facts.request = "now".into();
+    assert_eq!(asked(&facts), [false; 4]);
+    facts.request = "again".into();
+    assert_eq!(asked(&facts), [true; 4]);
 }

@@ -466,7 +466,7 @@ impl Room {
             }
             Step::Reseal(key) => {
                 let keys = self.keys(facts);
-                let insist = facts.request != facts.record.last_handled_request;
+                let insist = facts.is_asked(&key);
                 let outcome = match self.looks.seen.get(&key) {
                     Some(seen) => self.sealer.reseal(facts, &key, seen, &keys, insist).await,
                     None => Outcome::Failed("It was not looked at.".into()),
@@ -495,12 +495,21 @@ impl Room {
                 Ok(())
             }
             Step::LookAtObjects | Step::ResealObjects => {
-                let write = step == Step::ResealObjects;
                 let before = facts.record.objects.map_or(0, |count| count.resealed);
                 let keys = self.keys(facts);
-                objects::look(&client, config, &keys, write, before, &mut self.objects)
+                let uid = object_uid(&facts.mark);
+                let taken = compromise::is_one(facts).then(|| self.reporter.objects(&uid));
+                let task = objects::Task {
+                    keys: &keys,
+                    write: step == Step::ResealObjects,
+                    taken: taken.as_deref(),
+                };
+                objects::look(&client, config, &task, before, &mut self.objects)
                     .await
                     .map(|found| {
+                        if found.is_news {
+                            self.reporter.look_at_objects(&uid);
+                        }
                         facts.record.objects = Some(found.count).filter(|count| count.total > 0);
                         facts.objects = Some(found);
                     })

@@ -49,6 +49,9 @@ impl Known {
     }
 }
 
+/// Versions of objects: the resource version, by uid.
+pub(super) type Versions = HashMap<String, String>;
+
 fn version_of(object: &DynamicObject) -> (Option<String>, Option<String>) {
     (object.uid(), object.resource_version())
 }
@@ -61,18 +64,35 @@ struct Again {
     patch: Value,
 }
 
+/// What is done with objects that hang on the old keys.
+pub(super) struct Task<'a> {
+    pub(super) keys: &'a Keys,
+    /// Whether they are sealed again now.
+    pub(super) write: bool,
+    /// Where a key leaked: the versions that were looked through for the report. Others are not sealed again before.
+    pub(super) taken: Option<&'a Versions>,
+}
+
+impl Task<'_> {
+    /// Whether it would be sealed again before anybody knows what was sealed for the old key.
+    fn is_unseen(&self, (uid, version): &(Option<String>, Option<String>)) -> bool {
+        let known = |taken: &Versions| uid.as_ref().and_then(|uid| taken.get(uid)) == version.as_ref();
+        self.taken.is_some_and(|taken| version.is_none() || !known(taken))
+    }
+}
+
 /// Looks at all that the controller opens, and, if told so, seals again what hangs on the old keys. All others are looked at as
 /// well, and left as they are: another controller may open them with the same keys.
 pub(super) async fn look(
     client: &Client,
     config: &Config,
-    keys: &Keys,
-    write: bool,
+    task: &Task<'_>,
     before: u64,
     known: &mut Known,
 ) -> Result<Objects, String> {
+    let keys = task.keys;
     let mut found = Objects {
-        tried: write,
+        tried: task.write,
         ..Objects::default()
     };
     found.count.resealed = before;
@@ -106,6 +126,12 @@ pub(super) async fn look(
                 }
                 continue;
             };
+            if task.is_unseen(&version) {
+                found.count.left += 1;
+                found.unseen += 1;
+                found.is_news = true;
+                continue;
+            }
             let tried = known.tries.entry(again.id()).or_default();
             if *tried >= MOST_TRIES {
                 found.count.left += 1;
@@ -114,7 +140,7 @@ pub(super) async fn look(
                 found.blockers.push(again.blocker(message.into()));
                 continue;
             }
-            if !write {
+            if !task.write {
                 found.count.left += 1;
                 continue;
             }
@@ -127,13 +153,13 @@ pub(super) async fn look(
                 }
             }
         }
-        others(client, &resource, &seen, keys, known, &mut found).await?;
+        others(client, &resource, &seen, task, known, &mut found).await?;
     }
     Ok(found)
 }
 
-/// All of the cluster, whoever opens them, as they are.
-pub(super) async fn all(client: &Client) -> Result<Vec<Value>, String> {
+/// All of the cluster, whoever opens them, as they are, and which versions.
+pub(super) async fn all(client: &Client) -> Result<(Vec<Value>, Versions), String> {
     let mut all = Vec::new();
     for group in ["bitnami.com", "signet.dev"] {
         match list(client, &resource(group), None, None).await {
@@ -143,7 +169,14 @@ pub(super) async fn all(client: &Client) -> Result<Vec<Value>, String> {
             Err(error) => return Err(format!("SealedSecrets of {group} cannot be listed: {error}.")),
         }
     }
-    Ok(all.iter().map(|object| json!(object)).collect())
+    let versions = all.iter().filter_map(|object| match version_of(object) {
+        (Some(uid), Some(version)) => Some((uid, version)),
+        _ => None,
+    });
+    Ok((
+        all.iter().map(|object| json!(object)).collect(),
+        versions.collect(),
+    ))
 }
 
 /// What the controller opens. The Secrets of its own namespace are its own: nothing is opened there.
@@ -171,7 +204,7 @@ async fn others(
     client: &Client,
     resource: &ApiResource,
     seen: &HashSet<String>,
-    keys: &Keys,
+    task: &Task<'_>,
     known: &mut Known,
     found: &mut Objects,
 ) -> Result<(), String> {
@@ -202,7 +235,8 @@ async fn others(
             continue;
         }
         let version = version_of(&object);
-        let (again, blockers) = one(object, resource, keys, Standing::Followed).await;
+        let (again, blockers) = one(object, resource, task.keys, Standing::Followed).await;
+        found.is_news |= again.is_some() && task.is_unseen(&version);
         if again.is_none() && blockers.is_empty() {
             known.note_clean(version);
         }
@@ -348,6 +382,41 @@ impl Again {
             place: "the cluster".into(),
             object: self.id(),
             message,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_version_that_was_looked_through_is_seen() {
+        let ring = std::sync::Arc::new(sealing::KeyRing::new([]));
+        let keys = Keys {
+            ring,
+            leaving: BTreeSet::new(),
+            new: BTreeSet::new(),
+            others: BTreeMap::new(),
+        };
+        let taken = Versions::from([("one".to_owned(), "7".to_owned())]);
+        let is_unseen = |taken, uid: &str, version: Option<&str>| {
+            let task = Task {
+                keys: &keys,
+                write: true,
+                taken,
+            };
+            task.is_unseen(&(Some(uid.to_owned()), version.map(str::to_owned)))
+        };
+        assert!(!is_unseen(Some(&taken), "one", Some("7")));
+        for (uid, version) in [
+            ("one", Some("8")),
+            ("other", Some("7")),
+            ("one", None),
+            ("other", None),
+        ] {
+            assert!(is_unseen(Some(&taken), uid, version), "{uid} {version:?}");
+            assert!(!is_unseen(None, uid, version), "no key leaked");
         }
     }
 }

@@ -54,7 +54,7 @@ impl Pulls {
     /// yet. One that was open is not asked for again, unless a person wants it: somebody may have closed it.
     pub(super) fn known(&self, facts: &Facts, key: &Key) -> Option<Result<String, String>> {
         let known = facts.step_of(key)?;
-        if !known.pull_request.is_empty() && facts.request == facts.record.last_handled_request {
+        if !known.pull_request.is_empty() && !facts.is_asked(key) {
             return Some(Ok(known.pull_request.clone()));
         }
         let pause = self.pauses.get(key)?;

@@ -86,6 +86,8 @@ pub(super) struct Scan {
     /// Files in which something was sealed again.
     pub(super) files: Vec<Again>,
     pub(super) blockers: Vec<Blocker>,
+    /// Whether values of a submodule hang on an old key.
+    linked: bool,
 }
 
 /// A file in which values were sealed again.
@@ -100,6 +102,11 @@ pub(super) struct Again {
 }
 
 impl Scan {
+    /// Whether anything hangs on an old key.
+    pub(super) fn needs(&self) -> bool {
+        self.linked || !self.files.is_empty()
+    }
+
     pub(super) fn values(&self) -> usize {
         let objects = self.files.iter().flat_map(|file| &file.objects);
         objects.map(|(_, values)| values).sum()
@@ -202,6 +209,7 @@ pub(super) fn scan(
         if !found.objects.is_empty()
             && let Some(submodule) = snapshot.submodule_of(&path)?
         {
+            scan.linked = true;
             let shown = source::display_safe(&submodule);
             scan.blockers.extend(found.objects.iter().map(|(object, count)| Blocker {
                 place: format!("{place}: {path}"),
@@ -330,7 +338,8 @@ pub(super) fn holds(kept: &Kept, standing: Standing) -> bool {
     }
 }
 
-fn covers(directory: &str, path: &str) -> bool {
+/// Whether a file is below a directory; the empty one is the root.
+pub(super) fn covers(directory: &str, path: &str) -> bool {
     directory.is_empty()
         || path
             .strip_prefix(directory)

@@ -62,7 +62,7 @@ struct Work {
     memory: Arc<Memory>,
     /// Whether any head of the branch will do: nobody asks for signatures.
     any_head: bool,
-    /// What was done before, if that was pushed.
+    /// What was done before: pushed, or about to be.
     before: Option<RepositoryRotation>,
     /// A person wants what was taken back to be pushed again.
     insist: bool,
@@ -185,7 +185,7 @@ impl Sealer {
             any_head: seen.object.spec.verify.is_none(),
             before: facts
                 .step_of(key)
-                .filter(|known| known.step != RotationStep::Pushing && !known.commit.is_empty())
+                .filter(|known| !known.commit.is_empty())
                 .cloned(),
             insist,
             subject: subject(target),
@@ -380,7 +380,7 @@ impl Work {
         if found.files.is_empty() {
             return Ok(Worked::Not(Outcome::Behind));
         }
-        let branch = match self.branch(store, &found)? {
+        let branch = match self.branch(store, &found, base)? {
             Ok(branch) => branch,
             Err(outcome) => return Ok(Worked::Not(outcome)),
         };
@@ -407,14 +407,22 @@ impl Work {
     }
 
     /// The branch to push to; or what is in the way.
-    fn branch(&self, store: &Store, found: &Scan) -> Result<Result<String, Outcome>, SourceError> {
+    fn branch(
+        &self,
+        store: &Store,
+        found: &Scan,
+        base: CommitId,
+    ) -> Result<Result<String, Outcome>, SourceError> {
         let followed = match &self.reference {
             RefSpec::Branch(name) => name.clone(),
             _ => return Err(SourceError::BadRef),
         };
+        // What was about to be pushed may not have arrived: then nobody took it back.
+        let before = self.before.as_ref();
+        let may_be_back = before.is_some_and(|before| before.step != RotationStep::Pushing) && !self.insist;
         let Some(own) = &self.target.branch else {
             let back = self.as_before(store, found);
-            if let (Some((_, before)), false) = (back.first().zip(self.before.as_ref()), self.insist) {
+            if let (Some((_, before)), true) = (back.first().zip(before), may_be_back) {
                 return Ok(Err(Outcome::RolledBack(format!(
                     "{} as before commit {}: a person took it back.",
                     match back.as_slice() {
@@ -427,13 +435,20 @@ impl Work {
             return Ok(Ok(followed));
         };
         // A branch that waits is good as long as it changes all that is to be changed now.
-        if let Some(before) = &self.before
-            && self.as_before(store, found).len() == found.files.len()
-        {
+        if let Some(before) = before.filter(|before| before.branch != followed) {
+            let is_same = self.as_before(store, found).len() == found.files.len();
             match list_head(&self.remote, &RefSpec::Branch(before.branch.clone())) {
-                Ok(head) if head.id.to_string() == before.commit => return Ok(Err(Outcome::AwaitsMerge)),
-                Ok(_) => {}
-                Err(SourceError::NoSuchBranch(_)) if self.insist => {}
+                Ok(head) if head.id.to_string() == before.commit => {
+                    if is_same {
+                        return Ok(Err(Outcome::AwaitsMerge));
+                    }
+                }
+                Ok(_) => {
+                    if self.is_brought_up(store, before, is_same, base)? {
+                        return Ok(Err(Outcome::AwaitsMerge));
+                    }
+                }
+                Err(SourceError::NoSuchBranch(_)) if !is_same || !may_be_back => {}
                 Err(SourceError::NoSuchBranch(_)) => {
                     return Ok(Err(Outcome::RolledBack(format!(
                         "Branch {} was removed, and its commit is not part of what is followed.",
@@ -457,6 +472,34 @@ impl Work {
         Ok(Err(Outcome::Failed(format!(
             "Branches {own} to {own}-{BRANCHES} are all there: merge or remove them."
         ))))
+    }
+
+    /// Whether a branch that somebody has changed since, by a merge or a rebase mostly, still does: nothing at its head hangs on an
+    /// old key, and it is on top of what is followed now, or of what the same was made of.
+    fn is_brought_up(
+        &self,
+        store: &Store,
+        before: &RepositoryRotation,
+        is_same: bool,
+        base: CommitId,
+    ) -> Result<bool, SourceError> {
+        let branch = RefSpec::Branch(before.branch.clone());
+        let head = store.fetch(&self.remote, &branch)?.snapshot;
+        let has = |id: CommitId| match store.past(&self.remote, &branch, id) {
+            Ok(_) => Ok(true),
+            Err(SourceError::NotInHistory(..)) => Ok(false),
+            Err(error) => Err(error),
+        };
+        let first = before.base.parse().ok().filter(|_| is_same);
+        let is_on_top = has(base)? || first.map_or(Ok(false), has)?;
+        if !is_on_top {
+            return Ok(false);
+        }
+        let scan = self
+            .keys
+            .with(|change| scan::scan(&head, "", "", &self.readership, change, &self.memory));
+        let scan = scan.map_err(|error| SourceError::Store(error.to_string()))?;
+        Ok(scan.files.is_empty())
     }
 
     /// Files that are to be changed and are to the byte what they were before the commit that was pushed earlier.

@@ -12,10 +12,11 @@ use kube::{Api, Client, Resource, ResourceExt};
 use sealing::v2::{Recipient, Recipients};
 use serde_json::{Value, json};
 
-use super::facts::{Facts, Outcome};
+use super::facts::Facts;
 use super::machine::{self, Said, Step};
 use crate::cron::Cron;
 use crate::events::{Events, Severity};
+use crate::repository::Key;
 use crate::request::{RequestError, bounded};
 use crate::{condition as conditions, duration, text};
 
@@ -110,18 +111,26 @@ pub(super) fn is_written_before(step: &Step) -> bool {
     )
 }
 
-/// Notes that what a person asked for was done, unless a Repository is still to be sealed again.
+/// Notes of each Repository that what a person asked for was done there, unless it is still to be sealed again: what becomes of
+/// one that has gone on is not asked for any more.
 pub(super) fn handled(facts: &mut Facts) {
-    let git = facts.git.iter().flatten();
-    let open = |outcome: &Outcome| {
-        matches!(
-            outcome,
-            Outcome::Behind | Outcome::Raced(_) | Outcome::Failed(_) | Outcome::RolledBack(_)
-        )
+    let Some(git) = facts.git.as_ref().filter(|_| !facts.request.is_empty()) else {
+        return;
     };
-    let mut outcomes = git.filter_map(|one| one.outcome.as_ref());
-    if facts.git.is_some() && !outcomes.any(open) {
-        facts.record.last_handled_request.clone_from(&facts.request);
+    let open: Vec<_> = git
+        .iter()
+        .filter(|one| one.is_open())
+        .map(|one| &one.key)
+        .collect();
+    let record = &mut facts.record;
+    for known in &mut record.repositories {
+        let is_it = |key: &&Key| (&key.0, &key.1) == (&known.namespace, &known.name);
+        if !open.iter().any(is_it) {
+            known.last_handled_request.clone_from(&facts.request);
+        }
+    }
+    if open.is_empty() {
+        record.last_handled_request.clone_from(&facts.request);
     }
 }
 

@@ -310,7 +310,7 @@ pub struct Retire {
     )]
     pub recipients: Vec<String>,
     /// With `when: Confirmed`, and with reason Compromised where the report is incomplete: the ids of the old keys that may be
-    /// retired, as the status names them.
+    /// retired, as the status names them. For an incomplete report beside them the word of `status.report.confirm`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(
         feature = "kube",

@@ -47,6 +47,10 @@ pub struct RotationReport {
     /// What could not be looked through, and why: at most 20 sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<String>,
+    /// Where it is incomplete, the word that accepts what `gaps` says: in `spec.retire.confirmed`, beside the ids of the old keys.
+    /// Other gaps have another word. There is none as long as one of them may pass by itself and is tried again.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub confirm: String,
 }
 
 /// How far a report is.

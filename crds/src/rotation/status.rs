@@ -48,7 +48,7 @@ pub struct KeyRotationStatus {
     #[serde(default)]
     #[cfg_attr(feature = "kube", schemars(schema_with = "crate::common::schema::count"))]
     pub blocked: u64,
-    /// The last value of the annotation `signet.dev/requestedAt` that was acted on.
+    /// The last value of the annotation `signet.dev/requestedAt` that was acted on in all Repositories.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub last_handled_request: String,
     /// When it began, RFC 3339.
@@ -178,6 +178,15 @@ pub struct RepositoryRotation {
     /// The commit before it: this one, and what it was made of, needs the old keys.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub base: String,
+    /// The last commit that was followed and hung on an old key, whoever sealed its values again then.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub last_needing: String,
+    /// The first one that was followed after it and needs none: a merge, a squash, a person's own commit.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub first_clean: String,
+    /// The last value of the annotation `signet.dev/requestedAt` that was acted on here.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub last_handled_request: String,
     /// How many values were sealed again.
     #[serde(default)]
     #[cfg_attr(feature = "kube", schemars(schema_with = "crate::common::schema::count"))]

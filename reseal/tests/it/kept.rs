@@ -1,10 +1,12 @@
 //! What cannot be sealed again stays, is named, and stops nothing else.
 
-use crate::support::{again, keys, opened, sealed_v1, sealed_v2, with};
+use crate::support::{Keys, again, keys, opened, sealed_v1, sealed_v2, sealing_key, with};
 use manifest::write_yaml;
 use proptest::prelude::*;
-use sealing::Scope;
+use reseal::{Kept, Why};
+use sealing::{KeyRing, OpenError, Scope, v1};
 use std::collections::BTreeSet;
+use std::time::SystemTime;
 
 fn object(name: &str, values: &[(&str, &str)]) -> String {
     let values: Vec<String> = values
@@ -63,6 +65,35 @@ fn neighbours_of_what_does_not_open_go_on() {
     assert_eq!(named("number"), Some(("db".into(), "number".into(), false)));
     assert_eq!(named(""), Some(("document 3".into(), String::new(), false)));
     assert!(!format!("{:?}", resealed.kept).contains("hunter2"));
+}
+
+/// Whoever writes an object says how many values it has: they cost no more tries than where the controller opens it.
+#[test]
+fn values_that_nothing_opens_are_not_tried_with_every_key_without_end() {
+    let (new, other) = (keys(), keys());
+    let all = [sealing_key(), sealing_key(), sealing_key()];
+    let strange = sealed_v1(&other, Scope::Strict, "shop", "db", "theirs");
+    let public = all[2].certificate().public_key_at(SystemTime::now()).unwrap();
+    let good = v1::seal(public, &Scope::Strict.label("shop", "db"), b"hunter2").unwrap();
+    let names: Vec<_> = (0..600).map(|number| format!("k{number:04}")).collect();
+    let first = [("a", good.as_str())].into_iter();
+    let values: Vec<_> = first
+        .chain(names.iter().map(|name| (name.as_str(), strange.as_str())))
+        .collect();
+    let from = Keys {
+        ring: KeyRing::new(all),
+        ..keys()
+    };
+    let resealed = again(&object("db", &values), &from, &new);
+    // One for each, and 1,000 of an object.
+    let cost = from.ring.private_operations();
+    assert!(cost <= 601 + 1_000, "{cost}");
+    assert_eq!((resealed.changed.len(), resealed.kept.len()), (1, 600));
+    let spent = |kept: &&Kept| matches!(kept.why, Why::Closed(OpenError::TriesSpent));
+    let spent: Vec<_> = resealed.kept.iter().filter(spent).collect();
+    assert!((100..=101).contains(&spent.len()), "{}", spent.len());
+    // It is not said that no key opens them.
+    assert!(spent.iter().all(|kept| !kept.why.is_other_key()));
 }
 
 #[test]

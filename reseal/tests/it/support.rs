@@ -17,19 +17,24 @@ pub(crate) struct Keys {
 }
 
 pub(crate) fn keys() -> Keys {
+    let key = sealing_key();
+    let identity = Identity::generate(Suite::MlKem768X25519).unwrap();
+    Keys {
+        certificate: Certificate::from_pem(key.certificate().to_pem()).unwrap(),
+        recipients: Recipients::new([identity.recipient().clone()]).unwrap(),
+        ring: KeyRing::new([key]),
+        identities: Identities::new([identity]),
+    }
+}
+
+pub(crate) fn sealing_key() -> SealingKey {
     let private = PrivateKey::generate(2048).unwrap();
     let signed = SelfSigned::new(
         SystemTime::now() - Duration::from_mins(1),
         Duration::from_hours(1),
     );
     let certificate = signed.sign(&private).unwrap();
-    let identity = Identity::generate(Suite::MlKem768X25519).unwrap();
-    Keys {
-        certificate: Certificate::from_pem(certificate.to_pem()).unwrap(),
-        recipients: Recipients::new([identity.recipient().clone()]).unwrap(),
-        ring: KeyRing::new([SealingKey::new(private, certificate).unwrap()]),
-        identities: Identities::new([identity]),
-    }
+    SealingKey::new(private, certificate).unwrap()
 }
 
 /// From one pair of keys to another.

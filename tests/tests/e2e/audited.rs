@@ -6,8 +6,10 @@ use crds::{Notes, Repository};
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
+use tests::child::Child;
 use tests::command::{self, Answer};
-use tests::{Repo, Space, Stage, git, objects, run, wait};
+use tests::git::Mood;
+use tests::{GitServer, Repo, Space, Stage, git, objects, run, wait};
 
 use crate::notes::push_secret;
 
@@ -233,5 +235,46 @@ fn the_controller_tells_what_a_clone_tells_to_whom_may_ask() {
             elsewhere.stderr.contains("You may not read the audit"),
             "{elsewhere}"
         );
+    });
+}
+
+#[test]
+fn who_hangs_up_keeps_nobody_of_the_namespace_waiting() {
+    run(async {
+        let stage = Stage::shared().await;
+        stage.controller.expose(&stage.cluster);
+        let team = stage.space("hung-up");
+        let far = GitServer::start(&stage.cluster.home().join("hung-up")).await;
+        for (name, server) in [("near", &stage.git), ("far", &far)] {
+            let repo = server.repository(&format!("{}-{name}", team.name()));
+            let commit = repo.write("a.txt", name).commit("One");
+            team.repository(name, &repo).await;
+            team.fetched(name, &commit).await;
+        }
+        bind(&team, "clients-read", "signet-system:signet-client");
+        let admin = stage.cluster.kubeconfig();
+        let url = format!("--controller-url={}", stage.controller.api_url());
+        let of = |name: &str| format!("--repository={}/{name}", team.name());
+        let near = || signet(admin, Path::new("/"), &[&of("near"), &url]);
+        wait::poll("signet-client to be bound", || async {
+            let answer = near();
+            (answer.code == 0).then_some(()).ok_or(answer.to_string())
+        })
+        .await;
+        // A question whose answer does not come has the namespace's one place.
+        far.set_mood(Mood::Stalled);
+        let mut asks = command::signet(admin);
+        asks.arg("audit").args([of("far"), url.clone()]);
+        let asks = Child::start(&asks, &stage.cluster.home().join("hung-up/asks.log"));
+        wait::poll("it to be asked", || async {
+            let answer = near();
+            let is_full = answer.stderr.contains("Too much is asked at once");
+            is_full.then_some(()).ok_or(answer.to_string())
+        })
+        .await;
+        asks.kill();
+        let answer = near();
+        assert!(answer.code == 0, "{answer}");
+        far.set_mood(Mood::Serving);
     });
 }

@@ -20,8 +20,9 @@ use tests::git::Mood;
 use tests::{GitServer, Repo, Space, Stage, command, http, objects, run, wait};
 
 use crate::native::{published, seal};
+use crate::rotation_safety::nameless;
 use crate::rotation_world::{
-    HOME, begin, begin_on, gone, keys, opened, phase, pull, rotate, said, stay, target, until,
+    HOME, ask, begin, begin_on, gone, keys, opened, phase, pull, rotate, said, stay, target, until,
 };
 
 /// Every value of these tests says this, so that it is known wherever it turns up.
@@ -476,6 +477,39 @@ fn a_repository_that_cannot_be_reached_makes_the_report_incomplete_and_the_key_s
 }
 
 #[test]
+fn an_object_that_comes_meanwhile_is_in_the_report_before_it_is_sealed_again() {
+    run(async {
+        let stage = Stage::own_drop_in().await;
+        let (team, _repo) = begin(&stage, "leaked-late", 1).await;
+        let late = v1(&stage, &team, "late", &[("b", "late")]);
+        // Nothing may be pushed: the rotation waits for a person.
+        rotate(&stage, "spring", &json!({"reason": "Compromised"}));
+        until(&stage, "spring", "to wait with a report", |rotation| {
+            let status = rotation.status.as_ref().unwrap();
+            let report = status.report.as_ref();
+            status.phase == RotationPhase::AwaitingCommit
+                && report.is_some_and(|report| report.state == ReportState::Complete)
+        })
+        .await;
+        assert_eq!(rows(&stage).len(), 3);
+        stage.cluster.kubectl_with(["create", "-f", "-"], &late).ok();
+        team.until("late", "to be opened", |secret: &Secret| secret.data.is_some())
+            .await;
+        ask(&stage, "spring", "there is another one").await;
+        until(&stage, "spring", "to have sealed it again", |rotation| {
+            let objects = rotation.status.as_ref().unwrap().objects;
+            objects.is_some_and(|count| (count.resealed, count.left) == (1, 0))
+        })
+        .await;
+        let all = rows(&stage);
+        assert!(
+            all.len() == 4 && all.iter().any(|row| row.starts_with("late/b no ")),
+            "{all:#?}"
+        );
+    });
+}
+
+#[test]
 fn what_is_not_listed_is_told_and_holds_the_keys() {
     run(async {
         let stage = Stage::own().await;
@@ -487,7 +521,11 @@ fn what_is_not_listed_is_told_and_holds_the_keys() {
         let hidden = v2(&stage, &team, "hidden", &[("c", "hidden")]).await;
         let written = hidden.replace("\"SealedSecret\"", "\"Sealed\\u0053ecret\"");
         assert_ne!(written, hidden);
-        repo.write("base/odd.json", odd)
+        // In history only, of a namespace that nobody knows of here.
+        repo.write("base/adrift.json", nameless(&stage, "nobody-knows", "adrift"))
+            .commit("A value of who knows where");
+        repo.remove("base/adrift.json")
+            .write("base/odd.json", odd)
             .write("base/hidden.json", written);
         let commit = repo.commit("Odd names");
         team.fetched("app", &commit).await;
@@ -502,6 +540,12 @@ fn what_is_not_listed_is_told_and_holds_the_keys() {
         let report = rotation.status.as_ref().unwrap().report.as_ref().unwrap();
         assert_eq!(report.state, ReportState::Incomplete);
         assert!(report.gaps[0].contains("2 values are not listed"), "{report:#?}");
+        assert!(
+            report.gaps.len() == 2
+                && report.gaps[1].contains("1 values of format v1 name no namespace")
+                && report.gaps[1].contains("base/adrift.json in commit "),
+            "{report:#?}"
+        );
         let all = rows(&stage);
         assert!(all.iter().any(|row| row.starts_with("hidden/c no")), "{all:#?}");
         assert_eq!((all.len(), report.values), (4, 4), "{all:#?}");
@@ -511,15 +555,79 @@ fn what_is_not_listed_is_told_and_holds_the_keys() {
             .kubectl(["-n", HOME, "get", "configmaps", "--output=json"])
             .ok();
         assert!(!maps.contains(&long[..300]));
+        // Who confirms the keys alone has not said that what is missing may be missing.
+        let word = report.confirm.clone();
+        let ready = said(&rotation, "Ready");
+        assert!(word.starts_with("gaps-") && ready.contains(&word), "{ready}");
         let api: Api<KeyRotation> = Api::namespaced(stage.cluster.client(), HOME);
-        let confirm = Patch::Merge(json!({"spec": {"retire": {"confirmed": old.ids}}}));
-        api.patch("spring", &PatchParams::default(), &confirm)
-            .await
-            .unwrap();
+        let confirm = async |confirmed: &[String]| {
+            let patch = Patch::Merge(json!({"spec": {"retire": {"confirmed": confirmed}}}));
+            api.patch("spring", &PatchParams::default(), &patch)
+                .await
+                .unwrap();
+        };
+        confirm(&old.ids).await;
+        until(&stage, "spring", "to ask for the word", |rotation| {
+            said(rotation, "Ready").ends_with(&format!("spec.retire.confirmed: {word}."))
+        })
+        .await;
+        stay(&stage, &old).await;
+        confirm(&[old.ids.as_slice(), &[word]].concat()).await;
         phase(&stage, "spring", RotationPhase::Complete).await;
         gone(&stage, &old).await;
         // What cannot be called so never opened.
         assert_eq!(opened(&repo, team.name(), &keys(&stage).await), (4, 6));
+    });
+}
+
+#[test]
+fn a_confirmation_that_was_given_early_does_not_count_where_the_remote_fails_for_a_moment() {
+    run(async {
+        let stage = Stage::own().await;
+        let (team, repo) = begin(&stage, "leaked-moment", 1).await;
+        repo.write("app/old.yaml", v1(&stage, &team, "old", &[("a", "old")]))
+            .commit("Another one");
+        let blob = repo.git(["rev-parse", "HEAD:app/old.yaml"]);
+        let commit = repo.remove("app/old.yaml").commit("Without it");
+        team.fetched("app", &commit).await;
+        // The remote serves its head, and not all of its history.
+        let object = repo.bare().join("objects").join(&blob[..2]).join(&blob[2..]);
+        let away = repo.bare().join("away");
+        std::fs::rename(&object, &away).unwrap();
+        let old = keys(&stage).await;
+        let reseal = [target(&stage, team.name(), "app")];
+        let retire = json!({"then": "Destroy", "grace": "0s", "when": "Confirmed", "confirmed": old.ids});
+        rotate(
+            &stage,
+            "spring",
+            &json!({"reason": "Compromised", "reseal": reseal, "retire": retire}),
+        );
+        let rotation = until(&stage, "spring", "to hold for the report", |rotation| {
+            said(rotation, "Ready").ends_with("It is tried again.")
+        })
+        .await;
+        let status = rotation.status.as_ref().unwrap();
+        let report = status.report.as_ref().unwrap();
+        assert_eq!(
+            (status.phase, report.state, report.confirm.as_str()),
+            (RotationPhase::Reporting, ReportState::Incomplete, ""),
+        );
+        assert!(
+            report.gaps[0].contains("its history cannot be read"),
+            "{report:#?}"
+        );
+        stay(&stage, &old).await;
+
+        std::fs::rename(&away, &object).unwrap();
+        pull(&repo);
+        repo.write("notes.txt", "one").commit("News");
+        phase(&stage, "spring", RotationPhase::Complete).await;
+        let all = rows(&stage);
+        assert!(
+            all.len() == 4 && all.iter().any(|row| row.starts_with("old/a removed ")),
+            "{all:#?}"
+        );
+        gone(&stage, &old).await;
     });
 }
 

@@ -81,6 +81,7 @@ mod restart;
 mod restore;
 mod reviewed;
 mod rotation;
+mod rotation_branch;
 mod rotation_crash;
 mod rotation_links;
 mod rotation_pull;

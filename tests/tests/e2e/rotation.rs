@@ -194,10 +194,15 @@ fn a_rotation_seals_everything_again_and_the_old_keys_are_gone() {
             assert_eq!(known.commit, ours[0]);
             assert!(index == 0 || known.values == 3 * count as u64, "{known:#?}");
             assert!(git(repo, &["merge-base", "--is-ancestor", head, "main"]).is_empty());
-            // In words: what a revert would bring back.
+            // In words: what a revert would bring back. What others had committed since may be fetched with ours.
             let words = said(&rotation, "Retired");
+            let range = (&known.last_needing, &known.first_clean);
+            let among = git(repo, &["rev-list", &format!("{}..{}", range.0, range.1)]);
+            assert!(among.lines().any(|commit| commit == ours[0]), "{known:#?}");
+            assert_eq!(known.last_needing, known.base);
+            let range = format!("{}..{}", &range.0[..12], &range.1[..12]);
             assert!(
-                words.contains("git revert") && words.contains(&ours[0][..12]),
+                words.contains(&format!("`git revert` of a commit of {range} ")),
                 "{words}"
             );
         }

@@ -32,7 +32,7 @@ fn blocker<'r>(rotation: &'r KeyRotation, place: &str) -> Option<&'r Blocker> {
 }
 
 /// A SealedSecret of Bitnami's kind that names no namespace, sealed for this one.
-fn nameless(stage: &Stage, namespace: &str, name: &str) -> String {
+pub(crate) fn nameless(stage: &Stage, namespace: &str, name: &str) -> String {
     let sealed = stage.seal(&objects::secret(namespace, name, &[("a", "one")]));
     let mut sealed: Value = serde_json::from_str(&sealed).unwrap();
     sealed["metadata"].as_object_mut().unwrap().remove("namespace");

@@ -75,8 +75,16 @@ fn without_a_right_to_push_a_person_runs_the_command_and_a_second_rotation_waits
             tests::command::run(signet, b"").ok();
         };
         reseal(&old.ids, &file).await;
-        repo.commit("Seal again by hand");
-        phase(&stage, "first", RotationPhase::Complete).await;
+        let last = repo.head();
+        let by_hand = repo.commit("Seal again by hand");
+        let first = phase(&stage, "first", RotationPhase::Complete).await;
+        // What goes back behind a person's own commit is named as well.
+        let range = format!("{}..{}", &last[..12], &by_hand[..12]);
+        assert!(
+            said(&first, "Retired").contains(&range),
+            "{}",
+            said(&first, "Retired")
+        );
         gone(&stage, &old).await;
         assert!(commits(&repo, "main").is_empty());
         assert_eq!(before, versions(&team).await);
@@ -246,6 +254,45 @@ fn a_commit_that_is_taken_back_is_not_pushed_again_and_still_opens() {
             "{}",
             said(&rotation, "Ready")
         );
+    });
+}
+
+#[test]
+fn what_was_asked_for_is_done_in_each_repository_for_itself() {
+    run(async {
+        let stage = Stage::own().await;
+        let (team, repo) = begin(&stage, "asked-done", 1).await;
+        let (stuck, stuck_repo) = begin(&stage, "asked-stuck", 1).await;
+        let old = keys(&stage).await;
+        let mut unsigned = target(&stage, stuck.name(), "app");
+        unsigned["signingSecretRef"] = json!({"name": "not-there"});
+        let reseal = [target(&stage, team.name(), "app"), unsigned];
+        rotate(&stage, "spring", &json!({"reseal": reseal}));
+        let of = |rotation: &KeyRotation, namespace: &str| {
+            let all = &rotation.status.as_ref().unwrap().repositories;
+            all.iter().find(|one| one.namespace == namespace).unwrap().clone()
+        };
+        until(&stage, "spring", "to have pushed to one", |rotation| {
+            step(rotation, team.name()) == Some(RotationStep::Clean)
+        })
+        .await;
+        ask(&stage, "spring", "go on").await;
+        let rotation = until(&stage, "spring", "to have gone on there", |rotation| {
+            of(rotation, team.name()).last_handled_request == "go on"
+        })
+        .await;
+        assert_eq!(of(&rotation, stuck.name()).last_handled_request, "");
+        pull(&repo);
+        repo.revert();
+        until(&stage, "spring", "to say that it was taken back", |rotation| {
+            step(rotation, team.name()) == Some(RotationStep::RolledBack)
+        })
+        .await;
+        assert_eq!(
+            (commits(&repo, "main").len(), commits(&stuck_repo, "main").len()),
+            (1, 0)
+        );
+        stay(&stage, &old).await;
     });
 }
 

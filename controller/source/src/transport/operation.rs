@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::address::Filtered;
 use super::{proxy, tls};
+use crate::budget::Ends;
 use crate::ssh_address::SshAddress;
 use crate::url::Target;
 use crate::{Auth, Budget, Part, Remote, RemoteLimits, SourceError, ration};
@@ -24,6 +25,8 @@ pub(crate) struct Operation {
     /// Its own, or that of the look that it is a part of.
     budget: Budget,
     disk: Option<Part>,
+    /// Whoever cancels that ends what is asked over HTTP.
+    _ends: Option<Ends>,
     /// The first failure, typed: libgit2 passes on a string only.
     failure: Mutex<Option<SourceError>>,
 }
@@ -80,12 +83,18 @@ impl Http {
 impl Operation {
     pub(crate) fn new(target: Target, remote: &Remote) -> Result<Self, SourceError> {
         let limits = remote.limits;
+        let way = match target {
+            Target::Http { base, tls } => Way::Http(Http::new(base, tls, remote)?),
+            Target::Ssh(address) => Way::Ssh(address),
+            Target::File(_) => Way::Local,
+        };
+        let ends = match (&way, &remote.budget) {
+            (Way::Http(http), Some(budget)) => Some(budget.ends(&http.agent)),
+            _ => None,
+        };
         Ok(Self {
-            way: match target {
-                Target::Http { base, tls } => Way::Http(Http::new(base, tls, remote)?),
-                Target::Ssh(address) => Way::Ssh(address),
-                Target::File(_) => Way::Local,
-            },
+            way,
+            _ends: ends,
             auth: remote.auth.clone(),
             limits,
             budget: remote.budget.clone().unwrap_or_else(|| Budget::begin(&limits)),

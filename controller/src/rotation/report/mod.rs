@@ -19,15 +19,16 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::{Api, Resource, ResourceExt};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::objects;
+use super::git::elsewhere;
+use super::objects::{self, Versions};
 use crate::Context;
 use crate::condition;
 use crate::repository::{self, Key, SourceState, remote_to_read};
 use crate::request::bounded;
-use rows::{Now, Report};
+use rows::{Now, Report, Terms};
 use values::{Found, Opener};
 use walk::{Findings, Job, Memory};
 
@@ -39,9 +40,13 @@ const AGAIN: Duration = Duration::from_secs(5);
 const LATER: Duration = Duration::from_mins(1);
 /// Without any news it is looked again after this.
 const LOOK: Duration = Duration::from_hours(1);
+/// What may pass by itself is believed to do so for this long. Before that nobody is asked to accept that it is not looked through.
+const PASSES: Duration = Duration::from_hours(1);
 /// How long one fetch of a whole history may take, and how much it may bring.
 const FETCH: Duration = Duration::from_mins(15);
 const PACK_BYTES: u64 = 2 << 30;
+/// What the SealedSecrets of the cluster are called beside the uids of Repositories.
+const CLUSTER: &str = "";
 /// What may be kept of all Repositories together, in bytes.
 const ALL_BYTES: usize = 128 << 20;
 
@@ -53,36 +58,71 @@ pub(super) struct Order {
     /// The keys that leaked.
     pub(super) leaked: BTreeSet<String>,
     pub(super) suspended: bool,
+    /// Paths of Repositories whose values are sealed for other clusters.
+    pub(super) elsewhere: BTreeMap<Key, Vec<String>>,
 }
 
 /// The task's other end.
 pub(super) struct Reporter {
     orders: watch::Sender<Vec<Order>>,
     found: watch::Receiver<BTreeMap<String, RotationReport>>,
-    walked: Heads,
+    taken: Arc<TakenIn>,
 }
 
-/// By rotation, the commit up to which each Repository was looked through.
-type Heads = Arc<Mutex<HashMap<String, BTreeMap<Key, String>>>>;
+/// What was looked through for each rotation, by uid, as far as this process knows.
+#[derive(Default)]
+struct TakenIn {
+    all: Mutex<HashMap<String, Taken>>,
+    /// Somebody has asked for another look.
+    asked: Notify,
+}
+
+#[derive(Default)]
+struct Taken {
+    /// Up to which commit each Repository was.
+    heads: BTreeMap<Key, String>,
+    /// The SealedSecret objects of the cluster.
+    objects: Arc<Versions>,
+    /// Whether there are others now.
+    asked: bool,
+}
+
+impl TakenIn {
+    fn retain(&self, orders: &[Order]) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|uid, _| orders.iter().any(|order| order.uid == *uid));
+    }
+
+    fn with<T>(&self, uid: &str, work: impl FnOnce(&mut Taken) -> T) -> T {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        work(all.entry(uid.to_owned()).or_default())
+    }
+}
 
 impl Reporter {
     /// Starts the task. It ends with the controller.
     pub(super) fn start(context: Context) -> Self {
         let (orders, receiver) = watch::channel(Vec::new());
         let (sender, found) = watch::channel(BTreeMap::new());
-        let walked = Heads::default();
-        tokio::spawn(run(context, receiver, sender, Arc::clone(&walked)));
-        Self {
-            orders,
-            found,
-            walked,
-        }
+        let taken = Arc::<TakenIn>::default();
+        tokio::spawn(run(context, receiver, sender, Arc::clone(&taken)));
+        Self { orders, found, taken }
     }
 
     /// Up to which commits Repositories were looked through, as far as this process knows.
     pub(super) fn walked(&self, uid: &str) -> BTreeMap<Key, String> {
-        let walked = self.walked.lock().unwrap_or_else(PoisonError::into_inner);
-        walked.get(uid).cloned().unwrap_or_default()
+        self.taken.with(uid, |taken| taken.heads.clone())
+    }
+
+    /// Which versions of SealedSecret objects were looked through, as far as this process knows.
+    pub(super) fn objects(&self, uid: &str) -> Arc<Versions> {
+        self.taken.with(uid, |taken| Arc::clone(&taken.objects))
+    }
+
+    /// There are others by now: they are looked through as well.
+    pub(super) fn look_at_objects(&self, uid: &str) {
+        self.taken.with(uid, |taken| taken.asked = true);
+        self.taken.asked.notify_one();
     }
 
     /// Says which rotations have a report.
@@ -113,8 +153,8 @@ struct Held {
     written: shards::Written,
     opener: Arc<Mutex<Opener>>,
     memory: Arc<Mutex<Memory>>,
-    /// By uid, what stands at the head of each Repository, and the namespaces that it was looked at with.
-    seen: HashMap<String, (Vec<String>, Findings)>,
+    /// By uid, what stands at the head of each Repository, and how its values were tried.
+    seen: HashMap<String, (Terms, Findings)>,
     /// Whether it was said once.
     told: bool,
     /// The keys that it is about.
@@ -135,7 +175,7 @@ struct Source {
     uid: String,
     object: Repository,
     head: Head,
-    namespaces: Vec<String>,
+    terms: Terms,
 }
 
 /// What a Repository follows.
@@ -147,18 +187,35 @@ enum Head {
     Unread(String),
 }
 
+/// Why something was not looked through.
+struct Failed {
+    why: String,
+    /// Whether it may pass by itself.
+    temporary: bool,
+}
+
+/// What the SealedSecret objects of the cluster hold.
+struct Cluster {
+    values: Vec<values::Value>,
+    /// Whether there are more than are kept.
+    cut: bool,
+    versions: Versions,
+}
+
 struct Room {
     context: Context,
     held: HashMap<String, Held>,
+    /// Since when what may pass by itself does not: of a rotation, and of a Repository or the cluster.
+    failing: HashMap<(String, String), Instant>,
     found: watch::Sender<BTreeMap<String, RotationReport>>,
-    walked: Heads,
+    taken: Arc<TakenIn>,
 }
 
 async fn run(
     context: Context,
     mut orders: watch::Receiver<Vec<Order>>,
     found: watch::Sender<BTreeMap<String, RotationReport>>,
-    walked: Heads,
+    taken: Arc<TakenIn>,
 ) {
     let shutdown = context.shutdown.clone();
     let mut heads = context.heads.changes();
@@ -167,8 +224,9 @@ async fn run(
     let mut room = Room {
         context,
         held: HashMap::new(),
+        failing: HashMap::new(),
         found,
-        walked,
+        taken: Arc::clone(&taken),
     };
     let mut due = Instant::now() + LOOK;
     let mut began = Instant::now() - PACE;
@@ -193,6 +251,7 @@ async fn run(
                 room.held.clear();
                 !orders.borrow().is_empty()
             }
+            () = taken.asked.notified() => true,
             () = tokio::time::sleep_until(due) => {
                 began = Instant::now();
                 let all = orders.borrow_and_update().clone();
@@ -215,6 +274,9 @@ impl Room {
     async fn pass(&mut self, all: &[Order]) -> Duration {
         self.held
             .retain(|uid, _| all.iter().any(|order| order.uid == *uid));
+        self.failing
+            .retain(|(uid, _), _| all.iter().any(|order| order.uid == *uid));
+        self.taken.retain(all);
         self.found.send_if_modified(|found| {
             let before = found.len();
             found.retain(|uid, _| all.iter().any(|order| order.uid == *uid));
@@ -273,7 +335,7 @@ impl Room {
             let held = self.load(&maps, order).await?;
             self.held.insert(order.uid.clone(), held);
         }
-        let sources = self.sources().await?;
+        let sources = self.sources(order).await?;
         let Some(mut held) = self.held.remove(&order.uid) else {
             return Ok(false);
         };
@@ -303,8 +365,7 @@ impl Room {
         }
         if !order.leaked.is_subset(&report.leaked) {
             // One that was noted later is looked for in everything as well.
-            report.walked.clear();
-            report.cluster = false;
+            report.walk_again();
             report.leaked.clone_from(&order.leaked);
         }
         Ok(Held {
@@ -319,7 +380,7 @@ impl Room {
     }
 
     async fn bring(
-        &self,
+        &mut self,
         maps: &Api<ConfigMap>,
         order: &Order,
         sources: &[Source],
@@ -330,13 +391,17 @@ impl Room {
             match &source.head {
                 // After a restart nothing is looked at where nothing is new, and all was said.
                 Head::At(head) => match seen {
-                    Some((namespaces, found)) => found.head != *head || *namespaces != source.namespaces,
-                    None => !held.report.is_told(&source.uid, head, &source.namespaces),
+                    Some((terms, found)) => found.head != *head || *terms != source.terms,
+                    None => !held.report.is_told(&source.uid, head, &source.terms),
                 },
-                Head::Pending | Head::Unread(_) => !held.report.walked.contains_key(&source.uid),
+                Head::Pending | Head::Unread(_) => held.report.history(&source.uid).is_none(),
             }
         };
-        let is_known = held.report.cluster && held.report.cluster_judged && !sources.iter().any(is_stale);
+        let is_asked = self
+            .taken
+            .with(&order.uid, |taken| std::mem::take(&mut taken.asked));
+        let is_known =
+            !is_asked && held.report.cluster && held.report.cluster_judged && !sources.iter().any(is_stale);
         if held.told && is_known {
             return Ok(true);
         }
@@ -346,25 +411,41 @@ impl Room {
         };
         let mut gaps = BTreeSet::new();
         let mut waits = false;
+        // Whether one of the gaps may still pass by itself.
+        let mut passes = false;
+        // Where there is nothing more to be tried at a head.
+        let mut tried = BTreeMap::new();
         let mut pending = false;
         let mut cluster = None;
         if !is_known {
             match self.cluster(held).await {
-                Ok((values, cut)) => {
+                Ok(Cluster {
+                    values,
+                    cut,
+                    versions,
+                }) => {
                     let is_first = !held.report.cluster;
                     held.report.cut |= cut;
                     if is_first || has_leaked {
                         held.report.take_cluster(&values);
                     }
+                    // Whoever seals them again has to know that it is kept.
+                    let shards = self.keep(maps, order, held).await?;
+                    self.taken
+                        .with(&order.uid, |taken| taken.objects = Arc::new(versions));
                     if is_first {
-                        let shards = self.keep(maps, order, held).await?;
                         self.publish(order, held, "The cluster is looked through.", shards);
                     }
+                    if is_asked {
+                        self.found.send_modify(|_| ());
+                    }
                     cluster = Some(values);
+                    self.passed(order, CLUSTER);
                 }
                 Err(why) => {
                     gaps.insert(why);
                     waits = true;
+                    passes |= self.may_pass(order, CLUSTER);
                 }
             }
         }
@@ -375,8 +456,9 @@ impl Room {
                     "Repository {name}: the history of its submodules is not looked through."
                 ));
             }
-            let walked = held.report.walked.get(&source.uid);
-            let known = walked.filter(|walked| walked.covers(&source.namespaces));
+            let walked = held.report.history(&source.uid);
+            // Where keys are gone, there is no looking anew for what they opened.
+            let known = walked.filter(|walked| walked.covers(&source.terms) || !all_leaked);
             let known = known.map(|walked| walked.head.clone());
             let head = match &source.head {
                 Head::At(head) => head,
@@ -388,6 +470,7 @@ impl Room {
                     if walked.is_none() {
                         gaps.insert(format!("Repository {name}: {why}"));
                         waits = true;
+                        passes |= self.may_pass(order, &source.uid);
                     }
                     held.seen.remove(&source.uid);
                     continue;
@@ -396,22 +479,21 @@ impl Room {
             let is_seen = held
                 .seen
                 .get(&source.uid)
-                .is_some_and(|(namespaces, found)| found.head == *head && *namespaces == source.namespaces);
+                .is_some_and(|(terms, found)| found.head == *head && *terms == source.terms);
             if is_seen || is_known {
                 continue;
             }
-            if walked.is_none() && !all_leaked {
-                gaps.insert(format!(
-                    "Repository {name}: its history was not looked through before the old keys were gone."
-                ));
-            }
             let is_first = walked.is_none();
+            let is_late = !held.report.walked.contains_key(&source.uid) && !all_leaked;
             match self.walk(order, source, head, known.as_deref(), held).await {
-                Ok(found) => {
-                    let namespaces = &source.namespaces;
-                    held.report.take(&source.uid, &name, namespaces, &found);
+                Ok(mut found) => {
+                    if is_late {
+                        let gap = "Its history was not looked through before the old keys were gone.";
+                        found.gaps.insert(0, gap.into());
+                    }
+                    held.report.take(&source.uid, &name, &source.terms, &found);
                     held.seen
-                        .insert(source.uid.clone(), (source.namespaces.clone(), found));
+                        .insert(source.uid.clone(), (source.terms.clone(), found));
                     let shards = self.keep(maps, order, held).await?;
                     self.publish(
                         order,
@@ -419,12 +501,15 @@ impl Room {
                         &format!("Repository {name} is looked through."),
                         shards,
                     );
+                    self.passed(order, &source.uid);
                 }
-                Err(why) => {
+                Err(Failed { why, temporary }) => {
                     waits = true;
                     // Once the keys are gone there is nothing new to be found.
                     if is_first || has_leaked {
                         gaps.insert(format!("Repository {name}: its history cannot be read. {why}"));
+                        passes |= temporary && self.may_pass(order, &source.uid);
+                        tried.insert(source.key.clone(), head.clone());
                     }
                 }
             }
@@ -452,14 +537,28 @@ impl Room {
         }
         held.told = true;
         let heads = sources.iter().filter_map(|source| {
-            let walked = held.report.walked.get(&source.uid)?;
+            let walked = held.report.history(&source.uid)?;
             Some((source.key.clone(), walked.head.clone()))
         });
-        let mut walked = self.walked.lock().unwrap_or_else(PoisonError::into_inner);
-        walked.insert(order.uid.clone(), heads.collect());
-        drop(walked);
-        self.say(order, held.report.sum(&gaps, shards));
+        self.taken
+            .with(&order.uid, |taken| taken.heads = heads.chain(tried).collect());
+        let mut sum = held.report.sum(&gaps, shards);
+        if passes {
+            sum.confirm.clear();
+        }
+        self.say(order, sum);
         Ok(!waits)
+    }
+
+    /// What may pass by itself has not. Whether it is believed that it will.
+    fn may_pass(&mut self, order: &Order, what: &str) -> bool {
+        let id = (order.uid.clone(), what.to_owned());
+        let since = self.failing.entry(id).or_insert_with(Instant::now);
+        since.elapsed() < PASSES
+    }
+
+    fn passed(&mut self, order: &Order, what: &str) {
+        self.failing.remove(&(order.uid.clone(), what.to_owned()));
     }
 
     async fn keep(&self, maps: &Api<ConfigMap>, order: &Order, held: &mut Held) -> Result<usize, String> {
@@ -475,11 +574,7 @@ impl Room {
     /// While it is walked: what is known so far.
     fn publish(&self, order: &Order, held: &Held, progress: &str, shards: usize) {
         let sum = held.report.sum(&BTreeSet::new(), shards);
-        let sum = RotationReport {
-            state: ReportState::Walking,
-            progress: progress.to_owned(),
-            ..sum
-        };
+        let sum = walking(sum, progress.to_owned());
         say(&self.found, &order.uid, sum, held.is_over());
     }
 
@@ -494,50 +589,61 @@ impl Room {
         head: &str,
         known: Option<&str>,
         held: &Held,
-    ) -> Result<Findings, String> {
+    ) -> Result<Findings, Failed> {
         let files = repository::files(&self.context.config);
-        let (mut remote, reference) = remote_to_read(&self.context.client, &source.object, &files).await?;
+        let remote = remote_to_read(&self.context.client, &source.object, &files).await;
+        // The Secret with the credentials, mostly: the Repository is not followed either then.
+        let (mut remote, reference) = remote.map_err(|why| Failed { why, temporary: true })?;
         remote.limits.total = FETCH;
         remote.limits.pack_bytes = PACK_BYTES;
         let sum = held.report.sum(&BTreeSet::new(), held.written.len());
         let (found, uid, is_over) = (self.found.clone(), order.uid.clone(), held.is_over());
         let shutdown = self.context.shutdown.clone();
         let fence = self.context.fence.clone();
+        let with_all_keys = {
+            let opener = held.opener.lock().unwrap_or_else(PoisonError::into_inner);
+            opener.has_all_leaked()
+        };
         let job = Job {
             repository: format!("{}/{}", source.key.0, source.key.1),
             dir: self.dir().join(&order.uid).join(&source.uid),
             remote,
             reference,
-            head: head.parse().map_err(|_| "Its head is no commit.")?,
+            head: head.parse().map_err(|_| Failed {
+                why: "Its head is no commit.".into(),
+                temporary: false,
+            })?,
             known: known.and_then(|head| head.parse().ok()),
             room: room(held, &source.uid),
-            namespaces: source.namespaces.clone(),
+            terms: source.terms.clone(),
+            with_all_keys,
             opener: Arc::clone(&held.opener),
             memory: Arc::clone(&held.memory),
             progress: Box::new(move |progress| {
-                let sum = RotationReport {
-                    state: ReportState::Walking,
-                    progress,
-                    ..sum.clone()
-                };
-                say(&found, &uid, sum, is_over);
+                say(&found, &uid, walking(sum.clone(), progress), is_over);
             }),
             stopped: Box::new(move || shutdown.is_requested() || !fence.is_ours()),
         };
         match tokio::task::spawn_blocking(move || job.run()).await {
             Ok(Ok(found)) => Ok(found),
-            Ok(Err(error)) => Err(format!(
-                "{}: {}.",
-                crate::text::bounded(&error.to_string(), 300),
-                error.hint()
-            )),
-            Err(_) => Err("The walk stopped unexpectedly.".into()),
+            Ok(Err(error)) => Err(Failed {
+                why: format!(
+                    "{}: {}.",
+                    crate::text::bounded(&error.to_string(), 300),
+                    error.hint()
+                ),
+                temporary: error.is_temporary(),
+            }),
+            Err(_) => Err(Failed {
+                why: "The walk stopped unexpectedly.".into(),
+                temporary: false,
+            }),
         }
     }
 
-    /// The values of the SealedSecret objects of the cluster, and whether there are more than are kept.
-    async fn cluster(&self, held: &Held) -> Result<(Vec<values::Value>, bool), String> {
-        let objects = objects::all(&self.context.client).await?;
+    /// The values of the SealedSecret objects of the cluster.
+    async fn cluster(&self, held: &Held) -> Result<Cluster, String> {
+        let (objects, versions) = objects::all(&self.context.client).await?;
         let opener = Arc::clone(&held.opener);
         let work = move || {
             let mut opener = opener.lock().unwrap_or_else(PoisonError::into_inner);
@@ -545,14 +651,18 @@ impl Room {
             for object in &objects {
                 opener.object(object, &[], &mut found);
             }
-            (found.values, found.cut > 0)
+            Cluster {
+                values: found.values,
+                cut: found.cut > 0,
+                versions,
+            }
         };
         let found = tokio::task::spawn_blocking(work).await;
         found.map_err(|_| "The look at the cluster's SealedSecrets stopped unexpectedly.".to_owned())
     }
 
     /// Every Repository of the cluster, and the namespaces that its Syncs apply it to.
-    async fn sources(&self) -> Result<Vec<Source>, String> {
+    async fn sources(&self, order: &Order) -> Result<Vec<Source>, String> {
         let list = ListParams::default();
         let repositories: Api<DeserializeGuard<Repository>> = Api::all(self.context.client.clone());
         let repositories = bounded(repositories.list(&list))
@@ -589,11 +699,24 @@ impl Room {
                 uid: object.uid().unwrap_or_default(),
                 object,
                 head,
-                namespaces: all.into_iter().collect(),
+                terms: Terms {
+                    namespaces: all.into_iter().collect(),
+                    elsewhere: order.elsewhere.get(&key).cloned().unwrap_or_default(),
+                },
                 key,
             })
         });
         Ok(sources.collect())
+    }
+}
+
+/// As it is said while something is being walked.
+fn walking(sum: RotationReport, progress: String) -> RotationReport {
+    RotationReport {
+        state: ReportState::Walking,
+        confirm: String::new(),
+        progress,
+        ..sum
     }
 }
 
@@ -637,5 +760,14 @@ pub(super) fn order(object: &KeyRotation, record: &crds::KeyRotationStatus) -> O
         uid: object.uid().unwrap_or_default(),
         leaked: record.old_keys.iter().map(|key| key.id.clone()).collect(),
         suspended: object.spec.suspend,
+        elsewhere: object
+            .spec
+            .reseal
+            .iter()
+            .map(|target| {
+                let key = (target.namespace.clone(), target.name.clone());
+                (key, elsewhere(target))
+            })
+            .collect(),
     })
 }

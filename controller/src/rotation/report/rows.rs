@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crds::{ReportRow, ReportState, RotationReport, ValueChanged};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use super::values::{Digest, Place, Value};
 use super::walk::{Findings, Leak};
@@ -26,28 +28,51 @@ const LONGEST_GAP: usize = 512;
 const REPOSITORY_GAPS: usize = 6;
 const REPOSITORY_GAP: usize = 600;
 
+/// How the values of a Repository are tried.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Terms {
+    /// The namespaces of objects that name none.
+    pub(super) namespaces: Vec<String>,
+    /// Paths whose values are sealed for other clusters.
+    pub(super) elsewhere: Vec<String>,
+}
+
 /// What is known of one Repository's history.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Walked {
     /// `namespace/name`.
     pub(super) repository: String,
-    /// Up to which commit.
+    /// Up to which commit. Empty: it is to be walked again from the beginning.
     pub(super) head: String,
     pub(super) commits: u64,
     /// Of objects that name none.
     #[serde(default)]
     pub(super) namespaces: BTreeSet<String>,
+    /// Paths whose values are other clusters'.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) elsewhere: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) gaps: Vec<String>,
+    /// How many there are beside those.
+    #[serde(default)]
+    pub(super) more: u64,
     /// Whether it was said of its rows what stands there now, after that commit was looked at.
     #[serde(default)]
     pub(super) judged: bool,
 }
 
 impl Walked {
-    /// Whether values were tried in all of these namespaces.
-    pub(super) fn covers(&self, namespaces: &[String]) -> bool {
-        namespaces.iter().all(|name| self.namespaces.contains(name))
+    /// What of it could not be looked through, as sentences.
+    fn told(&self) -> impl Iterator<Item = String> + '_ {
+        let more =
+            (self.more > 0).then(|| format!("Repository {}: and {} more.", self.repository, self.more));
+        self.gaps.iter().cloned().chain(more)
+    }
+
+    /// Whether values were tried in all of these namespaces, and in the same paths.
+    pub(super) fn covers(&self, terms: &Terms) -> bool {
+        let mut namespaces = terms.namespaces.iter();
+        namespaces.all(|name| self.namespaces.contains(name)) && self.elsewhere == terms.elsewhere
     }
 }
 
@@ -121,10 +146,24 @@ impl Report {
         }
     }
 
+    /// Another key leaked: everything is looked through for it. What was missed before stays missed, if the keys for that are gone.
+    pub(super) fn walk_again(&mut self) {
+        for walked in self.walked.values_mut() {
+            walked.head.clear();
+            walked.judged = false;
+        }
+        self.cluster = false;
+    }
+
+    /// What is known of a Repository's history, where it does not have to be walked from the beginning.
+    pub(super) fn history(&self, uid: &str) -> Option<&Walked> {
+        self.walked.get(uid).filter(|walked| !walked.head.is_empty())
+    }
+
     /// Whether a Repository was looked through up to this commit, and all is said of it.
-    pub(super) fn is_told(&self, uid: &str, head: &str, namespaces: &[String]) -> bool {
+    pub(super) fn is_told(&self, uid: &str, head: &str, terms: &Terms) -> bool {
         let walked = self.walked.get(uid);
-        walked.is_some_and(|walked| walked.judged && walked.head == head && walked.covers(namespaces))
+        walked.is_some_and(|walked| walked.judged && walked.head == head && walked.covers(terms))
     }
 
     fn has_room(&mut self) -> bool {
@@ -140,23 +179,33 @@ impl Report {
     }
 
     /// Takes in what was found in a Repository.
-    pub(super) fn take(&mut self, uid: &str, repository: &str, namespaces: &[String], found: &Findings) {
+    pub(super) fn take(&mut self, uid: &str, repository: &str, terms: &Terms, found: &Findings) {
         for leak in &found.leaked {
             self.leaked(repository, leak);
         }
         let walked = self.walked.entry(uid.to_owned()).or_default();
         if found.afresh {
-            *walked = Walked::default();
+            let before = std::mem::take(walked);
+            // What keys that are gone by now did not open then does not open now.
+            if !found.with_all_keys {
+                (walked.gaps, walked.more) = (before.gaps, before.more);
+            }
         }
         repository.clone_into(&mut walked.repository);
-        walked.namespaces.extend(namespaces.iter().cloned());
+        walked.namespaces.extend(terms.namespaces.iter().cloned());
+        walked.elsewhere.clone_from(&terms.elsewhere);
         walked.head.clone_from(&found.head);
         walked.commits += found.commits;
         walked.judged = false;
         for gap in &found.gaps {
             let gap = text::bounded_bytes(&format!("Repository {repository}: {gap}"), REPOSITORY_GAP);
-            if walked.gaps.len() < REPOSITORY_GAPS && !walked.gaps.contains(&gap) {
+            if walked.gaps.contains(&gap) {
+                continue;
+            }
+            if walked.gaps.len() < REPOSITORY_GAPS {
                 walked.gaps.push(gap);
+            } else {
+                walked.more += 1;
             }
         }
         self.cut |= found.cut;
@@ -313,11 +362,7 @@ impl Report {
         let mut gaps: Vec<String> = gaps
             .iter()
             .map(|gap| text::bounded(gap, LONGEST_GAP))
-            .chain(
-                self.walked
-                    .values()
-                    .flat_map(|walked| walked.gaps.iter().cloned()),
-            )
+            .chain(self.walked.values().flat_map(Walked::told))
             .collect();
         if self.cut {
             // The most important one is not cut itself.
@@ -338,6 +383,7 @@ impl Report {
                     .into(),
             );
         }
+        let confirm = word(&gaps);
         let more = gaps.len().saturating_sub(GAPS);
         if more > 0 {
             gaps.truncate(GAPS - 1);
@@ -359,8 +405,18 @@ impl Report {
             cluster: self.cluster,
             progress: String::new(),
             gaps,
+            confirm,
         }
     }
+}
+
+/// What a person says who accepts all of these gaps, and no other ones. Empty where there are none.
+fn word(gaps: &[String]) -> String {
+    if gaps.is_empty() {
+        return String::new();
+    }
+    let digest = Sha256::digest(json!(gaps).to_string());
+    format!("gaps-{}", text::hex(&digest[..8]))
 }
 
 fn count(number: usize) -> u64 {

@@ -90,7 +90,7 @@ fn a_value_has_changed_when_it_is_none_of_those_that_leaked() {
         ..Findings::default()
     };
     let mut report = Report::default();
-    report.take("uid", "shop/app", &[], &found);
+    report.take("uid", "shop/app", &Terms::default(), &found);
     let expected = said(&[
         ("changed", "yes", "3"),
         ("same", "no", ""),
@@ -135,7 +135,7 @@ fn what_cannot_be_looked_at_keeps_what_was_said_of_it() {
         ..Findings::default()
     };
     let mut report = Report::default();
-    report.take("uid", "shop/app", &[], &found);
+    report.take("uid", "shop/app", &Terms::default(), &found);
     judged(&mut report, &found);
     report.judge(&Now::default());
     assert_eq!(report.rows[0].changed, ValueChanged::No, "absence is not removal");
@@ -156,7 +156,7 @@ fn an_object_of_the_cluster_that_a_repository_has_is_named_once() {
         leaked: vec![leak("a", 1, "a.yaml", "1")],
         ..Findings::default()
     };
-    report.take("uid", "shop/app", &[], &found);
+    report.take("uid", "shop/app", &Terms::default(), &found);
     let rows: Vec<_> = report
         .rows
         .iter()
@@ -185,19 +185,22 @@ fn what_was_taken_in_and_not_judged_is_looked_at_again_after_a_restart() {
         current: vec![value("a", Some(1))],
         ..Findings::default()
     };
-    let namespaces = ["shop".to_owned()];
+    let terms = |namespace: &str| Terms {
+        namespaces: vec![namespace.to_owned()],
+        ..Terms::default()
+    };
     let mut report = Report::default();
-    report.take("uid", "shop/app", &namespaces, &found);
+    report.take("uid", "shop/app", &terms("shop"), &found);
     assert!(
-        !report.is_told("uid", "1", &namespaces),
+        !report.is_told("uid", "1", &terms("shop")),
         "killed here, it is not known"
     );
     judged(&mut report, &found);
-    assert!(report.is_told("uid", "1", &namespaces) && report.cluster_judged);
-    assert!(!report.is_told("uid", "2", &namespaces));
-    assert!(!report.is_told("uid", "1", &["bank".to_owned()]));
-    report.take("uid", "shop/app", &namespaces, &found);
-    assert!(!report.is_told("uid", "1", &namespaces));
+    assert!(report.is_told("uid", "1", &terms("shop")) && report.cluster_judged);
+    assert!(!report.is_told("uid", "2", &terms("shop")));
+    assert!(!report.is_told("uid", "1", &terms("bank")));
+    report.take("uid", "shop/app", &terms("shop"), &found);
+    assert!(!report.is_told("uid", "1", &terms("shop")));
 }
 
 #[test]
@@ -212,13 +215,13 @@ fn without_the_digests_nothing_is_said_to_be_changed() {
         cluster: true,
         ..Report::default()
     };
-    report.take("uid", "shop/app", &[], &found);
+    report.take("uid", "shop/app", &Terms::default(), &found);
     assert_eq!(judged(&mut report, &found)[0].1, "yes");
     // The keys are gone: what they opened cannot be digested again.
     report.forget_digests(false);
     assert!(report.lost && report.digests.is_empty());
     assert_eq!(report.rows[0].changed, ValueChanged::Unknown);
-    assert!(!report.is_told("uid", "1", &[]));
+    assert!(!report.is_told("uid", "1", &Terms::default()));
     let expected = said(&[("changed", "unknown", ""), ("gone", "removed", "")]);
     assert_eq!(judged(&mut report, &found), expected);
     let sum = report.sum(&BTreeSet::new(), 1);
@@ -230,7 +233,7 @@ fn without_the_digests_nothing_is_said_to_be_changed() {
     // The keys are there: it is looked through anew.
     report.forget_digests(true);
     assert!(!report.lost && !report.cluster && report.walked.is_empty());
-    report.take("uid", "shop/app", &[], &found);
+    report.take("uid", "shop/app", &Terms::default(), &found);
     assert_eq!(judged(&mut report, &found)[0].1, "yes");
 }
 
@@ -245,7 +248,7 @@ fn what_has_no_room_is_told_and_nothing_is_said_to_be_changed() {
         ..Findings::default()
     };
     let mut report = Report::default();
-    report.take("uid", "shop/app", &[], &found);
+    report.take("uid", "shop/app", &Terms::default(), &found);
     assert!(report.cut && report.rows.len() <= MOST_ROWS);
     let real: usize = report.rows.iter().map(weight).sum();
     assert_eq!(report.bytes, real);
@@ -260,6 +263,77 @@ fn what_has_no_room_is_told_and_nothing_is_said_to_be_changed() {
         cut: true,
         ..Findings::default()
     };
-    report.take("uid", "shop/app", &[], &cut);
+    report.take("uid", "shop/app", &Terms::default(), &cut);
     assert_eq!(judged(&mut report, &cut)[0].1, "unknown");
+}
+
+#[test]
+fn each_set_of_gaps_has_a_word_of_its_own() {
+    let of = |gaps: &[&str]| {
+        let gaps = gaps.iter().map(|gap| (*gap).to_owned()).collect();
+        Report::default().sum(&gaps, 0).confirm
+    };
+    assert_eq!(of(&[]), "");
+    let one = of(&["a"]);
+    assert!(one.starts_with("gaps-") && one.len() == 21, "{one}");
+    assert_eq!(one, of(&["a"]));
+    assert!(one != of(&["b"]) && one != of(&["a", "b"]) && of(&["a b"]) != of(&["a", "b"]));
+    // Those that are only counted as well.
+    let found = |count: usize| Findings {
+        gaps: (0..count).map(|number| format!("gap {number}")).collect(),
+        ..Findings::default()
+    };
+    let words: BTreeSet<_> = (REPOSITORY_GAPS - 1..REPOSITORY_GAPS + 4)
+        .map(|count| {
+            let mut report = Report::default();
+            report.take("uid", "shop/app", &Terms::default(), &found(count));
+            let sum = report.sum(&BTreeSet::new(), 1);
+            assert!(sum.gaps.len() <= REPOSITORY_GAPS + 1);
+            sum.confirm
+        })
+        .collect();
+    assert_eq!(words.len(), 5);
+}
+
+#[test]
+fn what_keys_that_are_gone_did_not_open_stays_a_gap() {
+    let found = |head: &str, gaps: &[&str], afresh, with_all_keys| Findings {
+        head: head.into(),
+        gaps: gaps.iter().map(|gap| (*gap).to_owned()).collect(),
+        commits: 2,
+        afresh,
+        with_all_keys,
+        ..Findings::default()
+    };
+    let mut report = Report::default();
+    let terms = Terms::default();
+    let state = |report: &Report| report.sum(&BTreeSet::new(), 1).state;
+    report.take("uid", "shop/app", &terms, &found("1", &["a"], true, true));
+    // Looked through once more, with a namespace that was not known then: nothing is missing any more.
+    report.take("uid", "shop/app", &terms, &found("2", &[], true, true));
+    assert_eq!(state(&report), ReportState::Complete);
+    report.take("uid", "shop/app", &terms, &found("3", &["a"], true, true));
+    // The same when one of the keys is gone: what it would open now is not known.
+    report.take("uid", "shop/app", &terms, &found("4", &[], true, false));
+    assert_eq!(state(&report), ReportState::Incomplete);
+    assert_eq!(report.walked["uid"].commits, 2);
+    // Another key that leaked is looked for from the beginning.
+    report.walk_again();
+    assert!(report.history("uid").is_none() && !report.is_told("uid", "4", &terms));
+    assert_eq!(state(&report), ReportState::Incomplete);
+    report.take("uid", "shop/app", &terms, &found("4", &[], true, false));
+    assert_eq!(state(&report), ReportState::Incomplete);
+    assert!(report.history("uid").is_some());
+}
+
+#[test]
+fn paths_of_other_clusters_are_part_of_what_a_walk_covers() {
+    let terms = |elsewhere: &[&str]| Terms {
+        elsewhere: elsewhere.iter().map(|path| (*path).to_owned()).collect(),
+        ..Terms::default()
+    };
+    let mut report = Report::default();
+    report.take("uid", "shop/app", &terms(&[]), &Findings::default());
+    assert!(report.walked["uid"].covers(&terms(&[])));
+    assert!(!report.walked["uid"].covers(&terms(&["clusters/b"])));
 }

@@ -19,6 +19,8 @@ use crate::rotation::scan::may_hold;
 
 /// What tells one value from another without saying what it is.
 pub(super) type Digest = [u8; 16];
+/// What tells one sealed value from another.
+pub(super) type Sealed = [u8; 16];
 
 /// What digests of a report are of, and nothing else.
 const DOMAIN: &[u8] = b"signet/rotation-report/v1\0";
@@ -85,8 +87,9 @@ pub(super) struct Found {
     /// Values that are not listed: what they are called is no name, or there was no room.
     pub(super) nameless: usize,
     pub(super) cut: usize,
-    /// Values of format v1 without a namespace, where nobody says which.
-    pub(super) adrift: usize,
+    /// Values of format v1 without a namespace that open in none that is known: a leaked key may open them elsewhere. Short
+    /// digests of them, as they are sealed.
+    pub(super) adrift: Vec<Sealed>,
     /// Whether something that is or may be a SealedSecret cannot be read.
     pub(super) unread: bool,
 }
@@ -112,6 +115,17 @@ impl Found {
         }
         self.bytes += weight;
         self.values.push(value);
+    }
+
+    fn drifts(&mut self, sealed: &str) {
+        if self.bytes + size_of::<Sealed>() > self.room {
+            self.cut += 1;
+            return;
+        }
+        self.bytes += size_of::<Sealed>();
+        let mut short = Sealed::default();
+        short.copy_from_slice(&Sha256::digest(sealed)[..16]);
+        self.adrift.push(short);
     }
 
     fn is_full(&self) -> bool {
@@ -154,6 +168,11 @@ impl Opener {
         // The same key may be there twice.
         let there: BTreeSet<&str> = v1.chain(v2).filter(|id| self.leaked.contains(*id)).collect();
         there.len()
+    }
+
+    /// Whether a value of format v1 may be sealed for one of them.
+    fn leaks_v1(&self) -> bool {
+        self.leaked.iter().any(|id| id.starts_with("SHA256:"))
     }
 
     /// The values of a text. An object that names no namespace is tried in each of these.
@@ -211,10 +230,7 @@ impl Opener {
             (None, Scope::Cluster) => vec![namespaces.first().map_or("", String::as_str)],
             (None, _) => namespaces.iter().map(String::as_str).collect(),
         };
-        if candidates.is_empty() {
-            found.adrift += sealed.len();
-            return;
-        }
+        let is_anywhere = place.namespace.is_none() && !matches!(scope, Scope::Cluster) && self.leaks_v1();
         for (key, value) in sealed {
             if found.is_full() {
                 found.cut += 1;
@@ -233,17 +249,19 @@ impl Opener {
                     leaked,
                 })
             });
-            match opened {
-                Some(value) => found.push(value),
-                None => {
-                    for namespace in &candidates {
-                        found.push(Value {
-                            place: at(namespace),
-                            digest: None,
-                            leaked: None,
-                        });
-                    }
-                }
+            if let Some(value) = opened {
+                found.push(value);
+                continue;
+            }
+            if is_anywhere {
+                found.drifts(value);
+            }
+            for namespace in &candidates {
+                found.push(Value {
+                    place: at(namespace),
+                    digest: None,
+                    leaked: None,
+                });
             }
         }
     }
@@ -363,10 +381,18 @@ mod tests {
         // What does not open is named in each namespace that it may be for.
         let closed = found.values.iter().filter(|value| value.place.key == "closed");
         assert_eq!(closed.filter(|value| value.digest.is_none()).count(), 2);
+        assert_eq!(found.adrift.len(), 1, "a leaked key may open it elsewhere");
         let operations = ring.private_operations();
         assert_eq!(opener.text(object.as_bytes(), &namespaces), found);
         assert_eq!(ring.private_operations(), operations, "nothing is opened again");
-        assert_eq!(opener.text(object.as_bytes(), &[]).adrift, 4);
+        assert_eq!(opener.text(object.as_bytes(), &[]).adrift.len(), 4);
+        assert_eq!(
+            opener.text(object.as_bytes(), &["bank".to_owned()]).adrift.len(),
+            4
+        );
+        let named = object.replace("\"name\":\"db\"", "\"name\":\"db\",\"namespace\":\"bank\"");
+        assert_ne!(named, object);
+        assert!(opener.text(named.as_bytes(), &namespaces).adrift.is_empty());
         assert!(opener.text(b"kind: SealedSecret\n\tx", &[]).unread);
         // However the word is written.
         let hidden = object.replace("\"SealedSecret\"", "\"Sealed\\u0053ecret\"");

@@ -14,8 +14,9 @@ use source::{
     BlobId, Commit, CommitId, EntryKind, PathError, RefSpec, Remote, Snapshot, SourceError, Store, WalkLimits,
 };
 
-use super::values::{Digest, Found, Opener, Place, Value};
-use crate::rotation::scan::is_manifest;
+use super::rows::Terms;
+use super::values::{Digest, Found, Opener, Place, Sealed, Value};
+use crate::rotation::scan::{covers, is_manifest};
 use crate::text;
 
 /// Commits of one Repository.
@@ -37,8 +38,9 @@ pub(super) struct Job {
     pub(super) head: CommitId,
     /// The commit up to which it was walked.
     pub(super) known: Option<CommitId>,
-    /// Of objects that name none.
-    pub(super) namespaces: Vec<String>,
+    pub(super) terms: Terms,
+    /// Whether all keys that leaked are at hand.
+    pub(super) with_all_keys: bool,
     pub(super) opener: Arc<Mutex<Opener>>,
     pub(super) memory: Arc<Mutex<Memory>>,
     /// What may be kept of it, in bytes.
@@ -80,6 +82,8 @@ pub(super) struct Findings {
     pub(super) head: String,
     /// Whether all of the history was walked, and not what is new.
     pub(super) afresh: bool,
+    /// Whether all keys that leaked were at hand.
+    pub(super) with_all_keys: bool,
     /// Values that are sealed for a leaked key, each with the first file and commit, and once more for every other file.
     pub(super) leaked: Vec<Leak>,
     /// Which commit brought a value.
@@ -140,9 +144,11 @@ struct Odd {
     nameless: usize,
     unread: Option<(usize, String)>,
     large: Option<(usize, String)>,
-    adrift: usize,
+    adrift: Option<(usize, String)>,
     cut: usize,
     blobs: HashSet<BlobId>,
+    /// What was adrift, wherever it was.
+    sealed: HashSet<Sealed>,
 }
 
 impl Job {
@@ -158,14 +164,19 @@ impl Job {
         let mut found = Findings {
             head: self.head.to_string(),
             afresh: self.known.is_none(),
+            with_all_keys: self.with_all_keys,
             commits: u64::try_from(chronicle.commits.len()).unwrap_or(u64::MAX),
             ..Findings::default()
         };
         let mut met = Met::default();
-        if let Some(known) = self.known.and_then(|id| store.snapshot(id).ok()) {
-            new_files(&known, &mut met).map_err(|error| unreadable(&error))?;
-        }
         let mut odd = Odd::default();
+        if let Some(known) = self.known.and_then(|id| store.snapshot(id).ok()) {
+            // What is odd about it was told when it was met first.
+            for (path, blob) in new_files(&known, &mut met).map_err(|error| unreadable(&error))? {
+                self.look(&known, blob, (&path, self.known), &mut odd)?;
+            }
+            odd.forget();
+        }
         let mut leaks: BTreeSet<(Place, Arc<str>)> = BTreeSet::new();
         let mut digests: HashSet<(Place, Digest)> = HashSet::new();
         if chronicle.cut {
@@ -206,10 +217,10 @@ impl Job {
                 }
                 Err(error) => return Err(unreadable(&error)),
             };
+            let id = commit.id;
             let commit = Arc::new(report_commit(commit));
             for (path, blob) in new {
-                let at = format!("{path} in commit {}", commit.id.get(..12).unwrap_or(&commit.id));
-                let Some(values) = self.look(&snapshot, blob, &at, &mut odd)? else {
+                let Some(values) = self.look(&snapshot, blob, (&path, Some(id)), &mut odd)? else {
                     continue;
                 };
                 for value in &values.values {
@@ -249,9 +260,10 @@ impl Job {
         }
         let head = store.snapshot(self.head)?;
         let now = new_files(&head, &mut Met::default());
+        // All of it was met before.
+        let mut again = Odd::default();
         for (path, blob) in now.map_err(|error| unreadable(&error))? {
-            let at = format!("{path} in commit {}", short(&self.head));
-            if let Some(values) = self.look(&head, blob, &at, &mut odd)? {
+            if let Some(values) = self.look(&head, blob, (&path, None), &mut again)? {
                 for value in &values.values {
                     if found.takes(value.weight() + path.len(), self.room) {
                         found.current.push((value.clone(), Arc::clone(&path)));
@@ -261,7 +273,7 @@ impl Job {
                 }
             }
         }
-        found.cut |= odd.cut > 0;
+        found.cut |= odd.cut + again.cut > 0;
         if found.cut {
             let room = self.room >> 20;
             found.gaps.push(format!(
@@ -276,10 +288,14 @@ impl Job {
         &self,
         snapshot: &Snapshot,
         blob: BlobId,
-        at: &str,
+        (path, commit): (&str, Option<CommitId>),
         odd: &mut Odd,
     ) -> Result<Option<Arc<Found>>, SourceError> {
-        let id = (blob, self.namespaces.clone());
+        let at = || match &commit {
+            Some(commit) => format!("{path} in commit {}", short(commit)),
+            None => path.to_owned(),
+        };
+        let id = (blob, self.terms.namespaces.clone());
         let known = {
             let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
             memory.known.get(&id).cloned()
@@ -291,25 +307,33 @@ impl Job {
                 Ok(bytes) => bytes,
                 Err(PathError::TooLarge(_)) => {
                     if odd.blobs.insert(blob) {
-                        odd.large.get_or_insert_with(|| (0, at.to_owned())).0 += 1;
+                        odd.large.get_or_insert_with(|| (0, at())).0 += 1;
                     }
                     return Ok(None);
                 }
                 Err(error) => return Err(unreadable(&error)),
             };
             let mut opener = self.opener.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = Arc::new(opener.text(&bytes, &self.namespaces));
+            let found = Arc::new(opener.text(&bytes, &self.terms.namespaces));
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
             memory.put(id, Arc::clone(&found));
             found
         };
-        let is_odd = found.unread || found.adrift + found.nameless + found.cut > 0;
+        let mut elsewhere = self.terms.elsewhere.iter();
+        // What opens nowhere there is no gap.
+        if !elsewhere.any(|directory| covers(directory, path)) {
+            for sealed in &found.adrift {
+                if odd.sealed.insert(*sealed) {
+                    odd.adrift.get_or_insert_with(|| (0, at())).0 += 1;
+                }
+            }
+        }
+        let is_odd = found.unread || found.nameless + found.cut > 0;
         if is_odd && odd.blobs.insert(blob) {
-            odd.adrift += found.adrift;
             odd.nameless += found.nameless;
             odd.cut += found.cut;
             if found.unread {
-                odd.unread.get_or_insert_with(|| (0, at.to_owned())).0 += 1;
+                odd.unread.get_or_insert_with(|| (0, at())).0 += 1;
             }
         }
         Ok(Some(found))
@@ -317,6 +341,16 @@ impl Job {
 }
 
 impl Odd {
+    /// Counts from here on. What was met is not counted again.
+    fn forget(&mut self) {
+        *self = Self {
+            blobs: std::mem::take(&mut self.blobs),
+            sealed: std::mem::take(&mut self.sealed),
+            cut: self.cut,
+            ..Self::default()
+        };
+    }
+
     fn tell(self, gaps: &mut Vec<String>) {
         let place = |at: &str| text::bounded(at, 300);
         if let Some((count, at)) = self.unread {
@@ -337,10 +371,11 @@ impl Odd {
                 "{count} values are not listed: what they or their SealedSecrets are called is no name of Kubernetes'."
             ));
         }
-        if self.adrift > 0 {
-            let count = self.adrift;
+        if let Some((count, at)) = self.adrift {
+            let at = place(&at);
             gaps.push(format!(
-                "{count} values of format v1 name no namespace, and no Sync says which: they cannot be opened."
+                "{count} values of format v1 name no namespace, and open in none that a Sync says, {at} first: an old key may open \
+                 them elsewhere."
             ));
         }
     }

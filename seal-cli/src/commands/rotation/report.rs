@@ -94,7 +94,12 @@ impl ReportArgs {
                 for gap in &report.gaps {
                     ui.warn(
                         format!("the report is not complete: {}", Printable(gap)),
-                        "until it is, or the old keys' ids are in spec.retire.confirmed, they stay",
+                        if report.confirm.is_empty() {
+                            "until it is, the old keys stay; it is tried again".to_owned()
+                        } else {
+                            let word = Printable(&report.confirm);
+                            format!("until it is, or spec.retire.confirmed has the old keys' ids and {word}, they stay")
+                        },
                     );
                 }
             }
