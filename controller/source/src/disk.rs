@@ -116,6 +116,15 @@ impl Part {
         taken.is_some_and(|taken| taken.is_more)
     }
 
+    /// Whose part it is.
+    pub(crate) fn owner(&self) -> Option<Arc<str>> {
+        let parts = self.0.disk.parts();
+        parts
+            .known
+            .get(&self.0.number)
+            .map(|taken| Arc::clone(&taken.owner))
+    }
+
     /// So many bytes come. Where all of the disk is taken, an owner may have as much of it as each would if all had the same.
     pub(crate) fn receive(&self, bytes: u64) -> Result<(), SourceError> {
         let limit = self.0.disk.0.limit;

@@ -8,10 +8,10 @@
 //! Blocks are malloc's own, without a header of ours, so that it does not matter which side of a ration they are from.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::ffi::{c_char, c_int, c_void};
-use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::{Budget, SourceError};
 
@@ -26,7 +26,9 @@ const DELTA: u64 = 256;
 const AT_ONCE: u64 = 3;
 /// Packs that make objects of more than this many bytes out of deltas are worked on one at a time: what one takes of memory, several
 /// that come at once would take as often.
-const HEAVY: u64 = 1 << 20;
+const HEAVY: usize = 1 << 20;
+/// How long one is worked on while one of somebody else waits.
+const LONGEST: Duration = Duration::from_mins(1);
 /// How often who waits for its turn looks whether there is time left.
 const LOOK: Duration = Duration::from_millis(100);
 /// The smallest blocks that may be freed as lost. See [`Ration::reclaim`].
@@ -50,6 +52,8 @@ struct Ration {
     by_name: bool,
     whole: Option<Whole>,
     failure: Option<SourceError>,
+    /// Whose disk it is for.
+    owner: Owner,
     /// Held until it is over.
     turn: Option<Turn>,
 }
@@ -66,6 +70,7 @@ struct Whole {
 /// Does what downloads a pack. The second answer is why it was ended here, if it was.
 pub(crate) fn rationed<T>(
     budget: &Budget,
+    owner: Owner,
     download: impl FnOnce() -> Result<T, git2::Error>,
 ) -> (Result<T, git2::Error>, Option<SourceError>) {
     /// Ends it also where the download panics.
@@ -85,6 +90,7 @@ pub(crate) fn rationed<T>(
             by_name: false,
             whole: None,
             failure: None,
+            owner,
             turn: None,
         });
     });
@@ -120,12 +126,6 @@ pub(crate) fn weighed(bytes: u64) {
 /// All objects have come. What libgit2 does from here on is its work on deltas.
 pub(crate) fn whole() {
     with(|ration| {
-        if ration.turn.is_none() && ration.deltas > 0 && ration.largest > HEAVY {
-            match Turn::wait(&ration.budget) {
-                Ok(turn) => ration.turn = Some(turn),
-                Err(error) => ration.failure = Some(error),
-            }
-        }
         ration.whole = Some(Whole {
             before: ration.taken,
             least: if ration.by_name { LOST_BESIDE_BASES } else { LOST },
@@ -134,32 +134,84 @@ pub(crate) fn whole() {
     });
 }
 
-/// Whether somebody works on a heavy pack. Nobody waits for the network meanwhile: all of the pack is here.
-static WORK: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+/// Who works on a heavy pack, and who waits for it.
+static WORK: (Mutex<Work>, Condvar) = (
+    Mutex::new(Work {
+        busy: false,
+        last: None,
+        waiting: VecDeque::new(),
+        next: 0,
+    }),
+    Condvar::new(),
+);
+
+/// Whose disk a pack is for; `None` where nobody asks.
+type Owner = Option<Arc<str>>;
+
+struct Work {
+    busy: bool,
+    /// Whose turn it was.
+    last: Owner,
+    /// In the order in which they came.
+    waiting: VecDeque<(u64, Owner)>,
+    next: u64,
+}
+
+impl Work {
+    /// Who is next: owners take turns.
+    fn is_next(&self, number: u64) -> bool {
+        let others = self.waiting.iter().find(|(_, owner)| *owner != self.last);
+        let next = others.or_else(|| self.waiting.front());
+        !self.busy && next.is_some_and(|(next, _)| *next == number)
+    }
+}
 
 /// The turn to work on a heavy pack, until it is dropped.
-struct Turn;
+struct Turn {
+    owner: Owner,
+    since: Instant,
+}
 
 impl Turn {
     /// Blocks until it comes, or until there is no time left.
-    fn wait(budget: &Budget) -> Result<Self, SourceError> {
-        let (busy, free) = &WORK;
-        let mut taken = busy.lock().unwrap_or_else(PoisonError::into_inner);
-        while *taken {
-            budget.remaining()?;
-            let waited = free.wait_timeout(taken, LOOK);
-            taken = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        *taken = true;
-        Ok(Self)
+    fn wait(budget: &Budget, owner: Owner) -> Result<Self, SourceError> {
+        let (work, changed) = &WORK;
+        let mut work = work.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = work.next;
+        work.next += 1;
+        work.waiting.push_back((number, owner.clone()));
+        let left = loop {
+            if work.is_next(number) {
+                work.busy = true;
+                work.last.clone_from(&owner);
+                break Ok(());
+            }
+            if let Err(error) = budget.remaining() {
+                break Err(error);
+            }
+            let waited = changed.wait_timeout(work, LOOK);
+            work = waited.unwrap_or_else(PoisonError::into_inner).0;
+        };
+        work.waiting.retain(|(waiting, _)| *waiting != number);
+        let since = Instant::now();
+        left.map(|()| Self { owner, since })
+    }
+
+    /// Whether it has been long, and somebody else waits.
+    fn is_over(&self) -> bool {
+        let waiting = || {
+            let work = WORK.0.lock().unwrap_or_else(PoisonError::into_inner);
+            work.waiting.iter().any(|(_, owner)| *owner != self.owner)
+        };
+        self.since.elapsed() > LONGEST && waiting()
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let (busy, free) = &WORK;
-        *busy.lock().unwrap_or_else(PoisonError::into_inner) = false;
-        free.notify_one();
+        let (work, changed) = &WORK;
+        work.lock().unwrap_or_else(PoisonError::into_inner).busy = false;
+        changed.notify_all();
     }
 }
 
@@ -187,11 +239,23 @@ impl Ration {
         if self.failure.is_some() {
             return false;
         }
+        // What is as large as that is a base, a delta, or what they make: libgit2 has begun to work, and hears no more of the remote.
+        if self.whole.is_some() && bytes > HEAVY && self.turn.is_none() {
+            match Turn::wait(&self.budget, self.owner.clone()) {
+                Ok(turn) => self.turn = Some(turn),
+                Err(error) => {
+                    self.failure = Some(error);
+                    return false;
+                }
+            }
+        }
         let more = i64::try_from(bytes).unwrap_or(i64::MAX);
         if self.taken.saturating_add(more) > self.bound() {
             self.failure = Some(SourceError::TooLarge(
                 "a pack that takes more memory than its objects do".into(),
             ));
+        } else if self.turn.as_ref().is_some_and(Turn::is_over) {
+            self.failure = Some(SourceError::Timeout("a large pack, while others wait"));
         } else if let Err(error) = self.budget.remaining() {
             self.failure = Some(error);
         }
@@ -333,7 +397,7 @@ mod tests {
     #[test]
     #[allow(unsafe_code)]
     fn more_than_the_objects_take_is_not_had_and_what_is_lost_is_freed() {
-        let (result, why) = rationed(&budget(), || {
+        let (result, why) = rationed(&budget(), None, || {
             weighed(1 << 20);
             object(6);
             whole();
@@ -350,64 +414,82 @@ mod tests {
         assert!(end().is_none());
     }
 
+    /// As libgit2 works on a pack that holds something of so many bytes.
+    fn work<T>(
+        budget: &Budget,
+        owner: &str,
+        bytes: usize,
+        then: impl FnOnce() -> T,
+    ) -> (Option<T>, Option<SourceError>) {
+        let (result, why) = rationed(budget, Some(owner.into()), || {
+            weighed(64 << 20);
+            object(6);
+            whole();
+            if with(|ration| ration.admits(bytes)) == Some(true) {
+                Ok(then())
+            } else {
+                Err(git2::Error::from_str("no memory"))
+            }
+        });
+        (result.ok(), why)
+    }
+
     #[test]
-    fn heavy_packs_are_worked_on_one_at_a_time() {
+    fn heavy_packs_are_worked_on_one_at_a_time_and_owners_take_turns() {
         use std::sync::atomic::{AtomicUsize, Ordering};
         static AT_ONCE: AtomicUsize = AtomicUsize::new(0);
-        let work = |bytes: u64| {
-            rationed(&budget(), || {
-                weighed(bytes);
-                object(6);
-                whole();
-                let others = AT_ONCE.fetch_add(1, Ordering::SeqCst);
-                std::thread::yield_now();
-                AT_ONCE.fetch_sub(1, Ordering::SeqCst);
-                Ok(others)
-            })
-        };
         std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    for _ in 0..200 {
-                        assert_eq!(work(HEAVY + 1).0.unwrap(), 0);
+            for owner in ["crowd", "crowd", "crowd", "shop"] {
+                scope.spawn(move || {
+                    for _ in 0..100 {
+                        let (others, why) = work(&budget(), owner, HEAVY + 1, || {
+                            let others = AT_ONCE.fetch_add(1, Ordering::SeqCst);
+                            std::thread::yield_now();
+                            AT_ONCE.fetch_sub(1, Ordering::SeqCst);
+                            others
+                        });
+                        assert_eq!((others, why), (Some(0), None));
                     }
                 });
             }
         });
-        // Who has no time left does not wait for ever; what is light does not wait at all.
-        let (result, why) = rationed(&budget(), || {
-            weighed(HEAVY + 1);
-            object(6);
-            whole();
-            let late = std::thread::spawn(|| {
-                let budget = budget();
-                budget.cancel();
-                let (_, why) = rationed(&budget, || {
-                    weighed(HEAVY + 1);
-                    object(6);
-                    whole();
-                    Ok(())
+        let order = Mutex::new(Vec::new());
+        let waiting = || {
+            let work = WORK.0.lock().unwrap();
+            work.waiting.iter().filter(|(_, owner)| owner.is_some()).count()
+        };
+        std::thread::scope(|scope| {
+            let (_, why) = work(&budget(), "crowd", HEAVY + 1, || {
+                for (at, owner) in ["crowd", "crowd", "shop"].into_iter().enumerate() {
+                    let order = &order;
+                    scope.spawn(move || {
+                        work(&budget(), owner, HEAVY + 1, || order.lock().unwrap().push(owner))
+                    });
+                    while waiting() <= at {
+                        std::thread::yield_now();
+                    }
+                }
+                // Who has no time left does not wait for ever; what is light does not wait at all.
+                let aside = std::thread::spawn(|| {
+                    let ended = budget();
+                    ended.cancel();
+                    let (_, late) = work(&ended, "late", HEAVY + 1, || ());
+                    (late, work(&budget(), "light", HEAVY, || ()))
                 });
-                let (light, _) = rationed(&self::budget(), || {
-                    weighed(HEAVY);
-                    object(6);
-                    whole();
-                    Ok(())
-                });
-                (why, light.is_ok())
+                let (late, light) = aside.join().unwrap();
+                assert!(matches!(late, Some(SourceError::Timeout(_))), "{late:?}");
+                assert_eq!(light, (Some(()), None));
             });
-            Ok(late.join().unwrap())
+            assert!(why.is_none());
         });
-        let (late, light) = result.unwrap();
-        assert!(matches!(late, Some(SourceError::Timeout(_))), "{late:?}");
-        assert!(light && why.is_none());
+        assert_eq!(order.into_inner().unwrap(), ["shop", "crowd", "crowd"]);
     }
 
     #[test]
     #[allow(unsafe_code)]
     fn what_is_given_back_does_not_count_and_an_end_of_time_does() {
         let budget = budget();
-        let (result, why) = rationed(&budget, || {
+        let (result, why) = rationed(&budget, None, || {
             whole();
             let mut block = std::ptr::null_mut();
             for _ in 0..1_000 {

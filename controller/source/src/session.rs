@@ -22,6 +22,8 @@ pub fn list_head(remote: &Remote, reference: &RefSpec) -> Result<Choice, SourceE
 /// A remote made known to libgit2 for the time of one call.
 pub(crate) struct Session {
     registered: Registered,
+    /// As it was given.
+    address: String,
     /// The path of a local repository; remotes go by the registered number.
     local: Option<String>,
 }
@@ -41,11 +43,19 @@ impl Session {
             _ => None,
         };
         let registered = Registered::new(Operation::new(target, remote)?);
-        Ok(Self { registered, local })
+        Ok(Self {
+            registered,
+            address: remote.url.clone(),
+            local,
+        })
     }
 
     pub(crate) fn url(&self) -> String {
         self.local.clone().unwrap_or_else(|| self.registered.url())
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     pub(crate) fn operation(&self) -> &Operation {

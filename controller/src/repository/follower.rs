@@ -56,6 +56,8 @@ pub(super) struct Follower {
     pub(super) head: Option<Head>,
     /// What `head` is of.
     pub(super) origin: Option<Origin>,
+    /// What pinned commits are asked of since then, where that is something else.
+    pub(super) pins_of: Option<Origin>,
     pub(super) writer: Writer,
     /// The last commit whose signatures were good, where they are asked for.
     pub(super) verified: Option<Verified>,
@@ -92,6 +94,7 @@ impl Follower {
             credentials: None,
             head: None,
             origin: None,
+            pins_of: None,
             table: None,
             since: Instant::now(),
             failures: 0,
@@ -107,6 +110,9 @@ impl Follower {
             };
             let wanted = Wanted::of(&object);
             self.room.heads.looking(&self.key, &self.uid);
+            // Whoever has asked until now is promised what the remote says from then on.
+            let woken = self.room.heads.woken(&self.key).map(Instant::from_std);
+            self.since = woken.map_or(self.since, |woken| self.since.max(woken));
             let began = Instant::now();
             let next = self.step(&object, &wanted).await;
             self.room.heads.looked(&self.key, &self.uid);
@@ -200,7 +206,8 @@ impl Follower {
             self.writer.write(status).await;
         }
         let result = self.look(object, &target, wanted, remembered).await;
-        if result.is_err() && (self.room.shutdown.is_requested() || !self.orders.borrow().wants(wanted)) {
+        let is_wanted = || self.orders.has_changed().is_ok() && self.orders.borrow().wants(wanted);
+        if result.is_err() && (self.room.shutdown.is_requested() || !is_wanted()) {
             return Some(Duration::ZERO); // it was ended, for what is wanted now
         }
         // The look may have taken a while.

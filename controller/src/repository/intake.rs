@@ -108,8 +108,11 @@ impl Follower {
             }
         };
         let mut looked = looked.map_err(|_| stopped())?;
-        let ended = budget.is_some_and(|budget| budget.is_cancelled());
-        if let (Some(mut seat), Some(answer), false) = (seat, looked.answer(known), ended) {
+        if budget.is_some_and(|budget| budget.is_cancelled()) && looked.found.is_err() {
+            self.store = looked.store;
+            return Err(stopped());
+        }
+        if let (Some(mut seat), Some(answer)) = (seat, looked.answer(known)) {
             *seat = Some(answer);
         }
         if target.deploy_key.is_some() {
@@ -125,7 +128,8 @@ impl Follower {
         }
         let checked = self.verify(object, target, remote, &mut looked).await;
         drop(place);
-        if self.part.is_uncounted() {
+        let is_taken = matches!(looked.found, Ok(Found::New { took: None, .. }));
+        if self.part.is_uncounted() || is_taken {
             let (part, dir) = (self.part.clone(), self.dir.clone());
             let counted = tokio::task::spawn_blocking(move || part.count(&dir));
             counted.await.map_err(|_| stopped())?;
@@ -162,9 +166,16 @@ impl Follower {
         let heard = looked.heard;
         self.store = looked.store;
         if self.origin.as_ref().is_some_and(|known| *known != origin) {
-            self.room.heads.reread_pins(&self.key, true);
+            // Once: it stays another one for as long as the new one fails.
+            if self.pins_of.as_ref() != Some(&origin) {
+                self.pins_of = Some(origin.clone());
+                self.room.heads.reread_pins(&self.key, true);
+            }
         } else if matches!(looked.found, Ok(Found::New { .. })) {
+            self.pins_of = None;
             self.room.heads.reread_pins(&self.key, false);
+        } else {
+            self.pins_of = None;
         }
         let label = match &self.head {
             Some(head) if self.origin.as_ref() == Some(&origin) => head.revision.branch.clone(),

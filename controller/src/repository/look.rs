@@ -125,8 +125,8 @@ impl Looked {
                 snapshot: known?.snapshot.clone(),
                 label: known?.revision.branch.clone(),
             }),
-            // Ours, and nothing that the remote has said.
-            Err(SourceError::NoRoom { .. } | SourceError::Store(_) | SourceError::StoreBusy) => return None,
+            // What there is to fetch, and room and time for it, are each one's own.
+            Err(_) if self.fetching => return None,
             Err(error) => Err(error.clone()),
         };
         Some(Answer { asked, said })

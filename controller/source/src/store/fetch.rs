@@ -5,7 +5,7 @@ use git2::{
     RemoteConnection, Repository,
 };
 
-use super::{Generation, Rewritten, ancestry, problem};
+use super::{Generation, Rewritten, ancestry, origins, problem};
 use crate::ration::rationed;
 use crate::session::Session;
 use crate::{Choice, Commit, CommitId, RefSpec, SourceError};
@@ -17,26 +17,18 @@ const DEEPER: [i32; 2] = [50, 500];
 /// How deep a branch is fetched of which an earlier head is held. A server leaves out what is held only where it meets that head on its
 /// way down (pack-objects marks what the edges of its walk hold, and without a thin pack nothing else); of more commits at once, all of the
 /// tree comes again. Of one that is fetched for the first time the head is enough.
-const NEWS: i32 = 10;
+pub(super) const NEWS: i32 = 10;
 
-/// Fetches what `reference` points to, with as little history as possible, unless `held` is that commit. Writes no ref.
+/// Fetches what `reference` points to, to `depth`, unless `held` is that commit. Writes no ref.
 pub(crate) fn head(
     generation: &Generation,
     session: &Session,
     reference: &RefSpec,
     held: Option<CommitId>,
+    depth: i32,
 ) -> Result<(Choice, Commit), SourceError> {
     let repository = generation.open()?;
-    let depth = match held {
-        Some(_) if reference.has_history() => NEWS,
-        _ => 1,
-    };
-    let fetched = match download(&repository, session, reference, depth, held) {
-        // Something that has been removed since, perhaps.
-        Err(SourceError::TooLarge(_)) if depth > 1 => download(&repository, session, reference, 1, held),
-        result => result,
-    };
-    let choice = match fetched {
+    let choice = match download(&repository, session, reference, depth, held) {
         Err(SourceError::CommitNotServed(commit)) => by_history(&repository, session, reference, commit)?,
         result => result?,
     };
@@ -62,10 +54,16 @@ fn by_history(
         return Err(SourceError::CommitNotServed(commit));
     };
     for depth in DEEPER {
-        download_ref(repository, session, "HEAD", depth)?;
+        let head = download_ref(repository, session, "HEAD", depth)?;
         let odb = repository.odb().map_err(|error| problem(&error))?;
         let read = Commit::read(&odb, *id)?;
-        if read.is_some_and(|commit| odb.exists(commit.tree.oid())) {
+        // Not what the store has from elsewhere, or from before: the remote does not give that to who asks for it.
+        let is_part = || match head {
+            Some(head) => ancestry::relation(&odb, &(*id).into(), head)
+                .map(|relation| relation == ancestry::Relation::Descends),
+            None => Ok(false),
+        };
+        if read.is_some_and(|commit| odb.exists(commit.tree.oid())) && is_part()? {
             return Ok(Choice::commit(*id));
         }
         if session.is_local() {
@@ -168,6 +166,7 @@ pub(super) fn download(
     if held == Some(choice.id) {
         return Ok(choice);
     }
+    origins::note(repository.path(), session.address())?;
     match pack(&mut connection, session, &choice.wanted, depth) {
         Ok(()) => Ok(choice),
         // Asked for by its name, which servers need not allow: libgit2's words for one that says so, or the server's own.
@@ -189,7 +188,7 @@ pub(super) fn deepen(
     depth: i32,
 ) -> Result<(), SourceError> {
     match download(repository, session, reference, depth, None) {
-        Err(SourceError::CommitNotServed(_)) => download_ref(repository, session, "HEAD", depth),
+        Err(SourceError::CommitNotServed(_)) => download_ref(repository, session, "HEAD", depth).map(drop),
         result => result.map(drop),
     }
 }
@@ -210,19 +209,24 @@ pub(super) fn beside(
     Ok(())
 }
 
-/// Downloads the history of a ref by its name, to `depth`.
+/// Downloads the history of a ref by its name, to `depth`, and says what it points to, if it is listed.
 fn download_ref(
     repository: &Repository,
     session: &Session,
     name: &str,
     depth: i32,
-) -> Result<(), SourceError> {
+) -> Result<Option<CommitId>, SourceError> {
     let explain = |error: git2::Error| session.explain(&error);
     let mut remote = repository.remote_anonymous(&session.url()).map_err(explain)?;
     let mut connection = remote
         .connect_auth(Direction::Fetch, None, None)
         .map_err(explain)?;
-    pack(&mut connection, session, name, depth).map_err(explain)
+    let listed = connection.list().map_err(explain)?;
+    let found = listed.iter().find(|head| head.name() == name);
+    let found = found.map(|head| CommitId::of(head.oid()));
+    origins::note(repository.path(), session.address())?;
+    pack(&mut connection, session, name, depth).map_err(explain)?;
+    Ok(found)
 }
 
 /// Asks for one thing, and takes in the pack that comes.
@@ -252,7 +256,7 @@ fn receive(
     depth: i32,
 ) -> Result<(), git2::Error> {
     let operation = session.operation();
-    let (result, why) = rationed(operation.budget(), || {
+    let (result, why) = rationed(operation.budget(), operation.owner(), || {
         connection
             .remote()
             .download(&[wanted], Some(&mut options(session, depth)))

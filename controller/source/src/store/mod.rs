@@ -19,6 +19,7 @@ mod history;
 mod notebook;
 mod notes;
 mod open;
+pub(crate) mod origins;
 mod push;
 mod reach;
 mod take;
@@ -27,6 +28,7 @@ mod touches;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use chronicle::Chronicle;
@@ -71,6 +73,8 @@ pub struct Store {
     options: StoreOptions,
     current: Mutex<Arc<Generation>>,
     fetching: Mutex<()>,
+    /// Whether the head is fetched without what came before it: something there was too much.
+    is_short: AtomicBool,
     lock: File,
 }
 
@@ -132,6 +136,7 @@ impl Store {
             options,
             current: Mutex::new(Arc::new(generation)),
             fetching: Mutex::default(),
+            is_short: AtomicBool::new(false),
             lock,
         })
     }
@@ -140,6 +145,17 @@ impl Store {
     /// refs.
     pub fn fetch(&self, remote: &Remote, reference: &RefSpec) -> Result<Fetched, SourceError> {
         let _one_at_a_time = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_short = self.is_short.load(Ordering::Relaxed);
+        match self.fetch_once(remote, reference) {
+            // Something that has been removed since, perhaps. What that has cost is not the head's.
+            Err(SourceError::TooLarge(_)) if !was_short && self.is_short.load(Ordering::Relaxed) => {
+                self.fetch_once(&remote.for_one_look(), reference)
+            }
+            result => result,
+        }
+    }
+
+    fn fetch_once(&self, remote: &Remote, reference: &RefSpec) -> Result<Fetched, SourceError> {
         let session = Session::open(remote)?;
         let key = key(remote, reference)?;
         let generation = self.current();
@@ -264,13 +280,32 @@ impl Store {
         key: &str,
     ) -> Result<Fetched, SourceError> {
         let previous = generation.with(|repository| held(repository, key))?;
-        let (choice, commit) = fetch::head(generation, session, reference, previous)?;
+        let depth = match previous {
+            Some(_) if reference.has_history() && !self.is_short.load(Ordering::Relaxed) => fetch::NEWS,
+            _ => 1,
+        };
+        let fetched = fetch::head(generation, session, reference, previous, depth);
+        let is_cancelled = || session.operation().budget().is_cancelled();
+        if let (true, Err(error)) = (depth > 1, &fetched)
+            && matches!(
+                error,
+                SourceError::TooLarge(_) | SourceError::Timeout(_) | SourceError::NoRoom { .. }
+            )
+            && !is_cancelled()
+        {
+            self.is_short.store(true, Ordering::Relaxed);
+        }
+        let (choice, commit) = fetched?;
         let forced = match previous {
             Some(old) if old != commit.id && reference.has_history() => {
                 fetch::rewritten(generation, session, reference, old, commit.id)
             }
             _ => Rewritten::No,
         };
+        if is_cancelled() {
+            // Nobody hears of a rewrite: the next one finds it.
+            return Err(SourceError::Timeout("nobody waits for it"));
+        }
         record(generation, key, commit.id)?;
         let mut snapshot = Snapshot::new(Arc::clone(generation), commit);
         if self.is_full() {
@@ -298,7 +333,7 @@ impl Store {
     ) -> Result<(Choice, Snapshot), SourceError> {
         let old = self.current();
         let fresh = open::create(&self.dir, old.number() + 1)?;
-        let (choice, commit) = fetch::head(&fresh, session, reference, None)?;
+        let (choice, commit) = fetch::head(&fresh, session, reference, None, 1)?;
         if expected.is_some_and(|expected| expected != commit.id) {
             return Err(SourceError::NotGit("the branch moved meanwhile".into()));
         }

@@ -6,7 +6,9 @@ use std::fs;
 use std::io::ErrorKind;
 use std::sync::{Arc, PoisonError};
 
-use super::{Fetched, Generation, Rewritten, Store, boundary, disk, fetch, held, key, open, problem, record};
+use super::{
+    Fetched, Generation, Rewritten, Store, boundary, disk, fetch, held, key, open, origins, problem, record,
+};
 use crate::session::Session;
 use crate::{Commit, CommitId, RefSpec, Remote, Snapshot, SourceError};
 
@@ -27,17 +29,22 @@ impl Store {
         let session = Session::open(remote)?;
         let key = key(remote, reference)?;
         let id = from.commit().id;
+        if !origins::is_only(from.generation().dir(), &remote.url)? {
+            return Err(SourceError::Store(
+                "the other store has more than this remote's".into(),
+            ));
+        }
         let old = self.current();
         let previous = if old.is_damaged() {
             None
         } else {
             old.with(|repository| held(repository, &key))?
         };
-        link(from.generation(), &old)?;
+        link(from.generation(), &old, remote)?;
         // The other store has been built anew when it was full; so is this one.
         let generation = if old.is_damaged() || self.is_full() {
             let fresh = open::create(&self.dir, old.number() + 1)?;
-            link(from.generation(), &fresh)?;
+            link(from.generation(), &fresh, remote)?;
             self.move_to(fresh)?
         } else {
             old
@@ -69,7 +76,8 @@ fn read(generation: &Arc<Generation>, id: CommitId) -> Result<Commit, SourceErro
 }
 
 /// Gives the packs of one repository a place in another one. Where history ends is written down before there is any that ends there.
-fn link(from: &Generation, to: &Generation) -> Result<(), SourceError> {
+fn link(from: &Generation, to: &Generation, remote: &Remote) -> Result<(), SourceError> {
+    origins::note(to.dir(), &remote.url)?;
     let known = boundary::ends(to)?;
     let mut ends = boundary::ends(from)?;
     ends.retain(|commit| !known.contains(commit));

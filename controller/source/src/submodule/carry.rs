@@ -2,7 +2,7 @@
 //! away.
 
 use super::{DEEPEST, MOST, key, known, links};
-use crate::store::{Generation, boundary, problem, record};
+use crate::store::{Generation, boundary, origins, problem, record};
 use crate::{Budget, CommitId, SourceError, TreeId};
 
 /// Takes over those of a commit, whose tree this is and which `fresh` holds.
@@ -24,6 +24,7 @@ pub(crate) fn carry(
         pack.insert_commit(commit.oid())
             .map_err(|error| problem(&error))?;
     }
+    origins::note(fresh.dir(), "of submodules")?;
     pack.write(&fresh.pack_dir(), 0o600)
         .map_err(|error| problem(&error))?;
     let ids: Vec<String> = commits.iter().map(CommitId::to_string).collect();

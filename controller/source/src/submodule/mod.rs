@@ -122,7 +122,7 @@ impl<'a> Graft<'a> {
             return Err(SourceError::NoSuchCommit);
         }
         let session = Session::open(remote)?;
-        let (_, found) = fetch::head(self.generation, &session, &RefSpec::Commit(commit), None)?;
+        let (_, found) = fetch::head(self.generation, &session, &RefSpec::Commit(commit), None, 1)?;
         record(self.generation, &key(commit)?, commit)?;
         Ok(found.tree)
     }

@@ -1,6 +1,6 @@
 //! One call of this crate towards one remote: where, as whom, until when, how much.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
@@ -134,10 +134,19 @@ impl Operation {
         self.budget.remaining()
     }
 
-    /// Counts received bytes against the limits.
+    /// Counts received bytes against the limit.
     pub(crate) fn count(&self, bytes: u64) -> Result<(), SourceError> {
-        self.budget.receive(bytes, &self.limits)?;
+        self.budget.receive(bytes, &self.limits)
+    }
+
+    /// Counts the bytes of packs, which are kept.
+    pub(super) fn keep(&self, bytes: u64) -> Result<(), SourceError> {
         self.disk.as_ref().map_or(Ok(()), |disk| disk.receive(bytes))
+    }
+
+    /// Whose disk it is that they are kept on, if that is bounded.
+    pub(crate) fn owner(&self) -> Option<Arc<str>> {
+        self.disk.as_ref().and_then(Part::owner)
     }
 
     /// Refuses an object that is too large, whole or as a delta makes it.

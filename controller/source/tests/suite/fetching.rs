@@ -173,6 +173,65 @@ fn what_is_held_does_not_come_again() {
 }
 
 #[test]
+fn where_what_came_between_is_too_much_the_head_alone_comes() {
+    let repo = Repo::with(&[("a", "1")]);
+    let server = Server::start(repo.root(), Mode::Good);
+    for bound in ["bytes", "objects", "unpacked"] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        fetch(&store, &server.remote()).unwrap();
+        for seed in 1..10 {
+            repo.write("large", noise(seed));
+            repo.commit("large", &[]);
+        }
+        repo.push();
+        let mut remote = server.remote();
+        match bound {
+            "bytes" => remote.limits.pack_bytes = 60_000,
+            "objects" => remote.limits.objects = 10,
+            _ => remote.limits.unpacked_bytes = Some(60_000),
+        }
+        let fetched = fetch(&store, &remote).unwrap();
+        assert_eq!(fetched.commit().id.to_string(), repo.head(), "{bound}");
+        // What is too much by itself stays so.
+        repo.write("larger", (0..9).flat_map(noise).collect::<Vec<u8>>());
+        for more in 0..12 {
+            repo.write(&format!("more/{more}"), format!("{more}"));
+        }
+        repo.commit("larger", &[]);
+        repo.push();
+        let refused = fetch(&store, &remote).unwrap_err();
+        assert!(
+            matches!(refused, SourceError::TooLarge(_)),
+            "{bound}: {refused:?}"
+        );
+        repo.git(&["rm", "-r", "--quiet", "larger", "more", "large"]);
+        repo.commit("less", &[]);
+        repo.push();
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_packs_and_no_question() {
+    let repo = Repo::with(&[("a", "1")]);
+    let server = Server::start(repo.root(), Mode::Good);
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let mut remote = server.remote();
+    let disk = source::Disk::new(10);
+    let part = disk.part("shop");
+    fetch(&store, &remote).unwrap();
+    part.count(dir.path());
+    remote.disk = Some(part.clone());
+    list_head(&remote, &main_branch()).unwrap();
+    fetch(&store, &remote).unwrap();
+    assert!(!part.is_uncounted());
+    repo.commit("more", &[("a", "2")]);
+    repo.push();
+    assert!(matches!(fetch(&store, &remote), Err(SourceError::NoRoom { .. })));
+}
+
+#[test]
 fn only_the_branch_comes_and_its_history_does_not() {
     let repo = Repo::with(&[("a", "1")]);
     repo.commits(5);

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use source::{CommitId, Rewritten, SourceError, Store, StoreOptions};
+use source::{CommitId, RefSpec, Rewritten, SourceError, Store, StoreOptions};
 
 use crate::support::http::{Mode, Server};
 use crate::support::repo::{Repo, command};
@@ -179,4 +179,22 @@ fn what_is_gone_cannot_be_taken_and_changes_nothing() {
     // Then it is fetched.
     fetch(&world.second, &world.server.remote()).unwrap();
     assert!(is_whole(&world.second, &world.repo.head()));
+}
+
+#[test]
+fn nobody_is_given_what_came_from_another_remote() {
+    let world = World::new();
+    let other = Repo::with(&[("secret", "1")]);
+    let theirs = Server::start(other.root(), Mode::Good);
+    let secret: CommitId = other.head().parse().unwrap();
+    // A store that has followed something else before.
+    fetch(&world.first, &theirs.remote()).unwrap();
+    let fetched = world.fetch();
+    assert!(matches!(world.take(&fetched), Err(SourceError::Store(_))));
+    assert!(world.second.snapshot(secret).is_err());
+    // Nor is it given to whoever follows that commit by its name, here.
+    let by_name = RefSpec::Commit(secret);
+    let asked = world.first.fetch(&world.server.remote(), &by_name).unwrap_err();
+    assert!(matches!(asked, SourceError::CommitNotServed(_)), "{asked:?}");
+    assert!(world.first.snapshot(secret).is_ok(), "it is there all the same");
 }

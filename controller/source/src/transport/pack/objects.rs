@@ -73,9 +73,9 @@ struct Inflater {
 
 impl Objects {
     pub(super) fn weigh(&mut self, mut bytes: &[u8], operation: &Operation) -> Result<(), SourceError> {
-        let end = self
-            .before
-            .saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        let more = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        operation.keep(more)?;
+        let end = self.before.saturating_add(more);
         self.before = end;
         while let [first, rest @ ..] = bytes {
             let here = end - u64::try_from(bytes.len()).unwrap_or(end);
