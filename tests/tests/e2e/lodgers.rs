@@ -545,3 +545,38 @@ fn a_definition_of_which_somebody_has_objects_is_not_deleted_without_a_person() 
         world.team.applied("app", &commit).await;
     });
 }
+
+/// What is inside and waits for a person goes with the approval, and the Namespace after it: whoever approves sees both.
+#[test]
+fn an_approval_of_what_is_in_a_namespace_shows_who_would_go_with_that() {
+    run(async {
+        let (world, inner) = begin("inside", crds::DeletionPolicy::Orphan).await;
+        world
+            .repo
+            .write("app/c.yaml", map("c", &inner, "signet.dev/prune: confirm"));
+        let commit = world.repo.commit("In it");
+        world.team.applied("app", &commit).await;
+        world
+            .set("app", serde_json::json!({"prune": {"limit": "100%"}}))
+            .await;
+        run_something(&world, "handmade", &inner);
+        world.repo.remove("app/inner.yaml").remove("app/c.yaml");
+        let commit = world.repo.commit("Both leave");
+        let sync = world.says("app", "PruneRefused").await;
+        let shown = &plan(&sync).actions;
+        let delete = format!("delete Namespace {inner}, and with it Deployment {inner}/handmade");
+        assert!(shown.contains(&delete), "{shown:#?}");
+        assert!(
+            shown.contains(&format!("delete ConfigMap {inner}/c")),
+            "{shown:#?}"
+        );
+        assert_eq!((shown.len(), plan(&sync).delete), (2, 2));
+        let message = objects::message(&sync, "Ready");
+        let who = format!("Deployment {inner}/handmade, which no Sync has, would go with it");
+        assert!(message.contains(&who), "{message}");
+        stays(&world, &inner).await;
+        world.approve("yes", "app", &plan(&sync).digest).await;
+        world.team.applied("app", &commit).await;
+        goes(&world, &inner).await;
+    });
+}
