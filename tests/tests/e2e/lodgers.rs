@@ -5,8 +5,10 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
+use tests::fault_proxy::Fault;
 use tests::{objects, run, wait};
 
+use crate::faults::behind_faults;
 use crate::order_world::{gated, gates, tell};
 use crate::world::{A_WHILE, World, plan};
 
@@ -578,5 +580,36 @@ fn an_approval_of_what_is_in_a_namespace_shows_who_would_go_with_that() {
         world.approve("yes", "app", &plan(&sync).digest).await;
         world.team.applied("app", &commit).await;
         goes(&world, &inner).await;
+    });
+}
+
+/// Where nobody can look, a person is asked: a Sync is not held for good by what fails in the API server.
+#[test]
+fn a_sync_goes_with_a_definition_whose_objects_cannot_be_listed_once_that_is_approved() {
+    run(async {
+        let (stage, faults) = behind_faults().await;
+        let world = World::on(&stage, "unlisted").await;
+        world.team.make_platform();
+        let group = format!("{}.example.com", world.team.name());
+        world.repo.write("app/definition.yaml", lodger_definition(&group));
+        world
+            .applied(&[("a", "one")], |spec| {
+                spec.deletion_policy = crds::DeletionPolicy::Delete;
+            })
+            .await;
+        let of = format!("/apis/{group}/");
+        faults.set(move |asked| {
+            let list = asked.path.starts_with(&of) && asked.path.ends_with("/lodgers");
+            list.then_some(Fault::Refuse {
+                code: 500,
+                retry_after: None,
+            })
+        });
+        world.team.kubectl(["delete", "sync", "app", "--wait=false"]).ok();
+        let sync = world.says("app", "DeletionWaits").await;
+        let message = objects::message(&sync, "Ready");
+        assert!(message.contains("which cannot be listed"), "{message}");
+        world.approve("yes", "app", &plan(&sync).digest).await;
+        world.team.gone::<Sync>("app").await;
     });
 }
