@@ -20,7 +20,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 /// How long until somebody looks whether what is in a Namespace, or of a kind, has gone.
-const STRANGERS_PAUSE: Duration = Duration::from_mins(5);
+pub(super) const STRANGERS_PAUSE: Duration = Duration::from_mins(5);
 
 /// What became of the objects that were to be deleted.
 #[derive(Default)]

@@ -613,3 +613,32 @@ fn a_sync_goes_with_a_definition_whose_objects_cannot_be_listed_once_that_is_app
         world.team.gone::<Sync>("app").await;
     });
 }
+
+/// The same of a deletion that waits.
+#[test]
+fn a_deletion_that_waits_does_not_look_anew_at_every_wake() {
+    run(async {
+        let (world, inner) = begin("restful", crds::DeletionPolicy::Delete).await;
+        run_something(&world, "handmade", &inner);
+        world.team.kubectl(["delete", "sync", "app", "--wait=false"]).ok();
+        world.says("app", "DeletionWaits").await;
+        let start = world.mark();
+        let audit = world.team.stage().cluster.audit();
+        for number in 0..5 {
+            let mark = world.mark();
+            // Of another plan: it wakes the Sync, and is nothing to it.
+            let digest = format!("{number:032x}");
+            world.approve(&format!("other-{number}"), "app", &digest).await;
+            wait::poll("the namespace to be looked at", || async {
+                let mut asked = audit.by_controller(mark).into_iter();
+                let look = asked.any(|request| request.verb == "get" && request.name == inner);
+                if look { Ok(()) } else { Err("not yet".to_owned()) }
+            })
+            .await;
+        }
+        let mut lists = audit.by_controller(start);
+        lists.retain(|request| request.verb == "list" && request.namespace == inner);
+        // One look asks for five kinds, and counts for half a minute.
+        assert!(lists.len() <= 10, "{lists:#?}");
+    });
+}
