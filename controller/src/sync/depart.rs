@@ -171,8 +171,7 @@ impl Worker {
         batch.rotate_left(past);
         let mut refused = 0;
         for key in batch {
-            if self.spec.borrow().metadata.generation.unwrap_or_default() != generation || refused >= REFUSED
-            {
+            if self.is_changed_since(generation) || refused >= REFUSED {
                 // Something else is wanted now, or nothing can be deleted: what is left is looked at again.
                 break;
             }
@@ -293,10 +292,14 @@ impl Worker {
             }
         }
         let mut news = false;
-        if !asked.is_empty() {
+        // Of what is wanted now nobody has been asked.
+        if !asked.is_empty() && !self.is_changed_since(generation) {
             match self.let_go_with(sync, asked) {
                 Ok(approved) => {
                     for key in approved {
+                        if self.is_changed_since(generation) {
+                            break;
+                        }
                         let Some(info) = catalog.preferred(&key.kind) else {
                             continue;
                         };
@@ -369,6 +372,11 @@ impl Worker {
         self.wake_in(patience(rounds));
         self.leaving(next, generation, Verdict::Progressing { message }, End::Wait)
             .await
+    }
+
+    /// Whether the Sync has been changed since this generation of it.
+    fn is_changed_since(&self, generation: i64) -> bool {
+        self.spec.borrow().metadata.generation.unwrap_or_default() != generation
     }
 
     /// Whether what is in an object now, and no Sync has, was found in it by this look.
