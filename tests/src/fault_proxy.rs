@@ -312,6 +312,7 @@ fn refusal(code: u16, retry_after: Option<u32>) -> Answer {
     let mut answer = match code {
         StatusCode::FORBIDDEN => json(&status(code, "Forbidden")),
         StatusCode::GONE => json(&status(code, "Expired")),
+        StatusCode::INTERNAL_SERVER_ERROR => json(&status(code, "InternalError")),
         _ => text(
             "Too many requests, please try again later.\n".to_owned(),
             "text/plain; charset=utf-8",

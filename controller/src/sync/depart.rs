@@ -2,18 +2,21 @@
 
 use super::execute::Hand;
 use super::farewell::Moment;
+use super::hooks::DELETION;
 use super::inside::Inside;
 use super::leave::{self, Departure};
 use super::names::{Heir, Lodger, syncs};
+use super::prune_walk::STRANGERS_PAUSE;
 use super::status::{self, Verdict};
+use super::strangers::Look;
 use super::strays::Strays;
 use super::worker::{End, Worker};
 use crate::events::Severity;
 use apply::plan::Seen;
 use apply::words::OwnWord;
-use apply::{ApiError, DeleteOutcome, Key, KindInfo};
+use apply::{ApiError, Catalog, DeleteOutcome, Key, KindInfo};
 use crds::{Sync, SyncStatus, label};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 impl Worker {
@@ -158,14 +161,17 @@ impl Worker {
             self.event(Severity::Normal, "Deleted", &farewell(&self.left_behind));
             return self.let_go(sync).await;
         }
+        let of = (DELETION.to_owned(), generation, Vec::new());
+        let anew = next.last_handled_request != self.status.last_handled_request;
+        let known = self.look.take().filter(|look| !anew && look.counts(&of));
+        let mut look = known.unwrap_or_else(|| Look::new(of, HashMap::new()));
         let (mut waiting, mut asked, mut failed) = (Vec::new(), Vec::new(), None);
         // Those that are refused again and again do not hide the others.
         let past = (self.attempts as usize).saturating_mul(REFUSED) % batch.len();
         batch.rotate_left(past);
         let mut refused = 0;
         for key in batch {
-            if self.spec.borrow().metadata.generation.unwrap_or_default() != generation || refused >= REFUSED
-            {
+            if self.is_changed_since(generation) || refused >= REFUSED {
                 // Something else is wanted now, or nothing can be deleted: what is left is looked at again.
                 break;
             }
@@ -256,11 +262,16 @@ impl Worker {
                 }
             }
             if let Some(inside) = &inside {
-                // What no Sync has is in nobody's plan.
+                // What no Sync has is in nobody's plan. Who is known to be there is not looked for at every wake.
+                if let Some(known) = look.found.get(&key) {
+                    asked.push((key, known.clone()));
+                    continue;
+                }
                 let found = self.strangers(&hand.identity, inside, &catalog, &self.had);
                 match found.await {
                     Ok(found) if found.is_empty() => {}
                     Ok(found) => {
+                        look.found.insert(key.clone(), found.clone());
                         asked.push((key, found));
                         continue;
                     }
@@ -280,13 +291,30 @@ impl Worker {
                 }
             }
         }
-        if !asked.is_empty() {
+        let mut news = false;
+        // Of what is wanted now nobody has been asked.
+        if !asked.is_empty() && !self.is_changed_since(generation) {
             match self.let_go_with(sync, asked) {
                 Ok(approved) => {
                     for key in approved {
+                        if self.is_changed_since(generation) {
+                            break;
+                        }
                         let Some(info) = catalog.preferred(&key.kind) else {
                             continue;
                         };
+                        // Somebody may have moved in since: whoever approved did not know of that.
+                        match self.holds_only(&look, &hand, &key, &catalog).await {
+                            Ok(true) => {}
+                            Ok(false) => {
+                                news = true;
+                                continue;
+                            }
+                            Err(error) => {
+                                failed = Some((key, error));
+                                continue;
+                            }
+                        }
                         match self.delete_one(&hand, info, &key).await {
                             Ok(true) => waiting.push(key),
                             Ok(false) => {}
@@ -296,14 +324,19 @@ impl Worker {
                 }
                 // Until all else of this step is gone.
                 Err(plan) if failed.is_none() && waiting.is_empty() => {
-                    let why = plan.reason.clone();
+                    let (reason, message) = ("DeletionWaits", plan.reason.clone());
                     next.plan = Some(plan);
+                    self.look = Some(look);
                     self.save_soon();
-                    return self.deletion_waits(next, generation, why, false).await;
+                    // An approval wakes this worker. Nobody tells when those are gone who are in it.
+                    self.wake_in(STRANGERS_PAUSE);
+                    let held = Verdict::Held { reason, message };
+                    return self.leaving(next, generation, held, End::Wait).await;
                 }
                 Err(_) => {}
             }
         }
+        self.look = (!news).then_some(look);
         self.save_soon();
         if let Some((key, error)) = failed {
             let message = format!(
@@ -339,6 +372,28 @@ impl Worker {
         self.wake_in(patience(rounds));
         self.leaving(next, generation, Verdict::Progressing { message }, End::Wait)
             .await
+    }
+
+    /// Whether the Sync has been changed since this generation of it.
+    fn is_changed_since(&self, generation: i64) -> bool {
+        self.spec.borrow().metadata.generation.unwrap_or_default() != generation
+    }
+
+    /// Whether what is in an object now, and no Sync has, was found in it by this look.
+    async fn holds_only(
+        &self,
+        look: &Look,
+        hand: &Hand,
+        key: &Key,
+        catalog: &Catalog,
+    ) -> Result<bool, ApiError> {
+        let Some(inside) = Inside::of(key, catalog) else {
+            return Ok(true);
+        };
+        let now = self
+            .strangers(&hand.identity, &inside, catalog, &self.had)
+            .await?;
+        Ok(look.found.get(key).is_some_and(|known| known.know(&now)))
     }
 
     /// Deletes one object, and says whether it is waited for.
@@ -423,7 +478,7 @@ impl Worker {
         hand: &Hand,
         inside: &Inside,
         around: &Key,
-        catalog: &apply::Catalog,
+        catalog: &Catalog,
     ) -> Result<Option<Key>, ApiError> {
         let records = self.checkpoint.records().keys();
         for key in records.filter(|key| *key != around && inside.holds(key)) {
@@ -439,7 +494,7 @@ impl Worker {
     }
 
     /// What an object is in, or is of a kind of, stays with it: in one record with that, so that a restart changes nothing.
-    fn leave_behind_around(&mut self, key: &Key, catalog: &apply::Catalog) {
+    fn leave_behind_around(&mut self, key: &Key, catalog: &Catalog) {
         let records = self.checkpoint.records().keys();
         let around: Vec<Key> = records
             .filter(|other| Inside::of(other, catalog).is_some_and(|inside| inside.holds(key)))

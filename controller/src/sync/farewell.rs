@@ -151,7 +151,7 @@ impl Worker {
 
     /// The objects of hooks go as well, those of earlier revisions that still run among them: nobody will delete them later.
     pub(super) async fn clear_farewell(&mut self, sync: &Sync) -> Result<(), apply::ApiError> {
-        let runs = self.checkpoint.journal.runs.clone();
+        let runs: Vec<_> = self.checkpoint.journal.all().cloned().collect();
         let hand = self.hand(sync);
         for run in runs.iter().filter(|run| !run.uid.is_empty()) {
             if let Some((info, key)) = self.hook_key(run) {

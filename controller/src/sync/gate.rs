@@ -301,13 +301,14 @@ impl Worker {
         pruning::plan_digest(self.rooms.context.digest_key.expose(), &sync.spec, "", &[])
     }
 
-    /// What would be deleted once it is approved, after everything else was done: `held`.
+    /// What would be deleted once it is approved, after everything else was done: `held`. Whatever else the digest covers that somebody
+    /// else is in is shown with it: an approval is of that as well.
     pub(super) fn prune_report(
         &self,
         question: &Question<'_>,
         inputs: &str,
         lodged: &Lodged,
-        held: Vec<Key>,
+        mut held: Vec<Key>,
         reason: &str,
     ) -> PlanReport {
         let recorded = |key: &&Key| self.checkpoint.records().contains_key(*key);
@@ -317,6 +318,9 @@ impl Worker {
         };
         // As the next pass will see it: what stays by its own word stays recorded.
         let digest = self.plan_digest(question.sync, inputs, &plan, lodged);
+        let shown: HashSet<Key> = held.iter().cloned().collect();
+        let more = plan.prune.into_iter();
+        held.extend(more.filter(|key| lodged.anybody(key) && !shown.contains(key)));
         plan.prune = held;
         let question = Question {
             plan: &plan,

@@ -49,14 +49,17 @@ impl Worker {
             }
             return Ok(());
         }
-        // What is still to be done about those that have ended: their remains would stand in the way of the next run.
-        self.clear_hooks(errand, &mut Attempt::default()).await?;
+        // What is still to be done about those that have ended: their remains would stand in the way of the next run. What cannot be
+        // done now stays written down, and only that run waits for it.
+        for run in self.clear_hooks(errand, &mut Attempt::default()).await {
+            self.checkpoint.journal.cleared(&run);
+        }
         let journal = &self.checkpoint.journal;
         // What was given up may still run. With the Sync, all of it goes.
         let runs = |run: &&Run| {
             matches!(run.state, State::Running | State::TimedOut) || (goes && !run.uid.is_empty())
         };
-        let running: Vec<Run> = journal.runs.iter().filter(runs).cloned().collect();
+        let running: Vec<Run> = journal.all().filter(runs).cloned().collect();
         let hand = self.hand(errand.sync);
         for run in running {
             let Some((info, key)) = self.hook_key(&run) else {
@@ -216,9 +219,14 @@ impl Worker {
                 // Made by a request whose answer was lost.
                 self.hook_began(&object, group, uid);
                 attempt.counts.created += 1;
+            } else if self.checkpoint.journal.remains_of(&uid) {
+                // It could not be deleted just now, as the attempt says, and is tried again.
             } else if !ours {
                 self.hook_ended(&object, group, State::Failed, stranger);
-            } else if !policy.before_creation && !inputs.wanted[at].item.generate_name {
+            } else if found.deletion_timestamp.is_none()
+                && !policy.before_creation
+                && !inputs.wanted[at].item.generate_name
+            {
                 let why = "an earlier run is still there, and its delete policy keeps it";
                 self.hook_ended(&object, group, State::Failed, why);
             } else if found.deletion_timestamp.is_none()
@@ -344,8 +352,7 @@ impl Worker {
             );
         }
         if ended.is_empty() {
-            // What failed is in the attempt.
-            let _ = self.clear_hooks(errand, attempt).await;
+            self.clear_hooks(errand, attempt).await;
             return;
         }
         for (object, group, state, message, key, goes, ttl) in &ended {
@@ -374,19 +381,17 @@ impl Worker {
             ));
             return;
         }
-        let _ = self.clear_hooks(errand, attempt).await;
+        self.clear_hooks(errand, attempt).await;
     }
 
-    /// Deletes what has ended and asks for that, and tells what asks for some time when to go. What cannot be done now is tried again.
-    ///
-    /// # Errors
-    /// What time alone may heal. A right that is missing is only a failure of the attempt.
-    async fn clear_hooks(&mut self, errand: &Errand<'_>, attempt: &mut Attempt) -> Result<(), ApiError> {
+    /// Deletes what has ended and asks for that, and tells what asks for some time when to go. What cannot be done now is tried again,
+    /// and is in the attempt. Those that time alone does not heal, for want of a right, are given back.
+    async fn clear_hooks(&mut self, errand: &Errand<'_>, attempt: &mut Attempt) -> Vec<Run> {
         let ended: Vec<Run> = self.checkpoint.journal.to_clear().cloned().collect();
+        let mut refused = Vec::new();
         if ended.is_empty() {
-            return Ok(());
+            return refused;
         }
-        let mut passing = Ok(());
         let hand = self.hand(errand.sync);
         for run in ended {
             let Some((info, key)) = self.hook_key(&run) else {
@@ -402,17 +407,15 @@ impl Worker {
                     let message = format!("the hook cannot be deleted: {}", self.said_of(&key, &error));
                     let transient = error.is_transient();
                     attempt.fails(Failure::of(&key, None, &message, error.hint(), transient));
-                    if transient {
-                        let message =
-                            format!("hook {} cannot be deleted: {}", run.object, error.in_own_words());
-                        passing = Err(ApiError { message, ..error });
+                    if !transient {
+                        refused.push(run);
                     }
                 }
             }
         }
         // Where that is not written down, what is gone is looked for once more.
         let _ = self.checkpoint.save_journal().await;
-        passing
+        refused
     }
 
     /// Runs the hooks for a failure, once; then the operation is over.

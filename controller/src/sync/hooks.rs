@@ -18,6 +18,9 @@ pub(super) struct Journal {
     #[serde(default)]
     pub(super) began: u64,
     pub(super) runs: Vec<Run>,
+    /// Runs of earlier operations whose objects could not be deleted yet. They hold up nothing but a new run of the same object.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) remains: Vec<Run>,
     /// Whether the operation is over.
     pub(super) over: bool,
     /// Whether the inputs have hooks for the Sync's deletion: then it is not deleted without having read them.
@@ -30,6 +33,9 @@ pub(super) struct Journal {
     #[serde(default)]
     pub(super) approved: String,
 }
+
+/// What is kept of runs whose objects cannot be deleted, the newest ones: each commit may make one of another name.
+const REMAINS: usize = 64;
 
 /// The operation of a Sync's deletion: whatever Git holds meanwhile, its hooks run once.
 pub(super) const DELETION: &str = "deletion";
@@ -103,7 +109,7 @@ pub(super) enum Standing {
 }
 
 impl Journal {
-    /// The journal of an operation that begins now, and later than this one did.
+    /// The journal of an operation that begins now, and later than this one did. What is still to be cleared away stays known.
     pub(super) fn begin(&self, operation: &str, now: u64) -> Self {
         Self {
             operation: operation.to_owned(),
@@ -111,6 +117,7 @@ impl Journal {
             at_deletion: self.at_deletion,
             farewell: self.farewell.clone(),
             approved: self.approved.clone(),
+            remains: self.to_clear().take(REMAINS).cloned().collect(),
             ..Self::default()
         }
     }
@@ -174,13 +181,24 @@ impl Journal {
 
     /// Runs that have ended and whose objects are still to be deleted, or told when to go.
     pub(super) fn to_clear(&self) -> impl Iterator<Item = &Run> {
-        self.runs.iter().filter(|run| run.clear)
+        self.all().filter(|run| run.clear)
     }
 
-    /// The object of a run is gone, or knows when to go.
+    /// Runs of this operation, and what is left of earlier ones.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Run> {
+        self.runs.iter().chain(&self.remains)
+    }
+
+    /// Whether this is the object of a run of an earlier operation that is still to be deleted.
+    pub(super) fn remains_of(&self, uid: &str) -> bool {
+        self.remains.iter().any(|run| run.uid == uid)
+    }
+
+    /// The object of a run is gone, knows when to go, or is left to itself.
     pub(super) fn cleared(&mut self, of: &Run) {
-        let same = |run: &&mut Run| run.object == of.object && run.group == of.group;
-        if let Some(run) = self.runs.iter_mut().find(same) {
+        let same = |run: &Run| run.object == of.object && run.group == of.group && run.uid == of.uid;
+        self.remains.retain(|run| !same(run));
+        if let Some(run) = self.runs.iter_mut().find(|run| same(run)) {
             run.clear = false;
         }
     }
@@ -284,6 +302,26 @@ mod tests {
         let second = first.begin("op", 3);
         assert_ne!(first.mark("Pre 0"), second.mark("Pre 0"));
         assert_ne!(first.mark("Pre 0"), first.mark("Post 0"));
+    }
+
+    #[test]
+    fn what_is_left_of_a_run_is_no_run_of_the_next_operation() {
+        let mut first = Journal::default().begin("op", 7);
+        let mut stuck = run("Job n/a", Group::Pre(0), State::Succeeded);
+        stuck.clear = true;
+        first.runs = vec![stuck.clone(), run("Job n/b", Group::Pre(0), State::Failed)];
+        let mut third = first.begin("next", 8).begin("last", 9);
+        assert!(third.run("Job n/a", Group::Pre(0)).is_none() && !third.failed());
+        assert!(third.remains_of("u") && third.reports().is_empty());
+        // A new run of the same object is another one.
+        third.runs.push(Run {
+            uid: "v".into(),
+            ..stuck.clone()
+        });
+        assert_eq!(third.to_clear().count(), 2);
+        third.cleared(&stuck);
+        assert!(!third.remains_of("u"));
+        assert_eq!(third.to_clear().count(), 1);
     }
 
     #[test]

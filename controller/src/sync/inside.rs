@@ -45,6 +45,11 @@ impl Lodged {
         self.of.get(key).map(|(_, strangers)| strangers)
     }
 
+    /// Whether anybody was in it.
+    pub(super) fn anybody(&self, key: &Key) -> bool {
+        self.of.contains_key(key)
+    }
+
     /// Whether all of these Syncs were.
     pub(super) fn knows(&self, key: &Key, names: &[String]) -> bool {
         names.iter().all(|name| self.of(key).contains(name))

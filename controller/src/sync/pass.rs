@@ -350,15 +350,7 @@ impl Worker {
             self.settle_unseen(sync, &mut plan, &catalog).await;
         }
         // Somebody has asked, in the cluster, that this one object be left alone.
-        let steps = plan.apply.iter().map(|step| &inputs.desired[step.desired].key);
-        self.spared = steps
-            .chain(&plan.prune)
-            .filter(|key| observer.frozen(key))
-            .cloned()
-            .collect();
-        plan.apply
-            .retain(|step| !observer.frozen(&inputs.desired[step.desired].key));
-        plan.prune.retain(|key| !observer.frozen(key));
+        self.spare_frozen(&inputs, &mut plan);
         self.settle_unserved(&mut plan, &catalog).await;
         self.kept.retain(|key, _| plan.prune.binary_search(key).is_ok());
         // What is fought over has its own pace.

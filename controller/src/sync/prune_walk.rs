@@ -16,10 +16,11 @@ use apply::words::OwnWord;
 use apply::{Catalog, DeleteOutcome, Key, KindInfo, Meta};
 use crds::ObjectReport;
 use manifest::Phase;
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// How long until somebody looks whether what is in a Namespace, or of a kind, has gone.
-const STRANGERS_PAUSE: Duration = Duration::from_mins(5);
+pub(super) const STRANGERS_PAUSE: Duration = Duration::from_mins(5);
 
 /// What became of the objects that were to be deleted.
 #[derive(Default)]
@@ -48,6 +49,15 @@ impl PruneWalk {
             self.after
         ))
     }
+}
+
+/// Whether something that left Git stays for what is in it.
+enum Stays {
+    No,
+    /// It does, with the reason.
+    Kept(String),
+    /// As long as that waits for an approval.
+    Waits,
 }
 
 /// The rest of a plan that is being carried out. What is left of it is still that plan, and so is its approval; until something in it
@@ -137,9 +147,20 @@ impl Worker {
                 continue;
             }
             if let Some(inside) = Inside::of(key, catalog) {
-                if let Some(why) = self.stays_for(errand, key, &inside) {
-                    self.keep(key, why, before.as_ref());
-                    continue;
+                match self.stays_for(errand, key, &inside, &did.waiting) {
+                    Stays::No => {}
+                    Stays::Kept(why) => {
+                        self.keep(key, why, before.as_ref());
+                        continue;
+                    }
+                    Stays::Waits => {
+                        if lodged.strangers(key).is_some() {
+                            // Nobody tells when they are gone.
+                            self.wake_in(STRANGERS_PAUSE);
+                        }
+                        did.waiting.push((key.clone(), Asks::about(key, lodged)));
+                        continue;
+                    }
                 }
                 match self.rooms.names.lodger(&self.id.manager, &inside) {
                     Lodger::Nobody => {}
@@ -289,21 +310,27 @@ impl Worker {
         hand.prune_unless(info, key, is_ours, forbids).await
     }
 
-    /// Why a Namespace or definition that left Git is not deleted, whoever approved: what Git still holds, or what stays by its own
-    /// word, would go with it.
-    fn stays_for(&self, errand: &Errand<'_>, key: &Key, inside: &Inside) -> Option<String> {
+    /// Whether a Namespace or definition that left Git stays: what Git still holds, or what stays by its own word, would go with it,
+    /// whoever approved. What waits for an approval itself, `waiting`, keeps it only until then.
+    fn stays_for(&self, errand: &Errand<'_>, key: &Key, inside: &Inside, waiting: &[(Key, Asks)]) -> Stays {
         if inside.holds_sync_in(&self.id.namespace) {
-            return Some("the Sync itself is in it".to_owned());
+            return Stays::Kept("the Sync itself is in it".to_owned());
         }
         if let Some(held) = errand.inputs.inside(inside) {
-            return Some(format!("Git still holds {held}"));
+            return Stays::Kept(format!("Git still holds {held}"));
         }
         let records = self.checkpoint.records().keys();
         // What is gone already is forgotten after this.
         let gone = &errand.plan.forget;
         let stays = |other: &&Key| *other != key && inside.holds(other) && !gone.contains(other);
-        let left = records.filter(stays).min()?;
-        Some(format!("{left} stays, and would go with it"))
+        let waiting: HashSet<&Key> = waiting.iter().map(|(key, _)| key).collect();
+        let waits = |other: &&Key| waiting.contains(other);
+        let (wait, stay): (Vec<&Key>, Vec<&Key>) = records.filter(stays).partition(waits);
+        match stay.into_iter().min() {
+            Some(left) => Stays::Kept(format!("{left} stays, and would go with it")),
+            None if wait.is_empty() => Stays::No,
+            None => Stays::Waits,
+        }
     }
 
     /// Says of an object that left Git that it stays, and why: as long as it does in the status, and once as an event. `before`:

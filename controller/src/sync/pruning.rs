@@ -1,6 +1,8 @@
 //! Why the deletion of what left Git waits for a person, and what an approval is about. Pure.
 
+use super::inside::Lodged;
 use super::names::syncs;
+use super::strangers::Strangers;
 use apply::Key;
 use apply::checkpoint::InputDigest;
 use apply::prune::objects;
@@ -17,6 +19,19 @@ pub(super) enum Asks {
     Others(Vec<String>),
     /// What no Sync has would: its names.
     Strangers(String),
+    /// What is in it does.
+    Inside,
+}
+
+impl Asks {
+    /// Why an object waits as long as what is in it does: whoever lets that go lets this go as well, with all in it.
+    pub(super) fn about(key: &Key, lodged: &Lodged) -> Self {
+        if let others @ [_, ..] = lodged.of(key) {
+            return Self::Others(others.to_vec());
+        }
+        let strangers = lodged.strangers(key).and_then(Strangers::names);
+        strangers.map_or(Self::Inside, Self::Strangers)
+    }
 }
 
 /// What is said of objects whose deletion asks for an approval of its own, if there are any.
@@ -28,7 +43,7 @@ pub(super) fn waits(waiting: &[(Key, Asks)]) -> Option<String> {
             Some((key, format!("{} {have} objects that", syncs(others))))
         }
         Asks::Strangers(names) => Some((key, format!("{names}, which no Sync has,"))),
-        Asks::Itself => None,
+        Asks::Itself | Asks::Inside => None,
     });
     let Some((key, others)) = lodged else {
         let (annotation, count) = (annotation::PRUNE, waiting.len());

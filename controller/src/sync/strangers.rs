@@ -3,7 +3,7 @@
 use super::inside::Inside;
 use super::listing::list;
 use super::worker::Worker;
-use apply::{ApiError, Catalog, GroupKind, Identity, Key, KindInfo};
+use apply::{ApiError, Catalog, ErrorKind, GroupKind, Identity, Key, KindInfo};
 use crds::{annotation, label};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -27,7 +27,7 @@ const MOST: usize = 100;
 pub(super) struct Strangers {
     /// By uid.
     found: BTreeMap<Box<str>, Key>,
-    /// Kinds that nobody of us may list, with the reason.
+    /// Kinds that nobody of us can list, with the reason.
     unlisted: BTreeMap<String, String>,
 }
 
@@ -87,7 +87,7 @@ impl Look {
 
 impl Worker {
     /// Looks for what would go with an object. `ours`: the uids that were recorded. What the account of the Sync may not list, the
-    /// controller does, if it may.
+    /// controller does, if it may. Of what nobody can list a person is asked.
     pub(super) async fn strangers(
         &self,
         identity: &Identity,
@@ -108,14 +108,14 @@ impl Worker {
                 continue;
             };
             let mut answer = self.strangers_of(identity, info, namespace, ours).await;
-            if answer.as_ref().is_err_and(|error| !error.is_transient()) {
+            if answer.as_ref().is_err_and(|error| !passes(error)) {
                 answer = self
                     .strangers_of(&Identity::Controller, info, namespace, ours)
                     .await;
             }
             match answer {
                 Ok(found) => strangers.found.extend(found),
-                Err(error) if error.is_transient() => return Err(error.unquoted()),
+                Err(error) if passes(&error) => return Err(error.unquoted()),
                 Err(error) => {
                     let why = error.in_own_words().to_owned();
                     strangers.unlisted.insert(kind.to_string(), why);
@@ -164,6 +164,12 @@ impl Worker {
         let annotations = metadata.annotations.as_ref();
         set == Some(&self.id.applyset) && annotations.is_some_and(|all| all.contains_key(annotation::RUN))
     }
+}
+
+/// Whether time alone heals what is in the way of a look. What fails in the API server, such as a webhook that converts objects, may
+/// do so for ever.
+fn passes(error: &ApiError) -> bool {
+    error.is_transient() && error.kind != ErrorKind::Failed
 }
 
 /// Whether what is controlled by this owner goes, or is counted, with the owner: it is ours, or of a kind that is looked for itself.

@@ -4,7 +4,8 @@ use super::inputs::Inputs;
 use super::report::report;
 use super::worker::Worker;
 use crate::observe::WatchState;
-use apply::{KindInfo, LiveMeta};
+use apply::plan::Plan;
+use apply::{Key, KindInfo, LiveMeta};
 use crds::ObjectReport;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,6 +50,35 @@ impl Worker {
         let kind = info.kind.to_string();
         let report = self.unwatched.iter().find(|report| report.object == kind)?;
         Some(report.message.clone())
+    }
+
+    /// Takes out of the plan what somebody has asked, in the cluster, to leave alone.
+    pub(super) fn spare_frozen(&mut self, inputs: &Inputs, plan: &mut Plan) {
+        let observer = self.rooms.observer.clone();
+        let steps = plan.apply.iter().map(|step| &inputs.desired[step.desired].key);
+        let all = steps.chain(&plan.prune);
+        let spared: Vec<Key> = all.filter(|key| observer.frozen(key)).cloned().collect();
+        let records = self.checkpoint.records();
+        for key in &spared {
+            let record = records.get(key);
+            if record.is_some_and(|record| record.uid.is_some() && record.owned.is_some()) {
+                continue; // expected: its owner is told when it thaws
+            }
+            observer.attend(key, &self.mailbox, None);
+            if !observer.frozen(key) {
+                self.mailbox.wake(); // it has just thawed
+            }
+        }
+        // What is nothing to this Sync any more.
+        for key in &self.spared {
+            if !spared.contains(key) && !records.contains_key(key) && inputs.find(key).is_none() {
+                observer.release(key, &self.mailbox);
+            }
+        }
+        self.spared = spared;
+        plan.apply
+            .retain(|step| !observer.frozen(&inputs.desired[step.desired].key));
+        plan.prune.retain(|key| !observer.frozen(key));
     }
 
     /// Tells the watches what the checkpoint knows, as far as they do not know it better: after a restart, for a kind whose

@@ -183,8 +183,7 @@ fn what_is_frozen_is_left_alone_at_first_contact_as_well() {
         })
         .await;
         for (name, _) in maps {
-            let thaw = "kustomize.toolkit.fluxcd.io/reconcile-";
-            team.kubectl(["annotate", "configmap", name, thaw]).ok();
+            thaw(&team, name);
         }
         team.request("app", "thawed").await;
         team.applied("app", &commit).await;
@@ -192,6 +191,53 @@ fn what_is_frozen_is_left_alone_at_first_contact_as_well() {
             let map: ConfigMap = team.api().get(name).await.unwrap();
             assert_eq!((value(&map, "value"), value(&map, "old")), (Some("one"), None));
         }
+    });
+}
+
+/// The apply of what is the same as Git has it meets no conflict, and so it lands: from then on the object is the Sync's.
+async fn frozen_and_the_same(name: &str) -> (Space<'static>, Repo) {
+    let (team, repo) = begin(name).await;
+    let mut theirs = map("same", &json!({"value": "one", "old": "x"}));
+    theirs["metadata"]["annotations"] = json!({"kustomize.toolkit.fluxcd.io/reconcile": "disabled"});
+    as_manager(&team, "kustomize-controller", &theirs);
+    let commit = repo
+        .write("app/same.yaml", objects::config_map("same", "one"))
+        .write("app/free.yaml", objects::config_map("free", "one"))
+        .commit("Move to Signet");
+    team.sync_with("app", "app", |spec| spec.prune.limit = "100%".into())
+        .await;
+    team.applied("app", &commit).await;
+    let map: ConfigMap = team.api().get("same").await.unwrap();
+    assert_eq!(value(&map, "old"), Some("x"), "{map:#?}");
+    (team, repo)
+}
+
+fn thaw(team: &Space<'_>, name: &str) {
+    let annotation = "kustomize.toolkit.fluxcd.io/reconcile-";
+    team.kubectl(["annotate", "configmap", name, annotation]).ok();
+}
+
+#[test]
+fn what_was_frozen_at_first_contact_is_taken_over_once_it_thaws() {
+    run(async {
+        let (team, _repo) = frozen_and_the_same("thawed").await;
+        thaw(&team, "same");
+        team.until("same", "what Git does not have to go", |map: &ConfigMap| {
+            value(map, "old").is_none()
+        })
+        .await;
+    });
+}
+
+#[test]
+fn what_was_frozen_at_first_contact_and_left_git_is_deleted_once_it_thaws() {
+    run(async {
+        let (team, repo) = frozen_and_the_same("thawed-late").await;
+        let commit = repo.remove("app/same.yaml").commit("It leaves");
+        team.applied("app", &commit).await;
+        assert!(team.api::<ConfigMap>().get_opt("same").await.unwrap().is_some());
+        thaw(&team, "same");
+        team.gone::<ConfigMap>("same").await;
     });
 }
 

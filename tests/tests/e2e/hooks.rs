@@ -181,6 +181,55 @@ fn a_hook_that_could_not_be_cleared_away_is_before_it_runs_again() {
     });
 }
 
+/// What cannot be deleted at all, because something in the API server fails, holds up its own next run, and nothing else.
+#[test]
+fn a_hook_that_is_never_cleared_away_holds_up_no_later_commit() {
+    run(async {
+        let (stage, faults) = behind_faults().await;
+        let team = stage.space("stuckhook");
+        let repo = stage.git.repository(team.name());
+        let post = job("post", true, &[(HOOK, "Post"), (DELETE, "Succeeded")]);
+        repo.write("app/post.yaml", post)
+            .write("app/a.yaml", plain("a", &[]))
+            .commit("Begin");
+        team.repository("app", &repo).await;
+        faults.set(|asked| {
+            let delete = asked.method == Method::DELETE && asked.path.contains("/jobs/");
+            delete.then_some(Fault::Refuse {
+                code: 500,
+                retry_after: None,
+            })
+        });
+        team.sync_with("app", "app", gates).await;
+        let first = end(&team, "post", "Succeeded").await;
+        wait::poll("the hook's deletion to be tried", || async {
+            if faults.faults() > 0 {
+                Ok(())
+            } else {
+                Err("not yet".to_owned())
+            }
+        })
+        .await;
+        repo.write("app/a.yaml", plain("a", &[("x/y", "z")]))
+            .commit("Change one");
+        team.until("a", "the commit to be applied", |map: &ConfigMap| {
+            map.annotations().get("x/y").is_some_and(|value| value == "z")
+        })
+        .await;
+        let post: Job = team.api().get("post").await.unwrap();
+        assert_eq!(
+            post.uid().as_deref(),
+            Some(first.as_str()),
+            "its remains are not run over"
+        );
+        // Once it can be deleted, it runs for what came meanwhile.
+        faults.clear();
+        next_job(&team, "post", &first).await;
+        end(&team, "post", "Succeeded").await;
+        team.keep();
+    });
+}
+
 /// A Job that goes by itself goes once its end is written down: if the controller is away just then, it did not fail.
 #[test]
 fn a_hook_that_goes_by_itself_is_seen_to_end() {

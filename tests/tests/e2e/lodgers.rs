@@ -5,8 +5,10 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
+use tests::fault_proxy::Fault;
 use tests::{objects, run, wait};
 
+use crate::faults::behind_faults;
 use crate::order_world::{gated, gates, tell};
 use crate::world::{A_WHILE, World, plan};
 
@@ -543,5 +545,100 @@ fn a_definition_of_which_somebody_has_objects_is_not_deleted_without_a_person() 
             .ok();
         world.team.request("app", "now").await;
         world.team.applied("app", &commit).await;
+    });
+}
+
+/// What is inside and waits for a person goes with the approval, and the Namespace after it: whoever approves sees both.
+#[test]
+fn an_approval_of_what_is_in_a_namespace_shows_who_would_go_with_that() {
+    run(async {
+        let (world, inner) = begin("inside", crds::DeletionPolicy::Orphan).await;
+        world
+            .repo
+            .write("app/c.yaml", map("c", &inner, "signet.dev/prune: confirm"));
+        let commit = world.repo.commit("In it");
+        world.team.applied("app", &commit).await;
+        world
+            .set("app", serde_json::json!({"prune": {"limit": "100%"}}))
+            .await;
+        run_something(&world, "handmade", &inner);
+        world.repo.remove("app/inner.yaml").remove("app/c.yaml");
+        let commit = world.repo.commit("Both leave");
+        let sync = world.says("app", "PruneRefused").await;
+        let shown = &plan(&sync).actions;
+        let delete = format!("delete Namespace {inner}, and with it Deployment {inner}/handmade");
+        assert!(shown.contains(&delete), "{shown:#?}");
+        assert!(
+            shown.contains(&format!("delete ConfigMap {inner}/c")),
+            "{shown:#?}"
+        );
+        assert_eq!((shown.len(), plan(&sync).delete), (2, 2));
+        let message = objects::message(&sync, "Ready");
+        let who = format!("Deployment {inner}/handmade, which no Sync has, would go with it");
+        assert!(message.contains(&who), "{message}");
+        stays(&world, &inner).await;
+        world.approve("yes", "app", &plan(&sync).digest).await;
+        world.team.applied("app", &commit).await;
+        goes(&world, &inner).await;
+    });
+}
+
+/// Where nobody can look, a person is asked: a Sync is not held for good by what fails in the API server.
+#[test]
+fn a_sync_goes_with_a_definition_whose_objects_cannot_be_listed_once_that_is_approved() {
+    run(async {
+        let (stage, faults) = behind_faults().await;
+        let world = World::on(&stage, "unlisted").await;
+        world.team.make_platform();
+        let group = format!("{}.example.com", world.team.name());
+        world.repo.write("app/definition.yaml", lodger_definition(&group));
+        world
+            .applied(&[("a", "one")], |spec| {
+                spec.deletion_policy = crds::DeletionPolicy::Delete;
+            })
+            .await;
+        let of = format!("/apis/{group}/");
+        faults.set(move |asked| {
+            let list = asked.path.starts_with(&of) && asked.path.ends_with("/lodgers");
+            list.then_some(Fault::Refuse {
+                code: 500,
+                retry_after: None,
+            })
+        });
+        world.team.kubectl(["delete", "sync", "app", "--wait=false"]).ok();
+        let sync = world.says("app", "DeletionWaits").await;
+        let message = objects::message(&sync, "Ready");
+        assert!(message.contains("which cannot be listed"), "{message}");
+        world.approve("yes", "app", &plan(&sync).digest).await;
+        world.team.gone::<Sync>("app").await;
+    });
+}
+
+/// The same of a deletion that waits.
+#[test]
+fn a_deletion_that_waits_does_not_look_anew_at_every_wake() {
+    run(async {
+        let (world, inner) = begin("restful", crds::DeletionPolicy::Delete).await;
+        run_something(&world, "handmade", &inner);
+        world.team.kubectl(["delete", "sync", "app", "--wait=false"]).ok();
+        world.says("app", "DeletionWaits").await;
+        let start = world.mark();
+        let audit = world.team.stage().cluster.audit();
+        for number in 0..5 {
+            let mark = world.mark();
+            // Of another plan: it wakes the Sync, and is nothing to it.
+            let digest = format!("{number:032x}");
+            world.approve(&format!("other-{number}"), "app", &digest).await;
+            wait::poll("the namespace to be looked at", || async {
+                let mut asked = audit.by_controller(mark).into_iter();
+                let look = asked.any(|request| request.verb == "get" && request.name == inner);
+                if look { Ok(()) } else { Err("not yet".to_owned()) }
+            })
+            .await;
+        }
+        let mut lists = audit.by_controller(start);
+        lists.retain(|request| request.verb == "list" && request.namespace == inner);
+        // One look asks for five kinds, and counts for half a minute.
+        assert!(lists.len() <= 10, "{lists:#?}");
     });
 }

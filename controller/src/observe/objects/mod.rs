@@ -123,12 +123,16 @@ impl Objects {
         }
         entry.shown = version;
         let was_frozen = std::mem::replace(&mut entry.flags.frozen, sight.frozen);
-        if let Some(expected) = entry.expected.as_ref().filter(|_| was_frozen != sight.frozen) {
-            // The status names what is frozen.
-            expected.owner.health();
-            if was_frozen {
-                // What Git changed meanwhile is no drift.
-                expected.owner.wake();
+        if was_frozen != sight.frozen {
+            let owner = entry.expected.as_ref().map(|expected| &expected.owner);
+            let attending = entry.extra().into_iter().flat_map(|extra| &extra.attending);
+            for mailbox in owner.into_iter().chain(attending) {
+                // The status names what is frozen.
+                mailbox.health();
+                if was_frozen {
+                    // What Git changed meanwhile is no drift.
+                    mailbox.wake();
+                }
             }
         }
         entry.flags.contested = sight.contested();
@@ -227,8 +231,8 @@ impl Objects {
         entry.differs() && entry.extra().is_none_or(|extra| extra.detail.is_none())
     }
 
-    /// `mailbox` wants to hear of the object's health and of its end; nothing is expected of it. `from`: which object, and
-    /// from which version on.
+    /// `mailbox` wants to hear of the object's health, of its end and whether somebody freezes it; nothing is expected of it.
+    /// `from`: which object, and from which version on.
     pub(super) fn attend(&mut self, key: &Key, mailbox: &Arc<Mailbox>, from: Option<&LiveMeta>) {
         let (listing, entry) = (self.listing, self.entries.entry(key.clone()).or_default());
         if let Some(from) = from

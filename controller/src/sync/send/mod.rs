@@ -196,7 +196,8 @@ impl Hand {
         }
         let mut settled = settled?;
         if one.reason == Reason::New && !settled.reply.created && is_frozen(&settled.reply.meta.0) {
-            // Nothing was in the way: what somebody set is as it was, and stays so.
+            // Nothing was in the way: what somebody set is as it was, and stays so. It carries our label now, and is recorded.
+            self.half().insert(one.key.clone());
             return Err(create::frozen());
         }
         let taken = self.take_over(one, &body, &mut settled).await;

@@ -56,3 +56,18 @@ fn without_a_version_whatever_stands_there_is_meant() {
     bench.see(live("u", 6, 1));
     assert!(other.now().health && !mailbox.now().health);
 }
+
+#[test]
+fn who_attends_is_woken_when_what_was_frozen_thaws() {
+    let mut bench = Bench::listed();
+    let mailbox = Arc::<Mailbox>::default();
+    bench.objects.attend(&key(), &mailbox, None);
+    bench.show(Sight {
+        frozen: true,
+        ..sight(live("u", 3, 1))
+    });
+    let told = mailbox.now();
+    assert!(told.health && !told.whole);
+    bench.show(sight(live("u", 4, 1)));
+    assert!(mailbox.now().whole);
+}
