@@ -141,6 +141,7 @@ static WORK: (Mutex<Work>, Condvar) = (
         last: None,
         waiting: VecDeque::new(),
         next: 0,
+        cut: Vec::new(),
     }),
     Condvar::new(),
 );
@@ -155,6 +156,8 @@ struct Work {
     /// In the order in which they came.
     waiting: VecDeque<(u64, Owner)>,
     next: u64,
+    /// Who was ended for others: the next time they may end.
+    cut: Vec<Owner>,
 }
 
 impl Work {
@@ -170,6 +173,8 @@ impl Work {
 struct Turn {
     owner: Owner,
     since: Instant,
+    /// Whether it is not ended for others.
+    is_long: bool,
 }
 
 impl Turn {
@@ -193,17 +198,27 @@ impl Turn {
             work = waited.unwrap_or_else(PoisonError::into_inner).0;
         };
         work.waiting.retain(|(waiting, _)| *waiting != number);
-        let since = Instant::now();
-        left.map(|()| Self { owner, since })
+        left?;
+        let cut = work.cut.len();
+        work.cut.retain(|cut| *cut != owner);
+        Ok(Self {
+            is_long: work.cut.len() < cut,
+            since: Instant::now(),
+            owner,
+        })
     }
 
-    /// Whether it has been long, and somebody else waits.
-    fn is_over(&self) -> bool {
-        let waiting = || {
-            let work = WORK.0.lock().unwrap_or_else(PoisonError::into_inner);
-            work.waiting.iter().any(|(_, owner)| *owner != self.owner)
-        };
-        self.since.elapsed() > LONGEST && waiting()
+    /// Whether it is to end: it has been long, and somebody else waits. Once: of two that are long, both would never end.
+    fn is_over(&self, longest: Duration) -> bool {
+        if self.is_long || self.since.elapsed() <= longest {
+            return false;
+        }
+        let mut work = WORK.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = work.waiting.iter().any(|(_, owner)| *owner != self.owner);
+        if over {
+            work.cut.push(self.owner.clone());
+        }
+        over
     }
 }
 
@@ -254,7 +269,7 @@ impl Ration {
             self.failure = Some(SourceError::TooLarge(
                 "a pack that takes more memory than its objects do".into(),
             ));
-        } else if self.turn.as_ref().is_some_and(Turn::is_over) {
+        } else if self.turn.as_ref().is_some_and(|turn| turn.is_over(LONGEST)) {
             self.failure = Some(SourceError::Timeout("a large pack, while others wait"));
         } else if let Err(error) = self.budget.remaining() {
             self.failure = Some(error);
@@ -483,6 +498,26 @@ mod tests {
             assert!(why.is_none());
         });
         assert_eq!(order.into_inner().unwrap(), ["shop", "crowd", "crowd"]);
+    }
+
+    #[test]
+    fn a_long_work_is_ended_for_others_once() {
+        let turn = || Turn::wait(&budget(), Some("long".into())).unwrap();
+        let first = turn();
+        assert!(!first.is_over(Duration::ZERO), "nobody waits");
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| work(&budget(), "short", HEAVY + 1, || ()));
+            while !first.is_over(Duration::ZERO) {
+                assert!(!first.is_over(LONGEST));
+                std::thread::yield_now();
+            }
+            drop(first);
+            assert_eq!(waiting.join().unwrap(), (Some(()), None));
+            let second = turn();
+            assert!(second.is_long);
+            drop(second);
+            assert!(!turn().is_long);
+        });
     }
 
     #[test]

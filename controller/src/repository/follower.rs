@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crds::{DeployKeyStatus, Repository, RepositoryStatus, Verified};
+use crds::{DeployKeyStatus, Repository, RepositoryStatus, Verified, Verify};
 use kube::Resource;
 use source::{Part, Proxy, Remote, Store};
 use tokio::sync::watch as channel;
@@ -56,6 +56,8 @@ pub(super) struct Follower {
     pub(super) head: Option<Head>,
     /// What `head` is of.
     pub(super) origin: Option<Origin>,
+    /// Which signatures were asked for of pinned commits.
+    pub(super) pins_under: Option<Verify>,
     /// What pinned commits are asked of since then, where that is something else.
     pub(super) pins_of: Option<Origin>,
     pub(super) writer: Writer,
@@ -94,6 +96,7 @@ impl Follower {
             credentials: None,
             head: None,
             origin: None,
+            pins_under: None,
             pins_of: None,
             table: None,
             since: Instant::now(),

@@ -56,6 +56,11 @@ impl Follower {
         let origin = target.origin();
         let same = self.origin.as_ref() == Some(&origin);
         let known = self.head.as_ref().filter(|_| same);
+        // A pinned commit is judged as it is asked for now.
+        if self.pins_under != object.spec.verify {
+            self.pins_under.clone_from(&object.spec.verify);
+            self.room.heads.reread_pins(&self.key, true);
+        }
         self.table = self
             .room
             .tables
@@ -109,7 +114,8 @@ impl Follower {
         };
         let mut looked = looked.map_err(|_| stopped())?;
         if budget.is_some_and(|budget| budget.is_cancelled()) && looked.found.is_err() {
-            self.store = looked.store;
+            // What it held is read when the store is opened: without a head, it is opened again.
+            self.store = looked.store.filter(|_| self.head.is_some());
             return Err(stopped());
         }
         if let (Some(mut seat), Some(answer)) = (seat, looked.answer(known)) {
@@ -171,11 +177,10 @@ impl Follower {
                 self.pins_of = Some(origin.clone());
                 self.room.heads.reread_pins(&self.key, true);
             }
+        } else if self.pins_of.take().is_some() {
+            self.room.heads.reread_pins(&self.key, true);
         } else if matches!(looked.found, Ok(Found::New { .. })) {
-            self.pins_of = None;
             self.room.heads.reread_pins(&self.key, false);
-        } else {
-            self.pins_of = None;
         }
         let label = match &self.head {
             Some(head) if self.origin.as_ref() == Some(&origin) => head.revision.branch.clone(),

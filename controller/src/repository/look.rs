@@ -239,7 +239,16 @@ impl Look {
                 Ok(_) => self.past(&store, &commit),
                 Err(error) => Err(error.clone()),
             };
-            (commit, read.map_err(|error| Failure::from(&error)))
+            let is_final = found.is_ok()
+                && matches!(
+                    read,
+                    Err(SourceError::NotInHistory(..) | SourceError::NoSuchCommit)
+                );
+            let read = read.map_err(|error| Failure {
+                temporary: !is_final,
+                ..Failure::from(&error)
+            });
+            (commit, read)
         });
         let pinned = pinned.collect();
         Looked {

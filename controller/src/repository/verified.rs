@@ -78,7 +78,11 @@ impl Follower {
         let read = looked.pinned.iter_mut().filter(|(_, read)| read.is_ok());
         for ((_, read), judged) in read.zip(pins) {
             if let Err(failure) = judged {
-                *read = Err(failure);
+                // Whose signatures count may change without anybody pushing.
+                *read = Err(Failure {
+                    temporary: true,
+                    ..failure
+                });
             }
         }
         let (Some((head, _)), Some(checked)) = (head, checked?) else {

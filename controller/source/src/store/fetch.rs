@@ -201,12 +201,17 @@ pub(super) fn beside(
     depth: i32,
 ) -> Result<(), SourceError> {
     let odb = repository.odb().map_err(|error| problem(&error))?;
-    if Commit::read(&odb, id)?.is_none()
-        && let Err(error) = download_ref(repository, session, &id.to_string(), depth)
-    {
-        tracing::debug!(%error, "a commit is not served by its name");
+    if Commit::read(&odb, id)?.is_some() {
+        return Ok(());
     }
-    Ok(())
+    match download_ref(repository, session, &id.to_string(), depth) {
+        // What a server says that does not serve it, and what libgit2 says of that.
+        Err(error @ (SourceError::NotGit(_) | SourceError::Store(_))) => {
+            tracing::debug!(%error, "a commit is not served by its name");
+            Ok(())
+        }
+        result => result.map(drop),
+    }
 }
 
 /// Downloads the history of a ref by its name, to `depth`, and says what it points to, if it is listed.

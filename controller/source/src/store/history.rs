@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 
 use git2::Odb;
 
-use super::reach::{self, Known, MAX_RANGE, Whole};
+use super::reach::{self, History, Known, MAX_RANGE, Whole};
 use super::touches::touches;
 use super::{Generation, Rewritten, Store, ancestry, boundary, fetch, open, problem};
 use crate::session::Session;
@@ -79,7 +79,7 @@ impl Store {
         if found.commits.is_empty() {
             self.alone(remote, reference, new, paths, see)?;
         } else {
-            show(&generation, &found.commits, true, paths, see)?;
+            show(&generation, &found.commits, most, paths, see)?;
         }
         Ok(if found.descends || !reference.has_history() {
             Rewritten::No
@@ -102,19 +102,20 @@ impl Store {
     ) -> Result<(), SourceError> {
         let most = self.options.max_walk;
         let found = self.deepened(remote, reference, &DEPTHS_OF_ONE, (id, None), |odb, last| {
-            Ok(match reach::is_whole(odb, id, most)? {
-                Whole::Yes => Some(true),
-                Whole::ButForBases => last.then_some(false),
-                Whole::ButForParents => paths.is_empty().then_some(false),
-                Whole::No => None,
-            })
+            let enough = match History::of(odb).is_whole(id, most)? {
+                Whole::Yes => true,
+                Whole::ButForBases => last,
+                Whole::ButForParents => paths.is_empty(),
+                Whole::No => false,
+            };
+            Ok(enough.then_some(()))
         })?;
-        let Some((generation, meets)) = found else {
+        let Some((generation, ())) = found else {
             return Err(SourceError::TooLarge(format!(
                 "over {MAX_RANGE} commits from the head to the parents of another one"
             )));
         };
-        show(&generation, &[id], meets, paths, see)
+        show(&generation, &[id], most, paths, see)
     }
 
     /// Whether `new` descends from `old`, from 5,000 commits of history (of tags that is not asked). Meant for a store of its
@@ -205,16 +206,18 @@ impl Store {
 fn show(
     generation: &Generation,
     commits: &[CommitId],
-    meets: bool,
+    most: usize,
     paths: &[RepoPath],
     see: &mut dyn FnMut(&Step<'_>),
 ) -> Result<(), SourceError> {
     // A handle of its own: it reads where the history ends now.
     let repository = generation.open()?;
     let odb = repository.odb().map_err(|error| problem(&error))?;
+    let history = History::of(&odb);
     for id in commits {
         let bytes = object(&odb, *id)?.ok_or(SourceError::NoSuchCommit)?;
         let commit = Commit::read(&odb, *id)?.ok_or(SourceError::NoSuchCommit)?;
+        let meets = paths.is_empty() || history.is_whole(*id, most)? == Whole::Yes;
         let touches = paths
             .iter()
             .map(|path| touches(&repository, &commit, path, meets))

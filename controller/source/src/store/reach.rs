@@ -4,7 +4,9 @@
 //! reached from the old one. The walk from the new head stops at what is known to be the old one's, and has to meet nothing
 //! that is not held. Of the old head's history the nearest part is enough: what is left out of it is at most seen once more.
 
-use std::collections::{HashSet, VecDeque};
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::rc::Rc;
 
 use git2::Odb;
 
@@ -58,14 +60,15 @@ pub(super) fn between(
     most: usize,
     last: bool,
 ) -> Result<Option<Between>, SourceError> {
-    let before = Before::of(odb, old, most)?;
+    let history = History::of(odb);
+    let before = history.before(old, most)?;
     if before.held.contains(&new) {
         return Ok(Some(Between {
             commits: Vec::new(),
             descends: old.id == new,
         }));
     }
-    let found = Found::from(odb, new, &before.held, old.id)?;
+    let found = history.found(new, &before.held, old.id)?;
     let more = before.edge && !last;
     if found.full && !more {
         return Err(SourceError::TooLarge(format!("over {MAX_RANGE} commits at once")));
@@ -73,30 +76,117 @@ pub(super) fn between(
     if found.full || found.edge || (found.root && more) {
         return Ok(None);
     }
+    // The old head's history may come up behind a merge: what its sides share is not known then, and more is seen than is new.
+    if more {
+        for id in &found.order {
+            if history.is_whole(*id, most)? == Whole::ButForBases {
+                return Ok(None);
+            }
+        }
+    }
     Ok(Some(Between {
         commits: found.order,
         descends: found.met,
     }))
 }
 
-/// Whether all is held that says what a commit changes: itself, its parents, and of a merge where those part.
-pub(super) fn is_whole(odb: &Odb<'_>, id: CommitId, most: usize) -> Result<Whole, SourceError> {
-    let Some(commit) = Commit::read(odb, id)? else {
-        return Ok(Whole::No);
-    };
-    for parent in &commit.parents {
-        if Commit::read(odb, *parent)?.is_none() {
-            return Ok(Whole::ButForParents);
+/// What is held of a history. Each commit is read once.
+pub(super) struct History<'a> {
+    odb: &'a Odb<'a>,
+    parents: RefCell<HashMap<CommitId, Option<Rc<[CommitId]>>>>,
+}
+
+impl<'a> History<'a> {
+    pub(super) fn of(odb: &'a Odb<'a>) -> Self {
+        Self {
+            odb,
+            parents: RefCell::default(),
         }
     }
-    let parts = |one: CommitId, other: CommitId| -> Result<bool, SourceError> {
-        let before = Before::of(odb, &other.into(), most)?;
-        let found = Found::from(odb, one, &before.held, other)?;
-        Ok(!found.edge && !found.full)
-    };
-    match commit.parents.as_slice() {
-        [one, other] if !(parts(*one, *other)? && parts(*other, *one)?) => Ok(Whole::ButForBases),
-        _ => Ok(Whole::Yes),
+
+    /// The parents of a commit; nothing where it is not held.
+    fn parents(&self, id: CommitId) -> Result<Option<Rc<[CommitId]>>, SourceError> {
+        if let Some(known) = self.parents.borrow().get(&id) {
+            return Ok(known.clone());
+        }
+        let parents = Commit::read(self.odb, id)?.map(|commit| commit.parents.into());
+        self.parents.borrow_mut().insert(id, parents.clone());
+        Ok(parents)
+    }
+
+    /// Whether all is held that says what a commit changes: itself, its parents, and of a merge where those part.
+    pub(super) fn is_whole(&self, id: CommitId, most: usize) -> Result<Whole, SourceError> {
+        let Some(parents) = self.parents(id)? else {
+            return Ok(Whole::No);
+        };
+        for parent in &*parents {
+            if self.parents(*parent)?.is_none() {
+                return Ok(Whole::ButForParents);
+            }
+        }
+        let parts = |one: CommitId, other: CommitId| -> Result<bool, SourceError> {
+            let before = self.before(&other.into(), most)?;
+            let found = self.found(one, &before.held, other)?;
+            Ok(!found.edge && !found.full)
+        };
+        match *parents {
+            [one, other] if !(parts(one, other)? && parts(other, one)?) => Ok(Whole::ButForBases),
+            _ => Ok(Whole::Yes),
+        }
+    }
+
+    /// What is held of a commit's history, itself included: the nearest first, so many.
+    fn before(&self, start: &Known, most: usize) -> Result<Before, SourceError> {
+        let (mut held, mut edge) = (HashSet::new(), false);
+        let mut next = VecDeque::from([start.id]);
+        while let Some(id) = next.pop_front() {
+            if held.contains(&id) {
+                continue;
+            }
+            if held.len() >= most {
+                break;
+            }
+            if let Some(parents) = self.parents(id)? {
+                held.insert(id);
+                next.extend(parents.iter());
+            } else {
+                edge = true;
+                if id == start.id {
+                    next.extend(start.parents.iter().copied().filter(|parent| *parent != id));
+                }
+            }
+        }
+        Ok(Before { held, edge })
+    }
+
+    /// What is reached from a commit, less what it stops at.
+    fn found(&self, start: CommitId, stop: &HashSet<CommitId>, goal: CommitId) -> Result<Found, SourceError> {
+        let mut found = Found::default();
+        let mut seen = HashSet::new();
+        // Entered, and left once all of its parents are.
+        let mut stack = vec![(start, false)];
+        while let Some((id, leave)) = stack.pop() {
+            if leave {
+                found.order.push(id);
+                continue;
+            }
+            if stop.contains(&id) || !seen.insert(id) {
+                continue;
+            }
+            let Some(parents) = self.parents(id)? else {
+                found.edge = true;
+                continue;
+            };
+            if seen.len() > MAX_RANGE {
+                found.full = true;
+                break;
+            }
+            found.root |= parents.is_empty();
+            found.met |= parents.contains(&goal);
+            stack.push((id, true));
+            stack.extend(parents.iter().rev().map(|parent| (*parent, false)));
+        }
+        Ok(found)
     }
 }
 
@@ -118,31 +208,6 @@ struct Before {
     edge: bool,
 }
 
-impl Before {
-    fn of(odb: &Odb<'_>, start: &Known, most: usize) -> Result<Self, SourceError> {
-        let (mut held, mut edge) = (HashSet::new(), false);
-        let mut next = VecDeque::from([start.id]);
-        while let Some(id) = next.pop_front() {
-            if held.contains(&id) {
-                continue;
-            }
-            if held.len() >= most {
-                break;
-            }
-            if let Some(commit) = Commit::read(odb, id)? {
-                held.insert(id);
-                next.extend(commit.parents);
-            } else {
-                edge = true;
-                if id == start.id {
-                    next.extend(start.parents.iter().copied().filter(|parent| *parent != id));
-                }
-            }
-        }
-        Ok(Self { held, edge })
-    }
-}
-
 /// What is reached from a commit, less what it stops at.
 #[derive(Default)]
 struct Found {
@@ -156,40 +221,4 @@ struct Found {
     met: bool,
     /// There are more than a range may have.
     full: bool,
-}
-
-impl Found {
-    fn from(
-        odb: &Odb<'_>,
-        start: CommitId,
-        stop: &HashSet<CommitId>,
-        goal: CommitId,
-    ) -> Result<Self, SourceError> {
-        let mut found = Self::default();
-        let mut seen = HashSet::new();
-        // Entered, and left once all of its parents are.
-        let mut stack = vec![(start, false)];
-        while let Some((id, leave)) = stack.pop() {
-            if leave {
-                found.order.push(id);
-                continue;
-            }
-            if stop.contains(&id) || !seen.insert(id) {
-                continue;
-            }
-            let Some(commit) = Commit::read(odb, id)? else {
-                found.edge = true;
-                continue;
-            };
-            if seen.len() > MAX_RANGE {
-                found.full = true;
-                break;
-            }
-            found.root |= commit.parents.is_empty();
-            found.met |= commit.parents.contains(&goal);
-            stack.push((id, true));
-            stack.extend(commit.parents.iter().rev().map(|parent| (*parent, false)));
-        }
-        Ok(found)
-    }
 }

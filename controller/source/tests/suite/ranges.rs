@@ -226,6 +226,35 @@ fn a_merge_by_itself_is_compared_with_what_merging_alone_makes() {
     }
 }
 
+/// What a merge's sides share lies behind what is fetched first of the one side; an older commit that they share as well does not.
+#[test]
+fn where_the_sides_of_a_merge_part_is_looked_for_behind_what_is_held() {
+    for (name, evil) in [("merge", false), ("merge that undoes", true)] {
+        let repo = Repo::with(&[("infra/a", "1"), ("apps/a", "1")]);
+        repo.git(&["branch", "-q", "old"]);
+        let shared = repo.commit("shared", &[("infra/a", "2")]);
+        repo.commit("taken back", &[("infra/a", "1")]);
+        repo.commits(60);
+        repo.git(&["checkout", "-q", "old"]);
+        repo.commit("apps", &[("apps/a", "2")]);
+        repo.git(&["checkout", "-q", "main"]);
+        repo.git(&["merge", "-q", "--no-ff", "-m", "old merged", "old"]);
+        let old = id(&repo.head());
+        repo.git(&["checkout", "-q", "-b", "side", &shared]);
+        repo.commit("side", &[("apps/b", "1")]);
+        repo.git(&["checkout", "-q", "main"]);
+        repo.git(&["merge", "-q", "--no-commit", "--no-ff", "side"]);
+        let files: &[(&str, &str)] = if evil { &[("infra/a", "2")] } else { &[] };
+        repo.commit(name, files);
+        repo.push();
+        let server = Server::start(repo.root(), Mode::Good);
+        let dir = tempfile::tempdir().unwrap();
+        let (store, new) = (store(dir.path()), id(&repo.head()));
+        let (_, seen) = between(&store, &server, &main_branch(), (&old.into(), new)).unwrap();
+        assert_eq!(seen, of(&[("side", false), (name, evil)]));
+    }
+}
+
 /// An old branch is merged into a store that holds much, and is told only of the newest: where the sides part is known still.
 #[test]
 fn what_was_fetched_deep_is_not_forgotten_by_what_is_fetched_after_it() {

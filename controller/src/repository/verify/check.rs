@@ -142,7 +142,13 @@ impl Verifier {
         if !self.policy.report_rewrites {
             match rewritten {
                 Rewritten::No => {}
-                Rewritten::Yes => return Err(rewrite(old, new, self.policy.range)),
+                Rewritten::Yes => {
+                    return Err(rewrite(
+                        old,
+                        new,
+                        self.policy.range && self.policy.since != Some(new),
+                    ));
+                }
                 Rewritten::Unknown => return Err(unknown(old, new)),
             }
         }
