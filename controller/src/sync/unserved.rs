@@ -7,7 +7,7 @@ use apply::{ApiError, Catalog, ErrorKind, GroupKind, Identity, Key};
 use crds::ObjectReport;
 use http::Method;
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 impl Worker {
@@ -61,22 +61,24 @@ impl Worker {
             let mut others = served.iter().filter(|api| api.automanaged != CONTINUOUSLY);
             others.any(|api| api.is_in(group))
         };
-        let mut gone = HashSet::new();
+        let (mut gone, mut read) = (HashSet::new(), HashMap::new());
         for kind in kinds {
             let stays = !kind.group.contains('.') || serves(&kind.group);
-            if !stays && !self.is_defined(kind, &defined, catalog).await? {
+            if !stays && !self.is_defined(kind, &defined, catalog, &mut read).await? {
                 gone.insert(Arc::clone(kind));
             }
         }
         Ok(gone)
     }
 
-    /// Whether one of these definitions makes the kind. Those whose kind is served need no look: it is another one.
-    async fn is_defined(
+    /// Whether one of these definitions makes the kind. Those whose kind is served need no look: it is another one. `read`: the kinds
+    /// of those that were looked at; none, of one that is gone.
+    async fn is_defined<'l>(
         &self,
         kind: &GroupKind,
-        definitions: &[Listed],
+        definitions: &'l [Listed],
         catalog: &Catalog,
+        read: &mut HashMap<&'l str, Option<String>>,
     ) -> Result<bool, ApiError> {
         for definition in definitions.iter().filter(|one| one.is_in(&kind.group)) {
             let is_served = catalog.all().any(|info| {
@@ -85,18 +87,29 @@ impl Worker {
             if is_served {
                 continue;
             }
-            let path = format!("{DEFINITIONS}/{}", definition.name);
-            let answer = match self.rooms.server.own(Method::GET, &path, None).await {
-                Err(error) if error.kind == ErrorKind::NotFound => continue,
-                answer => answer?,
+            let makes = match read.get(&*definition.name) {
+                Some(known) => known.clone(),
+                None => self.kind_made_by(definition).await?,
             };
-            let found: Value = serde_json::from_slice(&answer)
-                .map_err(|_| ApiError::unavailable("the API server's definition cannot be read"))?;
-            if found["spec"]["names"]["kind"] == *kind.kind {
+            let is_it = makes.as_deref() == Some(&*kind.kind);
+            read.insert(&definition.name, makes);
+            if is_it {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// The kind that a definition makes, if it is still there.
+    async fn kind_made_by(&self, definition: &Listed) -> Result<Option<String>, ApiError> {
+        let path = format!("{DEFINITIONS}/{}", definition.name);
+        let answer = match self.rooms.server.own(Method::GET, &path, None).await {
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
+            answer => answer?,
+        };
+        let found: Value = serde_json::from_slice(&answer)
+            .map_err(|_| ApiError::unavailable("the API server's definition cannot be read"))?;
+        Ok(found["spec"]["names"]["kind"].as_str().map(ToOwned::to_owned))
     }
 
     async fn listed(&self, path: &str) -> Result<Vec<Listed>, ApiError> {
