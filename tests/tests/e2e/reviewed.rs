@@ -279,3 +279,45 @@ fn objects_whose_definition_is_gone_hold_no_sync_though_their_group_stays() {
         definer.remove(&["Mug"]);
     });
 }
+
+/// A group may have hundreds of definitions, and each look at one is a request.
+#[test]
+fn a_definition_is_looked_at_once_however_many_kinds_are_not_served() {
+    run(async {
+        let world = World::begin("undefineds").await;
+        let team = &world.team;
+        team.make_platform();
+        let definer = Definer::new(team);
+        let kinds = ["Cup", "Mug", "Pot"];
+        for kind in kinds {
+            definer.define(kind, true);
+            definer.established(kind);
+            let file = format!("app/{kind}.yaml");
+            world.repo.write(&file, definer.object(kind, "one"));
+        }
+        world
+            .applied(&[("a", "one")], |spec| {
+                spec.deletion_policy = DeletionPolicy::Delete;
+            })
+            .await;
+        for kind in kinds {
+            definer.define(kind, false);
+            definer.unserved(kind).await;
+        }
+        let mark = world.mark();
+        let syncs = team.api::<Sync>();
+        syncs.delete("app", &DeleteParams::default()).await.unwrap();
+        world.says("app", "DeletionWaits").await;
+        let mut asked = team.stage().cluster.audit().by_controller(mark);
+        asked.retain(|request| request.resource == "customresourcedefinitions");
+        let count = |verb: &str, name: &str| {
+            let of = asked.iter();
+            of.filter(|request| request.verb == verb && (name.is_empty() || request.name == name))
+                .count()
+        };
+        let (looks, lists) = (count("get", &definer.of("Cup")), count("list", ""));
+        assert!(looks > 0 && looks <= lists, "{asked:#?}");
+        definer.remove(&kinds);
+        team.gone::<Sync>("app").await;
+    });
+}
