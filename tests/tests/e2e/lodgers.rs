@@ -348,7 +348,10 @@ fn a_definition_of_which_somebody_has_objects_stays_by_its_own_word_when_its_syn
         cluster
             .kubectl(["annotate", &definition, "signet.dev/prune=orphan"])
             .ok();
-        world.team.request("app", "now").await;
+        // It may be gone by now: the word is seen by itself.
+        world
+            .team
+            .kubectl(["annotate", "sync", "app", "signet.dev/requestedAt=now"]);
         world.team.gone::<Sync>("app").await;
         world
             .team
