@@ -37,8 +37,8 @@ pub(super) struct Facts {
     pub(super) keys: Option<Vec<KeySecret>>,
     /// Those that are labelled compromised and open nothing.
     pub(super) shut: Vec<KeySecret>,
-    /// Where a key leaked: up to which commit the report looked through each Repository.
-    pub(super) walked: BTreeMap<Key, String>,
+    /// Where a key leaked: up to which commit the report looked through each Repository, once it tells of all keys that are left.
+    pub(super) walked: Option<BTreeMap<Key, String>>,
     /// Secrets of keys that were barred in this pass.
     pub(super) bars: BTreeSet<String>,
     /// Secrets that are labelled as keys and cannot be read: of which format, which, and why.
@@ -125,7 +125,7 @@ pub(super) struct Objects {
 impl Facts {
     /// Ids of the keys that are left.
     pub(super) fn leaving(&self) -> BTreeSet<String> {
-        self.record.old_keys.iter().map(|key| key.id.clone()).collect()
+        leaving(&self.record)
     }
 
     /// Whether a person asks for something that was not done in this Repository yet.
@@ -142,6 +142,11 @@ impl Facts {
         all.into_iter()
             .find(|known| known.namespace == key.0 && known.name == key.1)
     }
+}
+
+/// Ids of the keys that are left, as it is written down.
+pub(super) fn leaving(record: &KeyRotationStatus) -> BTreeSet<String> {
+    record.old_keys.iter().map(|key| key.id.clone()).collect()
 }
 
 impl Followed {

@@ -32,7 +32,7 @@ fn facts(spec: &serde_json::Value) -> Facts {
         barred: BTreeSet::new(),
         left_by_others: BTreeSet::new(),
         shut: Vec::new(),
-        walked: BTreeMap::new(),
+        walked: None,
         bars: BTreeSet::new(),
         now: Timestamp::from_second(1_000_000).unwrap(),
         generation: 1,
@@ -401,9 +401,8 @@ fn leaked_and_unused() -> Facts {
     }
     facts.keys = Some(keys);
     let heads = facts.git.iter().flatten();
-    facts.walked = heads
-        .filter_map(|one| Some((one.key.clone(), one.head.clone().ok()?)))
-        .collect();
+    let walked = heads.filter_map(|one| Some((one.key.clone(), one.head.clone().ok()?)));
+    facts.walked = Some(walked.collect());
     facts
 }
 
@@ -474,7 +473,7 @@ fn keys_that_leaked_stay_until_it_is_known_what_was_sealed_for_them() {
     assert_eq!(at(&facts).1, RotationPhase::AwaitingConfirmation);
     facts.spec.retire.confirmed.push("old2".into());
     assert_eq!(at(&facts), (Step::LookAgain, RotationPhase::Retiring));
-    facts.walked.clear();
+    facts.walked = Some(BTreeMap::new());
     facts.spec.retire.confirmed.clear();
     facts.record.report = Some(report(Complete));
     // What came since it was looked through may be one more value.
