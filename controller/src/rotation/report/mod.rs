@@ -467,6 +467,8 @@ impl Room {
                     self.passed(order, CLUSTER);
                 }
                 Err(why) => {
+                    // All else may be as it was then.
+                    self.taken.with(&order.uid, |taken| taken.asked = true);
                     gaps.insert(why);
                     waits = true;
                     passes |= self.may_pass(order, CLUSTER);
