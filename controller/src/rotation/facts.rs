@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crds::{Blocker, KeyRotationSpec, KeyRotationStatus, RotationObjects, RotationStep};
+use crds::{Blocker, KeyRotationSpec, KeyRotationStatus, RepositoryRotation, RotationObjects, RotationStep};
 use jiff::Timestamp;
 
 use crate::keys::{KeyFormat, KeySecret};
@@ -137,7 +137,7 @@ impl Facts {
     }
 
     /// What is written down of a Repository.
-    pub(super) fn step_of(&self, key: &Key) -> Option<&crds::RepositoryRotation> {
+    pub(super) fn step_of(&self, key: &Key) -> Option<&RepositoryRotation> {
         let all = self.record.repositories.iter();
         all.into_iter()
             .find(|known| known.namespace == key.0 && known.name == key.1)
@@ -150,15 +150,21 @@ pub(super) fn leaving(record: &KeyRotationStatus) -> BTreeSet<String> {
 }
 
 impl Followed {
-    /// Whether what a person asks for is still to be done there.
-    pub(super) fn is_open(&self) -> bool {
+    /// Whether what a person asks for is still to be done there. What cannot be read is as it was seen last: a revert that comes
+    /// before it can be is not pushed over where nothing was to be done.
+    pub(super) fn is_open(&self, known: Option<&RepositoryRotation>) -> bool {
         let open = |outcome: &Outcome| {
             matches!(
                 outcome,
                 Outcome::Behind | Outcome::Raced(_) | Outcome::Failed(_) | Outcome::RolledBack(_)
             )
         };
-        self.head.is_err() || self.outcome.as_ref().is_some_and(open)
+        let needed =
+            |known: &RepositoryRotation| !known.last_needing.is_empty() && known.first_clean.is_empty();
+        match &self.head {
+            Ok(_) => self.outcome.as_ref().is_some_and(open),
+            Err(_) => known.is_none_or(needed),
+        }
     }
 
     /// Whether a commit of ours can change it.

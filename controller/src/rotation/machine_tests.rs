@@ -742,38 +742,41 @@ fn a_pull_request_is_asked_for_once_and_holds_nothing_up() {
 
 #[test]
 fn what_a_person_asks_for_is_done_in_each_repository_for_itself() {
-    let mut git = ["good", "stuck", "unread", "later"].map(|name| followed(name, 0, true));
+    let mut git = ["good", "stuck", "unread", "away", "later"].map(|name| followed(name, 0, true));
     git[1].outcome = Some(Outcome::Failed("x".into()));
-    git[2].head = Err("x".into());
+    (git[2].head, git[3].head) = (Err("x".into()), Err("x".into()));
     let mut facts = begun(git.to_vec());
     let known = |name: &str| RepositoryRotation {
         namespace: "team".into(),
         name: name.into(),
+        last_needing: "c0".into(),
         ..RepositoryRotation::default()
     };
-    facts.record.repositories = ["good", "stuck", "unread"].map(known).into();
+    facts.record.repositories = ["good", "stuck", "unread", "away"].map(known).into();
+    facts.record.repositories[3].first_clean = "c1".into();
     let asked = |facts: &Facts| {
-        let all = ["good", "stuck", "unread", "later"];
+        let all = ["good", "stuck", "unread", "away", "later"];
         all.map(|name| facts.is_asked(&("team".to_owned(), name.to_owned())))
     };
-    assert_eq!(asked(&facts), [false; 4]);
+    assert_eq!(asked(&facts), [false; 5]);
     facts.request = "now".into();
-    assert_eq!(asked(&facts), [true; 4]);
+    assert_eq!(asked(&facts), [true; 5]);
     status::handled(&mut facts);
-    // One that has gone on is done with: a revert there is not pushed over, whatever the others are at.
-    assert_eq!(asked(&facts), [false, true, true, true]);
+    // One that has gone on is done with: a revert there is not pushed over, whatever the others are at. So is one that was clean
+    // before it went away.
+    assert_eq!(asked(&facts), [false, true, true, false, true]);
     assert_eq!(facts.record.last_handled_request, "");
     let git = facts.git.as_mut().unwrap();
     (git[1].outcome, git[2].head) = (Some(Outcome::Pushed), Ok("c0ffee".into()));
     status::handled(&mut facts);
-    assert_eq!(asked(&facts), [false; 4]);
+    assert_eq!(asked(&facts), [false; 5]);
     assert_eq!(facts.record.last_handled_request, "now");
     // A word that is taken away asks for nothing.
     facts.request.clear();
-    assert_eq!(asked(&facts), [false; 4]);
+    assert_eq!(asked(&facts), [false; 5]);
     status::handled(&mut facts);
     facts.request = "now".into();
-    assert_eq!(asked(&facts), [false; 4]);
+    assert_eq!(asked(&facts), [false; 5]);
     facts.request = "again".into();
-    assert_eq!(asked(&facts), [true; 4]);
+    assert_eq!(asked(&facts), [true; 5]);
 }
