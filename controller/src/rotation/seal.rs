@@ -417,17 +417,17 @@ impl Work {
             RefSpec::Branch(name) => name.clone(),
             _ => return Err(SourceError::BadRef),
         };
-        // What was about to be pushed may not have arrived: then nobody took it back.
+        let back = self.as_before(store, found);
         let before = self.before.as_ref();
-        let may_be_back = before.is_some_and(|before| before.step != RotationStep::Pushing) && !self.insist;
         let Some(own) = &self.target.branch else {
-            let back = self.as_before(store, found);
-            if let (Some((_, before)), true) = (back.first().zip(before), may_be_back) {
+            if let (Some(first), Some(before)) = (back.first(), before)
+                && self.may_be_back(store, before)?
+            {
                 return Ok(Err(Outcome::RolledBack(format!(
                     "{} as before commit {}: a person took it back.",
-                    match back.as_slice() {
-                        [one] => format!("File {one} is"),
-                        many => format!("{} files are", many.len()),
+                    match back.len() {
+                        1 => format!("File {first} is"),
+                        many => format!("{many} files are"),
                     },
                     before.commit
                 ))));
@@ -436,7 +436,7 @@ impl Work {
         };
         // A branch that waits is good as long as it changes all that is to be changed now.
         if let Some(before) = before.filter(|before| before.branch != followed) {
-            let is_same = self.as_before(store, found).len() == found.files.len();
+            let is_same = back.len() == found.files.len();
             match list_head(&self.remote, &RefSpec::Branch(before.branch.clone())) {
                 Ok(head) if head.id.to_string() == before.commit => {
                     if is_same {
@@ -448,12 +448,13 @@ impl Work {
                         return Ok(Err(Outcome::AwaitsMerge));
                     }
                 }
-                Err(SourceError::NoSuchBranch(_)) if !is_same || !may_be_back => {}
                 Err(SourceError::NoSuchBranch(_)) => {
-                    return Ok(Err(Outcome::RolledBack(format!(
-                        "Branch {} was removed, and its commit is not part of what is followed.",
-                        before.branch
-                    ))));
+                    if is_same && self.may_be_back(store, before)? {
+                        return Ok(Err(Outcome::RolledBack(format!(
+                            "Branch {} was removed, and its commit is not part of what is followed.",
+                            before.branch
+                        ))));
+                    }
                 }
                 Err(error) => return Err(error),
             }
@@ -474,6 +475,25 @@ impl Work {
         ))))
     }
 
+    /// Whether a person may have taken back what was done before: not what has not arrived, nor where a person insists.
+    fn may_be_back(&self, store: &Store, before: &RepositoryRotation) -> Result<bool, SourceError> {
+        if self.insist || before.step != RotationStep::Pushing {
+            return Ok(!self.insist);
+        }
+        // The controller was stopped behind the push, or the remote did not answer.
+        let commit = before.commit.parse().ok();
+        commit.map_or(Ok(false), |commit| self.has(store, &self.reference, commit))
+    }
+
+    /// Whether a branch has a commit in its history.
+    fn has(&self, store: &Store, branch: &RefSpec, commit: CommitId) -> Result<bool, SourceError> {
+        match store.past(&self.remote, branch, commit) {
+            Ok(_) => Ok(true),
+            Err(SourceError::NotInHistory(..)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether a branch that somebody has changed since, by a merge or a rebase mostly, still does: nothing at its head hangs on an
     /// old key, and it is on top of what is followed now, or of what the same was made of.
     fn is_brought_up(
@@ -485,11 +505,7 @@ impl Work {
     ) -> Result<bool, SourceError> {
         let branch = RefSpec::Branch(before.branch.clone());
         let head = store.fetch(&self.remote, &branch)?.snapshot;
-        let has = |id: CommitId| match store.past(&self.remote, &branch, id) {
-            Ok(_) => Ok(true),
-            Err(SourceError::NotInHistory(..)) => Ok(false),
-            Err(error) => Err(error),
-        };
+        let has = |id: CommitId| self.has(store, &branch, id);
         let first = before.base.parse().ok().filter(|_| is_same);
         let is_on_top = has(base)? || first.map_or(Ok(false), has)?;
         if !is_on_top {
