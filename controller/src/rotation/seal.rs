@@ -436,27 +436,9 @@ impl Work {
         };
         // A branch that waits is good as long as it changes all that is to be changed now.
         if let Some(before) = before.filter(|before| before.branch != followed) {
-            let is_same = back.len() == found.files.len();
-            match list_head(&self.remote, &RefSpec::Branch(before.branch.clone())) {
-                Ok(head) if head.id.to_string() == before.commit => {
-                    if is_same {
-                        return Ok(Err(Outcome::AwaitsMerge));
-                    }
-                }
-                Ok(_) => {
-                    if self.is_brought_up(store, before, is_same, base)? {
-                        return Ok(Err(Outcome::AwaitsMerge));
-                    }
-                }
-                Err(SourceError::NoSuchBranch(_)) => {
-                    if is_same && self.may_be_back(store, before)? {
-                        return Ok(Err(Outcome::RolledBack(format!(
-                            "Branch {} was removed, and its commit is not part of what is followed.",
-                            before.branch
-                        ))));
-                    }
-                }
-                Err(error) => return Err(error),
+            let waits = self.waits(store, before, (&back, found), base)?;
+            if let Some(outcome) = waits {
+                return Ok(Err(outcome));
             }
         }
         for number in 1..=BRANCHES {
@@ -494,17 +476,61 @@ impl Work {
         }
     }
 
+    /// What there is to wait for of the branch that was pushed earlier; none where another one is to be made. `back` are the files
+    /// to be changed that are as they were before it.
+    fn waits(
+        &self,
+        store: &Store,
+        before: &RepositoryRotation,
+        (back, found): (&[String], &Scan),
+        base: CommitId,
+    ) -> Result<Option<Outcome>, SourceError> {
+        let branch = RefSpec::Branch(before.branch.clone());
+        let is_same = back.len() == found.files.len();
+        let is_ours = match list_head(&self.remote, &branch) {
+            Ok(head) => head.id.to_string() == before.commit,
+            Err(SourceError::NoSuchBranch(_)) => {
+                let is_back = is_same && self.may_be_back(store, before)?;
+                return Ok(is_back.then(|| {
+                    Outcome::RolledBack(format!(
+                        "Branch {} was removed, and its commit is not part of what is followed.",
+                        before.branch
+                    ))
+                }));
+            }
+            Err(error) => return Err(error),
+        };
+        if is_ours && is_same && base.to_string() == before.base {
+            return Ok(Some(Outcome::AwaitsMerge));
+        }
+        let head = store.fetch(&self.remote, &branch)?.snapshot;
+        if self.has(store, &self.reference, head.commit().id)? {
+            let is_back = !back.is_empty() && !self.insist;
+            return Ok(is_back.then(|| {
+                Outcome::RolledBack(format!(
+                    "Branch {} is part of what is followed, where a person took back what it changes.",
+                    before.branch
+                ))
+            }));
+        }
+        if is_ours {
+            return Ok(is_same.then_some(Outcome::AwaitsMerge));
+        }
+        let is_up = self.is_brought_up(store, before, &head, is_same, base)?;
+        Ok(is_up.then_some(Outcome::AwaitsMerge))
+    }
+
     /// Whether a branch that somebody has changed since, by a merge or a rebase mostly, still does: nothing at its head hangs on an
     /// old key, and it is on top of what is followed now, or of what the same was made of.
     fn is_brought_up(
         &self,
         store: &Store,
         before: &RepositoryRotation,
+        head: &Snapshot,
         is_same: bool,
         base: CommitId,
     ) -> Result<bool, SourceError> {
         let branch = RefSpec::Branch(before.branch.clone());
-        let head = store.fetch(&self.remote, &branch)?.snapshot;
         let has = |id: CommitId| self.has(store, &branch, id);
         let first = before.base.parse().ok().filter(|_| is_same);
         let is_on_top = has(base)? || first.map_or(Ok(false), has)?;
@@ -513,7 +539,7 @@ impl Work {
         }
         let scan = self
             .keys
-            .with(|change| scan::scan(&head, "", "", &self.readership, change, &self.memory));
+            .with(|change| scan::scan(head, "", "", &self.readership, change, &self.memory));
         let scan = scan.map_err(|error| SourceError::Store(error.to_string()))?;
         Ok(scan.files.is_empty())
     }
