@@ -95,8 +95,8 @@ pub(super) enum Outcome {
     },
     /// It was pushed.
     Pushed,
-    /// A branch of its own waits to be merged.
-    AwaitsMerge,
+    /// A branch of its own waits to be merged, which somebody may have brought up to date.
+    AwaitsMerge(Option<Tip>),
     /// The remote refused the push: somebody was faster, or does not allow it. A sentence.
     Raced(String),
     /// The branch has moved on: the Repository looks again.
@@ -107,6 +107,13 @@ pub(super) enum Outcome {
     NoRight(String),
     /// It did not work: a sentence.
     Failed(String),
+}
+
+/// The head of a branch, and the commit of the followed branch that it is on top of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tip {
+    pub(super) commit: String,
+    pub(super) base: String,
 }
 
 /// SealedSecret objects of the cluster.
@@ -192,7 +199,7 @@ impl Followed {
                 RotationStep::Pushed,
                 "The commit is pushed; the Repository has not fetched it yet.".into(),
             ),
-            (Ok(_), Some(Outcome::AwaitsMerge)) => (
+            (Ok(_), Some(Outcome::AwaitsMerge(_))) => (
                 RotationStep::AwaitingMerge,
                 match &self.pull {
                     Some(Ok(url)) => format!("Merge {url}."),

@@ -187,7 +187,7 @@ fn repositories_are_sealed_one_after_the_other_and_persons_are_waited_for() {
         (Outcome::Behind, RotationPhase::Resealing),
         (Outcome::Failed("x".into()), RotationPhase::Resealing),
         (Outcome::NoRight("x".into()), RotationPhase::AwaitingCommit),
-        (Outcome::AwaitsMerge, RotationPhase::AwaitingMerge),
+        (Outcome::AwaitsMerge(None), RotationPhase::AwaitingMerge),
         (Outcome::RolledBack("x".into()), RotationPhase::Blocked),
     ] {
         facts.git.as_mut().unwrap()[0].outcome = Some(outcome.clone());
@@ -715,7 +715,7 @@ fn a_pull_request_is_asked_for_once_and_holds_nothing_up() {
     let mut facts = begun(vec![followed("a", 2, true)]);
     let of = |facts: &mut Facts, pull: Option<Result<String, String>>| {
         let one = &mut facts.git.as_mut().unwrap()[0];
-        one.outcome = Some(Outcome::AwaitsMerge);
+        one.outcome = Some(Outcome::AwaitsMerge(None));
         (one.merges, one.asks_for_a_pull, one.pull) = (true, true, pull);
         let message = one.step().1;
         (at(facts), message)

@@ -544,7 +544,7 @@ impl Room {
         if matches!(outcome, Outcome::Pushed | Outcome::Behind) {
             self.context.heads.look(key);
         }
-        if matches!(outcome, Outcome::Pushed | Outcome::AwaitsMerge)
+        if matches!(outcome, Outcome::Pushed | Outcome::AwaitsMerge(_))
             && let Some(known) = facts
                 .step_of(key)
                 .filter(|known| known.step == RotationStep::Pushing)

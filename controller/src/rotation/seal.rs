@@ -15,7 +15,7 @@ use source::{
     Store, WalkLimits, list_head,
 };
 
-use super::facts::{Facts, Outcome};
+use super::facts::{Facts, Outcome, Tip};
 use super::git::{Keys, Seen};
 use super::scan::{self, Memory, Scan};
 use crate::repository::{Key, remote_to_push, signing_key};
@@ -248,7 +248,7 @@ impl Sealer {
             Ok(Ok(())) => {
                 self.memories.remove(key);
                 if merges {
-                    Outcome::AwaitsMerge
+                    Outcome::AwaitsMerge(None)
                 } else {
                     Outcome::Pushed
                 }
@@ -501,7 +501,7 @@ impl Work {
             Err(error) => return Err(error),
         };
         if is_ours && is_same && base.to_string() == before.base {
-            return Ok(Some(Outcome::AwaitsMerge));
+            return Ok(Some(Outcome::AwaitsMerge(None)));
         }
         let head = store.fetch(&self.remote, &branch)?.snapshot;
         if self.has(store, &self.reference, head.commit().id)? {
@@ -514,14 +514,14 @@ impl Work {
             }));
         }
         if is_ours {
-            return Ok(is_same.then_some(Outcome::AwaitsMerge));
+            return Ok(is_same.then_some(Outcome::AwaitsMerge(None)));
         }
-        let is_up = self.is_brought_up(store, before, &head, is_same, base)?;
-        Ok(is_up.then_some(Outcome::AwaitsMerge))
+        self.is_brought_up(store, before, &head, is_same, base)
     }
 
     /// Whether a branch that somebody has changed since, by a merge or a rebase mostly, still does: nothing at its head hangs on an
-    /// old key, and it is on top of what is followed now, or of what the same was made of.
+    /// old key, and it is on top of what is followed now, or of what the same was made of. On top of what is followed now it is as
+    /// good as made of that.
     fn is_brought_up(
         &self,
         store: &Store,
@@ -529,19 +529,24 @@ impl Work {
         head: &Snapshot,
         is_same: bool,
         base: CommitId,
-    ) -> Result<bool, SourceError> {
+    ) -> Result<Option<Outcome>, SourceError> {
         let branch = RefSpec::Branch(before.branch.clone());
-        let has = |id: CommitId| self.has(store, &branch, id);
         let first = before.base.parse().ok().filter(|_| is_same);
-        let is_on_top = has(base)? || first.map_or(Ok(false), has)?;
-        if !is_on_top {
-            return Ok(false);
-        }
+        let tip = if self.has(store, &branch, base)? {
+            Some(Tip {
+                commit: head.commit().id.to_string(),
+                base: base.to_string(),
+            })
+        } else if first.map_or(Ok(false), |first| self.has(store, &branch, first))? {
+            None
+        } else {
+            return Ok(None);
+        };
         let scan = self
             .keys
             .with(|change| scan::scan(head, "", "", &self.readership, change, &self.memory));
         let scan = scan.map_err(|error| SourceError::Store(error.to_string()))?;
-        Ok(scan.files.is_empty())
+        Ok(scan.files.is_empty().then_some(Outcome::AwaitsMerge(tip)))
     }
 
     /// Files that are to be changed and are to the byte what they were before the commit that was pushed earlier.

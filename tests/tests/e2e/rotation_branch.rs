@@ -66,6 +66,14 @@ fn a_branch_that_is_brought_up_to_date_stays_the_one() {
         let rotation = asked(&stage, "after a rebase").await;
         assert_eq!(branches(&repo), ["main", "signet/rotation"]);
         assert_eq!(step(&rotation, team.name()), Some(RotationStep::AwaitingMerge));
+        // It still is, after a commit that has nothing to do with it.
+        repo.git(["checkout", "--quiet", "main"]);
+        let note = repo.write("notes.txt", "two").commit("Another note");
+        team.fetched("app", &note).await;
+        let rotation = asked(&stage, "after another note").await;
+        assert_eq!(branches(&repo), ["main", "signet/rotation"]);
+        assert_eq!(step(&rotation, team.name()), Some(RotationStep::AwaitingMerge));
+        repo.git(["checkout", "--quiet", "side"]);
 
         // Taken back on the branch: it does not change all that is to be changed any more.
         repo.write("app/file-0.yaml", format!("# Another comment.\n{main}"));
