@@ -41,6 +41,9 @@ pub struct Task<'k> {
     pub leaving: &'k BTreeSet<String>,
     /// The namespace of objects that name none.
     pub namespace: Option<&'k str>,
+    /// Whether each value of format v1 is tried with every key, however many values an object has: for who has to know that no
+    /// key opens it, and not for what the controller opens, which bounds that.
+    pub every_key: bool,
     /// When it is: an expired certificate is not sealed for.
     pub now: SystemTime,
 }

@@ -38,7 +38,11 @@ impl<'w> Work<'w> {
             Ok(label) => label,
             Err(why) => return self.keep(None, why),
         };
-        let mut tries = Tries::of_an_object();
+        let mut tries = if self.task.every_key {
+            Tries::unbounded()
+        } else {
+            Tries::of_an_object()
+        };
         for (key, at, value) in values {
             match self.value(value, &label, &mut tries) {
                 Ok(None) => self.resealed.current += 1,

@@ -67,7 +67,9 @@ impl Tries {
         Self(Self::OF_AN_OBJECT)
     }
 
-    fn unbounded() -> Self {
+    /// As many as it takes.
+    #[must_use]
+    pub fn unbounded() -> Self {
         Self(usize::MAX)
     }
 

@@ -117,9 +117,11 @@ pub(super) fn hold(facts: &Facts) -> Result<(), Decided> {
         return Ok(());
     }
     // What is looked at has to be what was looked through: a commit that came since may have brought one more value.
-    let is_walked = facts.git.iter().flatten().all(|one| match &one.head {
-        Ok(head) => facts.walked.get(&one.key) == Some(head),
-        Err(_) => true, // holds by itself
+    let is_walked = facts.walked.as_ref().is_some_and(|walked| {
+        facts.git.iter().flatten().all(|one| match &one.head {
+            Ok(head) => walked.get(&one.key) == Some(head),
+            Err(_) => true, // holds by itself
+        })
     });
     let report = facts.record.report.as_ref();
     let is_done = report.is_some_and(|report| match report.state {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crds::{Blocker, KeyRotationSpec, KeyRotationStatus, RotationObjects, RotationStep};
+use crds::{Blocker, KeyRotationSpec, KeyRotationStatus, RepositoryRotation, RotationObjects, RotationStep};
 use jiff::Timestamp;
 
 use crate::keys::{KeyFormat, KeySecret};
@@ -37,8 +37,8 @@ pub(super) struct Facts {
     pub(super) keys: Option<Vec<KeySecret>>,
     /// Those that are labelled compromised and open nothing.
     pub(super) shut: Vec<KeySecret>,
-    /// Where a key leaked: up to which commit the report looked through each Repository.
-    pub(super) walked: BTreeMap<Key, String>,
+    /// Where a key leaked: up to which commit the report looked through each Repository, once it tells of all keys that are left.
+    pub(super) walked: Option<BTreeMap<Key, String>>,
     /// Secrets of keys that were barred in this pass.
     pub(super) bars: BTreeSet<String>,
     /// Secrets that are labelled as keys and cannot be read: of which format, which, and why.
@@ -95,8 +95,8 @@ pub(super) enum Outcome {
     },
     /// It was pushed.
     Pushed,
-    /// A branch of its own waits to be merged.
-    AwaitsMerge,
+    /// A branch of its own waits to be merged, which somebody may have brought up to date.
+    AwaitsMerge(Option<Tip>),
     /// The remote refused the push: somebody was faster, or does not allow it. A sentence.
     Raced(String),
     /// The branch has moved on: the Repository looks again.
@@ -107,6 +107,13 @@ pub(super) enum Outcome {
     NoRight(String),
     /// It did not work: a sentence.
     Failed(String),
+}
+
+/// The head of a branch, and the commit of the followed branch that it is on top of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tip {
+    pub(super) commit: String,
+    pub(super) base: String,
 }
 
 /// SealedSecret objects of the cluster.
@@ -125,7 +132,7 @@ pub(super) struct Objects {
 impl Facts {
     /// Ids of the keys that are left.
     pub(super) fn leaving(&self) -> BTreeSet<String> {
-        self.record.old_keys.iter().map(|key| key.id.clone()).collect()
+        leaving(&self.record)
     }
 
     /// Whether a person asks for something that was not done in this Repository yet.
@@ -137,23 +144,34 @@ impl Facts {
     }
 
     /// What is written down of a Repository.
-    pub(super) fn step_of(&self, key: &Key) -> Option<&crds::RepositoryRotation> {
+    pub(super) fn step_of(&self, key: &Key) -> Option<&RepositoryRotation> {
         let all = self.record.repositories.iter();
         all.into_iter()
             .find(|known| known.namespace == key.0 && known.name == key.1)
     }
 }
 
+/// Ids of the keys that are left, as it is written down.
+pub(super) fn leaving(record: &KeyRotationStatus) -> BTreeSet<String> {
+    record.old_keys.iter().map(|key| key.id.clone()).collect()
+}
+
 impl Followed {
-    /// Whether what a person asks for is still to be done there.
-    pub(super) fn is_open(&self) -> bool {
+    /// Whether what a person asks for is still to be done there. What cannot be read is as it was seen last: a revert that comes
+    /// before it can be is not pushed over where nothing was to be done.
+    pub(super) fn is_open(&self, known: Option<&RepositoryRotation>) -> bool {
         let open = |outcome: &Outcome| {
             matches!(
                 outcome,
                 Outcome::Behind | Outcome::Raced(_) | Outcome::Failed(_) | Outcome::RolledBack(_)
             )
         };
-        self.head.is_err() || self.outcome.as_ref().is_some_and(open)
+        let needed =
+            |known: &RepositoryRotation| !known.last_needing.is_empty() && known.first_clean.is_empty();
+        match &self.head {
+            Ok(_) => self.outcome.as_ref().is_some_and(open),
+            Err(_) => known.is_none_or(needed),
+        }
     }
 
     /// Whether a commit of ours can change it.
@@ -181,7 +199,7 @@ impl Followed {
                 RotationStep::Pushed,
                 "The commit is pushed; the Repository has not fetched it yet.".into(),
             ),
-            (Ok(_), Some(Outcome::AwaitsMerge)) => (
+            (Ok(_), Some(Outcome::AwaitsMerge(_))) => (
                 RotationStep::AwaitingMerge,
                 match &self.pull {
                     Some(Ok(url)) => format!("Merge {url}."),

@@ -413,6 +413,9 @@ pub(super) fn note(facts: &mut Facts, looks: &mut Looks, command: &str) {
             if !facts.request.is_empty() {
                 known.last_handled_request.clone_from(&facts.request);
             }
+        } else if let Some(Outcome::AwaitsMerge(Some(tip))) = &one.outcome {
+            known.commit.clone_from(&tip.commit);
+            known.base.clone_from(&tip.base);
         } else if was_pushing && step == RotationStep::Clean {
             // The controller was stopped, or the remote did not answer, between the push and the word that it arrived.
             let arrived = match &one.head {

@@ -411,7 +411,7 @@ fn resealed<'f>(
                 return Err((Step::Reseal(one.key.clone()), message()));
             }
             Some(Outcome::Made { .. }) => return Err((Step::Push(one.key.clone()), message())),
-            Some(Outcome::AwaitsMerge) if one.asks_for_a_pull && one.pull.is_none() => {
+            Some(Outcome::AwaitsMerge(_)) if one.asks_for_a_pull && one.pull.is_none() => {
                 return Err((Step::OpenPull(one.key.clone()), message()));
             }
             _ => {}

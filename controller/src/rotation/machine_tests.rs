@@ -32,7 +32,7 @@ fn facts(spec: &serde_json::Value) -> Facts {
         barred: BTreeSet::new(),
         left_by_others: BTreeSet::new(),
         shut: Vec::new(),
-        walked: BTreeMap::new(),
+        walked: None,
         bars: BTreeSet::new(),
         now: Timestamp::from_second(1_000_000).unwrap(),
         generation: 1,
@@ -187,7 +187,7 @@ fn repositories_are_sealed_one_after_the_other_and_persons_are_waited_for() {
         (Outcome::Behind, RotationPhase::Resealing),
         (Outcome::Failed("x".into()), RotationPhase::Resealing),
         (Outcome::NoRight("x".into()), RotationPhase::AwaitingCommit),
-        (Outcome::AwaitsMerge, RotationPhase::AwaitingMerge),
+        (Outcome::AwaitsMerge(None), RotationPhase::AwaitingMerge),
         (Outcome::RolledBack("x".into()), RotationPhase::Blocked),
     ] {
         facts.git.as_mut().unwrap()[0].outcome = Some(outcome.clone());
@@ -401,9 +401,8 @@ fn leaked_and_unused() -> Facts {
     }
     facts.keys = Some(keys);
     let heads = facts.git.iter().flatten();
-    facts.walked = heads
-        .filter_map(|one| Some((one.key.clone(), one.head.clone().ok()?)))
-        .collect();
+    let walked = heads.filter_map(|one| Some((one.key.clone(), one.head.clone().ok()?)));
+    facts.walked = Some(walked.collect());
     facts
 }
 
@@ -474,7 +473,7 @@ fn keys_that_leaked_stay_until_it_is_known_what_was_sealed_for_them() {
     assert_eq!(at(&facts).1, RotationPhase::AwaitingConfirmation);
     facts.spec.retire.confirmed.push("old2".into());
     assert_eq!(at(&facts), (Step::LookAgain, RotationPhase::Retiring));
-    facts.walked.clear();
+    facts.walked = Some(BTreeMap::new());
     facts.spec.retire.confirmed.clear();
     facts.record.report = Some(report(Complete));
     // What came since it was looked through may be one more value.
@@ -716,7 +715,7 @@ fn a_pull_request_is_asked_for_once_and_holds_nothing_up() {
     let mut facts = begun(vec![followed("a", 2, true)]);
     let of = |facts: &mut Facts, pull: Option<Result<String, String>>| {
         let one = &mut facts.git.as_mut().unwrap()[0];
-        one.outcome = Some(Outcome::AwaitsMerge);
+        one.outcome = Some(Outcome::AwaitsMerge(None));
         (one.merges, one.asks_for_a_pull, one.pull) = (true, true, pull);
         let message = one.step().1;
         (at(facts), message)
@@ -743,38 +742,41 @@ fn a_pull_request_is_asked_for_once_and_holds_nothing_up() {
 
 #[test]
 fn what_a_person_asks_for_is_done_in_each_repository_for_itself() {
-    let mut git = ["good", "stuck", "unread", "later"].map(|name| followed(name, 0, true));
+    let mut git = ["good", "stuck", "unread", "away", "later"].map(|name| followed(name, 0, true));
     git[1].outcome = Some(Outcome::Failed("x".into()));
-    git[2].head = Err("x".into());
+    (git[2].head, git[3].head) = (Err("x".into()), Err("x".into()));
     let mut facts = begun(git.to_vec());
     let known = |name: &str| RepositoryRotation {
         namespace: "team".into(),
         name: name.into(),
+        last_needing: "c0".into(),
         ..RepositoryRotation::default()
     };
-    facts.record.repositories = ["good", "stuck", "unread"].map(known).into();
+    facts.record.repositories = ["good", "stuck", "unread", "away"].map(known).into();
+    facts.record.repositories[3].first_clean = "c1".into();
     let asked = |facts: &Facts| {
-        let all = ["good", "stuck", "unread", "later"];
+        let all = ["good", "stuck", "unread", "away", "later"];
         all.map(|name| facts.is_asked(&("team".to_owned(), name.to_owned())))
     };
-    assert_eq!(asked(&facts), [false; 4]);
+    assert_eq!(asked(&facts), [false; 5]);
     facts.request = "now".into();
-    assert_eq!(asked(&facts), [true; 4]);
+    assert_eq!(asked(&facts), [true; 5]);
     status::handled(&mut facts);
-    // One that has gone on is done with: a revert there is not pushed over, whatever the others are at.
-    assert_eq!(asked(&facts), [false, true, true, true]);
+    // One that has gone on is done with: a revert there is not pushed over, whatever the others are at. So is one that was clean
+    // before it went away.
+    assert_eq!(asked(&facts), [false, true, true, false, true]);
     assert_eq!(facts.record.last_handled_request, "");
     let git = facts.git.as_mut().unwrap();
     (git[1].outcome, git[2].head) = (Some(Outcome::Pushed), Ok("c0ffee".into()));
     status::handled(&mut facts);
-    assert_eq!(asked(&facts), [false; 4]);
+    assert_eq!(asked(&facts), [false; 5]);
     assert_eq!(facts.record.last_handled_request, "now");
     // A word that is taken away asks for nothing.
     facts.request.clear();
-    assert_eq!(asked(&facts), [false; 4]);
+    assert_eq!(asked(&facts), [false; 5]);
     status::handled(&mut facts);
     facts.request = "now".into();
-    assert_eq!(asked(&facts), [false; 4]);
+    assert_eq!(asked(&facts), [false; 5]);
     facts.request = "again".into();
-    assert_eq!(asked(&facts), [true; 4]);
+    assert_eq!(asked(&facts), [true; 5]);
 }

@@ -201,14 +201,14 @@ impl Room {
             (self.asked, self.objects) = (None, objects::Known::default());
             self.at_work.clone_from(&uid);
         }
-        let orders = |object: &Arc<KeyRotation>| report::order(object, &self.board.record(object));
-        self.reporter
-            .tell(self.board.open().iter().filter_map(orders).collect());
+        self.tell();
         let mut next: Option<Duration> = None;
         for object in self.board.open() {
             let wait = self.turn(&object, &uid).await;
             next = Some(next.map_or(wait, |next| next.min(wait)));
         }
+        // One more key may be known to have leaked by now.
+        self.tell();
         if let Some(late) = self.late.take() {
             let wait = late.saturating_duration_since(Instant::now()).max(PACE);
             next = Some(next.map_or(wait, |next| next.min(wait)));
@@ -220,6 +220,13 @@ impl Room {
             .set(self.board.phases(), left, blocked);
         self.context.metrics.rotations.set_leaked(self.board.leaked());
         next
+    }
+
+    /// Says which rotations have a report, and of which keys.
+    fn tell(&self) {
+        let orders = |object: &Arc<KeyRotation>| report::order(object, &self.board.record(object));
+        self.reporter
+            .tell(self.board.open().iter().filter_map(orders).collect());
     }
 
     /// Takes a rotation as far as it goes now. Returns when it is to be looked at again.
@@ -270,9 +277,11 @@ impl Room {
             status::unusable(&object.spec)
         };
         let mut record = self.board.record(object);
-        if let Some(report) = self.reporter.get(&uid) {
-            record.report = Some(report);
-        }
+        let told = self.reporter.get(&uid, &facts::leaving(&record));
+        let walked = told.map(|told| {
+            record.report = Some(told.report);
+            told.walked
+        });
         let barred = |id: &&str| ring.is_barred(id);
         let rsa = ring.keys().iter().map(|key| key.fingerprint().as_str());
         let age = ring.native().iter().map(|key| key.key_id().as_str());
@@ -286,7 +295,7 @@ impl Room {
             barred,
             left_by_others: self.board.left_by_others(&uid),
             shut: Vec::new(),
-            walked: self.reporter.walked(&uid),
+            walked,
             bars: BTreeSet::new(),
             now: Timestamp::now(),
             generation: object.metadata.generation.unwrap_or_default(),
@@ -435,6 +444,12 @@ impl Room {
                     all.any(|known| (&known.id, &known.secret) == (&key.id, &key.secret))
                 };
                 let more: Vec<_> = old.into_iter().filter(|key| !is_known(key)).collect();
+                if !more.is_empty() {
+                    // Everything is looked through once more.
+                    facts.walked = None;
+                    let report = facts.record.report.take();
+                    facts.record.report = report.map(|report| report::walking(report, String::new()));
+                }
                 facts.record.old_keys = known.into_iter().chain(more).collect();
                 facts.record.started.get_or_insert_with(crate::condition::now);
                 // They were looked at for other keys.
@@ -498,7 +513,7 @@ impl Room {
                 let before = facts.record.objects.map_or(0, |count| count.resealed);
                 let keys = self.keys(facts);
                 let uid = object_uid(&facts.mark);
-                let taken = compromise::is_one(facts).then(|| self.reporter.objects(&uid));
+                let taken = compromise::is_one(facts).then(|| self.reporter.objects(&uid, &keys.leaving));
                 let task = objects::Task {
                     keys: &keys,
                     write: step == Step::ResealObjects,
@@ -529,7 +544,7 @@ impl Room {
         if matches!(outcome, Outcome::Pushed | Outcome::Behind) {
             self.context.heads.look(key);
         }
-        if matches!(outcome, Outcome::Pushed | Outcome::AwaitsMerge)
+        if matches!(outcome, Outcome::Pushed | Outcome::AwaitsMerge(_))
             && let Some(known) = facts
                 .step_of(key)
                 .filter(|known| known.step == RotationStep::Pushing)

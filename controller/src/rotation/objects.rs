@@ -306,7 +306,7 @@ async fn one(
     let keys = keys.clone();
     let work = move || {
         let limits = Limits::default();
-        keys.with(|change| scan::again(text.as_bytes(), &[], change, &limits))
+        keys.with(|change| scan::again(text.as_bytes(), &[], change, standing, &limits))
     };
     let blocker = |message: String| Blocker {
         place: "the cluster".into(),

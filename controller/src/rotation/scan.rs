@@ -252,7 +252,7 @@ fn look(
     if !may_hold(&bytes) {
         return Ok(found);
     }
-    let resealed = match again(&bytes, namespaces, change, &limits) {
+    let resealed = match again(&bytes, namespaces, change, *standing, &limits) {
         Ok(resealed) => resealed,
         Err(error) => {
             let message =
@@ -285,6 +285,7 @@ pub(super) fn again(
     bytes: &[u8],
     namespaces: &[String],
     change: &Change<'_>,
+    standing: Standing,
     limits: &Limits,
 ) -> Result<Resealed, reseal::TextError> {
     let pass = |bytes: &[u8], namespace| {
@@ -296,6 +297,8 @@ pub(super) fn again(
             others: Some(change.others),
             leaving: change.leaving,
             namespace,
+            // Nobody opens it here, so that it has to be known that no key does. What that costs goes with what is pushed.
+            every_key: standing == Standing::Followed,
             now: SystemTime::now(),
         };
         reseal::stream(bytes, limits, &task)
@@ -333,7 +336,8 @@ pub(super) fn holds(kept: &Kept, standing: Standing) -> bool {
             Standing::Followed => kept.place.namespace.is_none() && !kept.place.wide,
             Standing::Elsewhere => false,
         },
-        Why::NoNamespace => standing != Standing::Elsewhere,
+        // The same, as far as is known.
+        Why::NoNamespace | Why::Closed(OpenError::TriesSpent) => standing != Standing::Elsewhere,
         _ => true,
     }
 }
@@ -409,6 +413,7 @@ mod tests {
                 others: None,
                 leaving: &BTreeSet::new(),
                 namespace: None,
+                every_key: false,
                 now: SystemTime::UNIX_EPOCH,
             };
             let text = text(namespace, annotation).replace("{}", "{\"a\": \"x\"}");
@@ -435,6 +440,12 @@ mod tests {
             ("", wide, closed(), [true, false, false]),
             ("", "x", Why::NoNamespace, [true, true, false]),
             ("", "x", Why::NoTarget, [true, true, true]),
+            (
+                "shop",
+                "x",
+                Why::Closed(OpenError::TriesSpent),
+                [true, true, false],
+            ),
             ("", "x", Why::Closed(OpenError::NotBase64), [true, true, true]),
             (
                 "",

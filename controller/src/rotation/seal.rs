@@ -15,7 +15,7 @@ use source::{
     Store, WalkLimits, list_head,
 };
 
-use super::facts::{Facts, Outcome};
+use super::facts::{Facts, Outcome, Tip};
 use super::git::{Keys, Seen};
 use super::scan::{self, Memory, Scan};
 use crate::repository::{Key, remote_to_push, signing_key};
@@ -248,7 +248,7 @@ impl Sealer {
             Ok(Ok(())) => {
                 self.memories.remove(key);
                 if merges {
-                    Outcome::AwaitsMerge
+                    Outcome::AwaitsMerge(None)
                 } else {
                     Outcome::Pushed
                 }
@@ -417,17 +417,17 @@ impl Work {
             RefSpec::Branch(name) => name.clone(),
             _ => return Err(SourceError::BadRef),
         };
-        // What was about to be pushed may not have arrived: then nobody took it back.
+        let back = self.as_before(store, found);
         let before = self.before.as_ref();
-        let may_be_back = before.is_some_and(|before| before.step != RotationStep::Pushing) && !self.insist;
         let Some(own) = &self.target.branch else {
-            let back = self.as_before(store, found);
-            if let (Some((_, before)), true) = (back.first().zip(before), may_be_back) {
+            if let (Some(first), Some(before)) = (back.first(), before)
+                && self.may_be_back(store, before)?
+            {
                 return Ok(Err(Outcome::RolledBack(format!(
                     "{} as before commit {}: a person took it back.",
-                    match back.as_slice() {
-                        [one] => format!("File {one} is"),
-                        many => format!("{} files are", many.len()),
+                    match back.len() {
+                        1 => format!("File {first} is"),
+                        many => format!("{many} files are"),
                     },
                     before.commit
                 ))));
@@ -436,26 +436,9 @@ impl Work {
         };
         // A branch that waits is good as long as it changes all that is to be changed now.
         if let Some(before) = before.filter(|before| before.branch != followed) {
-            let is_same = self.as_before(store, found).len() == found.files.len();
-            match list_head(&self.remote, &RefSpec::Branch(before.branch.clone())) {
-                Ok(head) if head.id.to_string() == before.commit => {
-                    if is_same {
-                        return Ok(Err(Outcome::AwaitsMerge));
-                    }
-                }
-                Ok(_) => {
-                    if self.is_brought_up(store, before, is_same, base)? {
-                        return Ok(Err(Outcome::AwaitsMerge));
-                    }
-                }
-                Err(SourceError::NoSuchBranch(_)) if !is_same || !may_be_back => {}
-                Err(SourceError::NoSuchBranch(_)) => {
-                    return Ok(Err(Outcome::RolledBack(format!(
-                        "Branch {} was removed, and its commit is not part of what is followed.",
-                        before.branch
-                    ))));
-                }
-                Err(error) => return Err(error),
+            let waits = self.waits(store, before, (&back, found), base)?;
+            if let Some(outcome) = waits {
+                return Ok(Err(outcome));
             }
         }
         for number in 1..=BRANCHES {
@@ -474,32 +457,96 @@ impl Work {
         ))))
     }
 
+    /// Whether a person may have taken back what was done before: not what has not arrived, nor where a person insists.
+    fn may_be_back(&self, store: &Store, before: &RepositoryRotation) -> Result<bool, SourceError> {
+        if self.insist || before.step != RotationStep::Pushing {
+            return Ok(!self.insist);
+        }
+        // The controller was stopped behind the push, or the remote did not answer.
+        let commit = before.commit.parse().ok();
+        commit.map_or(Ok(false), |commit| self.has(store, &self.reference, commit))
+    }
+
+    /// Whether a branch has a commit in its history.
+    fn has(&self, store: &Store, branch: &RefSpec, commit: CommitId) -> Result<bool, SourceError> {
+        match store.past(&self.remote, branch, commit) {
+            Ok(_) => Ok(true),
+            Err(SourceError::NotInHistory(..)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What there is to wait for of the branch that was pushed earlier; none where another one is to be made. `back` are the files
+    /// to be changed that are as they were before it.
+    fn waits(
+        &self,
+        store: &Store,
+        before: &RepositoryRotation,
+        (back, found): (&[String], &Scan),
+        base: CommitId,
+    ) -> Result<Option<Outcome>, SourceError> {
+        let branch = RefSpec::Branch(before.branch.clone());
+        let is_same = back.len() == found.files.len();
+        let is_ours = match list_head(&self.remote, &branch) {
+            Ok(head) => head.id.to_string() == before.commit,
+            Err(SourceError::NoSuchBranch(_)) => {
+                let is_back = is_same && self.may_be_back(store, before)?;
+                return Ok(is_back.then(|| {
+                    Outcome::RolledBack(format!(
+                        "Branch {} was removed, and its commit is not part of what is followed.",
+                        before.branch
+                    ))
+                }));
+            }
+            Err(error) => return Err(error),
+        };
+        if is_ours && is_same && base.to_string() == before.base {
+            return Ok(Some(Outcome::AwaitsMerge(None)));
+        }
+        let head = store.fetch(&self.remote, &branch)?.snapshot;
+        if self.has(store, &self.reference, head.commit().id)? {
+            let is_back = !back.is_empty() && !self.insist;
+            return Ok(is_back.then(|| {
+                Outcome::RolledBack(format!(
+                    "Branch {} is part of what is followed, where a person took back what it changes.",
+                    before.branch
+                ))
+            }));
+        }
+        if is_ours {
+            return Ok(is_same.then_some(Outcome::AwaitsMerge(None)));
+        }
+        self.is_brought_up(store, before, &head, is_same, base)
+    }
+
     /// Whether a branch that somebody has changed since, by a merge or a rebase mostly, still does: nothing at its head hangs on an
-    /// old key, and it is on top of what is followed now, or of what the same was made of.
+    /// old key, and it is on top of what is followed now, or of what the same was made of. On top of what is followed now it is as
+    /// good as made of that.
     fn is_brought_up(
         &self,
         store: &Store,
         before: &RepositoryRotation,
+        head: &Snapshot,
         is_same: bool,
         base: CommitId,
-    ) -> Result<bool, SourceError> {
+    ) -> Result<Option<Outcome>, SourceError> {
         let branch = RefSpec::Branch(before.branch.clone());
-        let head = store.fetch(&self.remote, &branch)?.snapshot;
-        let has = |id: CommitId| match store.past(&self.remote, &branch, id) {
-            Ok(_) => Ok(true),
-            Err(SourceError::NotInHistory(..)) => Ok(false),
-            Err(error) => Err(error),
-        };
         let first = before.base.parse().ok().filter(|_| is_same);
-        let is_on_top = has(base)? || first.map_or(Ok(false), has)?;
-        if !is_on_top {
-            return Ok(false);
-        }
+        let tip = if self.has(store, &branch, base)? {
+            Some(Tip {
+                commit: head.commit().id.to_string(),
+                base: base.to_string(),
+            })
+        } else if first.map_or(Ok(false), |first| self.has(store, &branch, first))? {
+            None
+        } else {
+            return Ok(None);
+        };
         let scan = self
             .keys
-            .with(|change| scan::scan(&head, "", "", &self.readership, change, &self.memory));
+            .with(|change| scan::scan(head, "", "", &self.readership, change, &self.memory));
         let scan = scan.map_err(|error| SourceError::Store(error.to_string()))?;
-        Ok(scan.files.is_empty())
+        Ok(scan.files.is_empty().then_some(Outcome::AwaitsMerge(tip)))
     }
 
     /// Files that are to be changed and are to the byte what they were before the commit that was pushed earlier.

@@ -119,7 +119,7 @@ pub(super) fn handled(facts: &mut Facts) {
     };
     let open: Vec<_> = git
         .iter()
-        .filter(|one| one.is_open())
+        .filter(|one| one.is_open(facts.step_of(&one.key)))
         .map(|one| &one.key)
         .collect();
     let record = &mut facts.record;

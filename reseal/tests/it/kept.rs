@@ -1,9 +1,9 @@
 //! What cannot be sealed again stays, is named, and stops nothing else.
 
 use crate::support::{Keys, again, keys, opened, sealed_v1, sealed_v2, sealing_key, with};
-use manifest::write_yaml;
+use manifest::{Limits, write_yaml};
 use proptest::prelude::*;
-use reseal::{Kept, Why};
+use reseal::{Kept, Task, Why, stream};
 use sealing::{KeyRing, OpenError, Scope, v1};
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -94,6 +94,25 @@ fn values_that_nothing_opens_are_not_tried_with_every_key_without_end() {
     assert!((100..=101).contains(&spent.len()), "{}", spent.len());
     // It is not said that no key opens them.
     assert!(spent.iter().all(|kept| !kept.why.is_other_key()));
+
+    // Who has to know that is told.
+    let task = Task {
+        ring: &from.ring,
+        identities: &from.identities,
+        certificate: Some(&new.certificate),
+        recipients: Some(&new.recipients),
+        others: None,
+        leaving: &BTreeSet::new(),
+        namespace: Some("shop"),
+        every_key: true,
+        now: SystemTime::now(),
+    };
+    let text = object("db", &values);
+    let resealed = stream(text.as_bytes(), &Limits::default(), &task).unwrap();
+    let cost = from.ring.private_operations() - cost;
+    assert!(cost <= 3 * 601, "{cost}");
+    assert_eq!((resealed.changed.len(), resealed.kept.len()), (1, 600));
+    assert!(resealed.kept.iter().all(|kept| kept.why.is_other_key()));
 }
 
 #[test]
@@ -133,10 +152,10 @@ proptest! {
             let both = KEYS.get_or_init(|| (keys(), keys()));
             (&both.0, &both.1)
         };
-        let task = reseal::Task {
+        let task = Task {
             ring: &old.ring, identities: &old.identities, certificate: Some(&new.certificate),
             recipients: Some(&new.recipients), others: None, leaving: &BTreeSet::new(), namespace: Some("shop"),
-            now: std::time::SystemTime::now(),
+            every_key: false, now: std::time::SystemTime::now(),
         };
         if let Ok(resealed) = reseal::stream(text.as_bytes(), &manifest::Limits::default(), &task) {
             prop_assert_eq!(resealed.bytes, text.as_bytes());

@@ -57,6 +57,7 @@ pub(crate) fn with(
         others: None,
         leaving,
         namespace,
+        every_key: false,
         now: SystemTime::now(),
     };
     stream(text.as_bytes(), &Limits::default(), &task).unwrap()

@@ -65,6 +65,7 @@ fn each_value_counts_by_the_recipients_of_its_own_data_key() {
         others: None,
         leaving: &BTreeSet::new(),
         namespace: None,
+        every_key: false,
         now: SystemTime::now(),
     };
     let resealed = stream(text.as_bytes(), &Limits::default(), &task).unwrap();
@@ -110,6 +111,7 @@ fn leave(text: &str, old: &Keys, new: &Keys, known: &[&Keys]) -> Resealed {
         others: Some(&known),
         leaving: &leaving,
         namespace: None,
+        every_key: false,
         now: SystemTime::now(),
     };
     stream(text.as_bytes(), &Limits::default(), &task).unwrap()

@@ -224,6 +224,7 @@ impl ResealArgs {
             others: None,
             leaving: &leaving,
             namespace: self.namespace.as_deref(),
+            every_key: false,
             now: SystemTime::now(),
         };
         let limits = Limits::default();

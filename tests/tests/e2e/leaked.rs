@@ -16,9 +16,11 @@ use kube::api::{Patch, PatchParams};
 use sealing::Scope;
 use sealing::keyset::{Audience, EndorsementName, KeySet, Pins};
 use serde_json::{Value, json};
+use tests::fault_proxy::Fault;
 use tests::git::Mood;
 use tests::{GitServer, Repo, Space, Stage, command, http, objects, run, wait};
 
+use crate::faults::behind_faults;
 use crate::native::{published, seal};
 use crate::rotation_safety::nameless;
 use crate::rotation_world::{
@@ -856,5 +858,50 @@ fn a_walk_that_is_killed_goes_on() {
         gone(&stage, &old).await;
         assert_eq!(opened(&repo, &name, &keys(&stage).await), (24, 24));
         stage.space_of(&name).keep();
+    });
+}
+
+#[test]
+fn what_a_rotation_could_not_list_is_looked_through_again() {
+    run(async {
+        let (stage, faults) = behind_faults().await;
+        let (team, repo) = begin(&stage, "unlisted", 1).await;
+        rotate(
+            &stage,
+            "spring",
+            &json!({"reason": "Compromised", "reseal": [target(&stage, team.name(), "app")],
+                "retire": {"then": "Destroy", "grace": "1h"}}),
+        );
+        let is = |rotation: &KeyRotation, state| {
+            let report = &rotation.status.as_ref().unwrap().report;
+            report.as_ref().is_some_and(|report| report.state == state)
+        };
+        phase(&stage, "spring", RotationPhase::Unused).await;
+        until(&stage, "spring", "to have a whole report", |rotation| {
+            is(rotation, ReportState::Complete)
+        })
+        .await;
+        faults.set(|asked| {
+            let lists = !asked.writes() && !asked.is_watch();
+            let is_it = lists && asked.path.ends_with("/bitnami.com/v1alpha1/sealedsecrets");
+            is_it.then_some(Fault::Refuse {
+                code: 500,
+                retry_after: None,
+            })
+        });
+        // Something is new, so that all is looked at.
+        pull(&repo);
+        repo.write("notes.txt", "one").commit("A note");
+        let rotation = until(&stage, "spring", "to miss the cluster", |rotation| {
+            is(rotation, ReportState::Incomplete)
+        })
+        .await;
+        let report = rotation.status.as_ref().unwrap().report.as_ref().unwrap();
+        assert_eq!(report.confirm, "", "it may pass by itself");
+        faults.clear();
+        until(&stage, "spring", "to have a whole report again", |rotation| {
+            is(rotation, ReportState::Complete)
+        })
+        .await;
     });
 }

@@ -66,6 +66,14 @@ fn a_branch_that_is_brought_up_to_date_stays_the_one() {
         let rotation = asked(&stage, "after a rebase").await;
         assert_eq!(branches(&repo), ["main", "signet/rotation"]);
         assert_eq!(step(&rotation, team.name()), Some(RotationStep::AwaitingMerge));
+        // It still is, after a commit that has nothing to do with it.
+        repo.git(["checkout", "--quiet", "main"]);
+        let note = repo.write("notes.txt", "two").commit("Another note");
+        team.fetched("app", &note).await;
+        let rotation = asked(&stage, "after another note").await;
+        assert_eq!(branches(&repo), ["main", "signet/rotation"]);
+        assert_eq!(step(&rotation, team.name()), Some(RotationStep::AwaitingMerge));
+        repo.git(["checkout", "--quiet", "side"]);
 
         // Taken back on the branch: it does not change all that is to be changed any more.
         repo.write("app/file-0.yaml", format!("# Another comment.\n{main}"));
@@ -74,9 +82,31 @@ fn a_branch_that_is_brought_up_to_date_stays_the_one() {
         asked(&stage, "after it was taken back").await;
         assert_eq!(branches(&repo), ["main", "signet/rotation", "signet/rotation-2"]);
 
+        // Brought up to date, merged, and taken back.
         repo.git(["checkout", "--quiet", "main"]);
+        let note = repo.write("notes.txt", "three").commit("One more note");
+        team.fetched("app", &note).await;
         repo.git(["fetch", "--quiet", "origin"]);
-        repo.git(["merge", "--quiet", "--no-edit", "origin/signet/rotation-2"]);
+        repo.git(["checkout", "--quiet", "-B", "side", "origin/signet/rotation-2"]);
+        repo.git(["merge", "--quiet", "--no-edit", "main"]);
+        repo.git(["push", "--quiet", "origin", "side:signet/rotation-2"]);
+        asked(&stage, "after one more merge").await;
+        repo.git(["checkout", "--quiet", "main"]);
+        repo.git(["merge", "--quiet", "--ff-only", "side"]);
+        repo.git(["checkout", "--quiet", &note, "--", "app"]);
+        repo.commit("Not now");
+        until(&stage, "spring", "to say that it was taken back", |rotation| {
+            step(rotation, team.name()) == Some(RotationStep::RolledBack)
+        })
+        .await;
+        let all = ["main", "signet/rotation", "signet/rotation-2"];
+        assert_eq!(branches(&repo), all, "it is not made again by itself");
+        let rotation = asked(&stage, "once more").await;
+        assert_eq!(step(&rotation, team.name()), Some(RotationStep::AwaitingMerge));
+        assert_eq!(branches(&repo), [&all[..], &["signet/rotation-3"]].concat());
+
+        repo.git(["fetch", "--quiet", "origin"]);
+        repo.git(["merge", "--quiet", "--no-edit", "origin/signet/rotation-3"]);
         repo.push();
         phase(&stage, "spring", RotationPhase::Complete).await;
         gone(&stage, &old).await;

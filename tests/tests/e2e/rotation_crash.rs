@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crds::{KeyRotation, RotationPhase};
+use crds::{KeyRotation, RotationPhase, RotationStep};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::ListParams;
@@ -15,7 +15,8 @@ use tests::{Repo, Stage, run};
 
 use crate::faults::behind_faults;
 use crate::rotation_world::{
-    HOME, OldKeys, begin, commits, gone, keys, opened, phase, rotate, target, versions,
+    HOME, OldKeys, begin, commits, gone, keys, opened, phase, pull, rotate, stay, step, target, until,
+    versions,
 };
 
 /// In so many lives the write of the same number is the last one. Then it is the one after that: so every life gets as far as those
@@ -97,6 +98,48 @@ async fn ended_once(stage: &Stage, repo: &Repo, name: &str, old: &OldKeys, value
     assert_eq!(opened(repo, name, &new), (values, values));
     gone(stage, old).await;
     rotation
+}
+
+#[test]
+fn a_commit_that_is_taken_back_while_the_controller_is_down_is_not_pushed_again() {
+    run(async {
+        let (mut stage, faults) = behind_faults().await;
+        let (name, repo) = {
+            let (team, repo) = begin(&stage, "killed-back", 1).await;
+            (team.keep(), repo)
+        };
+        let old = keys(&stage).await;
+        let reseal = [target(&stage, &name, "app")];
+        // From the push on it can write down nothing.
+        let main = repo.bare().join("refs/heads/main");
+        let before = std::fs::read(&main).unwrap();
+        faults.set(move |asked| {
+            let is_its = asked.writes() && asked.path.contains(&format!("/{HOME}/keyrotations/"));
+            (is_its && std::fs::read(&main).is_ok_and(|now| now != before)).then_some(Fault::CutRequest)
+        });
+        let before = faults.faults();
+        rotate(&stage, "spring", &json!({"reseal": reseal}));
+        tests::wait::poll("a write to be cut off", || async {
+            (faults.faults() > before)
+                .then_some(())
+                .ok_or("none yet".to_owned())
+        })
+        .await;
+        stage.controller.kill();
+        faults.clear();
+        let rotation = until(&stage, "spring", "to have been about to push", |_| true).await;
+        assert_eq!(step(&rotation, &name), Some(RotationStep::Pushing));
+        pull(&repo);
+        repo.revert();
+        stage.controller.start_again().await;
+        until(&stage, "spring", "to say that it was taken back", |rotation| {
+            step(rotation, &name) == Some(RotationStep::RolledBack)
+        })
+        .await;
+        assert_eq!(commits(&repo, "main").len(), 1);
+        stay(&stage, &old).await;
+        stage.space_of(&name).keep();
+    });
 }
 
 /// Whether a request is one of the writes that a rotation is made of.

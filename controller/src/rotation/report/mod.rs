@@ -22,6 +22,7 @@ use kube::{Api, Resource, ResourceExt};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use super::facts::leaving;
 use super::git::elsewhere;
 use super::objects::{self, Versions};
 use crate::Context;
@@ -65,11 +66,25 @@ pub(super) struct Order {
 /// The task's other end.
 pub(super) struct Reporter {
     orders: watch::Sender<Vec<Order>>,
-    found: watch::Receiver<BTreeMap<String, RotationReport>>,
+    found: watch::Receiver<Known>,
     taken: Arc<TakenIn>,
 }
 
-/// What was looked through for each rotation, by uid, as far as this process knows.
+/// What is known of each rotation, by uid.
+type Known = BTreeMap<String, Told>;
+
+/// What is told of a rotation, all of one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Told {
+    /// The keys that it is about: of others it says nothing.
+    leaked: BTreeSet<String>,
+    /// What the report comes to.
+    pub(super) report: RotationReport,
+    /// Up to which commit each Repository was looked through, once all is said.
+    pub(super) walked: BTreeMap<Key, String>,
+}
+
+/// What was looked through in the cluster for each rotation, by uid, as far as this process knows.
 #[derive(Default)]
 struct TakenIn {
     all: Mutex<HashMap<String, Taken>>,
@@ -79,8 +94,8 @@ struct TakenIn {
 
 #[derive(Default)]
 struct Taken {
-    /// Up to which commit each Repository was.
-    heads: BTreeMap<Key, String>,
+    /// For which keys.
+    leaked: BTreeSet<String>,
     /// The SealedSecret objects of the cluster.
     objects: Arc<Versions>,
     /// Whether there are others now.
@@ -97,6 +112,14 @@ impl TakenIn {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         work(all.entry(uid.to_owned()).or_default())
     }
+
+    /// These objects were looked through for these keys.
+    fn look(&self, uid: &str, leaked: &BTreeSet<String>, objects: Versions) {
+        self.with(uid, |taken| {
+            taken.leaked.clone_from(leaked);
+            taken.objects = Arc::new(objects);
+        });
+    }
 }
 
 impl Reporter {
@@ -109,14 +132,15 @@ impl Reporter {
         Self { orders, found, taken }
     }
 
-    /// Up to which commits Repositories were looked through, as far as this process knows.
-    pub(super) fn walked(&self, uid: &str) -> BTreeMap<Key, String> {
-        self.taken.with(uid, |taken| taken.heads.clone())
-    }
-
-    /// Which versions of SealedSecret objects were looked through, as far as this process knows.
-    pub(super) fn objects(&self, uid: &str) -> Arc<Versions> {
-        self.taken.with(uid, |taken| Arc::clone(&taken.objects))
+    /// Which versions of SealedSecret objects were looked through for just these keys, as far as this process knows.
+    pub(super) fn objects(&self, uid: &str, leaked: &BTreeSet<String>) -> Arc<Versions> {
+        self.taken.with(uid, |taken| {
+            if taken.leaked == *leaked {
+                Arc::clone(&taken.objects)
+            } else {
+                Arc::default()
+            }
+        })
     }
 
     /// There are others by now: they are looked through as well.
@@ -134,9 +158,10 @@ impl Reporter {
         });
     }
 
-    /// What a report comes to, once that is known.
-    pub(super) fn get(&self, uid: &str) -> Option<RotationReport> {
-        self.found.borrow().get(uid).cloned()
+    /// What is known of just these keys, once anything is.
+    pub(super) fn get(&self, uid: &str, leaked: &BTreeSet<String>) -> Option<Told> {
+        let found = self.found.borrow();
+        found.get(uid).filter(|told| told.leaked == *leaked).cloned()
     }
 
     /// Something has changed.
@@ -207,14 +232,14 @@ struct Room {
     held: HashMap<String, Held>,
     /// Since when what may pass by itself does not: of a rotation, and of a Repository or the cluster.
     failing: HashMap<(String, String), Instant>,
-    found: watch::Sender<BTreeMap<String, RotationReport>>,
+    found: watch::Sender<Known>,
     taken: Arc<TakenIn>,
 }
 
 async fn run(
     context: Context,
     mut orders: watch::Receiver<Vec<Order>>,
-    found: watch::Sender<BTreeMap<String, RotationReport>>,
+    found: watch::Sender<Known>,
     taken: Arc<TakenIn>,
 ) {
     let shutdown = context.shutdown.clone();
@@ -431,8 +456,7 @@ impl Room {
                     }
                     // Whoever seals them again has to know that it is kept.
                     let shards = self.keep(maps, order, held).await?;
-                    self.taken
-                        .with(&order.uid, |taken| taken.objects = Arc::new(versions));
+                    self.taken.look(&order.uid, &held.leaked, versions);
                     if is_first {
                         self.publish(order, held, "The cluster is looked through.", shards);
                     }
@@ -443,6 +467,8 @@ impl Room {
                     self.passed(order, CLUSTER);
                 }
                 Err(why) => {
+                    // All else may be as it was then.
+                    self.taken.with(&order.uid, |taken| taken.asked = true);
                     gaps.insert(why);
                     waits = true;
                     passes |= self.may_pass(order, CLUSTER);
@@ -540,13 +566,17 @@ impl Room {
             let walked = held.report.history(&source.uid)?;
             Some((source.key.clone(), walked.head.clone()))
         });
-        self.taken
-            .with(&order.uid, |taken| taken.heads = heads.chain(tried).collect());
+        let walked = heads.chain(tried).collect();
         let mut sum = held.report.sum(&gaps, shards);
         if passes {
             sum.confirm.clear();
         }
-        self.say(order, sum);
+        let told = Told {
+            leaked: held.leaked.clone(),
+            report: sum,
+            walked,
+        };
+        say(&self.found, &order.uid, told, false);
         Ok(!waits)
     }
 
@@ -574,12 +604,12 @@ impl Room {
     /// While it is walked: what is known so far.
     fn publish(&self, order: &Order, held: &Held, progress: &str, shards: usize) {
         let sum = held.report.sum(&BTreeSet::new(), shards);
-        let sum = walking(sum, progress.to_owned());
-        say(&self.found, &order.uid, sum, held.is_over());
-    }
-
-    fn say(&self, order: &Order, sum: RotationReport) {
-        say(&self.found, &order.uid, sum, false);
+        let told = Told {
+            leaked: held.leaked.clone(),
+            report: walking(sum, progress.to_owned()),
+            ..Told::default()
+        };
+        say(&self.found, &order.uid, told, held.is_over());
     }
 
     async fn walk(
@@ -598,6 +628,7 @@ impl Room {
         remote.limits.pack_bytes = PACK_BYTES;
         let sum = held.report.sum(&BTreeSet::new(), held.written.len());
         let (found, uid, is_over) = (self.found.clone(), order.uid.clone(), held.is_over());
+        let leaked = held.leaked.clone();
         let shutdown = self.context.shutdown.clone();
         let fence = self.context.fence.clone();
         let with_all_keys = {
@@ -620,7 +651,12 @@ impl Room {
             opener: Arc::clone(&held.opener),
             memory: Arc::clone(&held.memory),
             progress: Box::new(move |progress| {
-                say(&found, &uid, walking(sum.clone(), progress), is_over);
+                let told = Told {
+                    leaked: leaked.clone(),
+                    report: walking(sum.clone(), progress),
+                    ..Told::default()
+                };
+                say(&found, &uid, told, is_over);
             }),
             stopped: Box::new(move || shutdown.is_requested() || !fence.is_ours()),
         };
@@ -711,7 +747,7 @@ impl Room {
 }
 
 /// As it is said while something is being walked.
-fn walking(sum: RotationReport, progress: String) -> RotationReport {
+pub(super) fn walking(sum: RotationReport, progress: String) -> RotationReport {
     RotationReport {
         state: ReportState::Walking,
         confirm: String::new(),
@@ -728,24 +764,21 @@ fn room(held: &Held, uid: &str) -> usize {
 }
 
 /// `is_over`: the keys are gone. Then what was said to be whole is not said to be walked again when there is a new commit.
-fn say(
-    found: &watch::Sender<BTreeMap<String, RotationReport>>,
-    uid: &str,
-    mut sum: RotationReport,
-    is_over: bool,
-) {
+fn say(found: &watch::Sender<Known>, uid: &str, mut told: Told, is_over: bool) {
     found.send_if_modified(|found| {
         let known = found.get(uid);
         if is_over
-            && sum.state == ReportState::Walking
+            && told.report.state == ReportState::Walking
             && let Some(known) = known
-            && known.state == ReportState::Complete
+            && known.report.state == ReportState::Complete
+            && known.leaked == told.leaked
         {
-            sum.state = known.state;
-            sum.progress.clear();
+            told.report.state = known.report.state;
+            told.report.progress.clear();
+            told.walked.clone_from(&known.walked);
         }
-        let is_new = known != Some(&sum);
-        found.insert(uid.to_owned(), sum);
+        let is_new = known != Some(&told);
+        found.insert(uid.to_owned(), told);
         is_new
     });
 }
@@ -758,7 +791,7 @@ pub(super) fn order(object: &KeyRotation, record: &crds::KeyRotationStatus) -> O
     is_one.then(|| Order {
         name: object.name_any(),
         uid: object.uid().unwrap_or_default(),
-        leaked: record.old_keys.iter().map(|key| key.id.clone()).collect(),
+        leaked: leaving(record),
         suspended: object.spec.suspend,
         elsewhere: object
             .spec
@@ -770,4 +803,48 @@ pub(super) fn order(object: &KeyRotation, record: &crds::KeyRotationStatus) -> O
             })
             .collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_looked_through_for_other_keys_does_not_count() {
+        let keys = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
+        let (one, both) = (keys(&["K1"]), keys(&["K1", "K2"]));
+        let (orders, _) = watch::channel(Vec::new());
+        let (sender, found) = watch::channel(Known::new());
+        let taken = Arc::<TakenIn>::default();
+        let reporter = Reporter {
+            orders,
+            found,
+            taken: Arc::clone(&taken),
+        };
+        let versions = Versions::from([("uid".to_owned(), "7".to_owned())]);
+        taken.look("leak", &one, versions.clone());
+        assert_eq!(*reporter.objects("leak", &one), versions);
+        assert!(reporter.objects("leak", &both).is_empty());
+        let told = |state| Told {
+            leaked: one.clone(),
+            report: RotationReport {
+                state,
+                ..RotationReport::default()
+            },
+            walked: BTreeMap::from([(("team".into(), "app".into()), "c0ffee".into())]),
+        };
+        let complete = told(ReportState::Complete);
+        say(&sender, "leak", complete.clone(), false);
+        assert_eq!(reporter.get("leak", &one), Some(complete));
+        assert_eq!(reporter.get("leak", &both), None);
+        assert_eq!(reporter.get("other", &one), None);
+        // Nor what is whole for some, once the keys are gone.
+        let more = Told {
+            leaked: both.clone(),
+            walked: BTreeMap::new(),
+            ..told(ReportState::Walking)
+        };
+        say(&sender, "leak", more.clone(), true);
+        assert_eq!(reporter.get("leak", &both), Some(more));
+    }
 }
