@@ -258,14 +258,14 @@ impl Heads {
     }
 
     /// Forgets what is known of such commits: all, if the remote is another one; else those that could not be found, since
-    /// the branch has moved.
+    /// the branch has moved. What is read at each look anyway stays, and wakes nobody.
     pub(super) fn reread_pins(&self, key: &Key, all: bool) {
         self.edit(|state| {
             let entry = state.entries.get_mut(key)?;
             let before = entry.pinned.len();
             entry
                 .pinned
-                .retain(|_, known| !all && matches!(known, Pinned::Ready(_)));
+                .retain(|_, known| !all && !matches!(known, Pinned::Failed { temporary: false, .. }));
             if entry.pinned.len() == before {
                 return None;
             }
@@ -463,6 +463,12 @@ mod tests {
         };
         heads.set_pinned(&key, "1", vec![("c1".into(), lost(true))]);
         assert_eq!(heads.pins_to_read(&key), ["c1"], "it may be there next time");
+        let wishes = heads.wishes(&key, "1");
+        heads.reread_pins(&key, false);
+        assert!(
+            futures::FutureExt::now_or_never(wishes.notified()).is_none(),
+            "it is read with the next look, and does not bring that nearer"
+        );
         heads.set_pinned(&key, "1", vec![("c1".into(), lost(false))]);
         assert!(heads.pins_to_read(&key).is_empty());
         assert!(matches!(

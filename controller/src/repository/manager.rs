@@ -128,7 +128,7 @@ impl Manager {
         let follower = Follower::new(Arc::clone(&self.room), key.clone(), uid.clone(), receiver);
         let task = self.tasks.spawn(async move {
             tokio::time::sleep(delay).await;
-            follower.run().await;
+            Box::pin(follower.run()).await;
         });
         self.owners.insert(task.id(), (key.clone(), uid.clone()));
         self.known.insert(key, Running { uid, orders });

@@ -71,7 +71,9 @@ impl Follower {
         let (checked, pins) = match result {
             Ok(job) => {
                 let work = tokio::task::spawn_blocking(move || job.run());
-                work.await.map_err(|_| unfinished())?
+                // Nothing is proven then, of pins neither.
+                let refused = || (Err(unfinished()), vec![Err(unfinished()); looked.pinned.len()]);
+                work.await.unwrap_or_else(|_| refused())
             }
             Err(failure) => (Err(failure.clone()), vec![Err(failure); looked.pinned.len()]),
         };

@@ -205,9 +205,9 @@ pub(super) fn beside(
         return Ok(());
     }
     match download_ref(repository, session, &id.to_string(), depth) {
-        // What a server says that does not serve it, and what libgit2 says of that.
-        Err(error @ (SourceError::NotGit(_) | SourceError::Store(_))) => {
-            tracing::debug!(%error, "a commit is not served by its name");
+        // What a server says that does not serve it, and what libgit2 says of that; and what will not get less.
+        Err(error @ (SourceError::NotGit(_) | SourceError::Store(_) | SourceError::TooLarge(_))) => {
+            tracing::debug!(%error, "a commit is not had by its name");
             Ok(())
         }
         result => result.map(drop),

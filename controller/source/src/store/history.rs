@@ -172,6 +172,8 @@ impl Store {
         loop {
             let depth = depths.next();
             if let (None, Some(id), false) = (depth, beside, exhausted) {
+                // What the others have cost is not its own.
+                let session = Session::open(&remote.for_history(self.options.max_bytes).for_one_look())?;
                 fetch::beside(&repository, &session, id, LAST)?;
             }
             // A fresh view each time: the boundary of a shallow store moves.
