@@ -7,6 +7,7 @@ use super::inside::Inside;
 use super::leave::{self, Departure};
 use super::names::{Heir, Lodger, syncs};
 use super::prune_walk::STRANGERS_PAUSE;
+use super::send::Pruned;
 use super::status::{self, Verdict};
 use super::strangers::Look;
 use super::strays::Strays;
@@ -399,14 +400,22 @@ impl Worker {
     /// Deletes one object, and says whether it is waited for.
     async fn delete_one(&mut self, hand: &Hand, info: &KindInfo, key: &Key) -> Result<bool, ApiError> {
         let known = self.checkpoint.records().get(key);
-        match hand.prune_recorded(info, key, known).await? {
-            DeleteOutcome::Gone => self.let_object_go(key),
-            DeleteOutcome::NotOurs => {
+        let is_ours = |live: &str| known.is_some_and(|record| record.may_be(live));
+        let pruned = hand
+            .prune_unless(info, key, is_ours, |meta| OwnWord::of(&meta.0))
+            .await?;
+        match pruned {
+            Pruned::Deleted(DeleteOutcome::Gone) => self.let_object_go(key),
+            Pruned::Deleted(DeleteOutcome::NotOurs) => {
                 self.let_object_go(key);
                 let why = "it is not the one that was applied";
                 self.left_behind.push((key.clone(), why.to_owned()));
             }
-            DeleteOutcome::Deleted | DeleteOutcome::Leaving => return Ok(true),
+            Pruned::Deleted(DeleteOutcome::Deleted | DeleteOutcome::Leaving) | Pruned::Leaving => {
+                return Ok(true);
+            }
+            // Said since it was looked at: the next pass leaves it behind, with what is around it.
+            Pruned::Spared(_) => {}
         }
         Ok(false)
     }

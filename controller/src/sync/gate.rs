@@ -308,7 +308,7 @@ impl Worker {
         question: &Question<'_>,
         inputs: &str,
         lodged: &Lodged,
-        mut held: Vec<Key>,
+        held: Vec<Key>,
         reason: &str,
     ) -> PlanReport {
         let recorded = |key: &&Key| self.checkpoint.records().contains_key(*key);
@@ -318,10 +318,11 @@ impl Worker {
         };
         // As the next pass will see it: what stays by its own word stays recorded.
         let digest = self.plan_digest(question.sync, inputs, &plan, lodged);
-        let shown: HashSet<Key> = held.iter().cloned().collect();
-        let more = plan.prune.into_iter();
-        held.extend(more.filter(|key| lodged.anybody(key) && !shown.contains(key)));
-        plan.prune = held;
+        let shown: HashSet<&Key> = held.iter().collect();
+        // First: a long list is cut off at its end.
+        plan.prune
+            .retain(|key| lodged.anybody(key) && !shown.contains(key));
+        plan.prune.extend(held);
         let question = Question {
             plan: &plan,
             digest: &digest,

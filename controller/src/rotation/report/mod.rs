@@ -366,6 +366,10 @@ impl Room {
         };
         let done = self.bring(&maps, order, &sources, &mut held).await;
         self.held.insert(order.uid.clone(), held);
+        if done.is_err() {
+            // What was found is not said yet, and nothing in it is stale: it is looked at again.
+            self.taken.with(&order.uid, |taken| taken.asked = true);
+        }
         done
     }
 
@@ -557,7 +561,8 @@ impl Room {
         }
         let shards = self.keep(maps, order, held).await?;
         if pending {
-            // The look at it that is under way is news.
+            // The look at it that is under way is news; if it goes before that, all is said anew.
+            held.told = false;
             self.publish(order, held, "Repositories are being looked at.", shards);
             return Ok(true);
         }

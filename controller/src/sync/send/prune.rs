@@ -1,7 +1,6 @@
 //! Deletes one object that left Git, if it is ours.
 
 use crate::sync::execute::Hand;
-use apply::checkpoint::Record;
 use apply::words::OwnWord;
 use apply::{ApiError, DeleteOutcome, ErrorKind, Key, KindInfo, Meta};
 
@@ -24,21 +23,6 @@ impl Hand {
         uid: Option<&str>,
     ) -> Result<DeleteOutcome, ApiError> {
         let is_ours = |live: &str| uid.is_none_or(|uid| uid == live);
-        match self.prune_unless(info, key, is_ours, |_| None).await? {
-            Pruned::Deleted(outcome) => Ok(outcome),
-            Pruned::Leaving => Ok(DeleteOutcome::Leaving),
-            Pruned::Spared(_) => Ok(DeleteOutcome::NotOurs),
-        }
-    }
-
-    /// Deletes one object, if it is one that `record` is of.
-    pub(in crate::sync) async fn prune_recorded(
-        &self,
-        info: &KindInfo,
-        key: &Key,
-        record: Option<&Record>,
-    ) -> Result<DeleteOutcome, ApiError> {
-        let is_ours = |live: &str| record.is_some_and(|record| record.may_be(live));
         match self.prune_unless(info, key, is_ours, |_| None).await? {
             Pruned::Deleted(outcome) => Ok(outcome),
             Pruned::Leaving => Ok(DeleteOutcome::Leaving),
