@@ -56,10 +56,8 @@ pub(super) struct Follower {
     pub(super) head: Option<Head>,
     /// What `head` is of.
     pub(super) origin: Option<Origin>,
-    /// Which signatures were asked for of pinned commits.
-    pub(super) pins_under: Option<Verify>,
-    /// What pinned commits are asked of since then, where that is something else.
-    pub(super) pins_of: Option<Origin>,
+    /// Of what pinned commits were read, and which signatures were asked for of them.
+    pub(super) pins_as: Option<(Origin, Option<Verify>)>,
     pub(super) writer: Writer,
     /// The last commit whose signatures were good, where they are asked for.
     pub(super) verified: Option<Verified>,
@@ -96,8 +94,7 @@ impl Follower {
             credentials: None,
             head: None,
             origin: None,
-            pins_under: None,
-            pins_of: None,
+            pins_as: None,
             table: None,
             since: Instant::now(),
             failures: 0,

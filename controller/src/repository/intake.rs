@@ -56,9 +56,10 @@ impl Follower {
         let origin = target.origin();
         let same = self.origin.as_ref() == Some(&origin);
         let known = self.head.as_ref().filter(|_| same);
-        // A pinned commit is judged as it is asked for now.
-        if self.pins_under != object.spec.verify {
-            self.pins_under.clone_from(&object.spec.verify);
+        // What was read of pinned commits elsewhere, or judged otherwise, is read anew.
+        let pins_as = (origin.clone(), object.spec.verify.clone());
+        if self.pins_as.as_ref() != Some(&pins_as) {
+            self.pins_as = Some(pins_as);
             self.room.heads.reread_pins(&self.key, true);
         }
         self.table = self
@@ -171,15 +172,9 @@ impl Follower {
         let metrics = Arc::clone(&self.room.metrics);
         let heard = looked.heard;
         self.store = looked.store;
-        if self.origin.as_ref().is_some_and(|known| *known != origin) {
-            // Once: it stays another one for as long as the new one fails.
-            if self.pins_of.as_ref() != Some(&origin) {
-                self.pins_of = Some(origin.clone());
-                self.room.heads.reread_pins(&self.key, true);
-            }
-        } else if self.pins_of.take().is_some() {
-            self.room.heads.reread_pins(&self.key, true);
-        } else if matches!(looked.found, Ok(Found::New { .. })) {
+        if self.origin.as_ref().is_none_or(|known| *known == origin)
+            && matches!(looked.found, Ok(Found::New { .. }))
+        {
             self.room.heads.reread_pins(&self.key, false);
         }
         let label = match &self.head {

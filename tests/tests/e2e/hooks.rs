@@ -9,8 +9,8 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use tests::audit::Mark;
-use tests::fault_proxy::Fault;
-use tests::{Space, objects, run, wait};
+use tests::fault_proxy::{Fault, FaultProxy};
+use tests::{Repo, Space, objects, run, wait};
 
 use crate::faults::behind_faults;
 use crate::order_world::{
@@ -136,6 +136,39 @@ fn hooks_run_before_and_after_and_once_for_a_revision() {
     });
 }
 
+/// A hook that ran well and that the API server does not delete: it answers with this code. Its uid.
+async fn uncleared(
+    team: &Space<'_>,
+    repo: &Repo,
+    faults: &FaultProxy,
+    (name, phase): (&str, &str),
+    code: u16,
+) -> String {
+    let hook = job(name, true, &[(HOOK, phase), (DELETE, "Succeeded")]);
+    repo.write(&format!("app/{name}.yaml"), hook)
+        .write("app/a.yaml", plain("a", &[]))
+        .commit("Begin");
+    team.repository("app", repo).await;
+    faults.set(move |asked| {
+        let delete = asked.method == Method::DELETE && asked.path.contains("/jobs/");
+        delete.then_some(Fault::Refuse {
+            code,
+            retry_after: None,
+        })
+    });
+    team.sync_with("app", "app", gates).await;
+    let first = end(team, name, "Succeeded").await;
+    wait::poll("the hook's deletion to be tried", || async {
+        if faults.faults() > 0 {
+            Ok(())
+        } else {
+            Err("not yet".to_owned())
+        }
+    })
+    .await;
+    first
+}
+
 /// What is left of a hook stands in nobody's way once it can be deleted, whatever commit came meanwhile.
 #[test]
 fn a_hook_that_could_not_be_cleared_away_is_before_it_runs_again() {
@@ -143,28 +176,7 @@ fn a_hook_that_could_not_be_cleared_away_is_before_it_runs_again() {
         let (stage, faults) = behind_faults().await;
         let team = stage.space("uncleared");
         let repo = stage.git.repository(team.name());
-        let pre = job("pre", true, &[(HOOK, "Pre"), (DELETE, "Succeeded")]);
-        repo.write("app/pre.yaml", pre)
-            .write("app/a.yaml", plain("a", &[]))
-            .commit("Begin");
-        team.repository("app", &repo).await;
-        faults.set(|asked| {
-            let delete = asked.method == Method::DELETE && asked.path.contains("/jobs/");
-            delete.then_some(Fault::Refuse {
-                code: 503,
-                retry_after: None,
-            })
-        });
-        team.sync_with("app", "app", gates).await;
-        let first = end(&team, "pre", "Succeeded").await;
-        wait::poll("the hook's deletion to be tried", || async {
-            if faults.faults() > 0 {
-                Ok(())
-            } else {
-                Err("not yet".to_owned())
-            }
-        })
-        .await;
+        let first = uncleared(&team, &repo, &faults, ("pre", "Pre"), 503).await;
         let commit = repo
             .write("app/a.yaml", plain("a", &[("x/y", "z")]))
             .commit("Change one");
@@ -188,28 +200,7 @@ fn a_hook_that_is_never_cleared_away_holds_up_no_later_commit() {
         let (stage, faults) = behind_faults().await;
         let team = stage.space("stuckhook");
         let repo = stage.git.repository(team.name());
-        let post = job("post", true, &[(HOOK, "Post"), (DELETE, "Succeeded")]);
-        repo.write("app/post.yaml", post)
-            .write("app/a.yaml", plain("a", &[]))
-            .commit("Begin");
-        team.repository("app", &repo).await;
-        faults.set(|asked| {
-            let delete = asked.method == Method::DELETE && asked.path.contains("/jobs/");
-            delete.then_some(Fault::Refuse {
-                code: 500,
-                retry_after: None,
-            })
-        });
-        team.sync_with("app", "app", gates).await;
-        let first = end(&team, "post", "Succeeded").await;
-        wait::poll("the hook's deletion to be tried", || async {
-            if faults.faults() > 0 {
-                Ok(())
-            } else {
-                Err("not yet".to_owned())
-            }
-        })
-        .await;
+        let first = uncleared(&team, &repo, &faults, ("post", "Post"), 500).await;
         repo.write("app/a.yaml", plain("a", &[("x/y", "z")]))
             .commit("Change one");
         team.until("a", "the commit to be applied", |map: &ConfigMap| {

@@ -4,13 +4,10 @@
 //! file: merge bases are looked for so.
 
 use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
 
 use git2::Odb;
 
-use super::{Generation, disk};
+use super::{Generation, disk, lines};
 use crate::{Commit, CommitId, SourceError};
 
 const FILE: &str = "shallow";
@@ -19,7 +16,7 @@ const EXHAUSTED: &str = "exhausted";
 
 /// The commits at which it ends (gitformat-shallow(5): one id a line).
 pub(super) fn ends(generation: &Generation) -> Result<Vec<String>, SourceError> {
-    let text = read(&generation.dir().join(FILE))?;
+    let text = lines::read(&generation.dir().join(FILE))?;
     Ok(text.lines().map(str::to_owned).collect())
 }
 
@@ -28,18 +25,13 @@ pub(crate) fn add(generation: &Generation, commits: &[String]) -> Result<(), Sou
     if commits.is_empty() {
         return Ok(());
     }
-    let mut options = fs::OpenOptions::new();
-    options.append(true).create(true).mode(0o600);
-    let lines: Vec<String> = commits.iter().map(|commit| format!("{commit}\n")).collect();
-    let file = options.open(generation.dir().join(FILE));
-    file.and_then(|mut file| file.write_all(lines.concat().as_bytes()))
-        .map_err(|error| disk(&error))
+    lines::add(&generation.dir().join(FILE), commits)
 }
 
 /// What has all of its parents here is no end.
 pub(super) fn settle(generation: &Generation, odb: &Odb<'_>) -> Result<(), SourceError> {
     let path = generation.dir().join(FILE);
-    let text = read(&path)?;
+    let text = lines::read(&path)?;
     let mut ends = String::new();
     for line in text.lines() {
         if line.parse().map_or(Ok(true), |id| is_end(odb, id))? {
@@ -61,7 +53,7 @@ pub(super) fn settle(generation: &Generation, odb: &Odb<'_>) -> Result<(), Sourc
 
 /// Whether the history of a head was fetched as deep as it may be.
 pub(super) fn is_exhausted(generation: &Generation, head: CommitId) -> Result<bool, SourceError> {
-    let text = read(&generation.dir().join(EXHAUSTED))?;
+    let text = lines::read(&generation.dir().join(EXHAUSTED))?;
     Ok(text.lines().any(|line| line.parse() == Ok(head)))
 }
 
@@ -69,21 +61,7 @@ pub(super) fn exhaust(generation: &Generation, head: CommitId) -> Result<(), Sou
     if is_exhausted(generation, head)? {
         return Ok(());
     }
-    let mut options = fs::OpenOptions::new();
-    let opened = options
-        .create(true)
-        .append(true)
-        .open(generation.dir().join(EXHAUSTED));
-    let written = opened.and_then(|mut file| writeln!(file, "{head}"));
-    written.map_err(|error| disk(&error))
-}
-
-/// Empty where there is none.
-fn read(path: &Path) -> Result<String, SourceError> {
-    match fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-        read => read.map_err(|error| disk(&error)),
-    }
+    lines::add(&generation.dir().join(EXHAUSTED), [head])
 }
 
 fn is_end(odb: &Odb<'_>, id: CommitId) -> Result<bool, SourceError> {

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use git2::{ObjectType, Oid, Repository, Tree};
+use git2::{ObjectType, Repository};
 
+use super::touches::{DIRECTORY, Place, tree};
 use super::{Store, problem};
 use crate::{BlobId, Commit, CommitId, RepoPath, SourceError};
 
@@ -14,7 +15,6 @@ const DEEPEST: usize = 64;
 /// Bytes of one path, and of all paths that a commit changes.
 const LONGEST_PATH: usize = 4 << 10;
 const MOST_PATH_BYTES: usize = 4 << 20;
-const DIRECTORY: i32 = 0o40_000;
 
 /// What a commit changes below a path.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,8 +36,6 @@ pub struct FileChange {
     pub after: Option<BlobId>,
 }
 
-/// What a path is in a tree: nothing, or an object of a kind.
-type Place = Option<(Oid, i32)>;
 /// Before and after, by path.
 type Differences = BTreeMap<Vec<u8>, (Place, Place)>;
 
@@ -181,14 +179,4 @@ fn compare(
 
 fn too_many() -> SourceError {
     SourceError::TooLarge("directories to compare for one commit".into())
-}
-
-fn tree(repository: &Repository, place: Place) -> Result<Option<Tree<'_>>, SourceError> {
-    match place {
-        Some((id, DIRECTORY)) => repository
-            .find_tree(id)
-            .map(Some)
-            .map_err(|error| problem(&error)),
-        _ => Ok(None),
-    }
 }

@@ -16,6 +16,7 @@ mod difference;
 pub(crate) mod fetch;
 mod generation;
 mod history;
+mod lines;
 mod notebook;
 mod notes;
 mod open;

@@ -13,7 +13,9 @@ use crate::{Commit, CommitId, RepoPath, SourceError};
 const MAX_TREES: usize = 20_000;
 
 /// What a path is in a tree: nothing, or an object of a kind.
-type Place = Option<(Oid, i32)>;
+pub(super) type Place = Option<(Oid, i32)>;
+/// The kind of a directory.
+pub(super) const DIRECTORY: i32 = 0o40_000;
 
 /// `meets`: whether all is held of where the sides of a merge part. Where it is not, only what all of them agree on is nobody's
 /// change.
@@ -128,8 +130,8 @@ fn merges_to(
     Ok(true)
 }
 
-fn tree(repository: &Repository, place: Place) -> Result<Option<Tree<'_>>, SourceError> {
-    const DIRECTORY: i32 = 0o40_000;
+/// The directory at a place; nothing where there is something else, or nothing.
+pub(super) fn tree(repository: &Repository, place: Place) -> Result<Option<Tree<'_>>, SourceError> {
     match place {
         Some((id, DIRECTORY)) => repository
             .find_tree(id)
@@ -146,7 +148,7 @@ fn entry(tree: &Tree<'_>, name: &[u8]) -> Place {
 
 /// Walks down by hand: a directory that is not in the store is an error, and not an absent path.
 pub(super) fn place(repository: &Repository, root: Oid, path: &RepoPath) -> Result<Place, SourceError> {
-    let mut here: Place = Some((root, 0o40_000));
+    let mut here: Place = Some((root, DIRECTORY));
     for component in path.components() {
         here = match tree(repository, here)? {
             Some(tree) => entry(&tree, component.as_bytes()),
