@@ -96,6 +96,14 @@ pub struct RepositorySpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "kube", schemars(length(max = 4)))]
     pub fallbacks: Vec<Fallback>,
+    /// Reads these directories, or files, and nothing else: the files of all else are not even fetched, where the server can leave
+    /// them out. From the repository's root, such as `deploy`. Without it everything is read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(
+        feature = "kube",
+        schemars(length(max = 64), inner(length(min = 1, max = 1024)))
+    )]
+    pub sparse_paths: Vec<String>,
     /// Reads submodules. Without it they are left alone, and a Sync that meets one says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submodules: Option<Submodules>,

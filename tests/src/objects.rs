@@ -95,6 +95,7 @@ pub(crate) fn repository_spec(url: &str) -> RepositorySpec {
         secret_ref: None,
         proxy_secret_ref: None,
         deploy_key: None,
+        sparse_paths: Vec::new(),
         submodules: None,
         webhook: None,
         verify: None,

@@ -39,6 +39,9 @@ impl RenderError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Path(PathError::NotFound) => "correct the path, or commit the directory",
+            Self::Path(PathError::NotRead) => {
+                "add the path to spec.sparsePaths of the Repository, or correct it"
+            }
             Self::Path(PathError::NotADirectory) => "name the directory that holds the file",
             Self::Path(PathError::Symlink) => "name the directory that the link points to",
             Self::Path(PathError::Submodule) => {

@@ -132,6 +132,9 @@ pub enum SourceError {
         /// What its remote says.
         why: Box<SourceError>,
     },
+    /// The remote leaves files out, and then does not give those that are read.
+    #[error("the remote leaves files out and does not give them by their names: {0}")]
+    NoPart(String),
     /// The remote refused a push.
     #[error("the remote refused the push: {0}")]
     PushRefused(String),
@@ -228,6 +231,7 @@ impl SourceError {
                 "mend .gitmodules, name its host in spec.submodules.hosts, or leave spec.submodules out"
             }
             Self::Submodule { why, .. } => why.hint(),
+            Self::NoPart(_) => "it is fetched whole from the next time on",
             Self::PushRefused(_) => "fetch and try again, or check branch protection",
             Self::NoRoom { .. } => {
                 "follow less in this namespace, or give the controller a larger volume and --data-limit"
@@ -272,6 +276,7 @@ impl SourceError {
                 | Self::NoVersion(_)
                 | Self::CommitNotServed(_)
                 | Self::NotGit(_)
+                | Self::NoPart(_)
                 | Self::Behind
                 | Self::NoRoom { .. }
                 | Self::Store(_)

@@ -23,6 +23,9 @@ pub enum PathError {
     /// No such file or directory in this commit.
     #[error("the path does not exist in this commit")]
     NotFound,
+    /// It may be there, and is no part of what is read of the repository ([`Remote::sparse`](crate::Remote::sparse)).
+    #[error("the path is not among spec.sparsePaths of the Repository")]
+    NotRead,
     /// A component, or the whole, is a file.
     #[error("the path is not a directory")]
     NotADirectory,
@@ -65,6 +68,12 @@ impl RepoPath {
     /// The repository's root.
     pub fn root() -> Self {
         Self(String::new())
+    }
+
+    /// Whether one of the two is the other, or lies in it.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        let mut pairs = self.components().zip(other.components());
+        pairs.all(|(one, other)| one == other)
     }
 
     /// Without leading or trailing slash; empty for the root.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::{Budget, Part};
+use crate::{Budget, Part, RepoPath};
 
 /// How much more a long history may hold, unpacked, than a store's packs take on disk.
 const HISTORY: u64 = 256;
@@ -35,6 +35,9 @@ pub struct Remote {
     pub budget: Option<Budget>,
     /// Where what comes is kept, if that is bounded.
     pub disk: Option<Part>,
+    /// What of the repository is read: directories, or files. All of it where none is named. The files of all else stay where they
+    /// are, if the server can leave them out (partial-clone(7)).
+    pub sparse: Vec<RepoPath>,
     /// Whether, and where, `file://` is allowed. For tests and air-gapped hosts.
     pub files: FileRemotes,
 }
@@ -51,6 +54,7 @@ impl Remote {
             limits: RemoteLimits::default(),
             budget: None,
             disk: None,
+            sparse: Vec::new(),
             files: FileRemotes::Refused,
         }
     }
@@ -67,6 +71,16 @@ impl Remote {
             budget: Some(budget),
             ..self.clone()
         }
+    }
+
+    /// Whether a file is among what is [read](Self::sparse).
+    #[must_use]
+    pub fn reads(&self, path: &str) -> bool {
+        let inside = |read: &RepoPath| {
+            let rest = path.strip_prefix(read.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.sparse.is_empty() || self.sparse.iter().any(inside)
     }
 
     /// The same remote for long histories, in a store of at most so many bytes: see [`RemoteLimits::unpacked_bytes`].

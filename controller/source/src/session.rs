@@ -1,11 +1,13 @@
 //! One call towards one remote, over HTTP or SSH or to a local directory.
 
+use std::sync::Arc;
+
 use git2::{Direction, ErrorClass, ErrorCode};
 
 use crate::reference::{Choice, choose};
 use crate::transport::{Operation, Registered};
 use crate::url::Target;
-use crate::{RefSpec, Remote, SourceError, display_safe, init, text};
+use crate::{RefSpec, Remote, RepoPath, SourceError, display_safe, init, text};
 
 /// The commit that a ref of the remote points to now. One request; nothing is stored.
 pub fn list_head(remote: &Remote, reference: &RefSpec) -> Result<Choice, SourceError> {
@@ -26,6 +28,9 @@ pub(crate) struct Session {
     address: String,
     /// The path of a local repository; remotes go by the registered number.
     local: Option<String>,
+    sparse: Vec<RepoPath>,
+    /// Whether files are left out altogether.
+    is_for_history: bool,
 }
 
 impl Session {
@@ -47,7 +52,26 @@ impl Session {
             registered,
             address: remote.url.clone(),
             local,
+            sparse: remote.sparse.clone(),
+            is_for_history: false,
         })
+    }
+
+    /// The same for who looks at commits and directories alone: no file comes, where the server can leave them out.
+    pub(crate) fn for_history(self) -> Self {
+        Self {
+            is_for_history: true,
+            ..self
+        }
+    }
+
+    pub(crate) fn is_for_history(&self) -> bool {
+        self.is_for_history
+    }
+
+    /// What of the repository is read; nothing where that is all of it.
+    pub(crate) fn sparse(&self) -> &[RepoPath] {
+        &self.sparse
     }
 
     pub(crate) fn url(&self) -> String {
@@ -58,7 +82,7 @@ impl Session {
         &self.address
     }
 
-    pub(crate) fn operation(&self) -> &Operation {
+    pub(crate) fn operation(&self) -> &Arc<Operation> {
         self.registered.operation()
     }
 

@@ -24,13 +24,15 @@ struct Inner {
 }
 
 impl Snapshot {
-    pub(crate) fn new(generation: Arc<Generation>, commit: Commit) -> Self {
+    /// A commit of a store, with what the store is of.
+    pub(crate) fn new(generation: Arc<Generation>, mut commit: Commit) -> Result<Self, SourceError> {
+        commit.tree = generation.read_of(commit.tree)?;
         let own = commit.tree;
-        Self(Arc::new(Inner {
+        Ok(Self(Arc::new(Inner {
             generation,
             commit,
             own,
-        }))
+        })))
     }
 
     /// Where it lies.
@@ -102,18 +104,20 @@ impl Snapshot {
     /// The directory at `path`: the same id at two commits means that nothing below has changed.
     pub fn tree_id(&self, path: &str) -> Result<TreeId, PathError> {
         let path = RepoPath::parse(path)?;
-        self.with_odb(|odb| tree::resolve(odb, self.0.commit.tree, &path))
+        let found = self.with_odb(|odb| tree::resolve(odb, self.0.commit.tree, &path));
+        found.map_err(|error| self.explained(&path, error))
     }
 
     /// What a name in the directory `path` is; nothing where it is not there or a directory.
     pub fn entry(&self, path: &str, name: &str) -> Result<Option<EntryKind>, PathError> {
         let path = RepoPath::parse(path)?;
-        self.with_odb(|odb| {
+        let found = self.with_odb(|odb| {
             let tree = tree::resolve(odb, self.0.commit.tree, &path)?;
             let entries = tree::read(odb, tree)?;
             let found = entries.iter().find(|entry| entry.name == name);
             Ok(found.and_then(|entry| EntryKind::of(entry.node)))
-        })
+        });
+        found.map_err(|error| self.explained(&path, error))
     }
 
     /// Visits every file, link and submodule below the directory `path`, bytewise by path. Links and
@@ -125,10 +129,11 @@ impl Snapshot {
         mut visit: impl FnMut(FileEntry),
     ) -> Result<(), PathError> {
         let path = RepoPath::parse(path)?;
-        self.with_odb(|odb| {
+        let walked = self.with_odb(|odb| {
             let top = tree::resolve(odb, self.0.commit.tree, &path)?;
             walk::walk(odb, top, &path, limits, &mut |_, _| true, &mut visit)
-        })
+        });
+        walked.map_err(|error| self.explained(&path, error))
     }
 
     /// Visits every file of the commit but for what is below directories that `enter` refuses, by path and id: who goes
@@ -160,6 +165,16 @@ impl Snapshot {
             let object = odb.read(id.oid()).map_err(|_| PathError::Unreadable)?;
             Ok(object.data().to_vec())
         })
+    }
+
+    /// What is not there may only be no part of what is read.
+    fn explained(&self, path: &RepoPath, error: PathError) -> PathError {
+        let sparse = self.0.generation.sparse();
+        let is_read = sparse.is_none_or(|sparse| sparse.paths.iter().any(|read| read.meets(path)));
+        match error {
+            PathError::NotFound if !is_read => PathError::NotRead,
+            other => other,
+        }
     }
 
     fn with_odb<T>(&self, read: impl FnOnce(&Odb<'_>) -> Result<T, PathError>) -> Result<T, PathError> {

@@ -168,7 +168,12 @@ impl Walk {
         }
         let mut left = LARGEST_COMMIT;
         let mut comparison = Comparison::default();
-        for file in changed.files {
+        // The others are not here to be compared.
+        let read = changed
+            .files
+            .into_iter()
+            .filter(|file| self.remote.reads(&file.path));
+        for file in read {
             go_on()?;
             let (before, after) = (file.before, file.after);
             let read = is_manifest(&file.path);

@@ -72,6 +72,7 @@ fn reason(error: &SourceError) -> &'static str {
         SourceError::Redirected(_) => "Redirected",
         SourceError::Status(_) => "HttpStatus",
         SourceError::NotGit(_) => "NotGit",
+        SourceError::NoPart(_) => "PartRefused",
         SourceError::EmptyRemote => "EmptyRemote",
         SourceError::NoSuchBranch(_) => "NoSuchBranch",
         SourceError::NoSuchTag(_) => "NoSuchTag",

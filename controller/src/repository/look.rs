@@ -77,7 +77,10 @@ impl Serve {
         reference: &RefSpec,
         deep: bool,
     ) -> Option<Snapshot> {
+        // What is read of the repository may have been something else.
+        let fits = store.is_of(remote);
         match self {
+            Self::Fetched(_) if !fits => None,
             Self::Fetched(published) => {
                 let held = store.held(remote, reference).ok().flatten();
                 let Some(published) = published else { return held };
@@ -86,8 +89,9 @@ impl Serve {
                 Some(later.unwrap_or(published))
             }
             Self::Verified(id) => match store.snapshot(id) {
-                Err(_) if deep => store.past(remote, reference, id).ok(),
-                held => held.ok(),
+                Ok(held) if fits => Some(held),
+                _ if deep => store.past(remote, reference, id).ok(),
+                _ => None,
             },
             Self::Nothing => None,
         }

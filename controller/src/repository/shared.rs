@@ -75,8 +75,8 @@ pub(super) struct Tables(Mutex<HashMap<Mark, Weak<Table>>>);
 
 impl Tables {
     /// The table for such a question; none where everybody asks for themselves: where commits are verified, which takes more than
-    /// the head; where there are fall-backs or submodules, which have addresses of their own; for one commit, which does not
-    /// move; for a deploy key, which nobody else has; and on our own disk, where nothing is saved.
+    /// the head; where there are fall-backs or submodules, which have addresses of their own; where a part is read; for one commit, which does
+    /// not move; for a deploy key, which nobody else has; and on our own disk, where nothing is saved.
     pub(super) fn table(
         &self,
         target: &Target,
@@ -86,6 +86,7 @@ impl Tables {
         let alone = target.policy.is_some()
             || !target.fallbacks.is_empty()
             || target.submodules.is_some()
+            || !target.remote.sparse.is_empty()
             || target.deploy_key.is_some()
             || matches!(target.reference, RefSpec::Commit(_))
             || target.remote.url.starts_with("file:");
@@ -229,6 +230,7 @@ mod tests {
         for extra in [
             ",\"fallbacks\":[{\"url\":\"https://mirror.example/r\"}]",
             ",\"submodules\":{}",
+            ",\"sparsePaths\":[\"deploy\"]",
             ",\"deployKey\":{\"generate\":true,\"knownHosts\":\"x\"}",
             ",\"ref\":{\"commit\":\"0123456789abcdef0123456789abcdef01234567\"}",
             ",\"verify\":{\"signersRef\":{\"name\":\"x\"}}",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crds::RepositorySpec;
-use source::{Auth, FileRemotes, RefSpec, Remote, RemoteLimits, Submodules};
+use source::{Auth, FileRemotes, RefSpec, Remote, RemoteLimits, RepoPath, Submodules, display_safe};
 
 use super::reference;
 use super::verify::{self, Policy};
@@ -12,6 +12,8 @@ use crate::duration;
 /// Polling more often than this is refused.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 const LONGEST_TIMEOUT: Duration = Duration::from_mins(30);
+/// Directories in each other that one of `spec.sparsePaths` may name.
+const MOST_COMPONENTS: usize = 32;
 
 /// What to follow, and how.
 #[derive(Clone, Debug)]
@@ -33,8 +35,8 @@ pub(super) struct Target {
     pub(super) deploy_key: Option<String>,
 }
 
-/// What a head is of: URL, ref, and the submodules that are read with it.
-pub(super) type Origin = (String, RefSpec, Option<Submodules>);
+/// What a head is of: URL, ref, the submodules that are read with it, and the paths that are read of it.
+pub(super) type Origin = (String, RefSpec, Option<Submodules>, Vec<RepoPath>);
 
 impl Target {
     pub(super) fn origin(&self) -> Origin {
@@ -42,6 +44,7 @@ impl Target {
             self.remote.url.clone(),
             self.reference.clone(),
             self.submodules.clone(),
+            self.remote.sparse.clone(),
         )
     }
 }
@@ -70,11 +73,13 @@ pub(super) fn parse(spec: &RepositorySpec, files: &FileRemotes) -> Result<Target
         total: timeout,
         ..default
     };
+    let sparse = sparse(&spec.sparse_paths)?;
     let remote = |url: &str| {
         let mut remote = Remote::new(url);
         remote.auth = Auth::None;
         remote.files = files.clone();
         remote.limits = limits;
+        remote.sparse.clone_from(&sparse);
         remote
     };
     let fallbacks = spec.fallbacks.iter().map(|fallback| {
@@ -105,6 +110,38 @@ pub(super) fn parse(spec: &RepositorySpec, files: &FileRemotes) -> Result<Target
         deploy_key: spec.deploy_key.as_ref().map(|key| key.known_hosts.clone()),
         secret: spec.secret_ref.as_ref().map(|reference| reference.name.clone()),
     })
+}
+
+/// What is read of the repository, each path once, in order.
+fn sparse(paths: &[String]) -> Result<Vec<RepoPath>, Problem> {
+    let mut parsed = Vec::new();
+    for text in paths {
+        let shown = display_safe(text);
+        let path = RepoPath::parse(text).map_err(|_| Problem {
+            message: format!(
+                "The path {shown} of spec.sparsePaths leaves the repository: name directories from its root"
+            ),
+        })?;
+        match path.components().count() {
+            0 => {
+                return Err(problem(
+                    "The field spec.sparsePaths names the whole repository: leave it out to read all of it",
+                ));
+            }
+            1..=MOST_COMPONENTS => parsed.push(path),
+            _ => {
+                return Err(Problem {
+                    message: format!(
+                        "The path {shown} of spec.sparsePaths has over {MOST_COMPONENTS} directories in each other: \
+                         name one that holds it"
+                    ),
+                });
+            }
+        }
+    }
+    parsed.sort_unstable();
+    parsed.dedup();
+    Ok(parsed)
 }
 
 fn read(field: &str, text: &str) -> Result<Duration, Problem> {
@@ -146,5 +183,29 @@ mod tests {
         assert!(why(",\"interval\":\"100ms\"").contains("one second"));
         assert!(why(",\"timeout\":\"0s\"").contains("spec.timeout"));
         assert!(why(",\"timeout\":\"48h\"").contains("spec.timeout"));
+        for whole in ["", ".", "./"] {
+            assert!(why(&format!(",\"sparsePaths\":[{whole:?}]")).contains("leave it out"));
+        }
+        for outside in ["../a", "/etc", "a/../b", "a\\\\b"] {
+            assert!(why(&format!(",\"sparsePaths\":[\"{outside}\"]")).contains("leaves the repository"));
+        }
+        let deep = "a/".repeat(33);
+        assert!(why(&format!(",\"sparsePaths\":[{deep:?}]")).contains("in each other"));
+    }
+
+    #[test]
+    fn paths_that_are_read_are_each_there_once() {
+        let target = parse(
+            &spec(",\"sparsePaths\":[\"web/\",\"./api/deploy\",\"web\"]"),
+            &FileRemotes::Refused,
+        )
+        .unwrap();
+        let paths: Vec<&str> = target
+            .remote
+            .sparse
+            .iter()
+            .map(source::RepoPath::as_str)
+            .collect();
+        assert_eq!(paths, ["api/deploy", "web"]);
     }
 }

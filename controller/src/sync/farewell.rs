@@ -216,7 +216,7 @@ impl Worker {
             .map_err(|error| {
                 let why = format!("path {}: {error}.", sync.spec.path);
                 match error {
-                    PathError::NotFound => Unread::Gone(why),
+                    PathError::NotFound | PathError::NotRead => Unread::Gone(why),
                     _ => Unread::Trouble(why),
                 }
             })?;

@@ -91,17 +91,14 @@ pub(super) async fn measure(commits: usize, report: &mut Report) {
         let start = ground.begin();
         let repositories: Api<Repository> = Api::namespaced(ground.client.clone(), CASE);
         if round == 0 {
-            let repository = json!({"apiVersion": "signet.dev/v1alpha1", "kind": "Repository",
-                "metadata": {"name": "app", "namespace": CASE}, "spec": {"url": repo.url(), "interval": "1h"}});
-            let apply = ["apply", "--server-side", "-f", "-"];
-            ground.cluster.kubectl_with(apply, &repository.to_string()).ok();
+            create(&ground, "app", &json!({"url": repo.url(), "interval": "1h"}));
         } else {
             let patch = json!({"metadata": {"annotations": {crds::annotation::REQUESTED_AT: "next"}}});
             let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
             let answer = repositories.patch("app", &params, &patch).await;
             answer.expect("the Repository can be annotated");
         }
-        let visible = visible(&repositories, &head).await;
+        let visible = visible(&repositories, "app", &head).await;
         let peak = process::peak(pid);
         let cost = ground.rest(&start).await;
         report.add(CASE, ours.0, visible.duration_since(start.at).as_secs_f64(), "s");
@@ -112,7 +109,47 @@ pub(super) async fn measure(commits: usize, report: &mut Report) {
     let stored = size(&ground.controller.data_dir().join("repositories"));
     report.add(CASE, "Signet: its store", stored, "MiB");
     report.add(CASE, "git: its store", size(&plain), "MiB");
+    part(&mut ground, &repo, &head, report).await;
     stop(ground);
+}
+
+/// One directory of it, beside a sparse checkout of a partial clone.
+async fn part(ground: &mut Ground, repo: &Repo, head: &str, report: &mut Report) {
+    let clone = ground.cluster.home().join("part");
+    let began = Instant::now();
+    let mut cloned = git::git(ground.cluster.home());
+    let partial = ["clone", "--quiet", "--depth=1", "--filter=blob:none", "--sparse"];
+    cloned.args(partial).arg(repo.url()).arg(&clone);
+    command::run(cloned, b"").ok();
+    let mut set = git::git(&clone);
+    set.args(["sparse-checkout", "set", "--no-cone", "/app/"]);
+    command::run(set, b"").ok();
+    report.add(CASE, "git, a part", began.elapsed().as_secs_f64(), "s");
+    report.add(CASE, "git, a part: on disk", size(&clone), "MiB");
+
+    let store = ground.controller.data_dir().join("repositories");
+    let before = size(&store);
+    let start = ground.begin();
+    let spec = json!({"url": repo.url(), "interval": "1h", "sparsePaths": ["app"]});
+    create(ground, "part", &spec);
+    let repositories: Api<Repository> = Api::namespaced(ground.client.clone(), CASE);
+    let seen = visible(&repositories, "part", head).await;
+    let cost = ground.rest(&start).await;
+    report.add(
+        CASE,
+        "Signet, a part",
+        seen.duration_since(start.at).as_secs_f64(),
+        "s",
+    );
+    report.add(CASE, "Signet, a part: CPU, to rest", cost.cpu, "s");
+    report.add(CASE, "Signet, a part: on disk", size(&store) - before, "MiB");
+}
+
+fn create(ground: &Ground, name: &str, spec: &serde_json::Value) {
+    let repository = json!({"apiVersion": "signet.dev/v1alpha1", "kind": "Repository",
+        "metadata": {"name": name, "namespace": CASE}, "spec": spec});
+    let apply = ["apply", "--server-side", "-f", "-"];
+    ground.cluster.kubectl_with(apply, &repository.to_string()).ok();
 }
 
 /// A namespace with a team's account.
@@ -124,8 +161,8 @@ fn harness_objects(ground: &Ground) {
         .ok();
 }
 
-async fn visible(api: &Api<Repository>, commit: &str) -> Instant {
-    let mut states = watch_object(api.clone(), "app").boxed();
+async fn visible(api: &Api<Repository>, name: &str, commit: &str) -> Instant {
+    let mut states = watch_object(api.clone(), name).boxed();
     let seen = async {
         while let Some(state) = states.next().await {
             let status = state.ok().flatten().and_then(|found| found.status);

@@ -32,6 +32,8 @@ impl Repo {
         // Pushes over HTTP are for whoever the server lets in; it asks for the password, or for none.
         run(&repo.bare, &["config", "http.receivepack", "true"]);
         run(&repo.bare, &["config", "gc.auto", "0"]);
+        // As the large hosts have it.
+        run(&repo.bare, &["config", "uploadpack.allowFilter", "true"]);
         run(&repo.work, &["init", "--quiet", "--initial-branch=main"]);
         // Straight to the directory, so that the server's counts are the controller's requests alone.
         let remote = repo.bare.to_str().expect("a path in UTF-8").to_owned();

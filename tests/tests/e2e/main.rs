@@ -101,6 +101,7 @@ mod signed;
 mod signed_moves;
 mod signed_rules;
 mod signed_validity;
+mod sparse;
 mod ssh;
 mod substitute;
 mod waves;

@@ -21,7 +21,8 @@ pub struct Chronicle {
 
 impl Store {
     /// The history of `head`, a commit of the ref, without what `known` is reached from, at most so many commits. Meant for a
-    /// store of its own: history is fetched into it, with all its files.
+    /// store of its own: history is fetched into it, with the files of what is read of the remote
+    /// ([`Remote::sparse`]).
     ///
     /// # Errors
     /// [`SourceError::NoSuchCommit`] where the ref does not lead to `head`, or not any more.
@@ -35,8 +36,8 @@ impl Store {
     ) -> Result<Chronicle, SourceError> {
         let _one_at_a_time = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
         let session = Session::open(&remote.for_history(self.options.max_bytes))?;
-        if self.is_full() {
-            self.start_afresh()?;
+        if self.is_full() || !self.current().is_of(&remote.sparse) {
+            self.start_afresh(&remote.sparse)?;
         }
         let repository = self.current().open()?;
         let mut depths = DEPTHS.iter();

@@ -5,7 +5,7 @@ use git2::{
     RemoteConnection, Repository,
 };
 
-use super::{Generation, Rewritten, ancestry, origins, problem};
+use super::{Generation, Rewritten, ancestry, origins, problem, sparse};
 use crate::ration::rationed;
 use crate::session::Session;
 use crate::{Choice, Commit, CommitId, RefSpec, SourceError};
@@ -167,8 +167,9 @@ pub(super) fn download(
         return Ok(choice);
     }
     origins::note(repository.path(), session.address())?;
+    leave_files(repository, session)?;
     match pack(&mut connection, session, &choice.wanted, depth) {
-        Ok(()) => Ok(choice),
+        Ok(()) => sparse::complete(repository, session, choice.id).map(|()| choice),
         // Asked for by its name, which servers need not allow: libgit2's words for one that says so, or the server's own.
         Err(error) if choice.is_by_name() => Err(match explain(error) {
             SourceError::Store(_) | SourceError::NotGit(_) => {
@@ -230,8 +231,19 @@ fn download_ref(
     let found = listed.iter().find(|head| head.name() == name);
     let found = found.map(|head| CommitId::of(head.oid()));
     origins::note(repository.path(), session.address())?;
+    leave_files(repository, session)?;
     pack(&mut connection, session, name, depth).map_err(explain)?;
+    if let Some(head) = found.or_else(|| name.parse().ok()) {
+        sparse::complete(repository, session, head)?;
+    }
     Ok(found)
+}
+
+/// Has files left out of what comes next where nobody reads them.
+fn leave_files(repository: &Repository, session: &Session) -> Result<(), SourceError> {
+    let leave = session.is_for_history() || sparse::filters(repository, session)?.is_some();
+    session.operation().leave_files(leave);
+    Ok(())
 }
 
 /// Asks for one thing, and takes in the pack that comes.

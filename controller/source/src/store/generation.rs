@@ -10,7 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use git2::{Repository, RepositoryInitMode, RepositoryInitOptions, RepositoryOpenFlags};
 
 use super::problem;
-use crate::SourceError;
+use super::sparse::Sparse;
+use crate::{RepoPath, SourceError, TreeId};
 
 /// Open handles kept for reuse: opening reads the configuration and every pack index again.
 const IDLE_HANDLES: usize = 2;
@@ -19,6 +20,8 @@ const IDLE_HANDLES: usize = 2;
 pub(crate) struct Generation {
     dir: PathBuf,
     number: u64,
+    /// What it is of, if not of everything.
+    sparse: Option<Sparse>,
     idle: Mutex<Vec<Repository>>,
     damaged: AtomicBool,
     /// Unfinished, or replaced by a newer one: removed from disk when the last user is gone.
@@ -27,7 +30,7 @@ pub(crate) struct Generation {
 
 impl Generation {
     /// Makes an empty one, removed when dropped unless it is moved away and [forgotten](Self::forget).
-    pub(super) fn create(dir: PathBuf, number: u64) -> Result<Self, SourceError> {
+    pub(super) fn create(dir: PathBuf, number: u64, sparse: Option<&Sparse>) -> Result<Self, SourceError> {
         let mut options = RepositoryInitOptions::new();
         options
             .bare(true)
@@ -36,24 +39,37 @@ impl Generation {
             .external_template(false);
         options.mode(RepositoryInitMode::from_bits_retain(0o700));
         Repository::init_opts(&dir, &options).map_err(|error| problem(&error))?;
-        let built = Self::at(dir, number);
+        if let Some(sparse) = sparse {
+            sparse.write(&dir)?;
+        }
+        let built = Self::at(dir, number)?;
         built.retire();
         Ok(built)
     }
 
     /// Uses one that is there.
-    pub(super) fn at(dir: PathBuf, number: u64) -> Self {
-        Self {
+    pub(super) fn at(dir: PathBuf, number: u64) -> Result<Self, SourceError> {
+        Ok(Self {
+            sparse: Sparse::read(&dir)?,
             dir,
             number,
             idle: Mutex::default(),
             damaged: AtomicBool::new(false),
             retired: AtomicBool::new(false),
-        }
+        })
     }
 
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    pub(crate) fn sparse(&self) -> Option<&Sparse> {
+        self.sparse.as_ref()
+    }
+
+    /// Whether it is of this, and of nothing else.
+    pub(super) fn is_of(&self, sparse: &[RepoPath]) -> bool {
+        self.sparse.as_ref().map_or(&[][..], |known| &known.paths) == sparse
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -80,6 +96,17 @@ impl Generation {
             idle.push(repository);
         }
         Ok(result)
+    }
+
+    /// What is read of a commit's tree: all of it, or what the repository is of.
+    pub(crate) fn read_of(&self, tree: TreeId) -> Result<TreeId, SourceError> {
+        let Some(sparse) = &self.sparse else {
+            return Ok(tree);
+        };
+        self.with(|repository| {
+            let odb = repository.odb().map_err(|error| problem(&error))?;
+            sparse.pruned(&odb, tree)
+        })?
     }
 
     /// Something in it could not be read: the next fetch starts afresh.

@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError};
 use git2::Odb;
 
 use super::reach::{self, History, Known, MAX_RANGE, Whole};
+use super::sparse::Sparse;
 use super::touches::touches;
 use super::{Generation, Rewritten, Store, ancestry, boundary, fetch, open, problem};
 use crate::session::Session;
@@ -155,9 +156,9 @@ impl Store {
         mut find: impl FnMut(&Odb<'_>, bool) -> Result<Option<T>, SourceError>,
     ) -> Result<Option<(Arc<Generation>, T)>, SourceError> {
         let _one_at_a_time = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
-        let session = Session::open(&remote.for_history(self.options.max_bytes))?;
+        let session = Session::open(&remote.for_history(self.options.max_bytes))?.for_history();
         if self.is_full() {
-            self.start_afresh()?;
+            self.start_afresh(&[])?;
         }
         let generation = self.current();
         let repository = generation.open()?;
@@ -173,7 +174,8 @@ impl Store {
             let depth = depths.next();
             if let (None, Some(id), false) = (depth, beside, exhausted) {
                 // What the others have cost is not its own.
-                let session = Session::open(&remote.for_history(self.options.max_bytes).for_one_look())?;
+                let remote = remote.for_history(self.options.max_bytes).for_one_look();
+                let session = Session::open(&remote)?.for_history();
                 fetch::beside(&repository, &session, id, LAST)?;
             }
             // A fresh view each time: the boundary of a shallow store moves.
@@ -196,9 +198,11 @@ impl Store {
     }
 
     /// Leaves what was fetched so far behind: every fetch adds a pack.
-    pub(super) fn start_afresh(&self) -> Result<(), SourceError> {
+    pub(super) fn start_afresh(&self, sparse: &[RepoPath]) -> Result<(), SourceError> {
         let old = self.current();
-        let fresh = open::keep(&self.dir, open::create(&self.dir, old.number() + 1)?)?;
+        let sparse = Sparse::of(sparse, true);
+        let fresh = open::create(&self.dir, old.number() + 1, sparse.as_ref())?;
+        let fresh = open::keep(&self.dir, fresh)?;
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
         old.retire();
         Ok(())

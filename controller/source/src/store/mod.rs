@@ -23,6 +23,7 @@ mod open;
 pub(crate) mod origins;
 mod push;
 mod reach;
+mod sparse;
 mod take;
 mod touches;
 
@@ -42,6 +43,7 @@ pub use notebook::{Line, Notebook};
 pub use notes::Note;
 pub use reach::Known;
 
+use self::sparse::Sparse;
 use crate::session::Session;
 use crate::submodule::{Graft, Submodules};
 use crate::{Choice, Commit, CommitId, RefSpec, Remote, Snapshot, SourceError, display_safe, text};
@@ -116,6 +118,12 @@ impl Fetched {
 }
 
 impl Store {
+    /// Whether it holds what is read of this remote ([`Remote::sparse`]), and nothing else: else the next fetch builds a fresh one.
+    #[must_use]
+    pub fn is_of(&self, remote: &Remote) -> bool {
+        self.current().is_of(&remote.sparse)
+    }
+
     /// Whether something in it could not be read; the next fetch builds a fresh one.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
@@ -160,10 +168,15 @@ impl Store {
         let session = Session::open(remote)?;
         let key = key(remote, reference)?;
         let generation = self.current();
-        if !generation.is_damaged() {
+        let mut filters = true;
+        if !generation.is_damaged() && generation.is_of(&remote.sparse) {
             match self.fetch_into(&generation, &session, reference, &key) {
                 Err(SourceError::Store(reason)) => {
                     tracing::warn!(%reason, "the store is damaged: fetching afresh");
+                }
+                Err(SourceError::NoPart(reason)) => {
+                    tracing::warn!(%reason, "a part of the repository cannot be had: fetching all of it");
+                    filters = false;
                 }
                 result => return result,
             }
@@ -172,7 +185,14 @@ impl Store {
             .open()
             .ok()
             .and_then(|repository| held(&repository, &key));
-        let (choice, snapshot) = self.replace(&session, reference, &key, None)?;
+        let found = match self.replace(&session, reference, &key, (None, filters)) {
+            Err(SourceError::NoPart(reason)) if filters => {
+                tracing::warn!(%reason, "a part of the repository cannot be had: fetching all of it");
+                self.replace(&session, reference, &key, (None, false))
+            }
+            found => found,
+        };
+        let (choice, snapshot) = found?;
         let forced = match previous {
             Some(old) if reference.has_history() => {
                 fetch::rewritten(&self.current(), &session, reference, old, snapshot.commit().id)
@@ -203,10 +223,13 @@ impl Store {
         let _one_at_a_time = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
         let session = Session::open(&remote.for_history(self.options.max_bytes))?;
         let key = key(remote, reference)?;
+        if !self.current().is_of(&remote.sparse) {
+            self.start_afresh(&remote.sparse)?;
+        }
         let generation = self.current();
         let held = generation.with(|repository| held(repository, &key))?;
         let commit = fetch::past(&generation, &session, reference, held, id)?;
-        Ok(Snapshot::new(generation, commit))
+        Snapshot::new(generation, commit)
     }
 
     /// The snapshot with its submodules in it: directories in the place of links. What is not held yet is fetched from where
@@ -236,8 +259,7 @@ impl Store {
             let odb = repository.odb().map_err(|error| problem(&error))?;
             Commit::read(&odb, id)
         })??;
-        let commit = commit.ok_or(SourceError::NoSuchCommit)?;
-        Ok(Snapshot::new(generation, commit))
+        Snapshot::new(generation, commit.ok_or(SourceError::NoSuchCommit)?)
     }
 
     /// Whether `new` descends from `old`, or is it, as far as the store alone can tell.
@@ -308,9 +330,10 @@ impl Store {
             return Err(SourceError::Timeout("nobody waits for it"));
         }
         record(generation, key, commit.id)?;
-        let mut snapshot = Snapshot::new(Arc::clone(generation), commit);
+        let mut snapshot = Snapshot::new(Arc::clone(generation), commit)?;
         if self.is_full() {
-            match self.replace(session, reference, key, Some(snapshot.commit().id)) {
+            let filters = generation.sparse().is_none_or(|sparse| sparse.filters);
+            match self.replace(session, reference, key, (Some(snapshot.commit().id), filters)) {
                 Ok((_, fresh)) => snapshot = fresh,
                 // What we have is good; it is tried again at the next change.
                 Err(error) => tracing::debug!(%error, "the store keeps its packs"),
@@ -324,16 +347,17 @@ impl Store {
         })
     }
 
-    /// Fetches into a fresh repository and moves over to it.
+    /// Fetches into a fresh repository and moves over to it. `filters`: whether files that are not read are left out.
     fn replace(
         &self,
         session: &Session,
         reference: &RefSpec,
         key: &str,
-        expected: Option<CommitId>,
+        (expected, filters): (Option<CommitId>, bool),
     ) -> Result<(Choice, Snapshot), SourceError> {
         let old = self.current();
-        let fresh = open::create(&self.dir, old.number() + 1)?;
+        let sparse = Sparse::of(session.sparse(), filters);
+        let fresh = open::create(&self.dir, old.number() + 1, sparse.as_ref())?;
         let (choice, commit) = fetch::head(&fresh, session, reference, None, 1)?;
         if expected.is_some_and(|expected| expected != commit.id) {
             return Err(SourceError::NotGit("the branch moved meanwhile".into()));
@@ -347,7 +371,7 @@ impl Store {
             tracing::debug!(%error, "submodules are left behind");
         }
         let fresh = self.move_to(fresh)?;
-        Ok((choice, Snapshot::new(fresh, commit)))
+        Ok((choice, Snapshot::new(fresh, commit)?))
     }
 
     /// What is finished takes the place of what is in use.

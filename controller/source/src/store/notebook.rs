@@ -115,7 +115,7 @@ impl Notebook {
     /// What the remote has.
     fn base(&mut self, remote: &Remote) -> Result<Option<CommitId>, SourceError> {
         if self.written >= WRITES {
-            self.store.start_afresh()?;
+            self.store.start_afresh(&[])?;
             (self.head, self.written) = (Head::Unknown, 0);
         }
         if let Head::Known(head) = self.head {

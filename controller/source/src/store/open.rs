@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use super::sparse::Sparse;
 use super::{Generation, disk, problem};
 use crate::{Commit, CommitId, SourceError};
 
@@ -38,28 +39,32 @@ pub(super) fn open(dir: &Path) -> Result<(File, Generation), SourceError> {
         remove(&path(dir, *old));
     }
     if let Some(number) = newest {
-        let generation = Generation::at(path(dir, number), number);
-        match check(&generation) {
-            Ok(()) => {
+        let path = path(dir, number);
+        let usable = Generation::at(path.clone(), number).and_then(|generation| {
+            check(&generation)?;
+            Ok(generation)
+        });
+        match usable {
+            Ok(generation) => {
                 sweep(&generation);
                 return Ok((lock, generation));
             }
             Err(error) => {
                 tracing::warn!(%error, "the store is damaged: starting an empty one");
-                remove(generation.dir());
+                remove(&path);
             }
         }
     }
     let number = newest.unwrap_or(0) + 1;
-    let generation = keep(dir, create(dir, number)?)?;
+    let generation = keep(dir, create(dir, number, None)?)?;
     Ok((lock, generation))
 }
 
 /// An empty repository under construction: gone again unless it is [kept](keep).
-pub(super) fn create(dir: &Path, number: u64) -> Result<Generation, SourceError> {
+pub(super) fn create(dir: &Path, number: u64, sparse: Option<&Sparse>) -> Result<Generation, SourceError> {
     let path = dir.join(format!("{TEMPORARY}{number}"));
     remove(&path);
-    Generation::create(path, number)
+    Generation::create(path, number, sparse)
 }
 
 /// Moves a finished one to its final name.
@@ -69,7 +74,7 @@ pub(super) fn keep(dir: &Path, built: Generation) -> Result<Generation, SourceEr
     remove(&to);
     fs::rename(built.dir(), &to).map_err(|error| disk(&error))?;
     built.forget();
-    Ok(Generation::at(to, number))
+    Generation::at(to, number)
 }
 
 /// Removes what interrupted fetches left: packs are written under temporary names and then renamed.

@@ -40,10 +40,17 @@ impl Store {
         } else {
             old.with(|repository| held(repository, &key))?
         };
-        link(from.generation(), &old, remote)?;
+        let sparse = from.generation().sparse();
+        if !from.generation().is_of(&remote.sparse) {
+            return Err(SourceError::Store("the other store is of something else".into()));
+        }
+        let fits = old.sparse() == sparse;
+        if fits {
+            link(from.generation(), &old, remote)?;
+        }
         // The other store has been built anew when it was full; so is this one.
-        let generation = if old.is_damaged() || self.is_full() {
-            let fresh = open::create(&self.dir, old.number() + 1)?;
+        let generation = if old.is_damaged() || self.is_full() || !fits {
+            let fresh = open::create(&self.dir, old.number() + 1, sparse)?;
             link(from.generation(), &fresh, remote)?;
             self.move_to(fresh)?
         } else {
@@ -58,7 +65,7 @@ impl Store {
         };
         record(&generation, &key, id)?;
         Ok(Fetched {
-            snapshot: Snapshot::new(generation, commit),
+            snapshot: Snapshot::new(generation, commit)?,
             label: label.to_owned(),
             previous,
             forced,

@@ -24,6 +24,8 @@ pub(super) fn remote(
     let own = homes.first().ok_or(AROUND)?;
     let mut remote = own.clone();
     remote.url = address;
+    // What is read of it is read whole.
+    remote.sparse = Vec::new();
     let place = |remote: &Remote| Target::parse(remote).map(|target| Place::of(&target));
     let there = place(&remote).map_err(|error| match error {
         SourceError::BadUrl(why) => why,
@@ -38,7 +40,11 @@ pub(super) fn remote(
     let lives_there = |home: &&Remote| place(home).is_ok_and(|home| home == there);
     if let Some(home) = homes.iter().find(lives_there) {
         let url = remote.url;
-        return Ok(Remote { url, ..home.clone() });
+        return Ok(Remote {
+            url,
+            sparse: Vec::new(),
+            ..home.clone()
+        });
     }
     if there.scheme == "http" && home.scheme != "http" {
         return Err("it is to be read over http://, which nobody protects");

@@ -172,7 +172,7 @@ fn links(
                 .ok()
                 .filter(|path| path.components().next().is_some() && !at.starts_with('-'))
                 .ok_or_else(|| bad(&at, "its path leaves the repository"))?;
-            if links.iter().any(|other| overlap(&other.path, &path)) {
+            if links.iter().any(|other| other.path.meets(&path)) {
                 return Err(bad(&at, "its path is that of another, or inside it"));
             }
             if let Some(commit) = link(&odb, root, &path).map_err(|why| bad(&at, why))? {
@@ -210,12 +210,6 @@ fn link(odb: &git2::Odb<'_>, root: TreeId, path: &RepoPath) -> Result<Option<Com
             Node::Submodule(commit) => Some(commit),
             _ => None,
         }))
-}
-
-fn overlap(one: &RepoPath, other: &RepoPath) -> bool {
-    one.components()
-        .zip(other.components())
-        .all(|(one, other)| one == other)
 }
 
 /// The tree with a directory at `path`, where it has a link.

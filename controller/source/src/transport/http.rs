@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::names::Names;
 use super::stream::{Awaited, Shared, Stream};
-use super::{Operation, tls};
+use super::{Operation, Version, tls};
 use crate::{SourceError, url};
 
 /// `GET info/refs`: answers with the refs, read as a stream.
@@ -44,14 +44,20 @@ pub(super) fn advertisement(
 }
 
 /// A stream whose written bytes become the body of a `POST` as soon as it is read.
-pub(super) fn exchange(operation: Arc<Operation>, service: &'static str, scales: Shared) -> Stream {
-    Stream::writing(operation, service, scales)
+pub(super) fn exchange(
+    operation: Arc<Operation>,
+    service: &'static str,
+    version: Version,
+    scales: Shared,
+) -> Stream {
+    Stream::writing(operation, service, version, scales)
 }
 
 /// `POST <service>` with `body`.
 pub(super) fn post(
     operation: &Operation,
     service: &str,
+    version: Version,
     body: &[u8],
 ) -> Result<ureq::BodyReader<'static>, SourceError> {
     let http = operation.http()?;
@@ -60,6 +66,9 @@ pub(super) fn post(
         .post(format!("{}/{service}", http.base))
         .header(header::CONTENT_TYPE, format!("application/x-{service}-request"))
         .header(header::ACCEPT, format!("application/x-{service}-result"));
+    if version == Version::Two {
+        request = request.header("Git-Protocol", "version=2");
+    }
     if let Some(authorization) = &http.authorization {
         request = request.header(header::AUTHORIZATION, authorization.clone());
     }

@@ -5,8 +5,10 @@
 //! address and no credential ever enters libgit2, hence none can be in its messages.
 
 mod address;
+mod filter;
 mod http;
 mod names;
+mod objects;
 mod offer;
 mod operation;
 mod pack;
@@ -22,10 +24,18 @@ use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Trans
 use git2::{Error, ErrorClass, ErrorCode};
 
 pub(crate) use http::{Asked, ask};
+pub(crate) use objects::objects;
 pub(crate) use operation::Operation;
 pub(crate) use ssh::private_key;
 
 const SCHEME: &str = "signet";
+
+/// Which version of Git's protocol is spoken: libgit2 knows but the first (gitprotocol-v2(5)).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    Zero,
+    Two,
+}
 
 /// Adds our scheme to libgit2.
 ///
@@ -75,7 +85,7 @@ impl Registered {
         format!("{SCHEME}://{}/", self.number)
     }
 
-    pub(crate) fn operation(&self) -> &Operation {
+    pub(crate) fn operation(&self) -> &Arc<Operation> {
         &self.operation
     }
 }
@@ -102,7 +112,7 @@ impl SmartSubtransport for Subtransport {
                 Service::UploadPackLs | Service::UploadPack => "git-upload-pack",
                 Service::ReceivePackLs | Service::ReceivePack => "git-receive-pack",
             };
-            return match ssh::open(operation, service) {
+            return match ssh::open(operation, service, Version::Zero) {
                 Ok(stream) => Ok(Box::new(stream)),
                 Err(failure) => Err(error(&self.operation.fail(failure).to_string())),
             };
@@ -110,10 +120,15 @@ impl SmartSubtransport for Subtransport {
         let scales = Some(Arc::clone(&self.scales));
         let stream = match service {
             Service::UploadPackLs => http::advertisement(operation, "git-upload-pack", scales),
-            Service::UploadPack => Ok(http::exchange(operation, "git-upload-pack", scales)),
+            Service::UploadPack => Ok(http::exchange(
+                operation,
+                "git-upload-pack",
+                Version::Zero,
+                scales,
+            )),
             // Nothing is unpacked of what comes back from a push.
             Service::ReceivePackLs => http::advertisement(operation, "git-receive-pack", None),
-            Service::ReceivePack => Ok(http::exchange(operation, "git-receive-pack", None)),
+            Service::ReceivePack => Ok(http::exchange(operation, "git-receive-pack", Version::Zero, None)),
         };
         match stream {
             Ok(stream) => Ok(Box::new(stream)),

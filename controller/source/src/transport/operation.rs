@@ -1,5 +1,6 @@
 //! One call of this crate towards one remote: where, as whom, until when, how much.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ pub(crate) struct Operation {
     disk: Option<Part>,
     /// Whoever cancels that ends what is asked over HTTP.
     _ends: Option<Ends>,
+    /// Whether files are to be left out, and whether the server can do so.
+    without_files: AtomicBool,
+    offers_filter: AtomicBool,
     /// The first failure, typed: libgit2 passes on a string only.
     failure: Mutex<Option<SourceError>>,
 }
@@ -99,6 +103,8 @@ impl Operation {
             limits,
             budget: remote.budget.clone().unwrap_or_else(|| Budget::begin(&limits)),
             disk: remote.disk.clone(),
+            without_files: AtomicBool::new(false),
+            offers_filter: AtomicBool::new(false),
             failure: Mutex::new(None),
         })
     }
@@ -127,6 +133,20 @@ impl Operation {
 
     pub(crate) fn limits(&self) -> &RemoteLimits {
         &self.limits
+    }
+
+    /// Has files left out of what is fetched from here on, where the server can do so.
+    pub(crate) fn leave_files(&self, leave: bool) {
+        self.without_files.store(leave, Ordering::Relaxed);
+    }
+
+    pub(super) fn offers_filter(&self) {
+        self.offers_filter.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether files are left out.
+    pub(super) fn leaves_files(&self) -> bool {
+        self.without_files.load(Ordering::Relaxed) && self.offers_filter.load(Ordering::Relaxed)
     }
 
     /// What is left of the total time, or the error that nothing is.

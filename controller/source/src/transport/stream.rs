@@ -8,7 +8,7 @@ use ureq::BodyReader;
 
 use super::names::Names;
 use super::pack::Scales;
-use super::{Operation, http};
+use super::{Operation, Version, filter, http};
 use crate::SourceError;
 
 /// Bytes of one request body: a negotiation takes kilobytes, a push of manifests little more.
@@ -40,6 +40,7 @@ enum State {
     /// Collects the request body.
     Writing {
         service: &'static str,
+        version: Version,
         body: Vec<u8>,
     },
     Reading(BodyReader<'static>),
@@ -62,22 +63,36 @@ impl Stream {
         }
     }
 
-    pub(super) fn writing(operation: Arc<Operation>, service: &'static str, scales: Shared) -> Self {
+    pub(super) fn writing(
+        operation: Arc<Operation>,
+        service: &'static str,
+        version: Version,
+        scales: Shared,
+    ) -> Self {
         Self {
             operation,
             awaited: Awaited::Packs,
             scales,
             state: State::Writing {
                 service,
+                version,
                 body: Vec::new(),
             },
         }
     }
 
     fn try_read(&mut self, buffer: &mut [u8]) -> Result<usize, SourceError> {
-        if let State::Writing { service, body } = &mut self.state {
-            let (service, body) = (*service, mem::take(body));
-            self.state = State::Reading(http::post(&self.operation, service, &body)?);
+        if let State::Writing {
+            service,
+            version,
+            body,
+        } = &mut self.state
+        {
+            let (service, version, mut body) = (*service, *version, mem::take(body));
+            if version == Version::Zero && self.operation.leaves_files() {
+                body = filter::without_files(&body).unwrap_or(body);
+            }
+            self.state = State::Reading(http::post(&self.operation, service, version, &body)?);
         }
         let State::Reading(body) = &mut self.state else {
             return Err(SourceError::Unreachable("the connection was closed".into()));

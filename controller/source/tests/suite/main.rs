@@ -27,6 +27,7 @@ mod pushing;
 mod ranges;
 mod refs;
 mod rewriting;
+mod sparse;
 mod ssh;
 mod storage;
 mod submodules;

@@ -27,6 +27,12 @@ pub enum Mode {
     Endless,
     /// Serves git as a server that cannot do shallow fetches.
     NoShallow,
+    /// Serves git as a server that leaves no files out.
+    NoFilter,
+    /// Serves git as a server that knows version 0 of the protocol alone.
+    NoVersion2,
+    /// Serves git, but the answers in version 2 of the protocol are this.
+    CannedVersion2(Vec<u8>),
     /// Serves git, but the answers to `POST` are this.
     CannedPost(Vec<u8>),
     /// The same as a server that has deltas name their bases by id.
@@ -49,7 +55,7 @@ pub struct Request {
     pub method: String,
     pub target: String,
     pub headers: Vec<(String, String)>,
-    body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 impl Request {
@@ -198,6 +204,12 @@ fn answer(stream: &mut dyn Stream, request: &Request, mode: &Mode, root: &Path) 
     match mode {
         Mode::Good => git(stream, request, root, "", &[]),
         Mode::NoShallow => git(stream, request, root, " shallow ", &[]),
+        Mode::NoFilter => git(stream, request, root, " filter ", &[]),
+        Mode::NoVersion2 => {
+            let mut request = request.clone();
+            request.headers.retain(|(key, _)| key != "git-protocol");
+            git(stream, &request, root, "", &[])
+        }
         Mode::Guarded(expected) if request.header("authorization") == Some(expected) => {
             git(stream, request, root, "", &[])
         }
@@ -206,12 +218,16 @@ fn answer(stream: &mut dyn Stream, request: &Request, mode: &Mode, root: &Path) 
             stream.write_all(answer.as_bytes())?;
             Ok(true)
         }
+        Mode::CannedVersion2(_) if request.header("git-protocol").is_none() => {
+            git(stream, request, root, "", &[])
+        }
         Mode::CannedPost(_) if request.method == "GET" => git(stream, request, root, "", &[]),
         Mode::CannedNamed(_) if request.method == "GET" => git(stream, request, root, " ofs-delta ", &[]),
         Mode::CannedBehind(behind, _) if request.method == "GET" => git(stream, request, root, "", behind),
         Mode::Canned(bytes)
         | Mode::CannedPost(bytes)
         | Mode::CannedNamed(bytes)
+        | Mode::CannedVersion2(bytes)
         | Mode::CannedBehind(_, bytes) => {
             stream.write_all(bytes)?;
             stream.flush()?;
@@ -248,6 +264,11 @@ fn git(
         .env("QUERY_STRING", query)
         .env("CONTENT_TYPE", request.header("content-type").unwrap_or_default())
         .env("CONTENT_LENGTH", request.body.len().to_string())
+        .envs(
+            request
+                .header("git-protocol")
+                .map(|version| ("HTTP_GIT_PROTOCOL", version)),
+        )
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -130,6 +130,7 @@ impl Setup {
                         seen: told.clone(),
                         authorized: Arc::clone(&known),
                         channel: None,
+                        protocol: None,
                     };
                     let config = Arc::clone(&config);
                     // Clients hang up in the middle here: that is what is tested.
@@ -179,6 +180,8 @@ struct Handler {
     seen: Seen,
     authorized: Arc<Mutex<Vec<PublicKey>>>,
     channel: Option<Channel<Msg>>,
+    /// What `GIT_PROTOCOL` was set to.
+    protocol: Option<String>,
 }
 
 impl server::Handler for Handler {
@@ -208,6 +211,19 @@ impl server::Handler for Handler {
         Ok(())
     }
 
+    async fn env_request(
+        &mut self,
+        _id: ChannelId,
+        name: &str,
+        value: &str,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        if name == "GIT_PROTOCOL" {
+            self.protocol = Some(value.to_owned());
+        }
+        Ok(())
+    }
+
     async fn exec_request(
         &mut self,
         id: ChannelId,
@@ -222,6 +238,7 @@ impl server::Handler for Handler {
         // The host's own paths begin at the root.
         let command = command.replacen("'/", &format!("'{}/", self.root.display()), 1);
         let mut child = tokio::process::Command::from(shell(&self.root, &command))
+            .envs(self.protocol.take().map(|version| ("GIT_PROTOCOL", version)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -8,8 +8,8 @@ mod objects;
 
 use objects::Objects;
 
-use super::Operation;
 use super::offer::Offer;
+use super::{Operation, Version, filter};
 use crate::SourceError;
 
 /// All that one connection to an upload-pack receives: packets, some of which carry a pack; or, at the end, a pack as it is,
@@ -23,8 +23,9 @@ pub(super) struct Scales {
     /// Whether a packet of the pack has come.
     begun: bool,
     objects: Objects,
-    /// What the server can do, as it says behind the first ref.
-    offers: Offer,
+    /// What the server can do, as it says behind the first ref: deltas that name their base by where it is, and leaving files out.
+    by_place: Offer,
+    filter: Offer,
 }
 
 enum Frame {
@@ -53,7 +54,8 @@ impl Default for Scales {
             frame: Frame::default(),
             begun: false,
             objects: Objects::default(),
-            offers: Offer::of(b"ofs-delta"),
+            by_place: Offer::of(b"ofs-delta"),
+            filter: Offer::of(filter::OFFER),
         }
     }
 }
@@ -68,6 +70,13 @@ impl Default for Frame {
 }
 
 impl Scales {
+    /// Those for what a server says in this version. In the second one all of them name bases by where they are, if asked to.
+    pub(super) fn of(version: Version) -> Self {
+        let mut scales = Self::default();
+        scales.objects.by_place = version == Version::Two;
+        scales
+    }
+
     /// Weighs what has come next, before anybody else sees it.
     pub(super) fn weigh(&mut self, mut bytes: &[u8], operation: &Operation) -> Result<(), SourceError> {
         while let [first, rest @ ..] = bytes {
@@ -107,7 +116,10 @@ impl Scales {
                     } else if !self.begun {
                         // libgit2 asks for it where it is offered.
                         for byte in here {
-                            self.objects.by_place |= self.offers.ends_with(*byte);
+                            self.objects.by_place |= self.by_place.ends_with(*byte);
+                            if self.filter.ends_with(*byte) {
+                                operation.offers_filter();
+                            }
                         }
                     }
                     bytes = later;

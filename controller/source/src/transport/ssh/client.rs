@@ -14,6 +14,7 @@ use super::identity::{self, Identity};
 use super::known_hosts::KnownHost;
 use super::rsa::{NotSigned, RsaKey};
 use crate::ssh_address::SshAddress;
+use crate::transport::Version;
 use crate::transport::address::is_allowed;
 use crate::{Auth, SourceError};
 
@@ -78,7 +79,12 @@ pub(super) async fn connect(addresses: &[SocketAddr], each: Duration) -> Result<
 }
 
 /// Shakes hands, logs in, and starts the service.
-pub(super) async fn begin(plan: Plan, stream: TcpStream, service: &str) -> Result<Connection, SourceError> {
+pub(super) async fn begin(
+    plan: Plan,
+    stream: TcpStream,
+    service: &str,
+    version: Version,
+) -> Result<Connection, SourceError> {
     let Plan { address, key, host } = plan;
     let config = client::Config {
         client_id: SshId::Standard(Cow::Borrowed(concat!(
@@ -119,6 +125,13 @@ pub(super) async fn begin(plan: Plan, stream: TcpStream, service: &str) -> Resul
         .channel_open_session()
         .await
         .map_err(|error| explain(&error))?;
+    if version == Version::Two {
+        // Hosts that do not take it go on with version 0.
+        channel
+            .set_env(false, "GIT_PROTOCOL", "version=2")
+            .await
+            .map_err(|error| explain(&error))?;
+    }
     channel
         .exec(true, address.command(service))
         .await

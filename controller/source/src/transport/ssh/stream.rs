@@ -9,9 +9,9 @@ use russh::ChannelMsg;
 use tokio::runtime::{Builder, Runtime};
 
 use super::client::{self, Connection, Plan};
-use crate::transport::Operation;
 use crate::transport::names::Names;
 use crate::transport::pack::Scales;
+use crate::transport::{Operation, Version, filter};
 use crate::{SourceError, text};
 
 /// Bytes sent to a service, as over HTTP.
@@ -32,6 +32,8 @@ pub(in crate::transport) struct SshStream {
     listing: u64,
     names: Names,
     sent: usize,
+    /// What is wanted, until all of it is there: it is changed where files are left out.
+    request: Vec<u8>,
     received: bool,
     /// What the service said on its standard error.
     words: Vec<u8>,
@@ -39,7 +41,11 @@ pub(in crate::transport) struct SshStream {
 }
 
 /// Connects and starts `service`.
-pub(in crate::transport) fn open(operation: Arc<Operation>, service: &str) -> Result<SshStream, SourceError> {
+pub(in crate::transport) fn open(
+    operation: Arc<Operation>,
+    service: &str,
+    version: Version,
+) -> Result<SshStream, SourceError> {
     let (address, auth) = operation.ssh()?;
     let plan = Plan::new(address, auth)?;
     let address = address.clone();
@@ -56,9 +62,10 @@ pub(in crate::transport) fn open(operation: Arc<Operation>, service: &str) -> Re
         operation,
         runtime: Background(Some(runtime)),
         connection: None,
-        scales: (service == "git-upload-pack").then(Box::default),
+        scales: (service == "git-upload-pack").then(|| Box::new(Scales::of(version))),
         pending: bytes::Bytes::new(),
         sent: 0,
+        request: Vec::new(),
         received: false,
         words: Vec::new(),
         status: None,
@@ -70,7 +77,11 @@ pub(in crate::transport) fn open(operation: Arc<Operation>, service: &str) -> Re
         "connection",
         client::connect(&addresses, limits.connect),
     )??;
-    let begun = stream.wait(limits.read, "handshake", client::begin(plan, socket, service))?;
+    let begun = stream.wait(
+        limits.read,
+        "handshake",
+        client::begin(plan, socket, service, version),
+    )?;
     stream.connection = Some(begun?);
     Ok(stream)
 }
@@ -179,6 +190,12 @@ impl SshStream {
         )
     }
 
+    fn too_long(&mut self) -> io::Error {
+        self.fail(SourceError::TooLarge(format!(
+            "a request over {MAX_REQUEST_BYTES} bytes"
+        )))
+    }
+
     fn fail(&mut self, error: SourceError) -> io::Error {
         self.connection = None;
         self.pending = bytes::Bytes::new();
@@ -217,16 +234,22 @@ impl Read for SshStream {
 impl Write for SshStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.sent + bytes.len() > MAX_REQUEST_BYTES {
-            let error = SourceError::TooLarge(format!("a request over {MAX_REQUEST_BYTES} bytes"));
-            return Err(self.fail(error));
+            return Err(self.too_long());
         }
         let Some(connection) = &self.connection else {
             let error = SourceError::Unreachable("the connection was closed".into());
             return Err(self.fail(error));
         };
-        let send = connection
-            .channel
-            .data_bytes(bytes::Bytes::copy_from_slice(bytes));
+        let mut sending = bytes::Bytes::copy_from_slice(bytes);
+        if self.sent == 0 && self.operation.leaves_files() {
+            self.request.extend_from_slice(bytes);
+            match filter::without_files(&self.request) {
+                Some(request) => sending = request.into(),
+                None if self.request.len() > MAX_REQUEST_BYTES => return Err(self.too_long()),
+                None => return Ok(bytes.len()),
+            }
+        }
+        let send = connection.channel.data_bytes(sending);
         let sent = self
             .wait(self.operation.limits().read, "silence", send)
             .and_then(|sent| sent.map_err(|error| client::explain(&error)));

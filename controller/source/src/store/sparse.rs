@@ -1,0 +1,300 @@
+//! A store of some directories of a repository: the files of the others stay where they are.
+//!
+//! Git's partial clone (gitformat-pack's `filter`, partial-clone(7)), which libgit2 does not know. A fetch brings commits and directories, and no file; then the files of the
+//! directories that are read are asked for by their names. Whoever reads a commit sees its tree without all else. A store keeps to one
+//! list for as long as it is used: of another list it is built anew, so that nobody meets a file that was left out.
+
+use std::collections::{HashSet, VecDeque};
+use std::io::Write as _;
+use std::path::Path;
+
+use git2::{ObjectType, Odb, OdbLookupFlags, Oid, Repository};
+
+use super::{lines, problem};
+use crate::ration::rationed;
+use crate::session::Session;
+use crate::tree::{self, Node};
+use crate::{
+    BlobId, Commit, CommitId, PathError, RepoPath, SourceError, TreeId, WalkLimits, transport, walk,
+};
+
+/// The list, a line each, below the word for how the store is filled.
+const FILE: &str = "sparse";
+const FILTERED: &str = "filtered";
+const WHOLE: &str = "whole";
+/// What is read at a repository's root whatever the list says: where its submodules are.
+const MODULES: &str = ".gitmodules";
+/// Files asked for at once. A request has fifty bytes for each.
+const BATCH: usize = 5_000;
+/// Commits whose files are looked for.
+const MOST_COMMITS: usize = 50_000;
+/// Stands for what a link holds, which nobody reads: the empty file's.
+const EMPTY: &str = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
+
+/// Which directories a store is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sparse {
+    /// Directories or files. Never none.
+    pub(crate) paths: Vec<RepoPath>,
+    /// Whether files are left out on the way. Else the server has refused to give files by their names, and all of them are here.
+    pub(crate) filters: bool,
+}
+
+impl Sparse {
+    /// None where everything is read.
+    pub(super) fn of(paths: &[RepoPath], filters: bool) -> Option<Self> {
+        (!paths.is_empty()).then(|| Self {
+            paths: paths.to_vec(),
+            filters,
+        })
+    }
+
+    /// What the repository in `dir` is of.
+    pub(super) fn read(dir: &Path) -> Result<Option<Self>, SourceError> {
+        let text = lines::read(&dir.join(FILE))?;
+        let mut lines = text.lines();
+        let filters = match lines.next() {
+            None => return Ok(None),
+            Some(FILTERED) => true,
+            Some(WHOLE) => false,
+            Some(_) => return Err(broken()),
+        };
+        let paths = lines.map(|line| RepoPath::parse(line).map_err(|_| broken()));
+        Ok(Self::of(&paths.collect::<Result<Vec<_>, _>>()?, filters))
+    }
+
+    /// Writes that down, for a repository that is empty yet.
+    pub(super) fn write(&self, dir: &Path) -> Result<(), SourceError> {
+        let way = if self.filters { FILTERED } else { WHOLE };
+        let paths = self.paths.iter().map(RepoPath::as_str);
+        lines::add(&dir.join(FILE), [way].into_iter().chain(paths))
+    }
+
+    /// The tree without what is not read.
+    pub(super) fn pruned(&self, odb: &Odb<'_>, root: TreeId) -> Result<TreeId, SourceError> {
+        let wanted = self.wanted();
+        let kept = prune(odb, root, &wanted).map_err(|error| match error {
+            Failed::Path(error) => unread(&error),
+            Failed::Store(error) => error,
+        })?;
+        match kept {
+            Some(kept) => Ok(kept),
+            None => write(odb, &[]),
+        }
+    }
+
+    /// The names below the root.
+    fn wanted(&self) -> Vec<Vec<&str>> {
+        let paths = self.paths.iter().map(|path| path.components().collect());
+        paths.chain([vec![MODULES]]).collect()
+    }
+}
+
+/// Whether the repository that is fetched into leaves out files of what this remote sends: a submodule's remote has no list.
+pub(super) fn filters(repository: &Repository, session: &Session) -> Result<Option<Sparse>, SourceError> {
+    let sparse = Sparse::read(repository.path())?;
+    Ok(sparse.filter(|sparse| sparse.filters && sparse.paths == session.sparse()))
+}
+
+/// Brings the files that were left out and are read: of a commit, and of all those before it that are here.
+pub(super) fn complete(
+    repository: &Repository,
+    session: &Session,
+    head: CommitId,
+) -> Result<(), SourceError> {
+    let Some(sparse) = filters(repository, session)? else {
+        return Ok(());
+    };
+    let odb = repository.odb().map_err(|error| problem(&error))?;
+    let missing = missing(&odb, session, &sparse, head)?;
+    for batch in missing.chunks(BATCH) {
+        let batch: Vec<Oid> = batch.iter().map(BlobId::oid).collect();
+        receive(&odb, session, &batch)?;
+    }
+    if !missing.is_empty() {
+        odb.refresh().map_err(|error| problem(&error))?;
+    }
+    if missing.iter().all(|blob| is_here(&odb, *blob)) {
+        Ok(())
+    } else {
+        Err(SourceError::NoPart("some of them do not come".into()))
+    }
+}
+
+fn receive(odb: &Odb<'_>, session: &Session, wanted: &[Oid]) -> Result<(), SourceError> {
+    let operation = session.operation();
+    let (result, why) = rationed(operation.budget(), operation.owner(), || {
+        let mut pack = odb.packwriter()?;
+        let sink = &mut |bytes: &[u8]| pack.write_all(bytes).is_ok();
+        transport::objects(operation, wanted, sink)
+            .map_err(|error| git2::Error::from_str(&error.to_string()))?;
+        pack.commit().map(drop)
+    });
+    if let (Err(_), Some(why)) = (&result, why) {
+        operation.fail(why);
+    }
+    result.map_err(|error| match session.explain(&error) {
+        SourceError::NotGit(why) => SourceError::NoPart(why),
+        SourceError::Status(status) if status < 500 && status != 429 => {
+            SourceError::NoPart(format!("HTTP status {status}"))
+        }
+        other => other,
+    })
+}
+
+/// Files of what is read that are not here.
+fn missing(
+    odb: &Odb<'_>,
+    session: &Session,
+    sparse: &Sparse,
+    head: CommitId,
+) -> Result<Vec<BlobId>, SourceError> {
+    let limits = WalkLimits {
+        entries: session.operation().limits().objects,
+        skip_hidden: false,
+        ..WalkLimits::default()
+    };
+    let wanted = sparse.wanted();
+    let (mut found, mut missing) = (HashSet::new(), Vec::new());
+    let (mut seen, mut commits) = (HashSet::new(), HashSet::from([head]));
+    let mut next = VecDeque::from([head]);
+    while let Some(id) = next.pop_front() {
+        session.operation().remaining()?;
+        let Some(commit) = Commit::read(odb, id)? else {
+            continue;
+        };
+        let mut see = |blob: BlobId| {
+            if found.insert(blob) && !is_here(odb, blob) {
+                missing.push(blob);
+            }
+        };
+        match visit(odb, commit.tree, &wanted, &limits, &mut seen, &mut see) {
+            Ok(()) => {}
+            // Of an older commit a server need not have sent the directories.
+            Err(PathError::Unreadable) if id != head => {}
+            Err(error) => return Err(unread(&error)),
+        }
+        for parent in commit.parents {
+            if commits.len() < MOST_COMMITS && commits.insert(parent) {
+                next.push_back(parent);
+            }
+        }
+    }
+    Ok(missing)
+}
+
+/// Without looking at the disk anew: most of them are not here, and that is nothing new.
+fn is_here(odb: &Odb<'_>, blob: BlobId) -> bool {
+    odb.exists_ext(blob.oid(), OdbLookupFlags::NO_REFRESH)
+}
+
+/// Shows the files below `tree` that are read, but for what is in directories that were `seen`.
+fn visit(
+    odb: &Odb<'_>,
+    tree: TreeId,
+    wanted: &[Vec<&str>],
+    limits: &WalkLimits,
+    seen: &mut HashSet<TreeId>,
+    see: &mut dyn FnMut(BlobId),
+) -> Result<(), PathError> {
+    for entry in tree::read(odb, tree)? {
+        let below = below(wanted, &entry.name);
+        match entry.node {
+            _ if below.is_empty() => {}
+            Node::File { blob, .. } => see(blob),
+            Node::Directory(id) if is_whole(&below) => {
+                if !seen.insert(id) {
+                    continue;
+                }
+                let mut enter = |_: &str, id| seen.insert(id);
+                let mut visit = |file: walk::FileEntry| {
+                    if let walk::EntryKind::File { blob, .. } = file.kind {
+                        see(blob);
+                    }
+                };
+                walk::walk(odb, id, &RepoPath::root(), limits, &mut enter, &mut visit)?;
+            }
+            Node::Directory(id) => visit(odb, id, &below, limits, seen, see)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+enum Failed {
+    Path(PathError),
+    Store(SourceError),
+}
+
+/// The tree with what is wanted of it; none where that is nothing.
+fn prune(odb: &Odb<'_>, tree: TreeId, wanted: &[Vec<&str>]) -> Result<Option<TreeId>, Failed> {
+    let mut kept: Vec<(&[u8], String, Oid)> = Vec::new();
+    for entry in tree::read(odb, tree).map_err(Failed::Path)? {
+        let below = below(wanted, &entry.name);
+        if below.is_empty() {
+            continue;
+        }
+        let empty = || Oid::from_str(EMPTY).map_err(|error| Failed::Store(problem(&error)));
+        let (mode, id): (&[u8], Oid) = match entry.node {
+            Node::Directory(id) if is_whole(&below) => (b"40000", id.oid()),
+            Node::Directory(id) => match prune(odb, id, &below)? {
+                Some(id) => (b"40000", id.oid()),
+                None => continue,
+            },
+            Node::File {
+                blob,
+                executable: false,
+            } => (b"100644", blob.oid()),
+            Node::File {
+                blob,
+                executable: true,
+            } => (b"100755", blob.oid()),
+            Node::Symlink => (b"120000", empty()?),
+            Node::Submodule(id) => (b"160000", id.oid()),
+            Node::Odd => continue,
+        };
+        kept.push((mode, entry.name, id));
+    }
+    if kept.is_empty() {
+        return Ok(None);
+    }
+    write(odb, &kept).map(Some).map_err(Failed::Store)
+}
+
+/// In the order in which they were, which is Git's.
+fn write(odb: &Odb<'_>, entries: &[(&[u8], String, Oid)]) -> Result<TreeId, SourceError> {
+    let mut bytes = Vec::new();
+    for (mode, name, id) in entries {
+        bytes.extend_from_slice(mode);
+        bytes.push(b' ');
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.push(0);
+        bytes.extend_from_slice(id.as_bytes());
+    }
+    let id = odb.write(ObjectType::Tree, &bytes);
+    id.map(TreeId::of).map_err(|error| problem(&error))
+}
+
+/// What is wanted in the directory or file of this name: an empty list of names where it is wanted itself.
+fn below<'a>(wanted: &[Vec<&'a str>], name: &str) -> Vec<Vec<&'a str>> {
+    let inside = wanted.iter().filter_map(|path| match path.as_slice() {
+        [first, rest @ ..] if *first == name => Some(rest.to_vec()),
+        _ => None,
+    });
+    inside.collect()
+}
+
+fn is_whole(below: &[Vec<&str>]) -> bool {
+    below.iter().any(Vec::is_empty)
+}
+
+fn unread(error: &PathError) -> SourceError {
+    match error {
+        PathError::TooLarge(what) => SourceError::TooLarge((*what).into()),
+        other => SourceError::Store(other.to_string()),
+    }
+}
+
+fn broken() -> SourceError {
+    SourceError::Store("its list of directories is not readable".into())
+}
