@@ -96,17 +96,22 @@ pub(super) fn filters(repository: &Repository, session: &Session) -> Result<Opti
     Ok(sparse.filter(|sparse| sparse.filters && sparse.paths == session.sparse()))
 }
 
-/// Brings the files that were left out and are read: of a commit, and of all those before it that are here.
+/// Brings the files that were left out and are read: of a commit, and of all those before it that are here. Of a submodule that is all
+/// of them: where it is of the same remote, that sends no file of a commit which it takes to be here.
 pub(super) fn complete(
     repository: &Repository,
     session: &Session,
     head: CommitId,
 ) -> Result<(), SourceError> {
-    let Some(sparse) = filters(repository, session)? else {
+    let Some(sparse) = Sparse::read(repository.path())?.filter(|sparse| sparse.filters) else {
         return Ok(());
     };
+    let wanted = match session.sparse() {
+        [] => vec![Vec::new()],
+        _ => sparse.wanted(),
+    };
     let odb = repository.odb().map_err(|error| problem(&error))?;
-    let missing = missing(&odb, session, &sparse, head)?;
+    let missing = missing(&odb, session, &wanted, head)?;
     for batch in missing.chunks(BATCH) {
         let batch: Vec<Oid> = batch.iter().map(BlobId::oid).collect();
         receive(&odb, session, &batch)?;
@@ -146,7 +151,7 @@ fn receive(odb: &Odb<'_>, session: &Session, wanted: &[Oid]) -> Result<(), Sourc
 fn missing(
     odb: &Odb<'_>,
     session: &Session,
-    sparse: &Sparse,
+    wanted: &[Vec<&str>],
     head: CommitId,
 ) -> Result<Vec<BlobId>, SourceError> {
     let limits = WalkLimits {
@@ -154,7 +159,6 @@ fn missing(
         skip_hidden: false,
         ..WalkLimits::default()
     };
-    let wanted = sparse.wanted();
     let (mut found, mut missing) = (HashSet::new(), Vec::new());
     let (mut seen, mut commits) = (HashSet::new(), HashSet::from([head]));
     let mut next = VecDeque::from([head]);
@@ -168,7 +172,7 @@ fn missing(
                 missing.push(blob);
             }
         };
-        match visit(odb, commit.tree, &wanted, &limits, &mut seen, &mut see) {
+        match visit(odb, commit.tree, wanted, &limits, &mut seen, &mut see) {
             Ok(()) => {}
             // Of an older commit a server need not have sent the directories.
             Err(PathError::Unreadable) if id != head => {}
@@ -197,23 +201,23 @@ fn visit(
     seen: &mut HashSet<TreeId>,
     see: &mut dyn FnMut(BlobId),
 ) -> Result<(), PathError> {
+    if is_whole(wanted) {
+        if !seen.insert(tree) {
+            return Ok(());
+        }
+        let mut enter = |_: &str, id| seen.insert(id);
+        let mut visit = |file: walk::FileEntry| {
+            if let walk::EntryKind::File { blob, .. } = file.kind {
+                see(blob);
+            }
+        };
+        return walk::walk(odb, tree, &RepoPath::root(), limits, &mut enter, &mut visit);
+    }
     for entry in tree::read(odb, tree)? {
         let below = below(wanted, &entry.name);
         match entry.node {
             _ if below.is_empty() => {}
             Node::File { blob, .. } => see(blob),
-            Node::Directory(id) if is_whole(&below) => {
-                if !seen.insert(id) {
-                    continue;
-                }
-                let mut enter = |_: &str, id| seen.insert(id);
-                let mut visit = |file: walk::FileEntry| {
-                    if let walk::EntryKind::File { blob, .. } = file.kind {
-                        see(blob);
-                    }
-                };
-                walk::walk(odb, id, &RepoPath::root(), limits, &mut enter, &mut visit)?;
-            }
             Node::Directory(id) => visit(odb, id, &below, limits, seen, see)?,
             _ => {}
         }

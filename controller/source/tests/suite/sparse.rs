@@ -468,6 +468,39 @@ fn submodules_below_what_is_read_are_whole_and_others_are_left() {
     assert_eq!(whole.tree_id("code/lib"), Err(PathError::NotRead));
 }
 
+/// A submodule of the same remote: what is had of that is no reason to leave anything of it out.
+#[test]
+fn a_repository_may_have_itself_as_a_submodule() {
+    let (repo, server) = world();
+    repo.configure("uploadpack.allowAnySHA1InWant", "true");
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let remote = of(server.remote(), &["deploy"]);
+    fetch(&store, &remote).unwrap();
+    let first = repo.head();
+    repo.write(
+        ".gitmodules",
+        "[submodule \"self\"]\n\tpath = deploy/self\n\turl = ../repo.git\n",
+    );
+    std::fs::create_dir_all(repo.work().join("deploy/self")).unwrap();
+    let cache = format!("160000,{first},deploy/self");
+    repo.git(&["add", ".gitmodules"]);
+    repo.git(&["update-index", "--add", "--cacheinfo", &cache]);
+    repo.git(&["commit", "-q", "-m", "self"]);
+    repo.push();
+    let found = fetch(&store, &remote).unwrap().snapshot;
+    let whole = store
+        .with_submodules(&found, &remote, &[], &Submodules::default(), true)
+        .unwrap();
+    let all = files(&whole);
+    assert!(
+        all.iter()
+            .any(|line| line.starts_with("deploy/self/code/main.rs")),
+        "{all:?}"
+    );
+    assert!(!store.is_damaged());
+}
+
 #[test]
 fn links_are_not_followed_out_of_it() {
     let (repo, server) = world();
