@@ -7,6 +7,7 @@ use source::{
     Auth, CommitId, EntryKind, NewCommit, PathError, RefSpec, Remote, RepoPath, Rewritten, Snapshot, Store,
     Submodules, WalkLimits,
 };
+use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use crate::support::http::{Mode, Server};
@@ -52,6 +53,13 @@ fn of(remote: Remote, paths: &[&str]) -> Remote {
     }
 }
 
+/// What is read of it, and a store for that.
+fn part(server: &Server) -> (Remote, TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    (of(server.remote(), &["deploy"]), dir, store)
+}
+
 /// Every file that is seen, with its content.
 fn files(snapshot: &Snapshot) -> Vec<String> {
     let limits = WalkLimits {
@@ -94,9 +102,7 @@ fn posts(server: &Server) -> usize {
 #[test]
 fn only_what_is_read_comes() {
     let (repo, server) = world();
-    let remote = of(server.remote(), &["deploy"]);
-    let dir = tempfile::tempdir().unwrap();
-    let store = store(dir.path());
+    let (remote, dir, store) = part(&server);
     let first = fetch(&store, &remote).unwrap();
     assert_eq!(
         files(&first.snapshot),
@@ -207,9 +213,7 @@ fn a_server_that_leaves_nothing_out_sends_all_of_it() {
 fn a_server_that_gives_no_files_by_their_names_is_asked_for_all() {
     let (repo, server) = world();
     server.set(Mode::NoVersion2);
-    let remote = of(server.remote(), &["deploy"]);
-    let dir = tempfile::tempdir().unwrap();
-    let store = store(dir.path());
+    let (remote, _dir, store) = part(&server);
     let fetched = fetch(&store, &remote).unwrap();
     assert_eq!(
         files(&fetched.snapshot),
@@ -394,9 +398,7 @@ fn a_commit_goes_out_of_a_part() {
     repo.commits(5);
     repo.push();
     repo.configure("http.receivepack", "true");
-    let remote = of(server.remote(), &["deploy"]);
-    let dir = tempfile::tempdir().unwrap();
-    let store = store(dir.path());
+    let (remote, _dir, store) = part(&server);
     let head = fetch(&store, &remote).unwrap().snapshot;
     let new = NewCommit {
         name: "Signet",
@@ -444,9 +446,7 @@ fn submodules_below_what_is_read_are_whole_and_others_are_left() {
     repo.git(&["add", ".gitmodules"]);
     repo.git(&["commit", "-q", "-m", "links"]);
     repo.push();
-    let remote = of(server.remote(), &["deploy"]);
-    let dir = tempfile::tempdir().unwrap();
-    let store = store(dir.path());
+    let (remote, _dir, store) = part(&server);
     let found = fetch(&store, &remote).unwrap().snapshot;
     let whole = store
         .with_submodules(&found, &remote, &[], &Submodules::default(), true)
