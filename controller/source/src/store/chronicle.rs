@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::sync::PoisonError;
 
-use super::{Store, fetch, problem};
+use git2::Repository;
+
+use super::{Store, fetch, problem, sparse};
 use crate::session::Session;
 use crate::{Commit, CommitId, RefSpec, Remote, SourceError};
 
@@ -35,10 +37,21 @@ impl Store {
         most: usize,
     ) -> Result<Chronicle, SourceError> {
         let _one_at_a_time = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
-        let session = Session::open(&remote.for_history(self.options.max_bytes))?;
         if self.is_full() || !self.current().is_of(&remote.sparse) {
-            self.start_afresh(&remote.sparse)?;
+            self.start_afresh(&remote.sparse, true)?;
         }
+        self.or_whole(remote, || self.chronicled(remote, reference, head, known, most))
+    }
+
+    fn chronicled(
+        &self,
+        remote: &Remote,
+        reference: &RefSpec,
+        head: CommitId,
+        known: Option<CommitId>,
+        most: usize,
+    ) -> Result<Chronicle, SourceError> {
+        let session = Session::open(&remote.for_history(self.options.max_bytes))?;
         let repository = self.current().open()?;
         let mut depths = DEPTHS.iter();
         loop {
@@ -54,23 +67,29 @@ impl Store {
             let is_whole = stop.contains(&head) || (!found.commits.is_empty() && !found.edge);
             let local = session.is_local() && depths.len() < DEPTHS.len();
             if is_whole || found.full {
-                return Ok(Chronicle {
-                    commits: found.commits,
-                    cut: found.full,
-                });
+                return whole(&repository, &session, found.commits, found.full);
             }
             let Some(depth) = depths.next().filter(|_| !local) else {
                 if found.commits.is_empty() {
                     return Err(SourceError::NoSuchCommit);
                 }
-                return Ok(Chronicle {
-                    commits: found.commits,
-                    cut: true,
-                });
+                return whole(&repository, &session, found.commits, true);
             };
             fetch::download(&repository, &session, reference, *depth, None)?;
         }
     }
+}
+
+/// With all files that are read.
+fn whole(
+    repository: &Repository,
+    session: &Session,
+    commits: Vec<Commit>,
+    cut: bool,
+) -> Result<Chronicle, SourceError> {
+    let ids: Vec<CommitId> = commits.iter().map(|commit| commit.id).collect();
+    sparse::complete(repository, session, &ids)?;
+    Ok(Chronicle { commits, cut })
 }
 
 #[derive(Default)]

@@ -35,7 +35,12 @@ pub(crate) fn head(
     let odb = repository.odb().map_err(|error| problem(&error))?;
     let commit = Commit::read(&odb, choice.id)?;
     match commit {
-        Some(commit) if odb.exists(commit.tree.oid()) => Ok((choice, commit)),
+        Some(commit) if odb.exists(commit.tree.oid()) => {
+            if held != Some(choice.id) {
+                sparse::complete(&repository, session, &[choice.id])?;
+            }
+            Ok((choice, commit))
+        }
         _ if held == Some(choice.id) => Err(SourceError::Store("the head's objects are gone".into())),
         _ => Err(SourceError::NotGit(
             "the pack does not hold the commit that the ref names".into(),
@@ -92,7 +97,10 @@ pub(super) fn past(
         let odb = repository.odb().map_err(|error| problem(&error))?;
         match ancestry::relation(&odb, &wanted.into(), head)? {
             ancestry::Relation::Descends => match Commit::read(&odb, wanted)? {
-                Some(commit) if odb.exists(commit.tree.oid()) => return Ok(commit),
+                Some(commit) if odb.exists(commit.tree.oid()) => {
+                    sparse::complete(&repository, session, &[wanted])?;
+                    return Ok(commit);
+                }
                 _ => {}
             },
             ancestry::Relation::Rewritten => break,
@@ -169,7 +177,7 @@ pub(super) fn download(
     origins::note(repository.path(), session.address())?;
     leave_files(repository, session)?;
     match pack(&mut connection, session, &choice.wanted, depth) {
-        Ok(()) => sparse::complete(repository, session, choice.id).map(|()| choice),
+        Ok(()) => Ok(choice),
         // Asked for by its name, which servers need not allow: libgit2's words for one that says so, or the server's own.
         Err(error) if choice.is_by_name() => Err(match explain(error) {
             SourceError::Store(_) | SourceError::NotGit(_) => {
@@ -233,9 +241,6 @@ fn download_ref(
     origins::note(repository.path(), session.address())?;
     leave_files(repository, session)?;
     pack(&mut connection, session, name, depth).map_err(explain)?;
-    if let Some(head) = found.or_else(|| name.parse().ok()) {
-        sparse::complete(repository, session, head)?;
-    }
     Ok(found)
 }
 

@@ -158,7 +158,7 @@ impl Store {
         let _one_at_a_time = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
         let session = Session::open(&remote.for_history(self.options.max_bytes))?.for_history();
         if self.is_full() {
-            self.start_afresh(&[])?;
+            self.start_afresh(&[], true)?;
         }
         let generation = self.current();
         let repository = generation.open()?;
@@ -198,9 +198,10 @@ impl Store {
     }
 
     /// Leaves what was fetched so far behind: every fetch adds a pack.
-    pub(super) fn start_afresh(&self, sparse: &[RepoPath]) -> Result<(), SourceError> {
+    /// `filters`: as of [`Sparse`].
+    pub(super) fn start_afresh(&self, sparse: &[RepoPath], filters: bool) -> Result<(), SourceError> {
         let old = self.current();
-        let sparse = Sparse::of(sparse, true);
+        let sparse = Sparse::of(sparse, filters);
         let fresh = open::create(&self.dir, old.number() + 1, sparse.as_ref())?;
         let fresh = open::keep(&self.dir, fresh)?;
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);

@@ -185,14 +185,11 @@ impl Store {
             .open()
             .ok()
             .and_then(|repository| held(&repository, &key));
-        let found = match self.replace(&session, reference, &key, (None, filters)) {
-            Err(SourceError::NoPart(reason)) if filters => {
-                tracing::warn!(%reason, "a part of the repository cannot be had: fetching all of it");
-                self.replace(&session, reference, &key, (None, false))
-            }
-            found => found,
+        let (choice, snapshot) = if filters {
+            self.replaced(&session, reference, &key, None)?
+        } else {
+            self.replace(&session, reference, &key, (None, false))?
         };
-        let (choice, snapshot) = found?;
         let forced = match previous {
             Some(old) if reference.has_history() => {
                 fetch::rewritten(&self.current(), &session, reference, old, snapshot.commit().id)
@@ -224,12 +221,30 @@ impl Store {
         let session = Session::open(&remote.for_history(self.options.max_bytes))?;
         let key = key(remote, reference)?;
         if !self.current().is_of(&remote.sparse) {
-            self.start_afresh(&remote.sparse)?;
+            self.start_afresh(&remote.sparse, true)?;
         }
-        let generation = self.current();
-        let held = generation.with(|repository| held(repository, &key))?;
-        let commit = fetch::past(&generation, &session, reference, held, id)?;
-        Snapshot::new(generation, commit)
+        self.or_whole(remote, || {
+            let generation = self.current();
+            let held = generation.with(|repository| held(repository, &key))?;
+            let commit = fetch::past(&generation, &session, reference, held, id)?;
+            Snapshot::new(generation, commit)
+        })
+    }
+
+    /// Does it once more with all of the repository where the server leaves files out and does not give those that are read.
+    fn or_whole<T>(
+        &self,
+        remote: &Remote,
+        mut read: impl FnMut() -> Result<T, SourceError>,
+    ) -> Result<T, SourceError> {
+        match read() {
+            Err(SourceError::NoPart(reason)) => {
+                tracing::warn!(%reason, "a part of the repository cannot be had: fetching all of it");
+                self.start_afresh(&remote.sparse, false)?;
+                read()
+            }
+            result => result,
+        }
     }
 
     /// The snapshot with its submodules in it: directories in the place of links. What is not held yet is fetched from where
@@ -332,8 +347,7 @@ impl Store {
         record(generation, key, commit.id)?;
         let mut snapshot = Snapshot::new(Arc::clone(generation), commit)?;
         if self.is_full() {
-            let filters = generation.sparse().is_none_or(|sparse| sparse.filters);
-            match self.replace(session, reference, key, (Some(snapshot.commit().id), filters)) {
+            match self.replaced(session, reference, key, Some(snapshot.commit().id)) {
                 Ok((_, fresh)) => snapshot = fresh,
                 // What we have is good; it is tried again at the next change.
                 Err(error) => tracing::debug!(%error, "the store keeps its packs"),
@@ -345,6 +359,23 @@ impl Store {
             previous,
             forced,
         })
+    }
+
+    /// Fetches into a fresh repository and moves over to it: what is read, or all, where the server has nothing less.
+    fn replaced(
+        &self,
+        session: &Session,
+        reference: &RefSpec,
+        key: &str,
+        expected: Option<CommitId>,
+    ) -> Result<(Choice, Snapshot), SourceError> {
+        match self.replace(session, reference, key, (expected, true)) {
+            Err(SourceError::NoPart(reason)) => {
+                tracing::warn!(%reason, "a part of the repository cannot be had: fetching all of it");
+                self.replace(session, reference, key, (expected, false))
+            }
+            found => found,
+        }
     }
 
     /// Fetches into a fresh repository and moves over to it. `filters`: whether files that are not read are left out.

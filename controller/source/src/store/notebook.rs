@@ -83,6 +83,11 @@ impl Notebook {
     /// # Errors
     /// [`SourceError::PushRefused`] where the remote does not take it, whatever it is put on top of.
     pub fn append(&mut self, remote: &Remote, lines: &[Line]) -> Result<(), SourceError> {
+        // What is read of the repository says nothing of its notes.
+        let remote = &Remote {
+            sparse: Vec::new(),
+            ..remote.clone()
+        };
         let mut refusal = SourceError::PushRefused("others write to it all the time".into());
         for _ in 0..TRIES {
             let base = self.base(remote)?;
@@ -115,7 +120,7 @@ impl Notebook {
     /// What the remote has.
     fn base(&mut self, remote: &Remote) -> Result<Option<CommitId>, SourceError> {
         if self.written >= WRITES {
-            self.store.start_afresh(&[])?;
+            self.store.start_afresh(&[], true)?;
             (self.head, self.written) = (Head::Unknown, 0);
         }
         if let Head::Known(head) = self.head {

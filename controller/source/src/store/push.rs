@@ -59,6 +59,10 @@ fn send(repository: &git2::Repository, session: &Session, refspec: &str) -> Resu
     }
     result.map_err(|error| match error.code() {
         git2::ErrorCode::NotFastForward => SourceError::PushRefused("the ref has moved on".into()),
+        // Of a commit that no branch of the remote has at its head any more, all is packed; of some files there are but names.
+        git2::ErrorCode::NotFound if error.class() == git2::ErrorClass::Odb => {
+            SourceError::PushRefused("what it is made on top of is no head any more".into())
+        }
         _ => explain(error),
     })
 }

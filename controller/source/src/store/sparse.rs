@@ -1,10 +1,10 @@
 //! A store of some directories of a repository: the files of the others stay where they are.
 //!
 //! Git's partial clone (gitformat-pack's `filter`, partial-clone(7)), which libgit2 does not know. A fetch brings commits and directories, and no file; then the files of the
-//! directories that are read are asked for by their names. Whoever reads a commit sees its tree without all else. A store keeps to one
+//! directories that are read are asked for by their names: of the head, and of an earlier commit once it is read. Whoever reads a commit sees its tree without all else. A store keeps to one
 //! list for as long as it is used: of another list it is built anew, so that nobody meets a file that was left out.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -26,9 +26,7 @@ const WHOLE: &str = "whole";
 const MODULES: &str = ".gitmodules";
 /// Files asked for at once. A request has fifty bytes for each.
 const BATCH: usize = 5_000;
-/// Commits whose files are looked for.
-const MOST_COMMITS: usize = 50_000;
-/// Stands for what a link holds, which nobody reads: the empty file's.
+/// Stands for what a link holds, and what is not to be read, which nobody reads: the empty file's.
 const EMPTY: &str = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
 
 /// Which directories a store is of.
@@ -96,12 +94,12 @@ pub(super) fn filters(repository: &Repository, session: &Session) -> Result<Opti
     Ok(sparse.filter(|sparse| sparse.filters && sparse.paths == session.sparse()))
 }
 
-/// Brings the files that were left out and are read: of a commit, and of all those before it that are here. Of a submodule that is all
-/// of them: where it is of the same remote, that sends no file of a commit which it takes to be here.
+/// Brings the files that were left out and are read of these commits, which are here; of a submodule, whose remote has no list, all of
+/// its files: where it is of the same remote, that sends no file of a commit which it takes to be here.
 pub(super) fn complete(
     repository: &Repository,
     session: &Session,
-    head: CommitId,
+    commits: &[CommitId],
 ) -> Result<(), SourceError> {
     let Some(sparse) = Sparse::read(repository.path())?.filter(|sparse| sparse.filters) else {
         return Ok(());
@@ -111,7 +109,7 @@ pub(super) fn complete(
         _ => sparse.wanted(),
     };
     let odb = repository.odb().map_err(|error| problem(&error))?;
-    let missing = missing(&odb, session, &wanted, head)?;
+    let missing = missing(&odb, session, &wanted, commits)?;
     for batch in missing.chunks(BATCH) {
         let batch: Vec<Oid> = batch.iter().map(BlobId::oid).collect();
         receive(&odb, session, &batch)?;
@@ -138,13 +136,7 @@ fn receive(odb: &Odb<'_>, session: &Session, wanted: &[Oid]) -> Result<(), Sourc
     if let (Err(_), Some(why)) = (&result, why) {
         operation.fail(why);
     }
-    result.map_err(|error| match session.explain(&error) {
-        SourceError::NotGit(why) => SourceError::NoPart(why),
-        SourceError::Status(status) if status < 500 && status != 429 => {
-            SourceError::NoPart(format!("HTTP status {status}"))
-        }
-        other => other,
-    })
+    result.map_err(|error| session.explain(&error))
 }
 
 /// Files of what is read that are not here.
@@ -152,37 +144,23 @@ fn missing(
     odb: &Odb<'_>,
     session: &Session,
     wanted: &[Vec<&str>],
-    head: CommitId,
+    commits: &[CommitId],
 ) -> Result<Vec<BlobId>, SourceError> {
     let limits = WalkLimits {
         entries: session.operation().limits().objects,
         skip_hidden: false,
         ..WalkLimits::default()
     };
-    let (mut found, mut missing) = (HashSet::new(), Vec::new());
-    let (mut seen, mut commits) = (HashSet::new(), HashSet::from([head]));
-    let mut next = VecDeque::from([head]);
-    while let Some(id) = next.pop_front() {
+    let (mut found, mut missing, mut seen) = (HashSet::new(), Vec::new(), HashSet::new());
+    for id in commits {
         session.operation().remaining()?;
-        let Some(commit) = Commit::read(odb, id)? else {
-            continue;
-        };
+        let commit = Commit::read(odb, *id)?.ok_or(SourceError::NoSuchCommit)?;
         let mut see = |blob: BlobId| {
             if found.insert(blob) && !is_here(odb, blob) {
                 missing.push(blob);
             }
         };
-        match visit(odb, commit.tree, wanted, &limits, &mut seen, &mut see) {
-            Ok(()) => {}
-            // Of an older commit a server need not have sent the directories.
-            Err(PathError::Unreadable) if id != head => {}
-            Err(error) => return Err(unread(&error)),
-        }
-        for parent in commit.parents {
-            if commits.len() < MOST_COMMITS && commits.insert(parent) {
-                next.push_back(parent);
-            }
-        }
+        visit(odb, commit.tree, wanted, &limits, &mut seen, &mut see).map_err(|error| unread(&error))?;
     }
     Ok(missing)
 }
@@ -255,7 +233,8 @@ fn prune(odb: &Odb<'_>, tree: TreeId, wanted: &[Vec<&str>]) -> Result<Option<Tre
             } => (b"100755", blob.oid()),
             Node::Symlink => (b"120000", empty()?),
             Node::Submodule(id) => (b"160000", id.oid()),
-            Node::Odd => continue,
+            // It must not go unsaid: a mode that Git does not write is one, too.
+            Node::Odd => (b"100666", empty()?),
         };
         kept.push((mode, entry.name, id));
     }

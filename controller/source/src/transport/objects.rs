@@ -21,6 +21,9 @@ trait Stream: Read + Write {}
 impl<T: Read + Write> Stream for T {}
 
 /// Has a pack of these objects sent, and hands on its bytes, until `take` takes no more. What is behind them is not sent.
+///
+/// # Errors
+/// [`SourceError::NoPart`] where the server says that it does not do that, and will not the next time.
 pub(crate) fn objects(
     operation: &Arc<Operation>,
     wanted: &[Oid],
@@ -30,7 +33,7 @@ pub(crate) fn objects(
         let mut stream = open(operation)?;
         stream
             .write_all(&request(wanted))
-            .map_err(|_| failed(operation))?;
+            .map_err(|_| operation.take_failure().unwrap_or_else(closed))?;
         answer(operation, &mut stream, take)
     };
     talk().map_err(|error| operation.fail(error))
@@ -49,12 +52,15 @@ fn open(operation: &Arc<Operation>) -> Result<Box<dyn Stream>, SourceError> {
     }
     let mut stream = ssh::open(shared, SERVICE, Version::Two)?;
     // It says what it can do before it is asked.
-    let mut first = packet(operation, &mut stream)?;
+    let mut next = || packet(operation, &mut stream).map_err(|why| why.unwrap_or_else(closed));
+    let mut first = next()?;
     if !first.as_ref().is_some_and(|line| line.starts_with(b"version 2")) {
-        return Err(SourceError::NotGit("it does not speak version 2".into()));
+        return Err(SourceError::NoPart(
+            "it does not speak version 2 of the protocol".into(),
+        ));
     }
     while first.is_some() {
-        first = packet(operation, &mut stream)?;
+        first = next()?;
     }
     Ok(Box::new(stream))
 }
@@ -79,24 +85,35 @@ fn answer(
     stream: &mut dyn Stream,
     take: &mut dyn FnMut(&[u8]) -> bool,
 ) -> Result<(), SourceError> {
-    let refused = || SourceError::NotGit("it refuses to give objects by their names".into());
-    if packet(operation, stream)?.is_none_or(|line| line.trim_ascii_end() != b"packfile") {
-        return Err(refused());
+    let begun = match packet(operation, stream) {
+        Ok(line) => line.is_some_and(|line| line.trim_ascii_end() == b"packfile"),
+        // git's own, where it is asked in a version that it does not know: not a word, and HTTP's 200.
+        Err(None) if !operation.is_ssh() => false,
+        Err(Some(SourceError::Status(status))) if status < 500 && !matches!(status, 408 | 429) => false,
+        Err(why) => return Err(why.unwrap_or_else(closed)),
+    };
+    if !begun {
+        return Err(SourceError::NoPart("it refuses".into()));
     }
-    while let Some(packet) = packet(operation, stream)? {
+    let mut next = || packet(operation, stream).map_err(|why| why.unwrap_or_else(closed));
+    while let Some(packet) = next()? {
         match packet.split_first() {
             Some((1, data)) if take(data) => {}
             Some((1, _)) => return Err(SourceError::NotGit("a pack that cannot be read".into())),
             Some((2, _)) => {}
-            _ => return Err(refused()),
+            _ => {
+                return Err(SourceError::NotGit(
+                    "the server fails in the middle of a pack".into(),
+                ));
+            }
         }
     }
     Ok(())
 }
 
-/// The next packet; `None` for an empty one, which ends a part.
-fn packet(operation: &Operation, stream: &mut dyn Stream) -> Result<Option<Vec<u8>>, SourceError> {
-    let mut read = |buffer: &mut [u8]| stream.read_exact(buffer).map_err(|_| failed(operation));
+/// The next packet; `None` for an empty one, which ends a part. An error that is none: what is read has just ended.
+fn packet(operation: &Operation, stream: &mut dyn Stream) -> Result<Option<Vec<u8>>, Option<SourceError>> {
+    let mut read = |buffer: &mut [u8]| stream.read_exact(buffer).map_err(|_| operation.take_failure());
     let mut digits = [0; 4];
     read(&mut digits)?;
     let text = std::str::from_utf8(&digits).ok();
@@ -107,15 +124,12 @@ fn packet(operation: &Operation, stream: &mut dyn Stream) -> Result<Option<Vec<u
             read(&mut packet)?;
             Ok(Some(packet))
         }
-        _ => Err(SourceError::NotGit("bad packet length".into())),
+        _ => Err(Some(SourceError::NotGit("bad packet length".into()))),
     }
 }
 
-/// Why a stream failed, which it has said already; or it has just ended.
-fn failed(operation: &Operation) -> SourceError {
-    operation
-        .take_failure()
-        .unwrap_or_else(|| SourceError::NotGit("the answer ends too early".into()))
+fn closed() -> SourceError {
+    SourceError::Unreachable("the connection was closed".into())
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ mod ranges;
 mod refs;
 mod rewriting;
 mod sparse;
+mod sparse_trouble;
 mod ssh;
 mod storage;
 mod submodules;

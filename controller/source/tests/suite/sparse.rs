@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 use source::{
-    Auth, CommitId, EntryKind, NewCommit, PathError, RefSpec, Remote, RepoPath, Rewritten, Snapshot, Store,
-    Submodules, WalkLimits,
+    Auth, CommitId, EntryKind, Line, NewCommit, Notebook, PathError, RefSpec, Remote, RepoPath, Rewritten,
+    Snapshot, Store, Submodules, WalkLimits,
 };
 use tempfile::TempDir;
 use zeroize::Zeroizing;
@@ -18,7 +18,7 @@ use crate::support::{fetch, main_branch, store};
 /// What does not shrink, and is not read.
 const LARGE: usize = 1 << 20;
 
-fn noise() -> Vec<u8> {
+pub(crate) fn noise() -> Vec<u8> {
     let mut state = 1_u32;
     let next = |_| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -28,7 +28,7 @@ fn noise() -> Vec<u8> {
 }
 
 /// A repository of which `deploy` is read, on a server that can leave files out.
-fn world() -> (Repo, Server) {
+pub(crate) fn world() -> (Repo, Server) {
     let repo = Repo::empty();
     repo.write("code/large", noise());
     repo.commit(
@@ -46,7 +46,7 @@ fn world() -> (Repo, Server) {
     (repo, server)
 }
 
-fn of(remote: Remote, paths: &[&str]) -> Remote {
+pub(crate) fn of(remote: Remote, paths: &[&str]) -> Remote {
     Remote {
         sparse: paths.iter().map(|path| RepoPath::parse(path).unwrap()).collect(),
         ..remote
@@ -54,14 +54,14 @@ fn of(remote: Remote, paths: &[&str]) -> Remote {
 }
 
 /// What is read of it, and a store for that.
-fn part(server: &Server) -> (Remote, TempDir, Store) {
+pub(crate) fn part(server: &Server) -> (Remote, TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
     let store = store(dir.path());
     (of(server.remote(), &["deploy"]), dir, store)
 }
 
 /// Every file that is seen, with its content.
-fn files(snapshot: &Snapshot) -> Vec<String> {
+pub(crate) fn files(snapshot: &Snapshot) -> Vec<String> {
     let limits = WalkLimits {
         skip_hidden: false,
         ..WalkLimits::default()
@@ -86,12 +86,12 @@ fn is_here(store: &Store, object: &str) -> bool {
     output.unwrap().status.success()
 }
 
-fn bytes(store: &Store) -> u64 {
+pub(crate) fn bytes(store: &Store) -> u64 {
     let packs = std::fs::read_dir(store.repository_dir().join("objects/pack")).unwrap();
     packs.map(|file| file.unwrap().metadata().unwrap().len()).sum()
 }
 
-fn posts(server: &Server) -> usize {
+pub(crate) fn posts(server: &Server) -> usize {
     server
         .requests()
         .iter()
@@ -195,105 +195,34 @@ fn another_list_is_another_store() {
 }
 
 #[test]
-fn a_server_that_leaves_nothing_out_sends_all_of_it() {
-    let (_repo, server) = world();
-    server.set(Mode::NoFilter);
-    let dir = tempfile::tempdir().unwrap();
-    let store = store(dir.path());
-    let fetched = fetch(&store, &of(server.remote(), &["deploy"])).unwrap();
-    assert_eq!(
-        files(&fetched.snapshot),
-        ["deploy/.hidden h", "deploy/app/a.yaml a"]
-    );
-    assert_eq!(fetched.snapshot.tree_id("code"), Err(PathError::NotRead));
-    assert_eq!(posts(&server), 2);
-}
-
-#[test]
-fn a_server_that_gives_no_files_by_their_names_is_asked_for_all() {
+fn notes_are_whole() {
     let (repo, server) = world();
-    server.set(Mode::NoVersion2);
-    let (remote, _dir, store) = part(&server);
-    let fetched = fetch(&store, &remote).unwrap();
-    assert_eq!(
-        files(&fetched.snapshot),
-        ["deploy/.hidden h", "deploy/app/a.yaml a"]
-    );
-    // Without files, for the files, with them.
-    assert_eq!(posts(&server), 2 + 1 + 2);
-    repo.commit("second", &[("deploy/app/a.yaml", "b: 1\n")]);
-    repo.push();
-    let again = fetch(&store, &remote).unwrap();
-    assert_eq!(
-        files(&again.snapshot),
-        ["deploy/.hidden h", "deploy/app/a.yaml b"]
-    );
-    // That it cannot do so is remembered.
-    let asked = server.requests();
-    let second = asked
-        .iter()
-        .filter(|request| request.header("git-protocol").is_some());
-    assert_eq!(second.count(), 1);
-
-    // One that could, and cannot any more.
-    let (repo, server) = world();
-    let remote = of(server.remote(), &["deploy"]);
-    let dir = tempfile::tempdir().unwrap();
-    let store = crate::support::store(dir.path());
-    let first = fetch(&store, &remote).unwrap().commit().id;
-    server.set(Mode::NoVersion2);
-    repo.commit("second", &[("deploy/app/a.yaml", "b: 1\n")]);
-    repo.push();
-    let fetched = fetch(&store, &remote).unwrap();
-    assert_eq!(
-        files(&fetched.snapshot),
-        ["deploy/.hidden h", "deploy/app/a.yaml b"]
-    );
-    assert_eq!((fetched.previous, fetched.forced), (Some(first), Rewritten::No));
-}
-
-/// Whatever comes in the place of the files: all is fetched instead, or the look fails; nothing is read that was not sent.
-#[test]
-fn nonsense_for_the_files_is_as_good_as_none() {
-    let answer = |body: &[u8]| {
-        let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-result\r\nConnection: close\r\n\r\n";
-        [head.as_slice(), body].concat()
+    let (remote, dir, store) = part(&server);
+    repo.git(&["notes", "--ref=signet/other", "add", "-m", "theirs"]);
+    repo.git(&["push", "-q", "origin", "refs/notes/signet/other"]);
+    let commit: CommitId = repo.head().parse().unwrap();
+    let line = |text: &str| Line {
+        commit,
+        text: text.into(),
+        unless: None,
+        kind: "kind".into(),
     };
-    // A pack of nothing at all, which is whole.
-    let mut empty = b"000dpackfile\n0025\x01PACK\0\0\0\x02\0\0\0\0".to_vec();
-    empty.extend(*b"\x02\x9d\x08\x82\x3b\xd8\xa8\xea\xb5\x10\xad\x6a\xc7\x5c\x82\x3c\xfd\x3e\xd3\x1e0000");
-    let bodies: [&[u8]; 10] = [
-        b"",
-        b"0000",
-        b"0001",
-        b"zzzz",
-        b"0011ERR not our ref\n",
-        b"000dpackfile\n",
-        b"000dpackfile\n0000",
-        b"000dpackfile\n000a\x03sorry0000",
-        b"000dpackfile\n000a\x01PACKX",
-        &empty,
-    ];
-    for body in bodies {
-        let (_repo, server) = world();
-        server.set(Mode::CannedVersion2(answer(body)));
-        let dir = tempfile::tempdir().unwrap();
-        let fetched = fetch(&store(dir.path()), &of(server.remote(), &["deploy"]));
-        let fetched = fetched.unwrap_or_else(|error| panic!("{body:?}: {error}"));
-        assert_eq!(
-            files(&fetched.snapshot),
-            ["deploy/.hidden h", "deploy/app/a.yaml a"]
-        );
+    for text in ["one", "two"] {
+        // Each as after a restart.
+        let mut notes = Notebook::open(&dir.path().join("notes"), "refs/notes/signet/prod", "prod").unwrap();
+        notes.append(&remote, &[line(text)]).unwrap();
     }
-    // What only has no time for it is asked again.
-    let (_repo, server) = world();
-    server.set(Mode::CannedVersion2(
-        b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec(),
-    ));
-    let dir = tempfile::tempdir().unwrap();
-    let busy = fetch(&store(dir.path()), &of(server.remote(), &["deploy"]));
-    assert!(matches!(busy, Err(source::SourceError::Status(503))), "{busy:?}");
-    assert_eq!(posts(&server), 3);
+    store
+        .chronicle(&remote, &main_branch(), commit, None, 10)
+        .unwrap();
+    let all = store
+        .notes(&remote, "refs/notes/signet/", &[commit], 1_000)
+        .unwrap();
+    let texts: Vec<String> = all
+        .iter()
+        .map(|note| String::from_utf8_lossy(&note.text).into_owned())
+        .collect();
+    assert_eq!(texts, ["theirs\n", "one\ntwo\n"]);
 }
 
 #[test]
