@@ -51,6 +51,7 @@ mod hooks;
 mod hooks_hostile;
 mod hooks_unseen;
 mod hostile;
+mod ignored;
 mod kept;
 mod key_renewal;
 mod kubeseal;
