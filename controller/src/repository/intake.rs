@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::follower::Follower;
 use super::look::{Found, Look, Looked};
 use super::spec::{Origin, Target};
+use super::verified::JudgedPins;
 use super::wanted::Wanted;
 use super::{Head, Pinned, reference, revision, shared, status, verified};
 use crate::events::Severity;
@@ -60,7 +61,8 @@ impl Follower {
         let pins_as = (origin.clone(), object.spec.verify.clone());
         if self.pins_as.as_ref() != Some(&pins_as) {
             self.pins_as = Some(pins_as);
-            self.room.heads.reread_pins(&self.key, true);
+            self.seen = None;
+            self.room.heads.forget_pins(&self.key);
         }
         self.table = self
             .room
@@ -72,6 +74,7 @@ impl Follower {
             seated = seated => seated,
             () = self.unwanted(wanted) => return Err(stopped()),
         };
+        let pins = self.judged_pins(object).await;
         // Kept by who may end it.
         let asking = remote.for_one_look();
         let budget = asking.budget.clone();
@@ -90,7 +93,8 @@ impl Follower {
             store: self.store.clone(),
             known: known.map(|head| head.snapshot.commit().id),
             label: known.map(|head| head.revision.branch.clone()),
-            pins: self.room.heads.pins_to_read(&self.key),
+            pins: self.room.heads.pins_to_read(&self.key, pins == JudgedPins::Again),
+            seen: self.seen,
             remembered,
             serve: self.serve(object, target, remembered),
             last,
@@ -141,6 +145,11 @@ impl Follower {
             let counted = tokio::task::spawn_blocking(move || part.count(&dir));
             counted.await.map_err(|_| stopped())?;
         }
+        if let Some(mark) = looked.signers {
+            // What was not read anew was judged by those of before.
+            let all = pins != JudgedPins::Stay || self.pins_by == Some(mark);
+            self.pins_by = all.then_some(mark);
+        }
         let result = self.take_in(object, target, origin, looked, checked);
         result.map_err(|failure| self.with_key_to_add(failure))
     }
@@ -172,11 +181,7 @@ impl Follower {
         let metrics = Arc::clone(&self.room.metrics);
         let heard = looked.heard;
         self.store = looked.store;
-        if self.origin.as_ref().is_none_or(|known| *known == origin)
-            && matches!(looked.found, Ok(Found::New { .. }))
-        {
-            self.room.heads.reread_pins(&self.key, false);
-        }
+        self.seen = looked.at;
         let label = match &self.head {
             Some(head) if self.origin.as_ref() == Some(&origin) => head.revision.branch.clone(),
             _ => reference::label(&target.reference),

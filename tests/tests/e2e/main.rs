@@ -100,6 +100,7 @@ mod sealed_support;
 mod shared_remote;
 mod signed;
 mod signed_moves;
+mod signed_pins;
 mod signed_rules;
 mod signed_validity;
 mod ssh;
