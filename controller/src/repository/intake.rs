@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crds::Repository;
 use kube::Resource;
-use source::{CommitId, Proxy, RefSpec, Remote, Rewritten, Snapshot, SourceError};
+use source::{Budget, CommitId, Proxy, RefSpec, Remote, Rewritten, Snapshot, SourceError};
 use tracing::info;
 
 use super::credentials::{self, Credentials};
@@ -118,10 +118,9 @@ impl Follower {
             }
         };
         let mut looked = looked.map_err(|_| stopped())?;
-        if budget.is_some_and(|budget| budget.is_cancelled()) && looked.found.is_err() {
-            // What it held is read when the store is opened: without a head, it is opened again.
-            self.store = looked.store.filter(|_| self.head.is_some());
-            return Err(stopped());
+        let is_over = || budget.as_ref().is_some_and(Budget::is_cancelled);
+        if is_over() && looked.found.is_err() {
+            return Err(self.give_up(looked));
         }
         if let (Some(mut seat), Some(answer)) = (seat, looked.answer(known)) {
             *seat = Some(answer);
@@ -135,10 +134,14 @@ impl Follower {
         self.tell_aside(object, &looked);
         if let Some(aside) = &looked.aside {
             remote = aside.clone();
-            remote.budget = None;
         }
-        let checked = self.verify(object, target, remote, &mut looked).await;
+        // It ends with the look, and counts by itself.
+        remote.budget.clone_from(&budget);
+        let checked = self.verify(object, target, wanted, remote, &mut looked).await;
         drop(place);
+        if is_over() && checked.is_err() {
+            return Err(self.give_up(looked));
+        }
         let is_taken = matches!(looked.found, Ok(Found::New { took: None, .. }));
         if self.part.is_uncounted() || is_taken {
             let (part, dir) = (self.part.clone(), self.dir.clone());
@@ -155,7 +158,7 @@ impl Follower {
     }
 
     /// Until there is nobody any more for whom to look: the Repository is gone, or another one, or the controller stops.
-    async fn unwanted(&self, wanted: &Wanted) {
+    pub(super) async fn unwanted(&self, wanted: &Wanted) {
         let mut orders = self.orders.clone();
         let changed = async {
             while orders.changed().await.is_ok() {
@@ -168,6 +171,13 @@ impl Follower {
             () = self.room.shutdown.requested() => {}
             () = changed => {}
         }
+    }
+
+    /// Nobody waits for what was found.
+    fn give_up(&mut self, looked: Looked) -> Failure {
+        // What it held is read when the store is opened: without a head, it is opened again.
+        self.store = looked.store.filter(|_| self.head.is_some());
+        stopped()
     }
 
     fn take_in(
@@ -406,7 +416,7 @@ fn may_be_the_credentials(error: &SourceError) -> bool {
     )
 }
 
-fn stopped() -> Failure {
+pub(super) fn stopped() -> Failure {
     Failure {
         reason: "Failed",
         message: "The look at the remote stopped unexpectedly. It is tried again.".into(),

@@ -10,10 +10,12 @@ use source::{Commit, CommitId, Remote, Rewritten, Store};
 use super::Head;
 use super::failure::Failure;
 use super::follower::Follower;
+use super::intake::stopped;
 use super::look::{Found, Looked, Serve};
 use super::revision::short;
 use super::spec::Target;
 use super::verify::{self, Checked, Policy, Signers, Verifier};
+use super::wanted::Wanted;
 use crate::events::Severity;
 
 /// Whether a commit that a Sync is pinned to is refused.
@@ -46,6 +48,7 @@ impl Follower {
         &mut self,
         object: &Repository,
         target: &Target,
+        wanted: &Wanted,
         remote: Remote,
         looked: &mut Looked,
     ) -> Result<Option<(CommitId, Rewritten)>, Failure> {
@@ -73,6 +76,7 @@ impl Follower {
         let signers = verify::read(self.room.client.clone(), &self.key.0, &spec.signers_ref).await;
         let (checked, pins) = match signers {
             Ok(Signers { trust, mark }) => {
+                let budget = remote.budget.clone();
                 let verifier = self.verifier(spec, policy.clone(), target, remote, &origin, trust);
                 let job = Job {
                     store,
@@ -80,7 +84,17 @@ impl Follower {
                     head: head.clone(),
                     pins,
                 };
-                let done = tokio::task::spawn_blocking(move || job.run()).await;
+                let mut work = tokio::task::spawn_blocking(move || job.run());
+                let done = tokio::select! {
+                    done = &mut work => done,
+                    () = self.unwanted(wanted) => {
+                        if let Some(budget) = &budget {
+                            budget.cancel();
+                        }
+                        let _ = work.await;
+                        return Err(stopped());
+                    }
+                };
                 looked.signers = Some(mark);
                 // Nothing is proven then, of pins neither.
                 let refused = || (Err(unfinished()), vec![Err(unfinished()); looked.pinned.len()]);
