@@ -129,3 +129,71 @@ fn too_soon(seconds: u64) -> Response {
 fn plain(status: StatusCode, text: &'static str) -> Response {
     answer(status, TEXT, text.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::listener::tests::nobody;
+    use crate::metrics::Metrics;
+    use axum::body::Body;
+    use futures::StreamExt as _;
+    use futures::stream::FuturesUnordered;
+    use std::convert::Infallible;
+    use tokio::time::{Instant as Now, sleep, sleep_until};
+    use tower::ServiceExt as _;
+
+    fn open() -> Router {
+        routes(nobody(Arc::new(Metrics::new(false))), Readiness::default())
+    }
+
+    async fn send(router: &Router, body: Body) -> u16 {
+        let request = axum::http::Request::post("/v1/hooks/shop/push")
+            .body(body)
+            .unwrap();
+        router.clone().oneshot(request).await.unwrap().status().as_u16()
+    }
+
+    /// A body of which a byte comes each second, without an end.
+    fn dripping() -> Body {
+        Body::from_stream(futures::stream::repeat(()).then(|()| async {
+            sleep(Duration::from_secs(1)).await;
+            Ok::<_, Infallible>("x")
+        }))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_drips_is_ended_and_who_comes_meanwhile_is_told_so_or_answered() {
+        let (router, began) = (open(), Now::now());
+        let drips = |count: usize| -> FuturesUnordered<_> {
+            let drip = || async {
+                let status = send(&router, dripping()).await;
+                (status, began.elapsed().as_secs())
+            };
+            std::iter::repeat_with(drip).take(count).collect()
+        };
+        let whole = async |after: Duration| {
+            sleep_until(began + after).await;
+            let (came, status) = (Now::now(), send(&router, Body::from("{}")).await);
+            (status, came.elapsed().as_secs())
+        };
+        let (first, early, second, late, after) = tokio::join!(
+            drips(AT_ONCE).collect::<Vec<_>>(),
+            // Waits for a slot, which those have for five seconds and no longer.
+            whole(Duration::from_secs(1)),
+            async {
+                sleep(Duration::from_secs(2)).await;
+                drips(AT_ONCE).collect::<Vec<_>>().await
+            },
+            // Those who waited before it have all slots by then, for as long as it waits.
+            whole(Duration::from_secs(3)),
+            whole(Duration::from_secs(20)),
+        );
+        let body = BODY.as_secs();
+        assert_eq!(first, vec![(408, body); AT_ONCE]);
+        assert_eq!(early, (401, body - 1), "it is read, and not signed");
+        // One of them is given the slot of the one that was read.
+        assert_eq!(second, vec![(408, 2 * body); AT_ONCE]);
+        assert_eq!(late, (503, body), "nobody waits for longer");
+        assert_eq!(after, (401, 0), "and then there is room for all");
+    }
+}

@@ -135,7 +135,7 @@ where
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::{Listener, serve};
     use crate::calm::Calm;
     use crate::config::Config;
@@ -179,7 +179,7 @@ mod tests {
     }
 
     /// Webhooks without a Repository: an API server is never asked.
-    fn nobody(metrics: Arc<Metrics>) -> Webhooks {
+    pub(in crate::http) fn nobody(metrics: Arc<Metrics>) -> Webhooks {
         let nowhere = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
         let client = crate::client::build(nowhere, crate::leader::Fence::new("signet-system")).unwrap();
         let (_, shutdown) = shutdown::channel();
@@ -268,6 +268,40 @@ mod tests {
             .await
             .unwrap();
         assert!(started.elapsed() > Duration::from_secs(5));
+    }
+
+    #[tokio::test]
+    async fn a_slow_body_is_cut_off_and_keeps_nobody_waiting() {
+        let (_keys, receiver) = watch::channel(Arc::new(KeyRing::new([])));
+        let (address, _trigger) = start(open(receiver, Readiness::default())).await;
+        let head = |length: usize| {
+            format!(
+                "POST /v1/hooks/shop/push HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+            )
+        };
+        let mut slow = TcpStream::connect(address).await.unwrap();
+        slow.write_all(head(1000).as_bytes()).await.unwrap();
+        let (mut answers, mut bytes) = slow.into_split();
+        let drip = tokio::spawn(async move {
+            // Until it is hung up on.
+            while bytes.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+        let mut other = TcpStream::connect(address).await.unwrap();
+        let request = format!("{}{{}}", head(2));
+        other.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        other.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+        assert!(!drip.is_finished(), "the other one was not waited for");
+
+        let mut answer = [0; 12];
+        let read = tokio::time::timeout(Duration::from_secs(20), answers.read_exact(&mut answer));
+        read.await.unwrap().unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 408");
+        let ended = tokio::time::timeout(Duration::from_secs(20), drip).await;
+        ended.expect("it is hung up on").unwrap();
     }
 
     #[tokio::test]

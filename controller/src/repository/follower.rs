@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crds::{DeployKeyStatus, Repository, RepositoryStatus, Verified, Verify};
 use kube::Resource;
-use source::{Part, Proxy, Remote, Store};
+use source::{CommitId, Part, Proxy, Remote, Store};
 use tokio::sync::watch as channel;
 use tokio::time::Instant;
 use tracing::debug;
@@ -24,6 +24,7 @@ use super::write::Writer;
 use super::{Head, Key, Pinned, Room, SourceState, reference, verified, wait};
 use crate::condition;
 use crate::events::Severity;
+use crate::mark::Mark;
 
 /// The shortest time between the beginnings of two looks that are wished for: many wishes at once are one look.
 const PACE: Duration = Duration::from_millis(200);
@@ -58,6 +59,10 @@ pub(super) struct Follower {
     pub(super) origin: Option<Origin>,
     /// Of what pinned commits were read, and which signatures were asked for of them.
     pub(super) pins_as: Option<(Origin, Option<Verify>)>,
+    /// Whose signatures counted when they were judged.
+    pub(super) pins_by: Option<Mark>,
+    /// What the ref was found at last, refused or not.
+    pub(super) seen: Option<CommitId>,
     pub(super) writer: Writer,
     /// The last commit whose signatures were good, where they are asked for.
     pub(super) verified: Option<Verified>,
@@ -95,6 +100,8 @@ impl Follower {
             head: None,
             origin: None,
             pins_as: None,
+            pins_by: None,
+            seen: None,
             table: None,
             since: Instant::now(),
             failures: 0,
@@ -298,7 +305,8 @@ impl Follower {
                 },
             )
         };
-        let pins = self.room.heads.pins_to_read(&self.key).into_iter().map(lost);
+        let pins = self.room.heads.pins_to_read(&self.key, false);
+        let pins = pins.open.into_iter().map(lost);
         self.room.heads.set_pinned(&self.key, &self.uid, pins.collect());
         if self.head.is_none()
             && let Ok(target) = spec::parse(&object.spec, &self.room.files)

@@ -1,6 +1,6 @@
 //! What is known of every Repository's head, for those who apply it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -127,6 +127,15 @@ pub enum Pinned {
     },
 }
 
+/// Commits that Syncs are pinned to, and of which the next look has to tell.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct PinsToRead {
+    /// To be read in any case.
+    pub(super) open: Vec<String>,
+    /// Not of the branch as it was: to be read if it has moved.
+    pub(super) lost: Vec<String>,
+}
+
 /// What moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -215,62 +224,70 @@ impl Heads {
     pub fn pin(&self, key: &Key, sync: &str, commit: Option<&str>) -> Option<Pinned> {
         let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
         let entry = state.entries.get_mut(key)?;
-        let Some(commit) = commit else {
-            entry.pins.remove(sync);
+        let before = match commit {
+            Some(commit) => entry.pins.insert(sync.to_owned(), commit.to_owned()),
+            None => entry.pins.remove(sync),
+        };
+        if before.as_deref() != commit {
+            // Nobody judges again what nobody is pinned to.
             let wanted: HashSet<&String> = entry.pins.values().collect();
             entry.pinned.retain(|commit, _| wanted.contains(commit));
-            return None;
-        };
-        let before = entry.pins.insert(sync.to_owned(), commit.to_owned());
-        let known = entry.pinned.get(commit).cloned();
-        if known.is_none() && before.as_deref() != Some(commit) {
+        }
+        let known = entry.pinned.get(commit?).cloned();
+        if known.is_none() && before.as_deref() != commit {
             entry.wake();
         }
         known
     }
 
-    /// Commits that Syncs are pinned to and that are still to be read.
-    pub(super) fn pins_to_read(&self, key: &Key) -> Vec<String> {
+    /// Commits that Syncs are pinned to and that a look has to read. `again`: those that were read before, too.
+    pub(super) fn pins_to_read(&self, key: &Key, again: bool) -> PinsToRead {
         let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
+        let mut pins = PinsToRead::default();
         let Some(entry) = state.entries.get(key) else {
-            return Vec::new();
+            return pins;
         };
-        let open = |commit: &&String| {
-            let known = entry.pinned.get(*commit);
-            known.is_none_or(|known| matches!(known, Pinned::Failed { temporary: true, .. }))
-        };
-        let mut commits: Vec<String> = entry.pins.values().filter(open).cloned().collect();
-        commits.sort();
-        commits.dedup();
-        commits
+        let commits: BTreeSet<&String> = entry.pins.values().collect();
+        for commit in commits {
+            match entry.pinned.get(commit) {
+                Some(Pinned::Ready(_)) if !again => {}
+                Some(Pinned::Failed { temporary: false, .. }) => pins.lost.push(commit.clone()),
+                _ => pins.open.push(commit.clone()),
+            }
+        }
+        pins
+    }
+
+    /// Whether a Sync is pinned to a commit that was found good.
+    pub(super) fn has_good_pins(&self, key: &Key) -> bool {
+        let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
+        let mut pinned = state
+            .entries
+            .get(key)
+            .into_iter()
+            .flat_map(|entry| entry.pinned.values());
+        pinned.any(|known| matches!(known, Pinned::Ready(_)))
     }
 
     /// What became of commits that Syncs are pinned to.
-    pub(super) fn set_pinned(&self, key: &Key, uid: &str, found: Vec<(String, Pinned)>) {
+    pub(super) fn set_pinned(&self, key: &Key, uid: &str, mut found: Vec<(String, Pinned)>) {
         if found.is_empty() {
             return;
         }
         self.edit(|state| {
             let entry = state.entries.get_mut(key).filter(|entry| entry.uid == uid)?;
+            found.retain(|(commit, _)| entry.pins.values().any(|wanted| wanted == commit));
             entry.pinned.extend(found);
             Some(Change::One(key.clone()))
         });
     }
 
-    /// Forgets what is known of such commits: all, if the remote is another one; else those that could not be found, since
-    /// the branch has moved. What is read at each look anyway stays, and wakes nobody.
-    pub(super) fn reread_pins(&self, key: &Key, all: bool) {
+    /// Forgets what is known of such commits: the remote is another one. The look that finds this out reads them anew.
+    pub(super) fn forget_pins(&self, key: &Key) {
         self.edit(|state| {
             let entry = state.entries.get_mut(key)?;
-            let before = entry.pinned.len();
-            entry
-                .pinned
-                .retain(|_, known| !all && !matches!(known, Pinned::Failed { temporary: false, .. }));
-            if entry.pinned.len() == before {
-                return None;
-            }
-            entry.wake();
-            Some(Change::One(key.clone()))
+            let known = std::mem::take(&mut entry.pinned);
+            (!known.is_empty()).then(|| Change::One(key.clone()))
         });
     }
 
@@ -382,7 +399,7 @@ impl Heads {
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, Heads, Pinned, SourceState};
+    use super::{Change, Heads, Pinned, PinsToRead, SourceState};
 
     fn failed(message: &str) -> SourceState {
         SourceState::Failed {
@@ -456,31 +473,43 @@ mod tests {
         assert!(heads.pin(&key, "web", Some("c1")).is_none());
         assert!(heads.pin(&key, "api", Some("c1")).is_none());
         heads.wishes(&key, "1").notified().await;
-        assert_eq!(heads.pins_to_read(&key), ["c1"]);
+        let of = |open: &[&str], lost: &[&str]| PinsToRead {
+            open: open.iter().copied().map(String::from).collect(),
+            lost: lost.iter().copied().map(String::from).collect(),
+        };
+        let to_read = |again| heads.pins_to_read(&key, again);
+        assert_eq!(to_read(false), of(&["c1"], &[]));
         let lost = |temporary| Pinned::Failed {
             message: "x".into(),
             temporary,
         };
         heads.set_pinned(&key, "1", vec![("c1".into(), lost(true))]);
-        assert_eq!(heads.pins_to_read(&key), ["c1"], "it may be there next time");
-        let wishes = heads.wishes(&key, "1");
-        heads.reread_pins(&key, false);
-        assert!(
-            futures::FutureExt::now_or_never(wishes.notified()).is_none(),
-            "it is read with the next look, and does not bring that nearer"
-        );
+        assert_eq!(to_read(false), of(&["c1"], &[]), "it may be there next time");
         heads.set_pinned(&key, "1", vec![("c1".into(), lost(false))]);
-        assert!(heads.pins_to_read(&key).is_empty());
+        assert_eq!(to_read(false), of(&[], &["c1"]), "if the branch has moved");
         assert!(matches!(
             heads.pin(&key, "web", Some("c1")),
             Some(Pinned::Failed { .. })
         ));
-        heads.reread_pins(&key, false);
-        assert_eq!(heads.pins_to_read(&key), ["c1"], "the branch has moved");
+        let wishes = heads.wishes(&key, "1");
+        heads.forget_pins(&key);
+        assert_eq!(to_read(false), of(&["c1"], &[]), "the remote is another one");
+        assert!(
+            futures::FutureExt::now_or_never(wishes.notified()).is_none(),
+            "it is read with the look under way, and wishes for no other"
+        );
         heads.pin(&key, "web", None);
-        assert_eq!(heads.pins_to_read(&key), ["c1"]);
+        assert_eq!(to_read(false), of(&["c1"], &[]));
+        // What was found of it is not told of it when somebody is pinned to it again: it may not be so any more.
+        for other in [Some("c2"), None] {
+            heads.pin(&key, "api", Some("c1"));
+            heads.set_pinned(&key, "1", vec![("c1".into(), lost(false))]);
+            heads.pin(&key, "api", other);
+            heads.set_pinned(&key, "1", vec![("c1".into(), lost(false))]);
+            assert!(heads.pin(&key, "api", Some("c1")).is_none());
+        }
         heads.pin(&key, "api", None);
-        assert!(heads.pins_to_read(&key).is_empty());
+        assert_eq!(to_read(true), of(&[], &[]));
     }
 
     #[tokio::test]

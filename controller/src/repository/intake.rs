@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crds::Repository;
 use kube::Resource;
-use source::{CommitId, Proxy, RefSpec, Remote, Rewritten, Snapshot, SourceError};
+use source::{Budget, CommitId, Proxy, RefSpec, Remote, Rewritten, Snapshot, SourceError};
 use tracing::info;
 
 use super::credentials::{self, Credentials};
@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::follower::Follower;
 use super::look::{Found, Look, Looked};
 use super::spec::{Origin, Target};
+use super::verified::JudgedPins;
 use super::wanted::Wanted;
 use super::{Head, Pinned, reference, revision, shared, status, verified};
 use crate::events::Severity;
@@ -60,7 +61,8 @@ impl Follower {
         let pins_as = (origin.clone(), object.spec.verify.clone());
         if self.pins_as.as_ref() != Some(&pins_as) {
             self.pins_as = Some(pins_as);
-            self.room.heads.reread_pins(&self.key, true);
+            self.seen = None;
+            self.room.heads.forget_pins(&self.key);
         }
         self.table = self
             .room
@@ -72,6 +74,7 @@ impl Follower {
             seated = seated => seated,
             () = self.unwanted(wanted) => return Err(stopped()),
         };
+        let pins = self.judged_pins(object).await;
         // Kept by who may end it.
         let asking = remote.for_one_look();
         let budget = asking.budget.clone();
@@ -90,7 +93,8 @@ impl Follower {
             store: self.store.clone(),
             known: known.map(|head| head.snapshot.commit().id),
             label: known.map(|head| head.revision.branch.clone()),
-            pins: self.room.heads.pins_to_read(&self.key),
+            pins: self.room.heads.pins_to_read(&self.key, pins == JudgedPins::Again),
+            seen: self.seen,
             remembered,
             serve: self.serve(object, target, remembered),
             last,
@@ -114,10 +118,9 @@ impl Follower {
             }
         };
         let mut looked = looked.map_err(|_| stopped())?;
-        if budget.is_some_and(|budget| budget.is_cancelled()) && looked.found.is_err() {
-            // What it held is read when the store is opened: without a head, it is opened again.
-            self.store = looked.store.filter(|_| self.head.is_some());
-            return Err(stopped());
+        let is_over = || budget.as_ref().is_some_and(Budget::is_cancelled);
+        if is_over() && looked.found.is_err() {
+            return Err(self.give_up(looked));
         }
         if let (Some(mut seat), Some(answer)) = (seat, looked.answer(known)) {
             *seat = Some(answer);
@@ -131,22 +134,31 @@ impl Follower {
         self.tell_aside(object, &looked);
         if let Some(aside) = &looked.aside {
             remote = aside.clone();
-            remote.budget = None;
         }
-        let checked = self.verify(object, target, remote, &mut looked).await;
+        // It ends with the look, and counts by itself.
+        remote.budget.clone_from(&budget);
+        let checked = self.verify(object, target, wanted, remote, &mut looked).await;
         drop(place);
+        if is_over() && checked.is_err() {
+            return Err(self.give_up(looked));
+        }
         let is_taken = matches!(looked.found, Ok(Found::New { took: None, .. }));
         if self.part.is_uncounted() || is_taken {
             let (part, dir) = (self.part.clone(), self.dir.clone());
             let counted = tokio::task::spawn_blocking(move || part.count(&dir));
             counted.await.map_err(|_| stopped())?;
         }
+        if let Some(mark) = looked.signers {
+            // What was not read anew was judged by those of before.
+            let all = pins != JudgedPins::Stay || self.pins_by == Some(mark);
+            self.pins_by = all.then_some(mark);
+        }
         let result = self.take_in(object, target, origin, looked, checked);
         result.map_err(|failure| self.with_key_to_add(failure))
     }
 
     /// Until there is nobody any more for whom to look: the Repository is gone, or another one, or the controller stops.
-    async fn unwanted(&self, wanted: &Wanted) {
+    pub(super) async fn unwanted(&self, wanted: &Wanted) {
         let mut orders = self.orders.clone();
         let changed = async {
             while orders.changed().await.is_ok() {
@@ -161,6 +173,13 @@ impl Follower {
         }
     }
 
+    /// Nobody waits for what was found.
+    fn give_up(&mut self, looked: Looked) -> Failure {
+        // What it held is read when the store is opened: without a head, it is opened again.
+        self.store = looked.store.filter(|_| self.head.is_some());
+        stopped()
+    }
+
     fn take_in(
         &mut self,
         object: &Repository,
@@ -172,11 +191,7 @@ impl Follower {
         let metrics = Arc::clone(&self.room.metrics);
         let heard = looked.heard;
         self.store = looked.store;
-        if self.origin.as_ref().is_none_or(|known| *known == origin)
-            && matches!(looked.found, Ok(Found::New { .. }))
-        {
-            self.room.heads.reread_pins(&self.key, false);
-        }
+        self.seen = looked.at;
         let label = match &self.head {
             Some(head) if self.origin.as_ref() == Some(&origin) => head.revision.branch.clone(),
             _ => reference::label(&target.reference),
@@ -401,7 +416,7 @@ fn may_be_the_credentials(error: &SourceError) -> bool {
     )
 }
 
-fn stopped() -> Failure {
+pub(super) fn stopped() -> Failure {
     Failure {
         reason: "Failed",
         message: "The look at the remote stopped unexpectedly. It is tried again.".into(),

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::Head;
 use super::failure::Failure;
+use super::heads::PinsToRead;
 use super::shared::{Answer, Said};
+use crate::mark::Mark;
 use source::{
     Auth, CommitId, Fetched, RefSpec, Remote, Rewritten, Snapshot, SourceError, Store, Submodules, list_head,
 };
@@ -31,8 +33,10 @@ pub(super) struct Look {
     pub(super) known: Option<CommitId>,
     /// What that commit was found at.
     pub(super) label: Option<String>,
-    /// Earlier commits that Syncs are pinned to and that are still to be read.
-    pub(super) pins: Vec<String>,
+    /// Earlier commits that Syncs are pinned to.
+    pub(super) pins: PinsToRead,
+    /// What the ref was found at last, refused or not.
+    pub(super) seen: Option<CommitId>,
     /// The commit that the status names, if it is of this remote and ref: the store may have been lost since.
     pub(super) remembered: Option<CommitId>,
     /// What may be served out of a store that was just opened.
@@ -157,7 +161,11 @@ pub(super) enum Found {
 pub(super) struct Looked {
     pub(super) store: Option<Arc<Store>>,
     pub(super) held: Option<Snapshot>,
+    /// What the ref was found at last, refused or not.
+    pub(super) at: Option<CommitId>,
     pub(super) found: Result<Found, SourceError>,
+    /// Whose signatures counted, where commits were verified.
+    pub(super) signers: Option<Mark>,
     /// What became of the earlier commits.
     pub(super) pinned: Vec<(String, Result<Snapshot, Failure>)>,
     /// Whether the failure was one of fetching, and not of asking.
@@ -195,8 +203,10 @@ impl Look {
                 Err(error) => {
                     return Looked {
                         store: None,
+                        at: self.seen,
                         held,
                         found: Err(error),
+                        signers: None,
                         pinned: Vec::new(),
                         fetching: false,
                         fell_back: false,
@@ -237,8 +247,11 @@ impl Look {
                 }
             }
         }
-        let pins = std::mem::take(&mut self.pins).into_iter();
-        let pinned = pins.map(|commit| {
+        let pins = std::mem::take(&mut self.pins);
+        // What the branch did not hold it may hold now: but for that, it is not looked for again.
+        let moved = found.is_ok() && self.at(&found) != self.seen;
+        let lost = pins.lost.into_iter().filter(|_| moved);
+        let pinned = pins.open.into_iter().chain(lost).map(|commit| {
             let read = match &found {
                 Ok(_) => self.past(&store, &commit),
                 Err(error) => Err(error.clone()),
@@ -257,8 +270,10 @@ impl Look {
         let pinned = pinned.collect();
         Looked {
             store: Some(store),
+            at: self.at(&found).or(self.seen),
             held,
             found,
+            signers: None,
             pinned,
             fetching,
             fell_back,
@@ -266,6 +281,15 @@ impl Look {
             aside,
             heard: asked.is_none(),
             asked,
+        }
+    }
+
+    /// Where the ref is.
+    fn at(&self, found: &Result<Found, SourceError>) -> Option<CommitId> {
+        match found {
+            Ok(Found::New { snapshot, .. }) => Some(snapshot.commit().id),
+            Ok(Found::Unchanged) => self.known,
+            Err(_) => None,
         }
     }
 

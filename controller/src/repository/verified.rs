@@ -10,14 +10,27 @@ use source::{Commit, CommitId, Remote, Rewritten, Store};
 use super::Head;
 use super::failure::Failure;
 use super::follower::Follower;
+use super::intake::stopped;
 use super::look::{Found, Looked, Serve};
 use super::revision::short;
 use super::spec::Target;
-use super::verify::{self, Checked, Policy, Verifier};
+use super::verify::{self, Checked, Policy, Signers, Verifier};
+use super::wanted::Wanted;
 use crate::events::Severity;
 
 /// Whether a commit that a Sync is pinned to is refused.
 type Judged = Result<(), Failure>;
+
+/// What a look does with commits that Syncs are pinned to and whose signatures were found good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum JudgedPins {
+    /// There are none.
+    None,
+    /// Nothing: the same signatures count.
+    Stay,
+    /// They are judged again.
+    Again,
+}
 
 /// What is to be verified of one look.
 struct Job {
@@ -35,6 +48,7 @@ impl Follower {
         &mut self,
         object: &Repository,
         target: &Target,
+        wanted: &Wanted,
         remote: Remote,
         looked: &mut Looked,
     ) -> Result<Option<(CommitId, Rewritten)>, Failure> {
@@ -59,21 +73,32 @@ impl Follower {
         if head.is_none() && pins.is_empty() {
             return Ok(None);
         }
-        let result = self
-            .job(spec, policy.clone(), target, remote, &origin)
-            .await
-            .map(|verifier| Job {
-                store,
-                verifier,
-                head: head.clone(),
-                pins,
-            });
-        let (checked, pins) = match result {
-            Ok(job) => {
-                let work = tokio::task::spawn_blocking(move || job.run());
+        let signers = verify::read(self.room.client.clone(), &self.key.0, &spec.signers_ref).await;
+        let (checked, pins) = match signers {
+            Ok(Signers { trust, mark }) => {
+                let budget = remote.budget.clone();
+                let verifier = self.verifier(spec, policy.clone(), target, remote, &origin, trust);
+                let job = Job {
+                    store,
+                    verifier,
+                    head: head.clone(),
+                    pins,
+                };
+                let mut work = tokio::task::spawn_blocking(move || job.run());
+                let done = tokio::select! {
+                    done = &mut work => done,
+                    () = self.unwanted(wanted) => {
+                        if let Some(budget) = &budget {
+                            budget.cancel();
+                        }
+                        let _ = work.await;
+                        return Err(stopped());
+                    }
+                };
+                looked.signers = Some(mark);
                 // Nothing is proven then, of pins neither.
                 let refused = || (Err(unfinished()), vec![Err(unfinished()); looked.pinned.len()]);
-                work.await.unwrap_or_else(|_| refused())
+                done.unwrap_or_else(|_| refused())
             }
             Err(failure) => (Err(failure.clone()), vec![Err(failure); looked.pinned.len()]),
         };
@@ -118,6 +143,23 @@ impl Follower {
             .publish(&about, Severity::Warning, "HistoryUnverified", message);
     }
 
+    /// What becomes of commits that Syncs are pinned to and that were found good: they stay so as long as the same signatures
+    /// count.
+    pub(super) async fn judged_pins(&self, object: &Repository) -> JudgedPins {
+        let Some(spec) = &object.spec.verify else {
+            return JudgedPins::None;
+        };
+        if !self.room.heads.has_good_pins(&self.key) {
+            return JudgedPins::None;
+        }
+        match verify::read(self.room.client.clone(), &self.key.0, &spec.signers_ref).await {
+            Ok(signers) if self.pins_by == Some(signers.mark) => JudgedPins::Stay,
+            // Just now; but what is not there, or is no list of signers, lets nobody sign.
+            Err(failure) if failure.temporary => JudgedPins::Stay,
+            _ => JudgedPins::Again,
+        }
+    }
+
     /// The head that is published, where its signatures were not looked at under this specification.
     fn unproven(&self, origin: &str, spec: &Verify) -> Option<(Commit, String)> {
         let head = self.head.as_ref()?;
@@ -129,15 +171,15 @@ impl Follower {
         (!proven).then(|| (head.snapshot.commit().clone(), head.revision.branch.clone()))
     }
 
-    async fn job(
+    fn verifier(
         &self,
         spec: &Verify,
         policy: Policy,
         target: &Target,
         remote: Remote,
         origin: &str,
-    ) -> Result<Verifier, Failure> {
-        let trust = verify::read(self.room.client.clone(), &self.key.0, &spec.signers_ref).await?;
+        trust: Trust,
+    ) -> Verifier {
         let known = self
             .verified
             .as_ref()
@@ -148,14 +190,14 @@ impl Follower {
             Some(verified) if since.is_none_or(|since| *since == verified.since) => Some(&verified.commit),
             _ => since,
         };
-        Ok(Verifier {
+        Verifier {
             policy,
             trust,
             before: begin.and_then(|commit| commit.parse().ok()),
             dir: self.dir.join("history"),
             remote,
             reference: target.reference.clone(),
-        })
+        }
     }
 
     /// What may be served out of a store that was just opened.
@@ -207,8 +249,10 @@ pub(crate) async fn signers(client: &Client, object: &Repository) -> Result<Opti
         return Ok(None);
     };
     let namespace = object.namespace().unwrap_or_default();
-    let trust = verify::read(client.clone(), &namespace, &spec.signers_ref).await;
-    trust.map(Some).map_err(|failure| failure.message)
+    let signers = verify::read(client.clone(), &namespace, &spec.signers_ref).await;
+    signers
+        .map(|signers| Some(signers.trust))
+        .map_err(|failure| failure.message)
 }
 
 /// What a head, or a verified commit, speaks of: of another repository or ref, nothing is compared.

@@ -1,11 +1,17 @@
 //! `signet audit`, checked against `git log`.
 
+use std::collections::BTreeMap;
+
 use crate::support::TestEnvironment;
 use serde_json::{Value, json};
 
-/// A scripted history of 200 commits: two people, branches that are merged, sealed and plain objects.
+/// A scripted history of 200 commits: two people, branches that are merged, sealed and plain objects. Every tenth is signed by
+/// Ada, and one by somebody whom nobody knows.
 fn history(env: &TestEnvironment) {
     env.git(&["init", "-q"]);
+    env.git(&["config", "gpg.format", "ssh"]);
+    let signing = |name: &str| format!("--gpg-sign={}", key(env, name));
+    let (ada, eve) = (signing("ada"), signing("eve"));
     std::fs::create_dir_all(env.path("apps/web")).unwrap();
     std::fs::create_dir_all(env.path("docs")).unwrap();
     let mut made = 0;
@@ -13,6 +19,11 @@ fn history(env: &TestEnvironment) {
         let date = format!("2026-01-02T03:{:02}:{:02}Z", *made / 60, *made % 60);
         env.git(&["add", "apps", "docs"]);
         let author = format!("{author} <{author}@example.org>");
+        let sign = match *made {
+            101 => &eve,
+            number if number % 10 == 0 => &ada,
+            _ => "--no-gpg-sign",
+        };
         env.git(&[
             "commit",
             "-q",
@@ -23,6 +34,7 @@ fn history(env: &TestEnvironment) {
             &author,
             "--date",
             &date,
+            sign,
         ]);
         *made += 1;
     };
@@ -46,6 +58,25 @@ fn history(env: &TestEnvironment) {
         }
         commit(&format!("number {made}"), author, &mut made);
     }
+}
+
+/// Makes a key of somebody's, and says where it is.
+fn key(env: &TestEnvironment, name: &str) -> String {
+    let path = env.path(name);
+    let made = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"])
+        .arg(&path)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    path.display().to_string()
+}
+
+/// Ada, as the file has her that git and we check signatures against.
+fn allowed(env: &TestEnvironment) -> &'static str {
+    let public = std::fs::read_to_string(env.path("ada.pub")).unwrap();
+    env.write("team.allowed_signers", &format!("ada@example.org {public}"));
+    "team.allowed_signers"
 }
 
 fn map(value: u32) -> String {
@@ -101,14 +132,17 @@ fn log(env: &TestEnvironment, arguments: &[&str]) -> Vec<String> {
 fn two_hundred_commits_are_as_git_log_has_them() {
     let env = TestEnvironment::new();
     history(&env);
-    let all = audit(&env, &[]);
+    let all = audit(&env, &["--signers", allowed(&env)]);
     assert_eq!(all.len(), 200);
     assert_eq!(ids(&all), log(&env, &[]));
     // Author, committer, dates, subject and files: as git says it of every one.
     let lines = env.git(&[
+        "-c",
+        "gpg.ssh.allowedSignersFile=team.allowed_signers",
         "log",
-        "--format=%H%x09%an <%ae>%x09%aI%x09%cn <%ce>%x09%cI%x09%s%x09%P",
+        "--format=%H%x09%an <%ae>%x09%aI%x09%cn <%ce>%x09%cI%x09%s%x09%P%x09%G?%x09%GS%x09%GF",
     ]);
+    let mut verdicts = BTreeMap::new();
     for (entry, line) in all.iter().zip(lines.lines()) {
         let fields: Vec<&str> = line.split('\t').collect();
         let found = [
@@ -124,7 +158,25 @@ fn two_hundred_commits_are_as_git_log_has_them() {
         }
         let merge = fields.get(6).is_some_and(|parents| parents.contains(' '));
         assert_eq!(entry["merge"], merge, "{line}");
-        assert_eq!(entry["signature"]["verdict"], "unsigned");
+        // G: by who is allowed to; U: nobody knows by whom; N: not at all.
+        let (verdict, message) = match fields[7] {
+            "G" => ("good", format!("it is signed by {} ({})", fields[8], fields[9])),
+            "U" => (
+                "unknown",
+                format!(
+                    "it is signed with a key that nobody is trusted with ({})",
+                    fields[9]
+                ),
+            ),
+            "N" => ("unsigned", "it is not signed".to_owned()),
+            other => panic!("{other}: {line}"),
+        };
+        assert_eq!(
+            entry["signature"],
+            json!({"verdict": verdict, "message": message}),
+            "{line}"
+        );
+        *verdicts.entry(verdict).or_insert(0) += 1;
         let files = env.git(&["show", "-c", "--format=", "--name-only", fields[0]]);
         let expected = files.lines().filter(|line| !line.is_empty()).count();
         assert_eq!(
@@ -133,6 +185,8 @@ fn two_hundred_commits_are_as_git_log_has_them() {
             "{line}\n{files}"
         );
     }
+    let expected = [("good", 20), ("unknown", 1), ("unsigned", 179)];
+    assert_eq!(verdicts, BTreeMap::from(expected));
 
     assert_eq!(
         ids(&audit(&env, &["--author", "ada@"])),
@@ -244,16 +298,8 @@ fn what_happens_to_sealed_keys_is_told_without_a_value() {
 fn signatures_are_checked_against_the_files_that_are_given() {
     let env = TestEnvironment::new();
     env.git(&["init", "-q"]);
-    let key = env.path("ada");
-    let made = std::process::Command::new("ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"])
-        .arg(&key)
-        .status()
-        .unwrap();
-    assert!(made.success());
-    let public = std::fs::read_to_string(env.path("ada.pub")).unwrap();
-    env.write("team.allowed_signers", &format!("ada@example.org {public}"));
-    let signing = format!("user.signingkey={}", key.display());
+    let signing = format!("user.signingkey={}", key(&env, "ada"));
+    allowed(&env);
     env.git(&[
         "-c",
         "gpg.format=ssh",
@@ -279,6 +325,7 @@ fn signatures_are_checked_against_the_files_that_are_given() {
         verdicts(&["--signers", "team.allowed_signers"]),
         ["unsigned", "good"]
     );
+    let public = std::fs::read_to_string(env.path("ada.pub")).unwrap();
     env.write("revoked_keys", &public);
     let both = ["--signers", "team.allowed_signers", "--signers", "revoked_keys"];
     assert_eq!(verdicts(&both), ["unsigned", "revoked"]);

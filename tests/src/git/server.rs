@@ -1,13 +1,15 @@
 //! A Git server on loopback: `git http-backend` below axum, with the manners of a bad network on request.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use base64::Engine;
@@ -18,6 +20,9 @@ use tokio::sync::watch;
 use super::cgi;
 use super::repo::Repo;
 
+/// How far back somebody asks who wants to see more than what is new.
+const LONG_HISTORY: &str = "deepen 50";
+
 /// How the server treats requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mood {
@@ -27,6 +32,8 @@ pub enum Mood {
     Stalled,
     /// It answers 503.
     Unavailable,
+    /// It answers who wants a few commits. Who wants [`LONG_HISTORY`] is sent a byte every half second, without an end.
+    Dripping,
 }
 
 /// A Git server and the directory it serves.
@@ -45,6 +52,8 @@ struct Shared {
     requests: Mutex<Vec<String>>,
     /// Paths of requests that were answered with a pack.
     packs: Mutex<Vec<String>>,
+    /// Paths of requests that were answered a byte at a time.
+    dripped: Mutex<Vec<String>>,
     /// The credentials that came with requests, as the header has them.
     given: Mutex<Vec<String>>,
 }
@@ -59,6 +68,7 @@ impl Shared {
             mood: watch::Sender::new(Mood::Serving),
             requests: Mutex::default(),
             packs: Mutex::default(),
+            dripped: Mutex::default(),
             given: Mutex::default(),
         })
     }
@@ -141,21 +151,29 @@ impl GitServer {
     /// Packs of this repository that were sent so far. A fetch is one of them, and two or more requests: where history ends and
     /// what both have is agreed on before (gitprotocol-http(5)).
     pub fn packs(&self, repo: &Repo) -> usize {
-        let name = repo.bare().file_name().expect("a name").to_string_lossy();
-        let wanted = format!("/{name}/");
-        let packs = lock(&self.shared.packs);
-        packs.iter().filter(|path| path.starts_with(&wanted)).count()
+        count(&self.shared.packs, repo)
+    }
+
+    /// Requests of this repository so far that are answered without an end: see [`Mood::Dripping`].
+    pub fn dripped(&self, repo: &Repo) -> usize {
+        count(&self.shared.dripped, repo)
     }
 }
 
+fn count(paths: &Mutex<Vec<String>>, repo: &Repo) -> usize {
+    let name = repo.bare().file_name().expect("a name").to_string_lossy();
+    let wanted = format!("/{name}/");
+    lock(paths)
+        .iter()
+        .filter(|path| path.starts_with(&wanted))
+        .count()
+}
+
 /// Notes whether a request is the last one of a negotiation, which a pack is the answer to.
-async fn noted(shared: &Shared, request: Request) -> Request {
-    let (parts, body) = request.into_parts();
-    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
-    if parts.uri.path().ends_with("/git-upload-pack") && body.ends_with(b"0009done\n") {
-        lock(&shared.packs).push(parts.uri.path().to_owned());
+fn note(shared: &Shared, path: &str, body: &[u8]) {
+    if path.ends_with("/git-upload-pack") && body.ends_with(b"0009done\n") {
+        lock(&shared.packs).push(path.to_owned());
     }
-    Request::from_parts(parts, body.into())
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
@@ -165,7 +183,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         .wait_for(|mood| *mood != Mood::Stalled)
         .await
         .map(|mood| *mood);
-    if !matches!(mood, Ok(Mood::Serving)) {
+    if !matches!(mood, Ok(Mood::Serving | Mood::Dripping)) {
         return (StatusCode::SERVICE_UNAVAILABLE, "down for maintenance\n").into_response();
     }
     let login = lock(&shared.login).clone();
@@ -180,10 +198,36 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         let challenge = [(WWW_AUTHENTICATE, "Basic realm=\"git\"")];
         return (StatusCode::UNAUTHORIZED, challenge, Body::empty()).into_response();
     }
-    let request = noted(&shared, request).await;
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    note(&shared, parts.uri.path(), &body);
+    let is_long = || {
+        body.windows(LONG_HISTORY.len())
+            .any(|part| part == LONG_HISTORY.as_bytes())
+    };
+    if matches!(mood, Ok(Mood::Dripping)) && is_long() {
+        lock(&shared.dripped).push(parts.uri.path().to_owned());
+        return drip();
+    }
+    let request = Request::from_parts(parts, body.into());
     cgi::run(&shared.root, request)
         .await
         .unwrap_or_else(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response())
+}
+
+/// The beginning of a packet that never ends.
+fn drip() -> Response {
+    let bytes = futures::stream::unfold("fff0", |begun| async move {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let (now, later) = if begun.is_empty() {
+            (".", "")
+        } else {
+            begun.split_at(1)
+        };
+        Some((Ok::<_, Infallible>(now), later))
+    });
+    let kind = [(CONTENT_TYPE, "application/x-git-upload-pack-result")];
+    (kind, Body::from_stream(bytes)).into_response()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -1,9 +1,12 @@
 //! A namespace that asks for too much of the controller, and another one beside it.
 
-use crds::Repository;
+use crds::{Repository, VerifyMode};
 use tests::git::Mood;
 use tests::random::Random;
 use tests::{Cluster, ClusterRef, ControllerOptions, GitServer, Repo, Stage, objects, run, wait};
+
+use crate::signed::{People, verify};
+use crate::world::A_WHILE;
 
 async fn stage(argument: &str) -> Stage {
     let cluster = Cluster::own().await;
@@ -45,6 +48,56 @@ fn a_namespace_whose_remotes_are_silent_leaves_room_for_others() {
         shop.repository("app", &repo).await;
         shop.fetched("app", &one).await;
         assert_eq!(asked(), 1, "one of two places is left to others");
+    });
+}
+
+#[test]
+fn a_verification_ends_with_its_repository() {
+    run(async {
+        let stage = stage("--concurrency=2").await;
+        let team = stage.space("verified");
+        let home = tempfile::tempdir().unwrap();
+        let people = People::new(home.path(), &["ada"]);
+        people.trust(&team, &["ada"], &[]);
+        let server = GitServer::start(home.path()).await;
+        let repo = server.repository("signed");
+        people.sign(&repo, Some("ada"));
+        let first = repo.write("map", "one").commit("First");
+        team.repository_with("signed", &repo, |spec| {
+            spec.timeout = "30m".into();
+            spec.verify = Some(verify(VerifyMode::Range));
+        })
+        .await;
+        team.fetched("signed", &first).await;
+
+        // The new commit comes at once, and what lies before it does not.
+        server.set_mood(Mood::Dripping);
+        repo.write("map", "two").commit("Second");
+        let deep = || server.dripped(&repo);
+        wait::poll("the history to be asked for", async || {
+            if deep() > 0 {
+                Ok(())
+            } else {
+                Err("nobody asks".to_owned())
+            }
+        })
+        .await;
+        // The one place of this namespace is taken.
+        let other = stage.git.repository(team.name());
+        let head = other.write("map", "one").commit("One");
+        team.repository("other", &other).await;
+        wait::throughout(A_WHILE, || async {
+            let asked = stage.git.requests(&other);
+            if asked.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{asked:?}"))
+            }
+        })
+        .await;
+        team.kubectl(["delete", "repository", "signed"]).ok();
+        team.fetched("other", &head).await;
+        assert_eq!(deep(), 1);
     });
 }
 

@@ -171,3 +171,91 @@ fn a_remote_that_takes_no_notes_delays_nothing_and_gets_them_later() {
         assert!(!serde_json::to_string(&ready).unwrap().contains("correct horse"));
     });
 }
+
+/// What the results of a commit are, cluster by cluster, as `git log` heads them.
+fn shown(repo: &Repo, commit: &str) -> String {
+    told(repo, commit);
+    repo.git(["log", "-1", "--notes=signet/*", commit])
+}
+
+#[test]
+fn two_clusters_write_side_by_side_and_git_log_tells_what_each_made_of_a_commit() {
+    run(async {
+        let (stage, other) = (Stage::shared().await, Stage::own().await);
+        let clusters = [
+            ("east", stage.space("notes-east")),
+            ("west", other.space("notes-west")),
+        ];
+        let repo = stage.git.repository(clusters[0].1.name());
+        let mut commits = Vec::new();
+        let commit = |value: &str, west: &str| {
+            repo.write("east/map.yaml", objects::config_map("map", value))
+                .write("west/map.yaml", west)
+                .commit(value)
+        };
+        commits.push(commit("one", &objects::config_map("map", "one")));
+        for (name, team) in &clusters {
+            push_secret(team);
+            team.repository_with("app", &repo, |spec| {
+                spec.notes = Some(Notes {
+                    cluster: (*name).into(),
+                    ..notes()
+                });
+            })
+            .await;
+            team.sync("app", name).await;
+        }
+        let both = async |commit: &str, [east, west]: [&str; 2]| {
+            let [east, west] = [(0, east), (1, west)].map(|(number, word)| {
+                let (name, team) = &clusters[number];
+                (
+                    format!("Notes (signet/{name}):"),
+                    format!(" {}/app {word}: ", team.name()),
+                )
+            });
+            wait::poll(&format!("both to tell of {commit}"), || async {
+                let text = shown(&repo, commit);
+                // Each below its own heading, and once.
+                let (head, tail) = text.split_once(&west.0).unwrap_or_default();
+                let fits = head.contains(&east.0)
+                    && head.matches(&east.1).count() == 1
+                    && tail.matches(&west.1).count() == 1;
+                if fits { Ok(()) } else { Err(text) }
+            })
+            .await;
+        };
+        both(&commits[0], ["Ready", "Ready"]).await;
+
+        // The same commits at the same time: neither is in the other's way, and nothing is lost.
+        for value in ["two", "three", "four"] {
+            let made = commit(value, &objects::config_map("map", value));
+            for (_, team) in &clusters {
+                team.applied("app", &made).await;
+            }
+            commits.push(made);
+        }
+        for made in &commits {
+            both(made, ["Ready", "Ready"]).await;
+        }
+        // What one cluster refuses another may like.
+        let bad = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: map}\ndata: {a: {b: c}}\n";
+        let mixed = commit("five", bad);
+        both(&mixed, ["Ready", "Failed"]).await;
+
+        let refs = repo.git(["ls-remote", "origin", "refs/notes/*"]);
+        let mut refs: Vec<&str> = refs.lines().filter_map(|line| line.split('\t').nth(1)).collect();
+        refs.sort_unstable();
+        assert_eq!(refs, ["refs/notes/signet/east", "refs/notes/signet/west"]);
+        let entries = audit(repo.work());
+        let newest = entries[0]["results"].as_array().unwrap();
+        let mut results: Vec<(&str, &str)> = newest
+            .iter()
+            .map(|found| {
+                let word = |field: &str| found[field].as_str().unwrap();
+                (word("cluster"), word("result"))
+            })
+            .collect();
+        results.sort_unstable();
+        assert_eq!(results, [("east", "Ready"), ("west", "Failed")]);
+    });
+}

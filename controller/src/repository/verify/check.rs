@@ -78,7 +78,7 @@ impl Verifier {
     /// The annotated tag that is followed: signed, for this commit, and under its own name.
     fn tag(&self, store: &Store, head: &Commit, label: &str) -> Result<String, Failure> {
         let object = store
-            .tag_object(&self.remote, &self.reference)
+            .tag_object(&self.asking(), &self.reference)
             .map_err(|error| Failure::from(&error))?;
         let Some(object) = object else {
             return Err(Failure {
@@ -168,7 +168,7 @@ impl Verifier {
         let history = self.history()?;
         let paths = self.policy.paths();
         let rewritten = history
-            .range(&self.remote, &self.reference, (old, new), &paths, &mut |step| {
+            .range(&self.asking(), &self.reference, (old, new), &paths, &mut |step| {
                 let judged = self.policy.judge(self.trust.commit(step.object), step.touches);
                 found.note(step.commit.id == new, step.commit, judged);
             })
@@ -190,7 +190,7 @@ impl Verifier {
             return Ok(found);
         }
         self.history()?
-            .alone(&self.remote, &self.reference, commit.id, &paths, &mut |step| {
+            .alone(&self.asking(), &self.reference, commit.id, &paths, &mut |step| {
                 let judged = self.policy.judge(verdict.clone(), step.touches);
                 found.note(true, commit, judged);
             })
@@ -204,11 +204,16 @@ impl Verifier {
             return Ok(Rewritten::No);
         }
         self.history()?
-            .descends(&self.remote, &self.reference, old, new)
+            .descends(&self.asking(), &self.reference, old, new)
             .map_err(|error| match error {
                 SourceError::NoSuchCommit => moved(),
                 error => Failure::from(&error),
             })
+    }
+
+    /// The remote, for one question, which ends with the look and counts by itself.
+    fn asking(&self) -> Remote {
+        self.remote.for_one_look()
     }
 
     fn history(&self) -> Result<Store, Failure> {

@@ -7,4 +7,4 @@ mod trust;
 
 pub(super) use check::{Checked, Verifier};
 pub(super) use policy::{Policy, parse};
-pub(super) use trust::read;
+pub(super) use trust::{Signers, read};

@@ -8,15 +8,23 @@ use kube::{Api, Client};
 use proof::Trust;
 use tokio::task::spawn_blocking;
 
+use crate::mark::Mark;
 use crate::repository::failure::Failure;
 use crate::request::{RequestError, bounded};
+
+/// Whose signatures count.
+pub(in crate::repository) struct Signers {
+    pub(in crate::repository) trust: Trust,
+    /// Of the files that they were read from.
+    pub(in crate::repository) mark: Mark,
+}
 
 /// Reads the signers. Failures quote names and numbers of lines, and no content.
 pub(in crate::repository) async fn read(
     client: Client,
     namespace: &str,
     reference: &SignersReference,
-) -> Result<Trust, Failure> {
+) -> Result<Signers, Failure> {
     let name = &reference.name;
     let (kind, files): (_, Result<BTreeMap<String, Vec<u8>>, _>) = match reference.kind {
         SignersKind::Secret => {
@@ -37,17 +45,19 @@ pub(in crate::repository) async fn read(
     let files = files.map_err(|error| unread(&error, kind, name, namespace))?;
     // Lists of revoked keys are long.
     let parsed = spawn_blocking(move || {
+        let parts = files.iter().flat_map(|(name, bytes)| [name.as_bytes(), bytes]);
+        let mark = Mark::of(&parts.collect::<Vec<_>>());
         let files = files
             .iter()
             .map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
-        Trust::read(files)
+        Trust::read(files).map(|trust| Signers { trust, mark })
     });
-    let trust = parsed.await.map_err(|_| Failure {
+    let signers = parsed.await.map_err(|_| Failure {
         reason: "Failed",
         message: "Reading the signers stopped unexpectedly. It is tried again.".into(),
         temporary: true,
     })?;
-    trust.map_err(|error| Failure {
+    signers.map_err(|error| Failure {
         reason: "SignersUnusable",
         message: format!("{kind} {name} of spec.verify.signersRef cannot be used: {error}."),
         temporary: false,
