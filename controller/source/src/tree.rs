@@ -2,13 +2,48 @@
 
 use std::collections::HashSet;
 
-use git2::{ErrorCode, ObjectType, Odb};
+use git2::{ErrorCode, ObjectType, Odb, OdbObject};
 
 use crate::path::{self, RepoPath};
 use crate::{BlobId, CommitId, PathError, TreeId};
 
 /// Largest tree object read, in bytes: some 200,000 entries in one directory.
 const MAX_TREE_BYTES: usize = 8 << 20;
+
+/// Directories in each other, for what goes through trees that anybody may have made.
+pub(crate) const DEEPEST: usize = 64;
+
+/// An entry as it stands.
+#[derive(Clone, Copy)]
+pub(crate) struct Raw<'a> {
+    pub(crate) name: &'a [u8],
+    /// None for one that Git does not write.
+    pub(crate) mode: Option<Mode>,
+    pub(crate) id: [u8; 20],
+}
+
+/// What Git writes an entry down as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Directory,
+    File,
+    Executable,
+    Symlink,
+    Submodule,
+}
+
+impl Mode {
+    fn read(text: &[u8]) -> Option<Self> {
+        match text {
+            b"40000" | b"040000" => Some(Self::Directory),
+            b"100644" | b"100664" => Some(Self::File),
+            b"100755" => Some(Self::Executable),
+            b"120000" => Some(Self::Symlink),
+            b"160000" => Some(Self::Submodule),
+            _ => None,
+        }
+    }
+}
 
 /// One entry of a directory.
 pub(crate) struct Entry {
@@ -34,6 +69,11 @@ pub(crate) enum Node {
 
 /// Reads a directory in Git's order, which is bytewise over whole paths.
 pub(crate) fn read(odb: &Odb<'_>, id: TreeId) -> Result<Vec<Entry>, PathError> {
+    parse(bytes(odb, id)?.data()).ok_or(PathError::Unreadable)
+}
+
+/// A tree's bytes. Its size is known before it is read.
+pub(crate) fn bytes<'odb>(odb: &'odb Odb<'_>, id: TreeId) -> Result<OdbObject<'odb>, PathError> {
     let (size, kind) = odb.read_header(id.oid()).map_err(|error| unreadable(&error))?;
     if kind != ObjectType::Tree {
         return Err(PathError::Unreadable);
@@ -41,67 +81,57 @@ pub(crate) fn read(odb: &Odb<'_>, id: TreeId) -> Result<Vec<Entry>, PathError> {
     if size > MAX_TREE_BYTES {
         return Err(PathError::TooLarge("a directory with too many entries"));
     }
-    let object = odb.read(id.oid()).map_err(|error| unreadable(&error))?;
-    parse(object.data()).ok_or(PathError::Unreadable)
+    odb.read(id.oid()).map_err(|error| unreadable(&error))
 }
 
-/// Descends from `root`; every component must be a directory.
-pub(crate) fn resolve(odb: &Odb<'_>, root: TreeId, path: &RepoPath) -> Result<TreeId, PathError> {
-    let mut tree = root;
-    for component in path.components() {
-        let entries = read(odb, tree)?;
-        let mut found = entries.iter().filter(|entry| entry.name == component);
-        tree = match (found.next().map(|entry| entry.node), found.next()) {
-            (None, _) => return Err(PathError::NotFound),
-            (Some(Node::Directory(id)), None) => id,
-            (Some(Node::File { .. }), None) => return Err(PathError::NotADirectory),
-            (Some(Node::Symlink), None) => return Err(PathError::Symlink),
-            (Some(Node::Submodule(_)), None) => return Err(PathError::Submodule),
-            (Some(_), _) => return Err(PathError::Escapes),
+/// The entries of a tree's bytes, as they stand there; none for a rest that is not one.
+pub(crate) fn entries(data: &[u8]) -> impl Iterator<Item = Option<Raw<'_>>> {
+    let mut rest = data;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let entry = entry(rest);
+        rest = entry.map_or(&[], |(_, rest)| rest);
+        Some(entry.map(|(entry, _)| entry))
+    })
+}
+
+/// `<octal mode> <name>\0<20 bytes>`, repeated: the first, and what comes after it.
+fn entry(data: &[u8]) -> Option<(Raw<'_>, &[u8])> {
+    let space = data.iter().position(|byte| *byte == b' ')?;
+    let (mode, rest) = (&data[..space], &data[space + 1..]);
+    let nul = rest.iter().position(|byte| *byte == 0)?;
+    let (name, rest) = (&rest[..nul], &rest[nul + 1..]);
+    let (id, rest) = rest.split_first_chunk::<20>()?;
+    let mode = Mode::read(mode);
+    Some((Raw { name, mode, id: *id }, rest))
+}
+
+fn parse(data: &[u8]) -> Option<Vec<Entry>> {
+    let mut read: Vec<Entry> = Vec::new();
+    for entry in entries(data) {
+        let Raw { name, mode, id } = entry?;
+        let safe = std::str::from_utf8(name).is_ok_and(path::is_safe_name);
+        let file = |executable| Node::File {
+            blob: BlobId::from_array(id),
+            executable,
         };
-    }
-    Ok(tree)
-}
-
-fn unreadable(error: &git2::Error) -> PathError {
-    // The commit is there, so its trees should be: missing is damaged too.
-    tracing::warn!(code = ?error.code(), missing = error.code() == ErrorCode::NotFound, "a tree cannot be read");
-    PathError::Unreadable
-}
-
-/// `<octal mode> <name>\0<20 bytes>`, repeated.
-fn parse(mut data: &[u8]) -> Option<Vec<Entry>> {
-    let mut entries: Vec<Entry> = Vec::new();
-    while !data.is_empty() {
-        let space = data.iter().position(|byte| *byte == b' ')?;
-        let (mode, rest) = (&data[..space], &data[space + 1..]);
-        let nul = rest.iter().position(|byte| *byte == 0)?;
-        let (name, rest) = (&rest[..nul], &rest[nul + 1..]);
-        let (id, rest) = rest.split_first_chunk::<20>()?;
-        data = rest;
-        let node = match (std::str::from_utf8(name), mode) {
-            (Ok(name), _) if !path::is_safe_name(name) => Node::Odd,
-            (Err(_), _) => Node::Odd,
-            (_, b"40000" | b"040000") => Node::Directory(TreeId::from_array(*id)),
-            (_, b"100644" | b"100664") => Node::File {
-                blob: BlobId::from_array(*id),
-                executable: false,
-            },
-            (_, b"100755") => Node::File {
-                blob: BlobId::from_array(*id),
-                executable: true,
-            },
-            (_, b"120000") => Node::Symlink,
-            (_, b"160000") => Node::Submodule(CommitId::from_array(*id)),
-            _ => Node::Odd,
+        let node = match mode.filter(|_| safe) {
+            Some(Mode::Directory) => Node::Directory(TreeId::from_array(id)),
+            Some(Mode::File) => file(false),
+            Some(Mode::Executable) => file(true),
+            Some(Mode::Symlink) => Node::Symlink,
+            Some(Mode::Submodule) => Node::Submodule(CommitId::from_array(id)),
+            None => Node::Odd,
         };
-        entries.push(Entry {
+        read.push(Entry {
             name: String::from_utf8_lossy(name).into_owned(),
             node,
         });
     }
-    mark_doubles(&mut entries);
-    Some(entries)
+    mark_doubles(&mut read);
+    Some(read)
 }
 
 /// A name that is there twice means two things at once: neither is read.

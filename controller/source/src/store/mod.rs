@@ -21,6 +21,7 @@ mod notebook;
 mod notes;
 mod open;
 pub(crate) mod origins;
+mod place;
 mod push;
 mod reach;
 mod take;

@@ -1,0 +1,222 @@
+//! Trees that are made to be too much for whoever compares or sends them, or to be two things at once.
+
+use std::time::Instant;
+
+use git2::{ObjectType, Oid, Repository};
+use source::{CommitId, RepoPath, SourceError, Step};
+
+use crate::support::http::{Mode, Server};
+use crate::support::repo::Repo;
+use crate::support::{fetch, main_branch, store};
+
+const FILE: &str = "100644";
+const DIRECTORY: &str = "40000";
+const LINK: &str = "160000";
+const SYMLINK: &str = "120000";
+
+/// Writes objects as they are into the served repository, thousands in no time.
+struct Maker(Repository);
+
+type Entry<'a> = (&'a str, &'a str, Oid);
+
+impl Maker {
+    fn of(repo: &Repo) -> Self {
+        Self(Repository::open_bare(repo.bare()).unwrap())
+    }
+
+    fn object(&self, kind: ObjectType, content: &[u8]) -> Oid {
+        self.0.odb().unwrap().write(kind, content).unwrap()
+    }
+
+    fn blob(&self, text: &str) -> Oid {
+        self.object(ObjectType::Blob, text.as_bytes())
+    }
+
+    fn tree(&self, entries: &[Entry<'_>]) -> Oid {
+        let mut content = Vec::new();
+        for (mode, name, id) in entries {
+            content.extend_from_slice(format!("{mode} {name}\0").as_bytes());
+            content.extend_from_slice(id.as_bytes());
+        }
+        self.object(ObjectType::Tree, &content)
+    }
+
+    /// So many directories, each in another one, with this one at the bottom.
+    fn nested(&self, depth: usize, bottom: Oid) -> Oid {
+        (0..depth).fold(bottom, |below, _| self.tree(&[(DIRECTORY, "d", below)]))
+    }
+
+    /// A directory of these two files.
+    fn pair(&self, a: &str, b: &str) -> Oid {
+        self.tree(&[(FILE, "a", self.blob(a)), (FILE, "b", self.blob(b))])
+    }
+
+    fn commit(&self, subject: &str, tree: Oid, parents: &[Oid]) -> Oid {
+        let parents: Vec<String> = parents.iter().map(|id| format!("parent {id}\n")).collect();
+        let parents = parents.concat();
+        let who = "Ann <ann@example.org> 1700000000 +0000";
+        let text = format!("tree {tree}\n{parents}author {who}\ncommitter {who}\n\n{subject}\n");
+        self.object(ObjectType::Commit, text.as_bytes())
+    }
+
+    fn point(&self, reference: &str, commit: Oid) {
+        self.0.reference(reference, commit, true, "").unwrap();
+    }
+
+    /// Puts these into a root as `infra`: the sides of a merge, and the merge on main. Says whether the merge changes it.
+    fn is_changed_by_merge(&self, server: &Server, infra: [Oid; 4]) -> bool {
+        let root = |infra| self.tree(&[(DIRECTORY, "infra", infra)]);
+        let [base, one, other, merged] = infra.map(root);
+        let base = self.commit("base", base, &[]);
+        let one = self.commit("one", one, &[base]);
+        let other = self.commit("other", other, &[base]);
+        let merge = self.commit("merge", merged, &[one, other]);
+        self.point("refs/heads/main", merge);
+        let seen = touched(server, "infra", base, merge);
+        assert_eq!(seen.len(), 3, "{seen:?}");
+        seen.into_iter().next_back().unwrap().1
+    }
+}
+
+fn touches(step: &Step<'_>) -> bool {
+    step.touches()[0]
+}
+
+fn id(oid: Oid) -> CommitId {
+    oid.to_string().parse().unwrap()
+}
+
+/// Subject of every commit of a range, and whether it changes the path.
+fn touched(server: &Server, path: &str, old: Oid, new: Oid) -> Vec<(String, bool)> {
+    let dir = tempfile::tempdir().unwrap();
+    let paths = [RepoPath::parse(path).unwrap()];
+    let (old, mut seen) = (id(old).into(), Vec::new());
+    store(dir.path())
+        .range(
+            &server.remote(),
+            &main_branch(),
+            (&old, id(new)),
+            &paths,
+            &mut |step| {
+                seen.push((step.commit.subject.clone(), touches(step)));
+            },
+        )
+        .unwrap();
+    seen
+}
+
+/// What two files are in the base, on both sides, and in a merge that brings both together.
+const SIDES: [(&str, &str); 4] = [("0", "0"), ("1", "0"), ("0", "1"), ("1", "1")];
+
+#[test]
+fn a_merge_of_directories_nested_without_end_is_a_change() {
+    let repo = Repo::with(&[("a", "1")]);
+    let (maker, server) = (Maker::of(&repo), Server::start(repo.root(), Mode::Good));
+    // Merging alone makes it: as far as that is looked at.
+    for (depth, changed) in [(4_000, true), (70, true), (60, false), (0, false)] {
+        let sides = SIDES.map(|(a, b)| maker.nested(depth, maker.pair(a, b)));
+        let is_changed = maker.is_changed_by_merge(&server, sides);
+        assert_eq!(is_changed, changed, "{depth} deep");
+    }
+}
+
+/// A directory of so many files, and of `a` and `b`.
+fn large(maker: &Maker, files: usize, name: impl Fn(usize) -> String, (a, b): (&str, &str)) -> Oid {
+    let one_file = maker.blob("");
+    let names: Vec<String> = (0..files).map(name).collect();
+    let mut entries: Vec<Entry<'_>> = names.iter().map(|name| (FILE, &**name, one_file)).collect();
+    entries.extend([(FILE, "a", maker.blob(a)), (FILE, "b", maker.blob(b))]);
+    maker.tree(&entries)
+}
+
+#[test]
+fn a_merge_of_large_directories_ends_and_of_too_large_ones_is_a_change() {
+    let repo = Repo::with(&[("a", "1")]);
+    let (maker, server) = (Maker::of(&repo), Server::start(repo.root(), Mode::Good));
+    for (files, changed) in [(60_000, false), (120_000, true), (260_000, true)] {
+        let sides = SIDES.map(|sides| large(&maker, files, |number| format!("{number:06}"), sides));
+        let start = Instant::now();
+        let is_changed = maker.is_changed_by_merge(&server, sides);
+        assert_eq!(is_changed, changed, "{files} files");
+        assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn whoever_tells_of_a_commit_reads_no_directory_that_is_too_large() {
+    let repo = Repo::with(&[("a", "1")]);
+    let (maker, server) = (Maker::of(&repo), Server::start(repo.root(), Mode::Good));
+    let dir = tempfile::tempdir().unwrap();
+    let kept = store(dir.path());
+    for (digits, fits) in [(6, true), (150, false)] {
+        let infra = large(&maker, 60_000, |number| format!("{number:0digits$}"), ("0", "0"));
+        let root = maker.tree(&[(DIRECTORY, "infra", infra)]);
+        maker.point("refs/heads/main", maker.commit("large", root, &[]));
+        let found = fetch(&kept, &server.remote()).unwrap();
+        let told = ["infra", "infra/a"].map(|path| {
+            let changed = kept.changed(found.commit(), &RepoPath::parse(path).unwrap());
+            assert!(
+                matches!(changed, Ok(_) | Err(SourceError::TooLarge(_))),
+                "{changed:?}"
+            );
+            changed.is_ok()
+        });
+        assert_eq!(told, [fits; 2]);
+    }
+}
+
+#[test]
+fn a_name_that_is_there_twice_is_a_change() {
+    let repo = Repo::with(&[("a", "1")]);
+    let (maker, server) = (Maker::of(&repo), Server::start(repo.root(), Mode::Good));
+    let (good, evil) = (maker.pair("good", ""), maker.pair("evil", ""));
+    let before = maker.commit("before", maker.tree(&[(DIRECTORY, "infra", good)]), &[]);
+    let twice = [(DIRECTORY, "infra", good), (DIRECTORY, "infra", evil)];
+    let tree = maker.tree(&twice);
+    let after = maker.commit("twice", tree, &[before]);
+    let beside = maker.commit("the same", tree, &[after]);
+    maker.point("refs/heads/main", beside);
+    let seen = touched(&server, "infra", before, beside);
+    assert_eq!(seen, [("twice".to_owned(), true), ("the same".to_owned(), false)]);
+
+    // By a merge, of which the first is as it should be; and a mode that is no one's to read.
+    let [base, one, other, fair] = SIDES.map(|(a, b)| maker.pair(a, b));
+    let (a, b) = (maker.blob("1"), maker.blob("1"));
+    let slipped = maker.tree(&[(FILE, "a", a), (FILE, "b", b), (FILE, "b", maker.blob("evil"))]);
+    assert!(maker.is_changed_by_merge(&server, [base, one, other, slipped]));
+    let padded = maker.tree(&[(FILE, "a", a), ("0100644", "b", b)]);
+    assert!(maker.is_changed_by_merge(&server, [base, one, other, padded]));
+    assert!(!maker.is_changed_by_merge(&server, [base, one, other, fair]));
+}
+
+#[test]
+fn what_lies_where_a_directory_should_is_what_lies_below_it() {
+    let repo = Repo::with(&[("a", "1")]);
+    let (maker, server) = (Maker::of(&repo), Server::start(repo.root(), Mode::Good));
+    let (text, readme) = (maker.blob("clusters"), maker.blob("readme"));
+    let (one, two) = (maker.blob("one"), maker.blob("two"));
+    let prod = maker.tree(&[(FILE, "prod", text)]);
+    let within = maker.tree(&[(LINK, "in", two)]);
+    let steps: [(&str, Entry<'_>, bool); 9] = [
+        ("a link", (LINK, "clusters", one), true),
+        ("the link moves", (LINK, "clusters", two), true),
+        ("the link stays", (LINK, "clusters", two), false),
+        ("the link one down", (DIRECTORY, "clusters", within), true),
+        ("a symbolic link", (SYMLINK, "clusters", text), true),
+        ("a file", (FILE, "clusters", text), true),
+        ("the file below it", (DIRECTORY, "clusters", prod), true),
+        ("the file is back", (FILE, "clusters", text), true),
+        ("nothing", (FILE, "other", text), true),
+    ];
+    let first = maker.commit("first", maker.tree(&[(FILE, "readme", readme)]), &[]);
+    let (mut head, mut expected) = (first, Vec::new());
+    for (number, (subject, entry, changed)) in steps.into_iter().enumerate() {
+        let beside = maker.blob(&number.to_string());
+        head = maker.commit(subject, maker.tree(&[entry, (FILE, "readme", beside)]), &[head]);
+        expected.push((subject.to_owned(), changed));
+    }
+    maker.point("refs/heads/main", head);
+    for path in ["clusters/prod", "clusters/in/prod"] {
+        assert_eq!(touched(&server, path, first, head), expected, "{path}");
+    }
+}
