@@ -1,10 +1,14 @@
 //! Trees that are made to be too much for whoever compares or sends them, or to be two things at once.
 
+use std::thread;
 use std::time::Instant;
 
 use git2::{ObjectType, Oid, Repository};
-use source::{CommitId, RepoPath, SourceError, Step};
+use source::{
+    CommitId, Line, NewCommit, Notebook, RefSpec, RepoPath, SourceError, Step, Store, StoreOptions,
+};
 
+use crate::submodules::{beside, whole};
 use crate::support::http::{Mode, Server};
 use crate::support::repo::Repo;
 use crate::support::{fetch, main_branch, store};
@@ -105,8 +109,21 @@ fn touched(server: &Server, path: &str, old: Oid, new: Oid) -> Vec<(String, bool
     seen
 }
 
+/// As small as none of the controller's is: what calls itself once for each directory ends here sooner.
+fn on_a_small_stack<T: Send>(run: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        let started = thread::Builder::new()
+            .stack_size(1 << 20)
+            .spawn_scoped(scope, run);
+        started.unwrap().join().unwrap()
+    })
+}
+
 /// What two files are in the base, on both sides, and in a merge that brings both together.
 const SIDES: [(&str, &str); 4] = [("0", "0"), ("1", "0"), ("0", "1"), ("1", "1")];
+
+/// Nested so deep that nothing that calls itself gets to the bottom.
+const ABYSS: usize = 16_000;
 
 #[test]
 fn a_merge_of_directories_nested_without_end_is_a_change() {
@@ -218,5 +235,137 @@ fn what_lies_where_a_directory_should_is_what_lies_below_it() {
     maker.point("refs/heads/main", head);
     for path in ["clusters/prod", "clusters/in/prod"] {
         assert_eq!(touched(&server, path, first, head), expected, "{path}");
+    }
+}
+
+fn line(commit: Oid) -> Line {
+    Line {
+        commit: id(commit),
+        text: "a line".to_owned(),
+        unless: None,
+        kind: String::new(),
+    }
+}
+
+#[test]
+fn notes_are_not_put_on_top_of_an_abyss() {
+    const REF: &str = "refs/notes/signet/prod";
+    let repo = Repo::with(&[("a", "1")]);
+    let (maker, server) = (Maker::of(&repo), Server::start(repo.root(), Mode::Good));
+    let bottom = maker.pair("0", "0");
+    let about = maker.commit("about", bottom, &[]);
+    maker.point(REF, maker.commit("notes", maker.nested(ABYSS, bottom), &[]));
+    let dir = tempfile::tempdir().unwrap();
+    let append = || {
+        let mut notes = Notebook::open(&dir.path().join("notes"), REF, "signet (prod)").unwrap();
+        notes.append(&server.remote(), &[line(about)])
+    };
+    let refused = on_a_small_stack(append);
+    assert!(matches!(refused, Err(SourceError::TooLarge(_))), "{refused:?}");
+    // Somebody has cleaned up.
+    maker.point(REF, maker.commit("notes", maker.nested(30, bottom), &[]));
+    on_a_small_stack(append).unwrap();
+}
+
+/// Changes the file `a` of a head.
+fn changed(store: &Store, server: &Server) -> Result<CommitId, SourceError> {
+    let head = fetch(store, &server.remote()).unwrap().snapshot;
+    let new = NewCommit {
+        name: "Signet",
+        email: "signet@example.org",
+        message: "a line\n",
+        time: 1_700_000_100,
+        key: None,
+    };
+    store.commit(&head, &[("a", b"new\n")], &new)
+}
+
+#[test]
+fn a_commit_is_not_sent_with_an_abyss_in_it_or_where_one_is() {
+    let repo = Repo::with(&[("a", "1")]);
+    let (maker, server) = (Maker::of(&repo), Server::start(repo.root(), Mode::Good));
+    let bottom = maker.pair("0", "0");
+    let root = |depth| {
+        maker.tree(&[
+            (FILE, "a", maker.blob("a")),
+            (DIRECTORY, "d", maker.nested(depth, bottom)),
+        ])
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let kept = store(dir.path());
+    let push = || {
+        let made = changed(&kept, &server).unwrap();
+        kept.push(&server.remote(), &main_branch(), made)
+    };
+    let good = maker.commit("good", root(30), &[]);
+    maker.point("refs/heads/main", good);
+    on_a_small_stack(push).unwrap();
+    // Of a ref that only comes along.
+    let deep = maker.commit("deep", root(ABYSS), &[]);
+    maker.point("refs/heads/deep", deep);
+    kept.fetch(&server.remote(), &RefSpec::Branch("deep".into()))
+        .unwrap();
+    maker.point("refs/heads/main", good);
+    let refused = on_a_small_stack(push);
+    assert!(matches!(refused, Err(SourceError::TooLarge(_))), "{refused:?}");
+    // The head itself, behind which the remote does not hide it.
+    let dir = tempfile::tempdir().unwrap();
+    let kept = store(dir.path());
+    maker.point("refs/heads/main", deep);
+    let made = changed(&kept, &server).unwrap();
+    let new = RefSpec::Branch("new".into());
+    for name in ["refs/heads/main", "refs/heads/deep"] {
+        let refused = on_a_small_stack(|| kept.push(&server.remote(), &new, made));
+        assert!(matches!(refused, Err(SourceError::TooLarge(_))), "{refused:?}");
+        maker.point(name, good);
+    }
+    let refused = on_a_small_stack(|| kept.push(&server.remote(), &new, made));
+    assert!(matches!(refused, Err(SourceError::TooLarge(_))), "{refused:?}");
+}
+
+/// A list of one submodule at this path.
+fn listed(maker: &Maker, path: &str) -> Oid {
+    maker.blob(&format!(
+        "[submodule \"{path}\"]\n\tpath = {path}\n\turl = ../lib.git\n"
+    ))
+}
+
+#[test]
+fn a_submodule_that_cannot_be_taken_along_is_left_and_fetched_again() {
+    let (lib, repo) = (Repo::with(&[("lib.yaml", "1")]), Repo::with(&[("a", "1")]));
+    beside(&repo, "lib", &lib);
+    let (library, maker) = (Maker::of(&lib), Maker::of(&repo));
+    let server = Server::start(repo.root(), Mode::Good);
+    let file = library.blob("1");
+    // Ten to the fortieth files, in forty directories.
+    let names: Vec<String> = (0..10).map(|number| number.to_string()).collect();
+    let bomb = (0..40).fold(library.pair("0", "0"), |below, _| {
+        let entries: Vec<Entry<'_>> = names.iter().map(|name| (DIRECTORY, &**name, below)).collect();
+        library.tree(&entries)
+    });
+    for hostile in [library.nested(ABYSS, library.pair("0", "0")), bomb] {
+        let tree = library.tree(&[(DIRECTORY, "hostile", hostile), (FILE, "lib.yaml", file)]);
+        let linked = library.commit("linked", tree, &[]);
+        library.point("refs/heads/main", linked);
+        let dir = tempfile::tempdir().unwrap();
+        let options = StoreOptions {
+            max_packs: 2,
+            ..StoreOptions::default()
+        };
+        let kept = Store::open_with(&dir.path().join("store"), options).unwrap();
+        let mut directories = Vec::new();
+        for number in 0..3 {
+            let root = maker.tree(&[
+                (FILE, ".gitmodules", listed(&maker, "lib")),
+                (FILE, "a", maker.blob(&number.to_string())),
+                (LINK, "lib", linked),
+            ]);
+            maker.point("refs/heads/main", maker.commit("next", root, &[]));
+            let found = on_a_small_stack(|| whole(&kept, &server.remote(), &[])).unwrap();
+            assert!(found.tree_id("lib/hostile").is_ok());
+            directories.push(kept.repository_dir());
+        }
+        directories.dedup();
+        assert!(directories.len() > 1, "it was made anew");
     }
 }
