@@ -97,6 +97,57 @@ pub(crate) fn entries(data: &[u8]) -> impl Iterator<Item = Option<Raw<'_>>> {
     })
 }
 
+/// Whether the directories down to this one can be written again with nothing lost. Of two entries of one name libgit2 keeps the
+/// last, which nobody reads before that, and modes it writes in its own way.
+pub(crate) fn is_rewritable(odb: &Odb<'_>, root: TreeId, path: &RepoPath) -> Result<bool, PathError> {
+    let mut components = path.components();
+    let mut here = root;
+    loop {
+        let object = bytes(odb, here)?;
+        let mut names = HashSet::new();
+        let next = components.next();
+        let mut below = None;
+        for entry in entries(object.data()) {
+            let entry = entry.ok_or(PathError::Unreadable)?;
+            if entry.mode.is_none() || !names.insert(entry.name) {
+                return Ok(false);
+            }
+            if next.is_some_and(|name| name.as_bytes() == entry.name) && entry.mode == Some(Mode::Directory) {
+                below = Some(TreeId::from_array(entry.id));
+            }
+        }
+        here = match (next, below) {
+            (None, _) => return Ok(true),
+            (Some(_), None) => return Err(PathError::NotFound),
+            (Some(_), Some(below)) => below,
+        };
+    }
+}
+
+/// Descends from `root`; every component must be a directory.
+pub(crate) fn resolve(odb: &Odb<'_>, root: TreeId, path: &RepoPath) -> Result<TreeId, PathError> {
+    let mut tree = root;
+    for component in path.components() {
+        let entries = read(odb, tree)?;
+        let mut found = entries.iter().filter(|entry| entry.name == component);
+        tree = match (found.next().map(|entry| entry.node), found.next()) {
+            (None, _) => return Err(PathError::NotFound),
+            (Some(Node::Directory(id)), None) => id,
+            (Some(Node::File { .. }), None) => return Err(PathError::NotADirectory),
+            (Some(Node::Symlink), None) => return Err(PathError::Symlink),
+            (Some(Node::Submodule(_)), None) => return Err(PathError::Submodule),
+            (Some(_), _) => return Err(PathError::Escapes),
+        };
+    }
+    Ok(tree)
+}
+
+fn unreadable(error: &git2::Error) -> PathError {
+    // The commit is there, so its trees should be: missing is damaged too.
+    tracing::warn!(code = ?error.code(), missing = error.code() == ErrorCode::NotFound, "a tree cannot be read");
+    PathError::Unreadable
+}
+
 /// `<octal mode> <name>\0<20 bytes>`, repeated: the first, and what comes after it.
 fn entry(data: &[u8]) -> Option<(Raw<'_>, &[u8])> {
     let space = data.iter().position(|byte| *byte == b' ')?;

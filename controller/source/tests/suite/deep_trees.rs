@@ -369,3 +369,48 @@ fn a_submodule_that_cannot_be_taken_along_is_left_and_fetched_again() {
         assert!(directories.len() > 1, "it was made anew");
     }
 }
+
+#[test]
+fn a_tree_with_a_name_twice_is_not_written_again() {
+    let (lib, repo) = (Repo::with(&[("lib.yaml", "1")]), Repo::with(&[("a", "1")]));
+    beside(&repo, "lib", &lib);
+    let (maker, server) = (Maker::of(&repo), Server::start(repo.root(), Mode::Good));
+    let linked = Oid::from_str(&lib.head()).unwrap();
+    let (good, evil) = (maker.pair("good", ""), maker.pair("evil", ""));
+    let file = maker.blob("1");
+    let list = |path| (FILE, ".gitmodules", listed(&maker, path));
+    let twice: [Entry<'_>; 2] = [(DIRECTORY, "infra", good), (DIRECTORY, "infra", evil)];
+    let padded: [Entry<'_>; 2] = [(DIRECTORY, "infra", good), ("0100644", "infra.yaml", file)];
+    for infra in [twice, padded] {
+        let [first, second] = infra;
+        let a = (FILE, "a", file);
+        let root = maker.tree(&[list("lib"), a, first, second, (LINK, "lib", linked)]);
+        maker.point("refs/heads/main", maker.commit("by hand", root, &[]));
+        let dir = tempfile::tempdir().unwrap();
+        let kept = store(dir.path());
+        let refused = whole(&kept, &server.remote(), &[]).err();
+        assert!(
+            matches!(&refused, Some(SourceError::BadSubmodule(path, _)) if path == "lib"),
+            "{refused:?}"
+        );
+        let refused = changed(&kept, &server);
+        assert!(matches!(refused, Err(SourceError::Store(_))), "{refused:?}");
+        // Where the directory on the way is none of those that are written, it does not matter.
+        let apps = maker.tree(&[first, second]);
+        let root = maker.tree(&[list("lib"), a, (DIRECTORY, "apps", apps), (LINK, "lib", linked)]);
+        maker.point("refs/heads/main", maker.commit("by hand", root, &[]));
+        assert!(whole(&kept, &server.remote(), &[]).is_ok());
+        assert!(changed(&kept, &server).is_ok());
+    }
+    // As deep as a path can name.
+    let deep = vec!["d"; 100].join("/") + "/lib";
+    let top = maker.nested(99, maker.tree(&[(LINK, "lib", linked)]));
+    let root = maker.tree(&[list(&deep), (DIRECTORY, "d", top)]);
+    maker.point("refs/heads/main", maker.commit("deep", root, &[]));
+    let dir = tempfile::tempdir().unwrap();
+    let refused = whole(&store(dir.path()), &server.remote(), &[]).err();
+    assert!(
+        matches!(refused, Some(SourceError::BadSubmodule(..))),
+        "{refused:?}"
+    );
+}
