@@ -2,13 +2,48 @@
 
 use std::collections::HashSet;
 
-use git2::{ErrorCode, ObjectType, Odb};
+use git2::{ErrorCode, ObjectType, Odb, OdbObject};
 
 use crate::path::{self, RepoPath};
 use crate::{BlobId, CommitId, PathError, TreeId};
 
 /// Largest tree object read, in bytes: some 200,000 entries in one directory.
 const MAX_TREE_BYTES: usize = 8 << 20;
+
+/// Directories in each other, for what goes through trees that anybody may have made.
+pub(crate) const DEEPEST: usize = 64;
+
+/// An entry as it stands.
+#[derive(Clone, Copy)]
+pub(crate) struct Raw<'a> {
+    pub(crate) name: &'a [u8],
+    /// None for one that Git does not write.
+    pub(crate) mode: Option<Mode>,
+    pub(crate) id: [u8; 20],
+}
+
+/// What Git writes an entry down as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Directory,
+    File,
+    Executable,
+    Symlink,
+    Submodule,
+}
+
+impl Mode {
+    fn read(text: &[u8]) -> Option<Self> {
+        match text {
+            b"40000" | b"040000" => Some(Self::Directory),
+            b"100644" | b"100664" => Some(Self::File),
+            b"100755" => Some(Self::Executable),
+            b"120000" => Some(Self::Symlink),
+            b"160000" => Some(Self::Submodule),
+            _ => None,
+        }
+    }
+}
 
 /// One entry of a directory.
 pub(crate) struct Entry {
@@ -34,6 +69,11 @@ pub(crate) enum Node {
 
 /// Reads a directory in Git's order, which is bytewise over whole paths.
 pub(crate) fn read(odb: &Odb<'_>, id: TreeId) -> Result<Vec<Entry>, PathError> {
+    parse(bytes(odb, id)?.data()).ok_or(PathError::Unreadable)
+}
+
+/// A tree's bytes. Its size is known before it is read.
+pub(crate) fn bytes<'odb>(odb: &'odb Odb<'_>, id: TreeId) -> Result<OdbObject<'odb>, PathError> {
     let (size, kind) = odb.read_header(id.oid()).map_err(|error| unreadable(&error))?;
     if kind != ObjectType::Tree {
         return Err(PathError::Unreadable);
@@ -41,8 +81,47 @@ pub(crate) fn read(odb: &Odb<'_>, id: TreeId) -> Result<Vec<Entry>, PathError> {
     if size > MAX_TREE_BYTES {
         return Err(PathError::TooLarge("a directory with too many entries"));
     }
-    let object = odb.read(id.oid()).map_err(|error| unreadable(&error))?;
-    parse(object.data()).ok_or(PathError::Unreadable)
+    odb.read(id.oid()).map_err(|error| unreadable(&error))
+}
+
+/// The entries of a tree's bytes, as they stand there; none for a rest that is not one.
+pub(crate) fn entries(data: &[u8]) -> impl Iterator<Item = Option<Raw<'_>>> {
+    let mut rest = data;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let entry = entry(rest);
+        rest = entry.map_or(&[], |(_, rest)| rest);
+        Some(entry.map(|(entry, _)| entry))
+    })
+}
+
+/// Whether the directories down to this one can be written again with nothing lost. Of two entries of one name libgit2 keeps the
+/// last, which nobody reads before that, and modes it writes in its own way.
+pub(crate) fn is_rewritable(odb: &Odb<'_>, root: TreeId, path: &RepoPath) -> Result<bool, PathError> {
+    let mut components = path.components();
+    let mut here = root;
+    loop {
+        let object = bytes(odb, here)?;
+        let mut names = HashSet::new();
+        let next = components.next();
+        let mut below = None;
+        for entry in entries(object.data()) {
+            let entry = entry.ok_or(PathError::Unreadable)?;
+            if entry.mode.is_none() || !names.insert(entry.name) {
+                return Ok(false);
+            }
+            if next.is_some_and(|name| name.as_bytes() == entry.name) && entry.mode == Some(Mode::Directory) {
+                below = Some(TreeId::from_array(entry.id));
+            }
+        }
+        here = match (next, below) {
+            (None, _) => return Ok(true),
+            (Some(_), None) => return Err(PathError::NotFound),
+            (Some(_), Some(below)) => below,
+        };
+    }
 }
 
 /// Descends from `root`; every component must be a directory.
@@ -69,39 +148,41 @@ fn unreadable(error: &git2::Error) -> PathError {
     PathError::Unreadable
 }
 
-/// `<octal mode> <name>\0<20 bytes>`, repeated.
-fn parse(mut data: &[u8]) -> Option<Vec<Entry>> {
-    let mut entries: Vec<Entry> = Vec::new();
-    while !data.is_empty() {
-        let space = data.iter().position(|byte| *byte == b' ')?;
-        let (mode, rest) = (&data[..space], &data[space + 1..]);
-        let nul = rest.iter().position(|byte| *byte == 0)?;
-        let (name, rest) = (&rest[..nul], &rest[nul + 1..]);
-        let (id, rest) = rest.split_first_chunk::<20>()?;
-        data = rest;
-        let node = match (std::str::from_utf8(name), mode) {
-            (Ok(name), _) if !path::is_safe_name(name) => Node::Odd,
-            (Err(_), _) => Node::Odd,
-            (_, b"40000" | b"040000") => Node::Directory(TreeId::from_array(*id)),
-            (_, b"100644" | b"100664") => Node::File {
-                blob: BlobId::from_array(*id),
-                executable: false,
-            },
-            (_, b"100755") => Node::File {
-                blob: BlobId::from_array(*id),
-                executable: true,
-            },
-            (_, b"120000") => Node::Symlink,
-            (_, b"160000") => Node::Submodule(CommitId::from_array(*id)),
-            _ => Node::Odd,
+/// `<octal mode> <name>\0<20 bytes>`, repeated: the first, and what comes after it.
+fn entry(data: &[u8]) -> Option<(Raw<'_>, &[u8])> {
+    let space = data.iter().position(|byte| *byte == b' ')?;
+    let (mode, rest) = (&data[..space], &data[space + 1..]);
+    let nul = rest.iter().position(|byte| *byte == 0)?;
+    let (name, rest) = (&rest[..nul], &rest[nul + 1..]);
+    let (id, rest) = rest.split_first_chunk::<20>()?;
+    let mode = Mode::read(mode);
+    Some((Raw { name, mode, id: *id }, rest))
+}
+
+fn parse(data: &[u8]) -> Option<Vec<Entry>> {
+    let mut read: Vec<Entry> = Vec::new();
+    for entry in entries(data) {
+        let Raw { name, mode, id } = entry?;
+        let safe = std::str::from_utf8(name).is_ok_and(path::is_safe_name);
+        let file = |executable| Node::File {
+            blob: BlobId::from_array(id),
+            executable,
         };
-        entries.push(Entry {
+        let node = match mode.filter(|_| safe) {
+            Some(Mode::Directory) => Node::Directory(TreeId::from_array(id)),
+            Some(Mode::File) => file(false),
+            Some(Mode::Executable) => file(true),
+            Some(Mode::Symlink) => Node::Symlink,
+            Some(Mode::Submodule) => Node::Submodule(CommitId::from_array(id)),
+            None => Node::Odd,
+        };
+        read.push(Entry {
             name: String::from_utf8_lossy(name).into_owned(),
             node,
         });
     }
-    mark_doubles(&mut entries);
-    Some(entries)
+    mark_doubles(&mut read);
+    Some(read)
 }
 
 /// A name that is there twice means two things at once: neither is read.

@@ -5,7 +5,7 @@ use git2::{FileMode, Repository, Signature, Time, Tree};
 
 use super::{Store, problem};
 use crate::signing::SigningKey;
-use crate::{CommitId, RepoPath, Snapshot, SourceError};
+use crate::{CommitId, RepoPath, Snapshot, SourceError, TreeId, tree};
 
 /// What a commit says, and who signs it.
 #[derive(Debug)]
@@ -69,10 +69,19 @@ fn changed<'r>(
     before: &Tree<'_>,
     files: &[(&str, &[u8])],
 ) -> Result<Tree<'r>, SourceError> {
+    let odb = repository.odb().map_err(|error| problem(&error))?;
+    let root = TreeId::of(before.id());
     let mut update = TreeUpdateBuilder::new();
     for (path, content) in files {
         let missing = || SourceError::Store("a file to be changed is not there".into());
         RepoPath::parse(path).map_err(|_| missing())?;
+        let (parent, _) = path.rsplit_once('/').unwrap_or_default();
+        let parent = RepoPath::parse(parent).map_err(|_| missing())?;
+        if !tree::is_rewritable(&odb, root, &parent).map_err(|_| missing())? {
+            return Err(SourceError::Store(
+                "a directory on the way to a file to be changed has a name twice, or a mode that git does not write".into(),
+            ));
+        }
         let mode = before
             .get_path(std::path::Path::new(path))
             .map_err(|_| missing())?

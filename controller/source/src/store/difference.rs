@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use git2::{ObjectType, Repository};
 
-use super::touches::{DIRECTORY, Place, tree};
+use super::place::{Look, Place, Thing};
 use super::{Store, problem};
-use crate::{BlobId, Commit, CommitId, RepoPath, SourceError};
+use crate::tree::DEEPEST;
+use crate::{BlobId, Commit, RepoPath, SourceError};
 
 /// Entries of all directories compared for one commit.
 const MOST_ENTRIES: usize = 200_000;
-/// Nested directories.
-const DEEPEST: usize = 64;
 /// Bytes of one path, and of all paths that a commit changes.
 const LONGEST_PATH: usize = 4 << 10;
 const MOST_PATH_BYTES: usize = 4 << 20;
@@ -39,9 +38,10 @@ pub struct FileChange {
 /// Before and after, by path.
 type Differences = BTreeMap<Vec<u8>, (Place, Place)>;
 
-/// What is left of the bounds.
-struct Left {
-    entries: usize,
+/// What two places have below them, compared.
+struct Comparison<'a> {
+    look: Look<'a>,
+    /// What is left of the bound.
     path_bytes: usize,
 }
 
@@ -87,24 +87,27 @@ impl Store {
 }
 
 fn changed(repository: &Repository, commit: &Commit, below: &RepoPath) -> Result<Changed, SourceError> {
-    let mut left = Left {
-        entries: MOST_ENTRIES,
+    let odb = repository.odb().map_err(|error| problem(&error))?;
+    let mut comparison = Comparison {
+        look: Look::new(&odb, MOST_ENTRIES, None),
         path_bytes: MOST_PATH_BYTES,
     };
-    let now = place(repository, commit, below)?;
+    // What is on the way to the path is not below it.
+    let there = |place: Place| place.filter(|thing| thing.is_there());
+    let now = there(comparison.look.place(commit.tree, below)?);
     let mut all: Option<Differences> = None;
     let mut touches = false;
     let before: Vec<Place> = match commit.parents.as_slice() {
         [] => vec![None],
         parents => parents
             .iter()
-            .map(|parent| place_at(repository, *parent, below))
+            .map(|parent| comparison.look.place_in(*parent, below).map(there))
             .collect::<Result<_, _>>()?,
     };
     for old in before {
         let mut found = Differences::new();
         let path = below.as_str().as_bytes().to_vec();
-        compare(repository, old, now, &path, 0, &mut left, &mut found)?;
+        comparison.compare(old, now, &path, 0, &mut found)?;
         touches |= !found.is_empty();
         // The first parent's files, as far as all others differ there as well.
         match &mut all {
@@ -112,7 +115,7 @@ fn changed(repository: &Repository, commit: &Commit, below: &RepoPath) -> Result
             Some(all) => all.retain(|path, _| found.contains_key(path)),
         }
     }
-    let id = |place: Place| place.map(|(id, _)| BlobId::of(id));
+    let id = |place: Place| place.map(|thing| BlobId::of(thing.id));
     let files = all.unwrap_or_default().into_iter();
     Ok(Changed {
         touches,
@@ -126,57 +129,36 @@ fn changed(repository: &Repository, commit: &Commit, below: &RepoPath) -> Result
     })
 }
 
-fn place_at(repository: &Repository, id: CommitId, path: &RepoPath) -> Result<Place, SourceError> {
-    let odb = repository.odb().map_err(|error| problem(&error))?;
-    let commit = Commit::read(&odb, id)?.ok_or(SourceError::NoSuchCommit)?;
-    place(repository, &commit, path)
-}
-
-fn place(repository: &Repository, commit: &Commit, path: &RepoPath) -> Result<Place, SourceError> {
-    super::touches::place(repository, commit.tree.oid(), path)
-}
-
-fn compare(
-    repository: &Repository,
-    old: Place,
-    new: Place,
-    path: &[u8],
-    depth: usize,
-    left: &mut Left,
-    found: &mut Differences,
-) -> Result<(), SourceError> {
-    if old == new {
-        return Ok(());
-    }
-    if depth > DEEPEST || path.len() > LONGEST_PATH {
-        return Err(SourceError::TooLarge("directories nested too deeply".into()));
-    }
-    let is_file = |place: &Place| place.is_some_and(|(_, mode)| mode != DIRECTORY);
-    let (old_file, new_file) = (old.filter(|_| is_file(&old)), new.filter(|_| is_file(&new)));
-    if old_file.is_some() || new_file.is_some() {
-        left.path_bytes = left.path_bytes.checked_sub(path.len()).ok_or_else(too_many)?;
-        found.insert(path.to_vec(), (old_file, new_file));
-    }
-    let trees = [tree(repository, old)?, tree(repository, new)?];
-    let mut names: BTreeMap<Vec<u8>, [Place; 2]> = BTreeMap::new();
-    for (side, tree) in trees.iter().enumerate() {
-        let Some(tree) = tree else { continue };
-        left.entries = left.entries.checked_sub(tree.len()).ok_or_else(too_many)?;
-        for entry in tree {
-            let places = names.entry(entry.name_bytes().to_vec()).or_default();
-            places[side] = Some((entry.id(), entry.filemode_raw()));
+impl Comparison<'_> {
+    fn compare(
+        &mut self,
+        old: Place,
+        new: Place,
+        path: &[u8],
+        depth: usize,
+        found: &mut Differences,
+    ) -> Result<(), SourceError> {
+        if old == new {
+            return Ok(());
         }
+        if depth > DEEPEST || path.len() > LONGEST_PATH {
+            return Err(SourceError::TooLarge("directories nested too deeply".into()));
+        }
+        let file = |place: Place| place.filter(|thing: &Thing| !thing.is_directory());
+        let (old_file, new_file) = (file(old), file(new));
+        if old_file.is_some() || new_file.is_some() {
+            let left = self.path_bytes.checked_sub(path.len());
+            self.path_bytes =
+                left.ok_or_else(|| SourceError::TooLarge("paths of what one commit changes".into()))?;
+            found.insert(path.to_vec(), (old_file, new_file));
+        }
+        for (name, [old, new]) in self.look.names([old, new])? {
+            let path = match path {
+                [] => name,
+                path => [path, b"/", &name].concat(),
+            };
+            self.compare(old, new, &path, depth + 1, found)?;
+        }
+        Ok(())
     }
-    for (name, [old, new]) in names {
-        let path = match path {
-            [] => name,
-            path => [path, b"/", &name].concat(),
-        };
-        compare(repository, old, new, &path, depth + 1, left, found)?;
-    }
-    Ok(())
-}
-
-fn too_many() -> SourceError {
-    SourceError::TooLarge("directories to compare for one commit".into())
 }

@@ -3,6 +3,8 @@
 //! A shallow store may end before the two meet; so more history is fetched until [`reach`] can tell. That may take commits
 //! into the range that the old head had already, below what is held of it: too many are seen rather than too few.
 
+use std::cell::Cell;
+use std::fmt;
 use std::sync::{Arc, PoisonError};
 
 use git2::Odb;
@@ -12,7 +14,7 @@ use super::sparse::Sparse;
 use super::touches::touches;
 use super::{Generation, Rewritten, Store, ancestry, boundary, fetch, open, problem};
 use crate::session::Session;
-use crate::{Commit, CommitId, RefSpec, Remote, RepoPath, SourceError};
+use crate::{Budget, Commit, CommitId, RefSpec, Remote, RepoPath, SourceError};
 
 /// Depths fetched, one after the other. Of a range of 5,000 commits the last one's parent is needed, too.
 const DEPTHS: [i32; 3] = [50, 500, LAST];
@@ -21,15 +23,31 @@ const DEPTHS_OF_ONE: [i32; 4] = [2, 50, 500, LAST];
 const LAST: i32 = 5_001;
 
 /// One commit of a range.
-#[derive(Debug)]
 pub struct Step<'a> {
     /// What it says.
     pub commit: &'a Commit,
     /// Its bytes as Git hashes them.
     pub object: &'a [u8],
-    /// For each path that was asked for: whether it changes it. A merge changes what is not as merging alone makes it.
-    pub touches: &'a [bool],
+    compare: &'a dyn Fn() -> Vec<bool>,
 }
+
+impl Step<'_> {
+    /// For each path that was asked for: whether it changes it. A merge changes what is not as merging alone makes it, and what is too
+    /// much to be looked at counts as changed. It is looked at when this is called: not before it is known who has made it.
+    #[must_use]
+    pub fn touches(&self) -> Vec<bool> {
+        (self.compare)()
+    }
+}
+
+impl fmt::Debug for Step<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Step").field(&self.commit.id).finish()
+    }
+}
+
+/// What a look at history found, and where; with what the look has left.
+type Deepened<T> = (Arc<Generation>, Budget, T);
 
 impl Store {
     /// The bytes of a commit that the store holds, as Git hashes them.
@@ -72,7 +90,7 @@ impl Store {
         let found = self.deepened(remote, reference, &DEPTHS, (new, Some(old.id)), |odb, last| {
             reach::between(odb, old, new, most, last)
         })?;
-        let Some((generation, found)) = found else {
+        let Some((generation, time, found)) = found else {
             return Err(SourceError::TooLarge(format!(
                 "over {MAX_RANGE} commits since the last one that was verified"
             )));
@@ -80,7 +98,7 @@ impl Store {
         if found.commits.is_empty() {
             self.alone(remote, reference, new, paths, see)?;
         } else {
-            show(&generation, &found.commits, most, paths, see)?;
+            show(&generation, &time, &found.commits, most, paths, see)?;
         }
         Ok(if found.descends || !reference.has_history() {
             Rewritten::No
@@ -111,12 +129,12 @@ impl Store {
             };
             Ok(enough.then_some(()))
         })?;
-        let Some((generation, ())) = found else {
+        let Some((generation, time, ())) = found else {
             return Err(SourceError::TooLarge(format!(
                 "over {MAX_RANGE} commits from the head to the parents of another one"
             )));
         };
-        show(&generation, &[id], most, paths, see)
+        show(&generation, &time, &[id], most, paths, see)
     }
 
     /// Whether `new` descends from `old`, from 5,000 commits of history (of tags that is not asked). Meant for a store of its
@@ -141,7 +159,7 @@ impl Store {
                 ancestry::Relation::Undecided => None,
             })
         })?;
-        Ok(found.map_or(Rewritten::Unknown, |(_, answer)| answer))
+        Ok(found.map_or(Rewritten::Unknown, |(.., answer)| answer))
     }
 
     /// Fetches the history of `head` until `find` finds in it what it looks for. It is told whether that is the last try.
@@ -154,7 +172,7 @@ impl Store {
         depths: &[i32],
         (head, beside): (CommitId, Option<CommitId>),
         mut find: impl FnMut(&Odb<'_>, bool) -> Result<Option<T>, SourceError>,
-    ) -> Result<Option<(Arc<Generation>, T)>, SourceError> {
+    ) -> Result<Option<Deepened<T>>, SourceError> {
         let _one_at_a_time = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
         let session = Session::open(&remote.for_history(self.options.max_bytes))?.for_history();
         if self.is_full() {
@@ -188,7 +206,7 @@ impl Store {
             }
             if let Some(found) = find(&odb, depth.is_none())? {
                 boundary::settle(&generation, &odb)?;
-                return Ok(Some((generation, found)));
+                return Ok(Some((generation, session.operation().budget().clone(), found)));
             }
             let Some(depth) = depth else {
                 return Ok(None);
@@ -212,6 +230,7 @@ impl Store {
 
 fn show(
     generation: &Generation,
+    time: &Budget,
     commits: &[CommitId],
     most: usize,
     paths: &[RepoPath],
@@ -224,16 +243,29 @@ fn show(
     for id in commits {
         let bytes = object(&odb, *id)?.ok_or(SourceError::NoSuchCommit)?;
         let commit = Commit::read(&odb, *id)?.ok_or(SourceError::NoSuchCommit)?;
-        let meets = paths.is_empty() || history.is_whole(*id, most)? == Whole::Yes;
-        let touches = paths
-            .iter()
-            .map(|path| touches(&repository, &commit, path, meets))
-            .collect::<Result<Vec<bool>, _>>()?;
+        let failed = Cell::new(None);
+        let compare = || {
+            let all = || {
+                let meets = paths.is_empty() || history.is_whole(*id, most)? == Whole::Yes;
+                let touched = paths
+                    .iter()
+                    .map(|path| touches(&repository, &commit, path, meets, time));
+                touched.collect::<Result<Vec<bool>, _>>()
+            };
+            all().unwrap_or_else(|error| {
+                failed.set(Some(error));
+                vec![true; paths.len()]
+            })
+        };
+        time.remaining()?;
         see(&Step {
             commit: &commit,
             object: &bytes,
-            touches: &touches,
+            compare: &compare,
         });
+        if let Some(error) = failed.take() {
+            return Err(error);
+        }
     }
     Ok(())
 }

@@ -8,8 +8,8 @@ use std::path::Path;
 use git2::build::TreeUpdateBuilder;
 use git2::{FileMode, ObjectType, Oid, Repository, Signature, Time};
 
-use super::{Store, problem};
-use crate::{CommitId, RefSpec, Remote, SourceError};
+use super::{Measure, Store, problem};
+use crate::{Budget, CommitId, RefSpec, Remote, SourceError, TreeId};
 
 /// How often lines are put on top of what somebody else has just pushed, before they wait.
 const TRIES: usize = 5;
@@ -127,12 +127,25 @@ impl Notebook {
             return Ok(head);
         }
         let head = match self.store.fetch(remote, &self.reference) {
-            Ok(fetched) => Some(fetched.commit().id),
+            Ok(fetched) => {
+                self.measure(remote, fetched.commit().tree)?;
+                Some(fetched.commit().id)
+            }
             Err(SourceError::NoSuchRef(_) | SourceError::EmptyRemote) => None,
             Err(error) => return Err(error),
         };
         self.head = Head::Known(head);
         Ok(head)
+    }
+
+    /// Whether these notes, which anybody may have pushed, are any that can be written again.
+    fn measure(&self, remote: &Remote, tree: TreeId) -> Result<(), SourceError> {
+        let budget = remote.budget.clone();
+        let time = budget.unwrap_or_else(|| Budget::begin(&remote.limits));
+        self.store.current().with(|repository| {
+            let odb = repository.odb().map_err(|error| problem(&error))?;
+            Measure::new(&odb, &time).entries(tree).map(drop)
+        })?
     }
 
     /// A commit with the lines on top of `base`; none where they are there.

@@ -1,12 +1,18 @@
 //! Sending a commit to a remote.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 
-use git2::{Direction, PushOptions, RemoteCallbacks};
+use git2::{Direction, ObjectType, Odb, Oid, PushOptions, RemoteCallbacks, Repository};
 
-use super::Store;
+use super::{Measure, Store, problem};
 use crate::session::Session;
-use crate::{CommitId, RefSpec, Remote, SourceError};
+use crate::{Budget, Commit, CommitId, RefSpec, Remote, SourceError};
+
+/// Tags of tags that lead to a commit.
+const MOST_TAGS: usize = 8;
+/// Commits between what the remote has and what is sent.
+const MOST_COMMITS: usize = 5_000;
 
 impl Store {
     /// Moves the remote's branch, or another ref by its full name, to `commit`, which the store holds with its new objects. Never forced:
@@ -24,7 +30,7 @@ impl Store {
         // libgit2 pushes refs, not commits: a private one holds it for the time.
         let local = format!("refs/signet-push/{commit}");
         super::record(&generation, &local, commit)?;
-        let result = send(&generation.open()?, &session, &format!("{local}:{name}"));
+        let result = send(&generation.open()?, &session, commit, &format!("{local}:{name}"));
         generation.with(|repository| {
             if let Ok(mut reference) = repository.find_reference(&local) {
                 let _ = reference.delete();
@@ -34,7 +40,12 @@ impl Store {
     }
 }
 
-fn send(repository: &git2::Repository, session: &Session, refspec: &str) -> Result<(), SourceError> {
+fn send(
+    repository: &Repository,
+    session: &Session,
+    commit: CommitId,
+    refspec: &str,
+) -> Result<(), SourceError> {
     let explain = |error: git2::Error| session.explain(&error);
     let refusal = RefCell::new(None);
     let mut callbacks = RemoteCallbacks::new();
@@ -51,6 +62,9 @@ fn send(repository: &git2::Repository, session: &Session, refspec: &str) -> Resu
         let mut connection = remote
             .connect_auth(Direction::Push, None, None)
             .map_err(explain)?;
+        let heads = connection.list().map_err(explain)?;
+        let heads: HashSet<Oid> = heads.iter().map(git2::RemoteHead::oid).collect();
+        measure(repository, heads, commit, session.operation().budget())?;
         connection.remote().push(&[refspec], Some(&mut options))
     };
     drop(options);
@@ -65,4 +79,63 @@ fn send(repository: &git2::Repository, session: &Session, refspec: &str) -> Resu
         }
         _ => explain(error),
     })
+}
+
+/// Looks at all trees that libgit2 is about to go through: those of what is sent, and those of all that the remote says to have.
+fn measure(
+    repository: &Repository,
+    heads: HashSet<Oid>,
+    commit: CommitId,
+    time: &Budget,
+) -> Result<(), SourceError> {
+    let odb = repository.odb().map_err(|error| problem(&error))?;
+    let mut measure = Measure::new(&odb, time);
+    let mut there = HashSet::new();
+    for head in heads {
+        time.remaining()?;
+        if let Some(head) = peeled(&odb, head)? {
+            measure.entries(head.tree)?;
+            there.insert(head.id);
+        }
+    }
+    let mut next = vec![commit];
+    let mut sent = HashSet::new();
+    while let Some(id) = next.pop() {
+        if there.contains(&id) || !sent.insert(id) {
+            continue;
+        }
+        if sent.len() > MOST_COMMITS {
+            return Err(SourceError::TooLarge(format!(
+                "over {MOST_COMMITS} commits to push"
+            )));
+        }
+        time.remaining()?;
+        if let Some(commit) = Commit::read(&odb, id)? {
+            measure.entries(commit.tree)?;
+            next.extend(commit.parents);
+        }
+    }
+    Ok(())
+}
+
+/// The commit that is meant, if it is held.
+fn peeled(odb: &Odb<'_>, mut id: Oid) -> Result<Option<Commit>, SourceError> {
+    for _ in 0..=MOST_TAGS {
+        match odb.read_header(id) {
+            Ok((_, ObjectType::Commit)) => return Commit::read(odb, CommitId::of(id)),
+            Ok((_, ObjectType::Tag)) => {}
+            _ => return Ok(None),
+        }
+        let Some(tag) = crate::commit::tag_bytes(odb, CommitId::of(id))? else {
+            return Ok(None);
+        };
+        let object = tag
+            .data()
+            .strip_prefix(b"object ")
+            .and_then(|rest| rest.get(..40));
+        let target = object.and_then(|hex| Oid::from_str(std::str::from_utf8(hex).ok()?).ok());
+        let Some(target) = target else { return Ok(None) };
+        id = target;
+    }
+    Err(SourceError::TooLarge(format!("over {MOST_TAGS} tags of tags")))
 }

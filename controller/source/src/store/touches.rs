@@ -1,21 +1,28 @@
 //! Whether a commit changes a path.
 //!
 //! A merge changes what is not as merging alone makes it: it may bring in what others have committed, and it may not drop it.
+//!
+//! Who has made these trees is not known yet. They are compared without a call for each directory in a directory, within bounds, and
+//! what is beyond them counts as changed.
 
-use std::collections::HashSet;
+use git2::{ErrorCode, Repository};
 
-use git2::{Oid, Repository, Tree};
-
+use super::place::{Look, Place, Thing};
 use super::problem;
-use crate::{Commit, CommitId, RepoPath, SourceError};
+use crate::tree::DEEPEST;
+use crate::{Budget, Commit, CommitId, RepoPath, SourceError};
 
-/// Directories compared for one merge.
-const MAX_TREES: usize = 20_000;
+/// Entries of all directories looked at for one commit and path: those of four sides, and of those on the way.
+const MOST_ENTRIES: usize = 400_000;
 
-/// What a path is in a tree: nothing, or an object of a kind.
-pub(super) type Place = Option<(Oid, i32)>;
-/// The kind of a directory.
-pub(super) const DIRECTORY: i32 = 0o40_000;
+/// What a path is on both sides of a merge, where those part, and in the merge.
+#[derive(Clone, Copy)]
+struct Sides {
+    base: Place,
+    one: Place,
+    other: Place,
+    merged: Place,
+}
 
 /// `meets`: whether all is held of where the sides of a merge part. Where it is not, only what all of them agree on is nobody's
 /// change.
@@ -24,28 +31,44 @@ pub(super) fn touches(
     commit: &Commit,
     path: &RepoPath,
     meets: bool,
+    time: &Budget,
 ) -> Result<bool, SourceError> {
-    let at = |id: CommitId| -> Result<Place, SourceError> {
-        let odb = repository.odb().map_err(|error| problem(&error))?;
-        let commit = Commit::read(&odb, id)?.ok_or(SourceError::NoSuchCommit)?;
-        place(repository, commit.tree.oid(), path)
-    };
-    let now = place(repository, commit.tree.oid(), path)?;
+    match is_touched(repository, commit, path, meets, time) {
+        Err(SourceError::TooLarge(_)) => Ok(true),
+        answer => answer,
+    }
+}
+
+fn is_touched(
+    repository: &Repository,
+    commit: &Commit,
+    path: &RepoPath,
+    meets: bool,
+    time: &Budget,
+) -> Result<bool, SourceError> {
+    let odb = repository.odb().map_err(|error| problem(&error))?;
+    let mut look = Look::new(&odb, MOST_ENTRIES, Some(time));
+    let now = look.place(commit.tree, path)?;
     match commit.parents.as_slice() {
         [] => Ok(now.is_some()),
-        [parent] => Ok(at(*parent)? != now),
+        [parent] => Ok(look.place_in(*parent, path)? != now),
         [one, other] if meets => {
-            let (one_place, other_place) = (at(*one)?, at(*other)?);
+            let (one_place, other_place) = (look.place_in(*one, path)?, look.place_in(*other, path)?);
             if one_place == other_place {
                 return Ok(now != one_place);
             }
             let Some(bases) = bases(repository, *one, *other)? else {
                 return Ok(true);
             };
-            let mut budget = MAX_TREES;
             for base in bases {
-                let base = base.map(at).transpose()?.flatten();
-                if !merges_to(repository, base, one_place, other_place, now, &mut budget)? {
+                let base = base.map(|base| look.place_in(base, path)).transpose()?;
+                let sides = Sides {
+                    base: base.flatten(),
+                    one: one_place,
+                    other: other_place,
+                    merged: now,
+                };
+                if !merges(&mut look, sides)? {
                     return Ok(true);
                 }
             }
@@ -54,7 +77,7 @@ pub(super) fn touches(
         // More than two at once, too.
         many => {
             for parent in many {
-                if at(*parent)? != now {
+                if look.place_in(*parent, path)? != now {
                     return Ok(true);
                 }
             }
@@ -71,7 +94,7 @@ fn bases(
 ) -> Result<Option<Vec<Option<CommitId>>>, SourceError> {
     match repository.merge_bases(one.oid(), other.oid()) {
         Ok(found) => Ok(Some(found.iter().map(|id| Some(CommitId::of(*id))).collect())),
-        Err(error) if error.code() == git2::ErrorCode::NotFound => {
+        Err(error) if error.code() == ErrorCode::NotFound => {
             Ok((!repository.is_shallow()).then(|| vec![None]))
         }
         Err(error) => Err(problem(&error)),
@@ -80,80 +103,84 @@ fn bases(
 
 /// Whether merging alone makes `merged` out of the two sides: a side that is as the base gives way. Files that both sides
 /// changed take a decision, and so do not.
-fn merges_to(
-    repository: &Repository,
-    base: Place,
-    one: Place,
-    other: Place,
-    merged: Place,
-    budget: &mut usize,
-) -> Result<bool, SourceError> {
-    if one == other || other == base {
-        return Ok(merged == one);
+fn merges(look: &mut Look<'_>, sides: Sides) -> Result<bool, SourceError> {
+    let mut next = Vec::new();
+    match merges_whole(&sides) {
+        Some(answer) => return Ok(answer),
+        None => next.push((sides, 0)),
     }
-    if one == base {
-        return Ok(merged == other);
-    }
-    let trees = [base, one, other, merged].map(|place| tree(repository, place));
-    let [base, one, other, merged] = trees;
-    let (Some(one), Some(other), Some(merged)) = (one?, other?, merged?) else {
-        return Ok(false);
-    };
-    let base = base?;
-    let mut names: HashSet<Vec<u8>> = HashSet::new();
-    for tree in [base.as_ref(), Some(&one), Some(&other), Some(&merged)]
-        .into_iter()
-        .flatten()
+    while let Some((
+        Sides {
+            base,
+            one,
+            other,
+            merged,
+        },
+        depth,
+    )) = next.pop()
     {
-        names.extend(tree.iter().map(|entry| entry.name_bytes().to_vec()));
-    }
-    *budget = budget.saturating_sub(1 + names.len() / 64);
-    if *budget == 0 {
-        return Err(SourceError::TooLarge(
-            "directories to compare for one merge".into(),
-        ));
-    }
-    for name in names {
-        let entry = |tree: &Tree<'_>| entry(tree, &name);
-        let of_base = base.as_ref().and_then(entry);
-        if !merges_to(
-            repository,
-            of_base,
-            entry(&one),
-            entry(&other),
-            entry(&merged),
-            budget,
-        )? {
-            return Ok(false);
+        if depth == DEEPEST {
+            return Err(SourceError::TooLarge("directories nested too deeply".into()));
+        }
+        for (_, [base, one, other, merged]) in look.names([base, one, other, merged])? {
+            let sides = Sides {
+                base,
+                one,
+                other,
+                merged,
+            };
+            match merges_whole(&sides) {
+                Some(true) => {}
+                Some(false) => return Ok(false),
+                None => next.push((sides, depth + 1)),
+            }
         }
     }
     Ok(true)
 }
 
-/// The directory at a place; nothing where there is something else, or nothing.
-pub(super) fn tree(repository: &Repository, place: Place) -> Result<Option<Tree<'_>>, SourceError> {
-    match place {
-        Some((id, DIRECTORY)) => repository
-            .find_tree(id)
-            .map(Some)
-            .map_err(|error| problem(&error)),
-        _ => Ok(None),
+/// The same of what can be told without a look into directories.
+fn merges_whole(sides: &Sides) -> Option<bool> {
+    let Sides {
+        base,
+        one,
+        other,
+        merged,
+    } = *sides;
+    if one == other || other == base {
+        return Some(merged == one);
     }
+    if one == base {
+        return Some(merged == other);
+    }
+    let directories = [one, other, merged]
+        .iter()
+        .all(|place| place.is_some_and(Thing::is_directory));
+    (!directories).then_some(false)
 }
 
-fn entry(tree: &Tree<'_>, name: &[u8]) -> Place {
-    let found = tree.iter().find(|entry| entry.name_bytes() == name)?;
-    Some((found.id(), found.filemode_raw()))
-}
+#[cfg(test)]
+mod tests {
+    use git2::ObjectType;
 
-/// Walks down by hand: a directory that is not in the store is an error, and not an absent path.
-pub(super) fn place(repository: &Repository, root: Oid, path: &RepoPath) -> Result<Place, SourceError> {
-    let mut here: Place = Some((root, DIRECTORY));
-    for component in path.components() {
-        here = match tree(repository, here)? {
-            Some(tree) => entry(&tree, component.as_bytes()),
-            None => None,
-        };
+    use super::*;
+    use crate::RemoteLimits;
+
+    #[test]
+    fn time_is_looked_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let repository = Repository::init_bare(dir.path()).unwrap();
+        let odb = repository.odb().unwrap();
+        let tree = odb.write(ObjectType::Tree, b"").unwrap();
+        let who = "a <a> 1 +0000";
+        let text = format!("tree {tree}\nauthor {who}\ncommitter {who}\n\nx\n");
+        let id = CommitId::of(odb.write(ObjectType::Commit, text.as_bytes()).unwrap());
+        let commit = Commit::read(&odb, id).unwrap().unwrap();
+        let path = RepoPath::parse("infra").unwrap();
+        let time = Budget::begin(&RemoteLimits::default());
+        assert_eq!(touches(&repository, &commit, &path, true, &time), Ok(false));
+        time.cancel();
+        let late = touches(&repository, &commit, &path, true, &time);
+        assert!(matches!(late, Err(SourceError::Timeout(_))), "{late:?}");
     }
-    Ok(here)
 }

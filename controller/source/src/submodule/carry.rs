@@ -2,8 +2,11 @@
 //! away.
 
 use super::{DEEPEST, MOST, key, known, links};
-use crate::store::{Generation, boundary, origins, problem, record};
+use crate::store::{Generation, Measure, boundary, origins, problem, record};
 use crate::{Budget, CommitId, SourceError, TreeId};
+
+/// Entries of all of them, each as often as it is there: so libgit2 goes through them.
+const MOST_ENTRIES: u64 = 2_000_000;
 
 /// Takes over those of a commit, whose tree this is and which `fresh` holds.
 pub(crate) fn carry(
@@ -35,13 +38,16 @@ pub(crate) fn carry(
     Ok(())
 }
 
-/// What the old store holds of them.
+/// What the old store holds of them. What would be too much to go through is left out: it is fetched again.
 fn held(
     old: &Generation,
     fresh: &Generation,
     root: TreeId,
     budget: &Budget,
 ) -> Result<Vec<CommitId>, SourceError> {
+    let repository = old.open()?;
+    let odb = repository.odb().map_err(|error| problem(&error))?;
+    let (mut measure, mut left) = (Measure::new(&odb, budget), MOST_ENTRIES);
     let mut commits: Vec<CommitId> = Vec::new();
     let mut next = vec![(root, 0)];
     while let Some((tree, depth)) = next.pop() {
@@ -53,7 +59,15 @@ fn held(
             if commits.contains(&link.commit) {
                 continue;
             }
-            if let Some(tree) = known(old, link.commit)? {
+            let Some(tree) = known(old, link.commit)? else {
+                continue;
+            };
+            let entries = match measure.entries(tree) {
+                Err(SourceError::TooLarge(_)) => continue,
+                entries => entries?,
+            };
+            if let Some(rest) = left.checked_sub(entries) {
+                left = rest;
                 commits.push(link.commit);
                 next.push((tree, depth + 1));
             }

@@ -108,7 +108,10 @@ impl<'a> Graft<'a> {
             })?;
             let tree = self.grown(tree, &remote, depth + 1, &format!("{place}/"))?;
             let repository = self.generation.open()?;
-            grown = placed(&repository, grown, &path, tree)?;
+            grown = placed(&repository, grown, &path, tree)?.ok_or_else(|| {
+                let why = "a directory on the way to it has a name twice, or a mode that git does not write";
+                SourceError::BadSubmodule(shown(&place), why)
+            })?;
         }
         Ok(grown)
     }
@@ -172,6 +175,9 @@ fn links(
                 .ok()
                 .filter(|path| path.components().next().is_some() && !at.starts_with('-'))
                 .ok_or_else(|| bad(&at, "its path leaves the repository"))?;
+            if path.components().count() > tree::DEEPEST {
+                return Err(bad(&at, "its path goes through too many directories"));
+            }
             if links.iter().any(|other| other.path.meets(&path)) {
                 return Err(bad(&at, "its path is that of another, or inside it"));
             }
@@ -189,12 +195,21 @@ fn key(commit: CommitId) -> Result<String, SourceError> {
 }
 
 fn read(odb: &git2::Odb<'_>, tree: TreeId) -> Result<Vec<tree::Entry>, SourceError> {
-    tree::read(odb, tree).map_err(|_| SourceError::Store("a tree cannot be read".into()))
+    tree::read(odb, tree).map_err(|_| unreadable())
+}
+
+fn unreadable() -> SourceError {
+    SourceError::Store("a tree cannot be read".into())
+}
+
+/// The directory that a path lies in, and its name there.
+fn split(path: &RepoPath) -> (&str, &str) {
+    path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()))
 }
 
 /// The commit that is linked to at a path; none where there is something else, or nothing.
 fn link(odb: &git2::Odb<'_>, root: TreeId, path: &RepoPath) -> Result<Option<CommitId>, &'static str> {
-    let (parent, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
+    let (parent, name) = split(path);
     let parent = RepoPath::parse(parent).map_err(|_| "its path leaves the repository")?;
     let tree = match tree::resolve(odb, root, &parent) {
         Ok(tree) => tree,
@@ -212,13 +227,13 @@ fn link(odb: &git2::Odb<'_>, root: TreeId, path: &RepoPath) -> Result<Option<Com
         }))
 }
 
-/// The tree with a directory at `path`, where it has a link.
+/// The tree with a directory at `path`, where it has a link; nothing where more would change by writing it.
 fn placed(
     repository: &Repository,
     root: TreeId,
     path: &RepoPath,
     new: TreeId,
-) -> Result<TreeId, SourceError> {
+) -> Result<Option<TreeId>, SourceError> {
     fn put(
         repository: &Repository,
         tree: git2::Oid,
@@ -238,9 +253,15 @@ fn placed(
         builder.insert(name, below, 0o40_000)?;
         builder.write()
     }
+    let (parent, _) = split(path);
+    let parent = RepoPath::parse(parent).map_err(|_| unreadable())?;
+    let odb = repository.odb().map_err(|error| problem(&error))?;
+    if !tree::is_rewritable(&odb, root, &parent).map_err(|_| unreadable())? {
+        return Ok(None);
+    }
     let path: Vec<&str> = path.components().collect();
     let tree = put(repository, root.oid(), &path, new.oid()).map_err(|error| problem(&error))?;
-    Ok(TreeId::of(tree))
+    Ok(Some(TreeId::of(tree)))
 }
 
 fn shown(path: &str) -> String {

@@ -16,7 +16,7 @@ fn range(store: &Store, server: &Server, old: &str, new: &str) -> Result<(Rewrit
     let mut seen = Vec::new();
     let forced = store.range(&server.remote(), &main_branch(), ids, &paths, &mut |step| {
         assert!(step.object.starts_with(b"tree "));
-        seen.push((step.commit.subject.clone(), step.touches[0], step.touches[1]));
+        seen.push((step.commit.subject.clone(), step.touches()[0], step.touches()[1]));
     })?;
     Ok((forced, seen))
 }

@@ -13,6 +13,7 @@ mod support;
 mod behind;
 mod bombs;
 mod changed;
+mod deep_trees;
 mod failures;
 mod fetching;
 mod github_app;

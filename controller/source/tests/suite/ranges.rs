@@ -28,7 +28,7 @@ fn between(
 ) -> Result<(Rewritten, Seen), SourceError> {
     let mut seen = Vec::new();
     let forced = store.range(&server.remote(), reference, (old, new), &infra(), &mut |step| {
-        seen.push((step.commit.subject.clone(), step.touches[0]));
+        seen.push((step.commit.subject.clone(), step.touches()[0]));
     })?;
     Ok((forced, seen))
 }
@@ -36,7 +36,7 @@ fn between(
 fn alone(store: &Store, server: &Server, commit: CommitId) -> Result<Seen, SourceError> {
     let mut seen = Vec::new();
     store.alone(&server.remote(), &main_branch(), commit, &infra(), &mut |step| {
-        seen.push((step.commit.subject.clone(), step.touches[0]));
+        seen.push((step.commit.subject.clone(), step.touches()[0]));
     })?;
     Ok(seen)
 }

@@ -310,7 +310,7 @@ fn verification_takes_no_file_at_all() {
             (&first.into(), new),
             &paths,
             &mut |step| {
-                seen.push((step.commit.subject.clone(), step.touches.to_vec()));
+                seen.push((step.commit.subject.clone(), step.touches()));
             },
         )
         .unwrap();

@@ -8,7 +8,7 @@ use crate::support::repo::Repo;
 use crate::support::{fetch, store};
 
 /// A repository whose server serves another one as `NAME.git`.
-fn beside(repo: &Repo, name: &str, other: &Repo) {
+pub(crate) fn beside(repo: &Repo, name: &str, other: &Repo) {
     std::os::unix::fs::symlink(other.bare(), repo.root().join(format!("{name}.git"))).unwrap();
 }
 
@@ -44,7 +44,7 @@ fn files(snapshot: &Snapshot) -> Vec<String> {
         .collect()
 }
 
-fn whole(store: &Store, remote: &Remote, hosts: &[&str]) -> Result<Snapshot, SourceError> {
+pub(crate) fn whole(store: &Store, remote: &Remote, hosts: &[&str]) -> Result<Snapshot, SourceError> {
     let found = fetch(store, remote).unwrap().snapshot;
     let wanted = Submodules {
         hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),

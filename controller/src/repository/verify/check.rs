@@ -169,7 +169,13 @@ impl Verifier {
         let paths = self.policy.paths();
         let rewritten = history
             .range(&self.asking(), &self.reference, (old, new), &paths, &mut |step| {
-                let judged = self.policy.judge(self.trust.commit(step.object), step.touches);
+                let verdict = self.trust.commit(step.object);
+                // What nobody has signed is refused whatever it changes: it is not compared.
+                let touches = match verdict.signer() {
+                    Some(_) => step.touches(),
+                    None => Vec::new(),
+                };
+                let judged = self.policy.judge(verdict, &touches);
                 found.note(step.commit.id == new, step.commit, judged);
             })
             .map_err(|error| unseen(&error, old.id))?;
@@ -191,7 +197,7 @@ impl Verifier {
         }
         self.history()?
             .alone(&self.asking(), &self.reference, commit.id, &paths, &mut |step| {
-                let judged = self.policy.judge(verdict.clone(), step.touches);
+                let judged = self.policy.judge(verdict.clone(), &step.touches());
                 found.note(true, commit, judged);
             })
             .map_err(|error| uncompared(&error, commit.id))?;
