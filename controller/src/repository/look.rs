@@ -88,11 +88,11 @@ impl Serve {
             Self::Fetched(published) => {
                 let held = store.held(remote, reference).ok().flatten();
                 let Some(published) = published else { return held };
-                let published = store.snapshot(published).ok()?;
+                let published = store.whole(published).ok()?;
                 let later = held.filter(|held| store.holds_between(published.commit().id, held.commit().id));
                 Some(later.unwrap_or(published))
             }
-            Self::Verified(id) => match store.snapshot(id) {
+            Self::Verified(id) => match store.whole(id) {
                 Ok(held) if fits => Some(held),
                 _ if deep => store.past(remote, reference, id).ok(),
                 _ => None,
@@ -254,7 +254,8 @@ impl Look {
         let pinned = pins.open.into_iter().chain(lost).map(|commit| {
             let read = match &found {
                 Ok(_) => self.past(&store, &commit),
-                Err(error) => Err(error.clone()),
+                // What is here is read all the same.
+                Err(error) => self.past_held(&store, &commit).ok_or_else(|| error.clone()),
             };
             let is_final = found.is_ok()
                 && matches!(
@@ -381,6 +382,18 @@ impl Look {
 
     fn whole(&self, store: &Store, found: Snapshot, remote: &Remote) -> Result<Snapshot, SourceError> {
         whole(store, found, remote, &self.others, self.submodules.as_ref(), true)
+    }
+
+    /// A commit of the history of what is in use, where the store has all of that. While the remote is away, nothing is asked for it.
+    fn past_held(&self, store: &Store, commit: &str) -> Option<Snapshot> {
+        let id = commit.parse().ok()?;
+        let held = store.whole(id).ok()?;
+        if !store.is_of(&self.remote) || !store.holds_between(id, self.known?) {
+            return None;
+        }
+        let remote = self.remote.for_one_look();
+        let submodules = self.submodules.as_ref();
+        whole(store, held, &remote, &self.others, submodules, false).ok()
     }
 
     fn past(&self, store: &Store, commit: &str) -> Result<Snapshot, SourceError> {

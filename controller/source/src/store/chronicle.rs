@@ -80,14 +80,23 @@ impl Store {
     }
 }
 
-/// With all files that are read.
+/// With all files that are read, also of what the oldest of them are compared with.
 fn whole(
     repository: &Repository,
     session: &Session,
     commits: Vec<Commit>,
     cut: bool,
 ) -> Result<Chronicle, SourceError> {
-    let ids: Vec<CommitId> = commits.iter().map(|commit| commit.id).collect();
+    let odb = repository.odb().map_err(|error| problem(&error))?;
+    let mut ids: HashSet<CommitId> = commits.iter().map(|commit| commit.id).collect();
+    for commit in &commits {
+        for parent in &commit.parents {
+            if !ids.contains(parent) && Commit::read(&odb, *parent)?.is_some() {
+                ids.insert(*parent);
+            }
+        }
+    }
+    let ids: Vec<CommitId> = ids.into_iter().collect();
     sparse::complete(repository, session, &ids)?;
     Ok(Chronicle { commits, cut })
 }

@@ -270,7 +270,7 @@ impl Store {
             .replanted(|generation, tree| Graft::new(generation, remote, others, wanted, fetches).tree(tree))
     }
 
-    /// A commit that the store holds.
+    /// A commit that the store holds. Its files may be elsewhere: see [`Store::whole`].
     pub fn snapshot(&self, id: CommitId) -> Result<Snapshot, SourceError> {
         let generation = self.current();
         let commit = generation.with(|repository| {
@@ -278,6 +278,22 @@ impl Store {
             Commit::read(&odb, id)
         })??;
         Snapshot::new(generation, commit.ok_or(SourceError::NoSuchCommit)?)
+    }
+
+    /// A commit that the store holds with all files that are read of it: one that was fetched on the way to another has not got them
+    /// where files are left out ([`Remote::sparse`]).
+    ///
+    /// # Errors
+    /// [`SourceError::NoSuchCommit`] where it does not.
+    pub fn whole(&self, id: CommitId) -> Result<Snapshot, SourceError> {
+        let snapshot = self.snapshot(id)?;
+        let generation = snapshot.generation();
+        if let Some(sparse) = generation.sparse()
+            && !generation.with(|repository| sparse::is_complete(repository, sparse, id))??
+        {
+            return Err(SourceError::NoSuchCommit);
+        }
+        Ok(snapshot)
     }
 
     /// Whether `new` descends from `old`, or is it, as far as the store alone can tell.

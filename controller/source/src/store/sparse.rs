@@ -14,9 +14,7 @@ use super::{lines, problem};
 use crate::ration::rationed;
 use crate::session::Session;
 use crate::tree::{self, Node};
-use crate::{
-    BlobId, Commit, CommitId, PathError, RepoPath, SourceError, TreeId, WalkLimits, transport, walk,
-};
+use crate::{BlobId, Commit, CommitId, PathError, RepoPath, SourceError, TreeId, transport};
 
 /// The list, a line each, below the word for how the store is filled.
 const FILE: &str = "sparse";
@@ -24,8 +22,10 @@ const FILTERED: &str = "filtered";
 const WHOLE: &str = "whole";
 /// What is read at a repository's root whatever the list says: where its submodules are.
 const MODULES: &str = ".gitmodules";
-/// Files asked for at once. A request has fifty bytes for each.
-const BATCH: usize = 5_000;
+/// Files asked for at once. A request has fifty bytes for each, and there are servers that take no more than a mebibyte.
+const BATCH: usize = 20_000;
+/// Files that are looked for, and directories.
+const MOST: usize = 500_000;
 /// Stands for what a link holds, and what is not to be read, which nobody reads: the empty file's.
 const EMPTY: &str = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
 
@@ -109,7 +109,8 @@ pub(super) fn complete(
         _ => sparse.wanted(),
     };
     let odb = repository.odb().map_err(|error| problem(&error))?;
-    let missing = missing(&odb, session, &wanted, commits)?;
+    let go_on = || session.operation().remaining().map(drop);
+    let missing = missing(&odb, &wanted, commits, &go_on)?;
     for batch in missing.chunks(BATCH) {
         let batch: Vec<Oid> = batch.iter().map(BlobId::oid).collect();
         receive(&odb, session, &batch)?;
@@ -122,6 +123,19 @@ pub(super) fn complete(
     } else {
         Err(SourceError::NoPart("some of them do not come".into()))
     }
+}
+
+/// Whether all files are here that are read of a commit, which is.
+pub(super) fn is_complete(
+    repository: &Repository,
+    sparse: &Sparse,
+    id: CommitId,
+) -> Result<bool, SourceError> {
+    if !sparse.filters {
+        return Ok(true);
+    }
+    let odb = repository.odb().map_err(|error| problem(&error))?;
+    Ok(missing(&odb, &sparse.wanted(), &[id], &|| Ok(()))?.is_empty())
 }
 
 fn receive(odb: &Odb<'_>, session: &Session, wanted: &[Oid]) -> Result<(), SourceError> {
@@ -139,28 +153,48 @@ fn receive(odb: &Odb<'_>, session: &Session, wanted: &[Oid]) -> Result<(), Sourc
     result.map_err(|error| session.explain(&error))
 }
 
-/// Files of what is read that are not here.
+/// Files of what is read that are not here. `go_on` is asked in each directory.
 fn missing(
     odb: &Odb<'_>,
-    session: &Session,
     wanted: &[Vec<&str>],
     commits: &[CommitId],
+    go_on: &dyn Fn() -> Result<(), SourceError>,
 ) -> Result<Vec<BlobId>, SourceError> {
-    let limits = WalkLimits {
-        entries: session.operation().limits().objects,
-        skip_hidden: false,
-        ..WalkLimits::default()
-    };
-    let (mut found, mut missing, mut seen) = (HashSet::new(), Vec::new(), HashSet::new());
+    // What others have fetched meanwhile; from here on it is not looked for again with each file that is not here.
+    odb.refresh().map_err(|error| problem(&error))?;
+    let mut missing = Vec::new();
+    let (mut files, mut directories) = (HashSet::new(), HashSet::new());
     for id in commits {
-        session.operation().remaining()?;
         let commit = Commit::read(odb, *id)?.ok_or(SourceError::NoSuchCommit)?;
-        let mut see = |blob: BlobId| {
-            if found.insert(blob) && !is_here(odb, blob) {
-                missing.push(blob);
+        // Without names, which may be long: nobody asks where a file is.
+        let mut next = vec![(commit.tree, wanted.to_vec())];
+        while let Some((tree, wanted)) = next.pop() {
+            go_on()?;
+            let whole = is_whole(&wanted);
+            // What is read whole is the same wherever it is.
+            if whole && !directories.insert(tree) {
+                continue;
             }
-        };
-        visit(odb, commit.tree, wanted, &limits, &mut seen, &mut see).map_err(|error| unread(&error))?;
+            let read = directories.len().max(files.len()).max(missing.len());
+            if read > MOST {
+                return Err(SourceError::TooLarge(format!("over {MOST} files to be read")));
+            }
+            for entry in tree::read(odb, tree).map_err(|error| unread(&error))? {
+                let below = if whole {
+                    vec![Vec::new()]
+                } else {
+                    below(&wanted, &entry.name)
+                };
+                match entry.node {
+                    _ if below.is_empty() => {}
+                    Node::Directory(id) => next.push((id, below)),
+                    Node::File { blob, .. } if files.insert(blob) && !is_here(odb, blob) => {
+                        missing.push(blob)
+                    }
+                    _ => {}
+                }
+            }
+        }
     }
     Ok(missing)
 }
@@ -168,39 +202,6 @@ fn missing(
 /// Without looking at the disk anew: most of them are not here, and that is nothing new.
 fn is_here(odb: &Odb<'_>, blob: BlobId) -> bool {
     odb.exists_ext(blob.oid(), OdbLookupFlags::NO_REFRESH)
-}
-
-/// Shows the files below `tree` that are read, but for what is in directories that were `seen`.
-fn visit(
-    odb: &Odb<'_>,
-    tree: TreeId,
-    wanted: &[Vec<&str>],
-    limits: &WalkLimits,
-    seen: &mut HashSet<TreeId>,
-    see: &mut dyn FnMut(BlobId),
-) -> Result<(), PathError> {
-    if is_whole(wanted) {
-        if !seen.insert(tree) {
-            return Ok(());
-        }
-        let mut enter = |_: &str, id| seen.insert(id);
-        let mut visit = |file: walk::FileEntry| {
-            if let walk::EntryKind::File { blob, .. } = file.kind {
-                see(blob);
-            }
-        };
-        return walk::walk(odb, tree, &RepoPath::root(), limits, &mut enter, &mut visit);
-    }
-    for entry in tree::read(odb, tree)? {
-        let below = below(wanted, &entry.name);
-        match entry.node {
-            _ if below.is_empty() => {}
-            Node::File { blob, .. } => see(blob),
-            Node::Directory(id) => visit(odb, id, &below, limits, seen, see)?,
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 enum Failed {

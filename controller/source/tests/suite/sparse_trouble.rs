@@ -212,3 +212,74 @@ fn a_name_that_is_there_twice_is_odd_here_as_well() {
     assert_eq!(files(&fetched.snapshot), ["deploy Odd", "deploy Odd"]);
     assert_eq!(fetched.snapshot.tree_id("deploy"), Err(PathError::Escapes));
 }
+
+/// What was fetched on the way to another commit is not taken for what can be read.
+#[test]
+fn a_commit_without_its_files_is_not_whole() {
+    let (repo, server) = world();
+    let (remote, _dir, store) = part(&server);
+    fetch(&store, &remote).unwrap();
+    let between: CommitId = repo
+        .commit("between", &[("deploy/app/a.yaml", "b\n")])
+        .parse()
+        .unwrap();
+    repo.commit("head", &[("deploy/app/a.yaml", "c\n")]);
+    repo.push();
+    let head = fetch(&store, &remote).unwrap().commit().id;
+    assert_eq!(store.snapshot(between).unwrap().commit().id, between);
+    let refused = store.whole(between);
+    assert!(
+        matches!(refused, Err(source::SourceError::NoSuchCommit)),
+        "{refused:?}"
+    );
+    assert_eq!(files(&store.whole(head).unwrap()).len(), 2);
+    store.past(&remote, &main_branch(), between).unwrap();
+    assert_eq!(
+        files(&store.whole(between).unwrap()),
+        ["deploy/.hidden h", "deploy/app/a.yaml b"]
+    );
+}
+
+/// A path that nobody can read keeps nobody from what lies beside it, and long names are not kept in memory.
+#[test]
+fn deep_and_long_paths_are_no_trouble() {
+    let (repo, server) = world();
+    let deploy = repo.git(&["rev-parse", "HEAD:deploy"]);
+    let blob = repo.git(&["rev-parse", "HEAD:README.md"]);
+    let mut tree = repo.tree(&[("100644", b"file", &blob)]);
+    let long = "x".repeat(250);
+    for _ in 0..100 {
+        tree = repo.tree(&[("40000", long.as_bytes(), &tree)]);
+    }
+    let tree = repo.tree(&[("40000", b"app", &deploy), ("40000", b"deep", &tree)]);
+    let root = repo.tree(&[("40000", b"deploy", &tree)]);
+    repo.publish_tree(&root);
+    let (remote, _dir, store) = part(&server);
+    let fetched = fetch(&store, &remote).unwrap();
+    let app = fetched.snapshot.tree_id("deploy/app/app").unwrap();
+    assert_ne!(app, fetched.snapshot.tree_id("deploy/deep").unwrap());
+    let mut seen = 0;
+    let all = source::WalkLimits::default();
+    fetched.snapshot.walk("deploy/app", &all, |_| seen += 1).unwrap();
+    assert_eq!(seen, 1);
+}
+
+/// The oldest commit of a history that is cut is compared with what was before it.
+#[test]
+fn the_oldest_commit_is_compared_with_all_files() {
+    let (repo, server) = world();
+    for number in 2..20 {
+        repo.commit("more", &[("deploy/app/a.yaml", &format!("{number}\n"))]);
+    }
+    repo.push();
+    let (remote, _dir, store) = part(&server);
+    let head = repo.head().parse().unwrap();
+    let all = store.chronicle(&remote, &main_branch(), head, None, 5).unwrap();
+    assert_eq!((all.commits.len(), all.cut), (5, true));
+    let changed = store.changed(&all.commits[0], &source::RepoPath::root()).unwrap();
+    let ids = changed
+        .files
+        .iter()
+        .flat_map(|file| file.before.into_iter().chain(file.after));
+    assert_eq!(store.contents(ids, 100, 1_000).unwrap().len(), 2);
+}
