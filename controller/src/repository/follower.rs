@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crds::{DeployKeyStatus, Repository, RepositoryStatus, Verified, Verify};
 use kube::Resource;
-use source::{Part, Proxy, Remote, Store};
+use source::{CommitId, Part, Proxy, Remote, Store};
 use tokio::sync::watch as channel;
 use tokio::time::Instant;
 use tracing::debug;
@@ -58,6 +58,8 @@ pub(super) struct Follower {
     pub(super) origin: Option<Origin>,
     /// Of what pinned commits were read, and which signatures were asked for of them.
     pub(super) pins_as: Option<(Origin, Option<Verify>)>,
+    /// What the remote had when those were read that could not be found.
+    pub(super) pins_at: Option<CommitId>,
     pub(super) writer: Writer,
     /// The last commit whose signatures were good, where they are asked for.
     pub(super) verified: Option<Verified>,
@@ -95,6 +97,7 @@ impl Follower {
             head: None,
             origin: None,
             pins_as: None,
+            pins_at: None,
             table: None,
             since: Instant::now(),
             failures: 0,

@@ -172,9 +172,14 @@ impl Follower {
         let metrics = Arc::clone(&self.room.metrics);
         let heard = looked.heard;
         self.store = looked.store;
-        if self.origin.as_ref().is_none_or(|known| *known == origin)
-            && matches!(looked.found, Ok(Found::New { .. }))
-        {
+        // Once the remote has another commit, what could not be found there may be found: also where that commit is refused, and where
+        // the one in use is of another remote still. A commit that is refused look after look is one.
+        let has = match &looked.found {
+            Ok(Found::New { snapshot, .. }) => Some(snapshot.commit().id),
+            Ok(Found::Unchanged) => self.head.as_ref().map(|head| head.snapshot.commit().id),
+            Err(_) => None,
+        };
+        if has.is_some() && std::mem::replace(&mut self.pins_at, has) != has {
             self.room.heads.reread_pins(&self.key, false);
         }
         let label = match &self.head {
