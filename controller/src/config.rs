@@ -59,7 +59,7 @@ pub struct Config {
     pub data_dir: PathBuf,
 
     /// How much of the disk the stores of all Repositories may take together: bytes, or such as `512Mi` and `4Gi`. Where all is
-    /// taken, each namespace may have as much as the others.
+    /// taken, each namespace may have as much as the others. What is read of long histories may take as much again.
     #[arg(long, env = "SIGNET_DATA_LIMIT", default_value = "4Gi", value_name = "SIZE", value_parser = size)]
     pub data_limit: u64,
 

@@ -11,6 +11,7 @@ pub mod config;
 pub mod cron;
 pub mod duration;
 pub mod events;
+pub mod histories;
 pub mod http;
 pub mod keys;
 pub mod kinds;
@@ -43,6 +44,8 @@ pub struct Context {
     pub namespace: String,
     /// The newest commits of all Repositories.
     pub heads: repository::Heads,
+    /// What the stores of histories take of the disk.
+    pub histories: histories::Histories,
     /// Where the results of commits are written down.
     pub notes: repository::Notes,
     /// The sealing keys in use.

@@ -19,6 +19,7 @@ use crate::calm::Calm;
 use crate::config::Config;
 use crate::config::SealedScope;
 use crate::events::Events;
+use crate::histories::Histories;
 use crate::http::{self, Listener};
 use crate::keys::{self, DigestKey};
 use crate::leader::{Candidate, Fence};
@@ -144,6 +145,7 @@ async fn start(
     let readiness = readiness.clone();
     let metrics = Arc::new(Metrics::new(config.metrics_secret_names));
     let heads = Heads::default();
+    let histories = Histories::new(config.data_limit);
     let calm = Calm::default();
     let events = Events::start(client.clone(), &instance(), calm.clone(), shutdown.clone());
     let (follower, keys) = keys::first_load(
@@ -204,7 +206,8 @@ async fn start(
     );
     if let Some(asked) = asked {
         let serving = http::Serving::default();
-        let router = http::api(client.clone(), keys.clone(), Arc::clone(&metrics), &config);
+        let (metrics, histories) = (Arc::clone(&metrics), histories.clone());
+        let router = http::api(client.clone(), keys.clone(), metrics, &config, histories);
         let kept = serving.clone().keep(client.clone(), config.namespace.clone());
         let tls = serving.tls().map_err(|_| Error::Tls)?;
         let stop = shutdown.clone();
@@ -261,6 +264,7 @@ async fn start(
                 client,
                 namespace: config.namespace.clone(),
                 heads,
+                histories,
                 notes,
                 keys,
                 digest_key,

@@ -23,6 +23,8 @@ pub(crate) struct Commit {
 const FIELDS: usize = 4;
 /// What is said for a git that fails without a word.
 const SILENT: &str = "git failed";
+/// Bytes of what it says otherwise that are kept.
+const LONGEST_COMPLAINT: u64 = 64 << 10;
 /// NUL between fields and after each record: no commit can hold one.
 const FORMAT: &str = "--format=tformat:%H%x00%an <%ae>%x00%cI%x00%s";
 
@@ -110,6 +112,15 @@ pub(crate) fn commit(directory: &Path, revision: &str) -> Result<String, Command
     };
     let id = String::from_utf8_lossy(&output).trim().to_owned();
     Some(id).filter(|id| !id.is_empty()).ok_or_else(unknown)
+}
+
+/// What git makes of a date, in seconds since 1970. It makes something of anything.
+pub(crate) fn time(directory: &Path, text: &str) -> Option<i64> {
+    let mut command = git(directory);
+    command.args(["rev-parse", &format!("--since={text}")]);
+    let output = run(command).ok()?;
+    let output = String::from_utf8_lossy(&output);
+    output.trim().strip_prefix("--max-age=")?.parse().ok()
 }
 
 /// Whether this is a commit's full id, SHA-1 or SHA-256, and so neither an option nor a name.
@@ -455,6 +466,64 @@ pub(crate) fn output(top: &Path, arguments: &[String], input: Vec<u8>) -> Result
     Err(CommandError::user(SILENT, "does `git log` work here?"))
 }
 
+/// Reads what a run of git prints, record by record, each of so many fields with a NUL behind each, until `see` wants no more. What is
+/// not wanted is not kept: there may be much of it.
+pub(crate) fn records(
+    top: &Path,
+    arguments: &[String],
+    fields: usize,
+    mut see: impl FnMut(&[String]) -> bool,
+) -> Result<(), CommandError> {
+    let mut command = git(top);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let failed = |err: io::Error| {
+        CommandError::user(
+            format!("cannot run git: {err}"),
+            "install git, and have it in the PATH",
+        )
+    };
+    let mut child = command.spawn().map_err(failed)?;
+    let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+        return Err(CommandError::internal("git has no pipes"));
+    };
+    let complaint = std::thread::spawn(move || {
+        let (mut text, mut stderr) = (Vec::new(), stderr);
+        let _ = (&mut stderr).take(LONGEST_COMPLAINT).read_to_end(&mut text);
+        // It is to go on, whatever it says.
+        let _ = io::copy(&mut stderr, &mut io::sink());
+        text
+    });
+    let mut reader = BufReader::new(stdout);
+    let mut record = Vec::with_capacity(fields);
+    loop {
+        let mut field = Vec::new();
+        reader.read_until(0, &mut field).map_err(failed)?;
+        if field.pop() != Some(0) {
+            break;
+        }
+        record.push(String::from_utf8_lossy(&field).into_owned());
+        if record.len() < fields {
+            continue;
+        }
+        if !see(&record) {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Ok(());
+        }
+        record.clear();
+    }
+    let status = child.wait().map_err(failed)?;
+    if status.success() {
+        return Ok(());
+    }
+    let text = complaint.join().unwrap_or_default();
+    Err(complained(&text, "does `git log` work here?"))
+}
+
 /// Where the clone's hooks are.
 pub(crate) fn hooks(top: &Path) -> Result<PathBuf, CommandError> {
     let mut command = git(top);
@@ -501,7 +570,12 @@ fn run_or(mut command: Command, advice: &str) -> Result<Vec<u8>, CommandError> {
     if output.status.success() {
         return Ok(output.stdout);
     }
-    let text = String::from_utf8_lossy(&output.stderr);
+    Err(complained(&output.stderr, advice))
+}
+
+/// What git says when it fails.
+fn complained(text: &[u8], advice: &str) -> CommandError {
+    let text = String::from_utf8_lossy(text);
     let line = text
         .lines()
         .next()
@@ -513,5 +587,5 @@ fn run_or(mut command: Command, advice: &str) -> Result<Vec<u8>, CommandError> {
     } else {
         advice
     };
-    Err(CommandError::user(Printable(line), hint))
+    CommandError::user(Printable(line), hint)
 }

@@ -7,6 +7,7 @@
 mod changes;
 mod objects;
 mod outcome;
+mod since;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,7 @@ pub use changes::{Change, Comparison, Detail, File, changes, is_manifest};
 pub use objects::path_of_sync;
 pub use outcome::{NOTES, Outcome};
 use proof::{Signed, Trust};
+pub use since::since;
 
 /// The largest file that is looked into, in bytes.
 pub const LARGEST_FILE: usize = 4 << 20;

@@ -161,7 +161,7 @@ impl Drop for Number {
 }
 
 /// What is below a directory. A file of several names counts with its share at each.
-fn bytes(dir: &Path, depth: u32) -> u64 {
+pub(crate) fn bytes(dir: &Path, depth: u32) -> u64 {
     let Ok(entries) = fs::read_dir(dir) else { return 0 };
     entries.flatten().fold(0, |sum: u64, entry| {
         let size = match entry.metadata() {

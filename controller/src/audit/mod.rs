@@ -16,6 +16,7 @@ use source::{Budget, FileRemotes, RepoPath};
 use tokio::time::timeout;
 
 use crate::config::Config;
+use crate::histories::Histories;
 use crate::places::Places;
 use crate::repository::{files, remote_to_read, signers};
 use crate::request::bounded;
@@ -46,6 +47,7 @@ pub(crate) enum Refusal {
 /// Answers questions.
 pub(crate) struct Audits {
     client: Client,
+    histories: Histories,
     shelf: Shelf,
     files: FileRemotes,
     places: Places,
@@ -63,9 +65,10 @@ impl Drop for Asked {
 }
 
 impl Audits {
-    pub(crate) fn new(client: Client, config: &Config) -> Self {
+    pub(crate) fn new(client: Client, config: &Config, histories: Histories) -> Self {
         Self {
             client,
+            histories,
             shelf: Shelf::new(config.data_dir.join("audit")),
             files: files(config),
             places: Places::shared(AT_ONCE, OF_ONE),
@@ -100,6 +103,7 @@ impl Audits {
         let _asked = Asked(remote.budget.clone());
         let walk = Walk {
             shelf: self.shelf.clone(),
+            histories: self.histories.clone(),
             uid: object.uid().unwrap_or_default(),
             remote,
             reference,

@@ -1,9 +1,6 @@
 //! What is asked: which Repository, and which of its commits.
 
 use audit::Change;
-use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use source::CommitId;
 
 /// Commits of one answer, and commits that are looked at for it.
@@ -115,11 +112,7 @@ fn since(text: &str) -> Option<Since> {
     if let Ok(commit) = text.parse() {
         return Some(Since::Commit(commit));
     }
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return Some(Since::Time(time.as_second()));
-    }
-    let day = text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok()?;
-    Some(Since::Time(day.timestamp().as_second()))
+    audit::since(text).map(Since::Time)
 }
 
 #[cfg(test)]

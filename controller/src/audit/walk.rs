@@ -15,6 +15,7 @@ use source::{BlobId, Budget, Commit, CommitId, Person, RefSpec, Remote, RepoPath
 use super::Refusal;
 use super::query::{MOST_COMMITS, Query, Since};
 use super::shelf::Shelf;
+use crate::histories::Histories;
 use crate::text;
 
 /// For telling, once the history is here, and for what clusters made of it.
@@ -34,6 +35,7 @@ const LONGEST_SUBJECT: usize = 512;
 /// One question, and what it takes to answer it.
 pub(super) struct Walk {
     pub(super) shelf: Shelf,
+    pub(super) histories: Histories,
     pub(super) uid: String,
     /// With the budget of the question: whoever asked may be gone.
     pub(super) remote: Remote,
@@ -54,8 +56,10 @@ struct Answer {
 }
 
 impl Walk {
-    pub(super) fn run(self) -> Result<String, Refusal> {
+    pub(super) fn run(mut self) -> Result<String, Refusal> {
         let taken = self.shelf.take(&self.uid);
+        let held = self.histories.take(&taken.dir(), &self.query.namespace);
+        self.remote.disk = Some(held.part());
         let store = Store::open(&taken.dir()).map_err(|error| refused(&error))?;
         let chronicle = store
             .chronicle(&self.remote, &self.reference, self.head, None, MOST_COMMITS)
@@ -396,6 +400,7 @@ mod tests {
     use crate::audit::Refusal;
     use crate::audit::query::Query;
     use crate::audit::shelf::Shelf;
+    use crate::histories::Histories;
 
     fn git(dir: &Path, arguments: &[&str]) -> String {
         let output = Command::new("git")
@@ -435,6 +440,7 @@ mod tests {
         remote.files = FileRemotes::Below(vec![dir.to_owned()]);
         Walk {
             shelf: Shelf::new(dir.join("audit")),
+            histories: Histories::new(1 << 30),
             uid: "uid".into(),
             remote: remote.for_one_look(),
             reference: RefSpec::Branch("main".into()),

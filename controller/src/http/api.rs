@@ -27,6 +27,7 @@ use super::sealed::{rotated, verdict};
 use super::work::{UNNAMED, Work, not_posted, plain, too_soon};
 use crate::audit::Audits;
 use crate::config::Config;
+use crate::histories::Histories;
 use crate::metrics::Metrics;
 use crate::text;
 
@@ -41,16 +42,17 @@ pub(super) struct Api {
     limits: Arc<Limits>,
 }
 
-/// `/v1/verify`, `/v1/rotate`, `/v1/usage` and `/v1/audit`.
+/// `/v1/verify`, `/v1/rotate`, `/v1/usage` and `/v1/audit`. What the last one fetches lies in `histories`.
 pub fn api(
     client: Client,
     keys: watch::Receiver<Arc<KeyRing>>,
     metrics: Arc<Metrics>,
     config: &Config,
+    histories: Histories,
 ) -> Router {
     let api = Api {
         work: Work::new(keys),
-        audits: Arc::new(Audits::new(client.clone(), config)),
+        audits: Arc::new(Audits::new(client.clone(), config, histories)),
         identities: Arc::new(Identities::new(client)),
         limits: Arc::new(Limits::new(config.api_rate_limit, config.api_rate_limit_burst)),
     };

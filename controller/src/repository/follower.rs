@@ -36,7 +36,7 @@ pub(super) struct Follower {
     pub(super) orders: channel::Receiver<Order>,
     pub(super) dir: PathBuf,
     pub(super) store: Option<Arc<Store>>,
-    /// What that takes of the disk.
+    /// What that takes of the disk, with what is kept beside it.
     pub(super) part: Part,
     /// Read once for these wishes; again when they change, or when the remote refuses.
     pub(super) credentials: Option<(Wanted, Credentials)>,
@@ -74,14 +74,20 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn new(room: Arc<Room>, key: Key, uid: String, orders: channel::Receiver<Order>) -> Self {
+    pub(super) fn new(
+        room: Arc<Room>,
+        key: Key,
+        uid: String,
+        part: Part,
+        orders: channel::Receiver<Order>,
+    ) -> Self {
         let status = match &*orders.borrow() {
             Order::Follow(object) => object.status.clone().unwrap_or_default(),
             Order::Remove => RepositoryStatus::default(),
         };
         Self {
             dir: room.stores.join(&uid),
-            part: room.disk.part(&key.0),
+            part,
             verified: status.verified.clone(),
             app: AppLogin::default(),
             proxy: None,

@@ -10,6 +10,7 @@ use futures::StreamExt;
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher::{Config, Event};
 use kube::{Api, Resource, ResourceExt};
+use source::Part;
 use tokio::sync::watch as channel;
 use tokio::task::{Id, JoinSet};
 use tracing::{error, warn};
@@ -35,6 +36,8 @@ pub(super) struct Manager {
 
 struct Running {
     uid: String,
+    /// What its stores take of the disk: what it follows, and its notes.
+    part: Part,
     orders: channel::Sender<Order>,
 }
 
@@ -107,8 +110,8 @@ impl Manager {
         let key = key(object.meta());
         let uid = object.uid().unwrap_or_default();
         self.room.webhooks.register(&key, &object);
-        self.room.notes.register(&key, &object);
-        let order = Order::Follow(Arc::new(object));
+        let object = Arc::new(object);
+        let order = Order::Follow(Arc::clone(&object));
         match self.known.get(&key) {
             Some(running) if running.uid == uid => {
                 running.orders.send_replace(order);
@@ -117,21 +120,26 @@ impl Manager {
                 if other.is_some() {
                     self.end(&key);
                 }
-                self.start(key, uid, order, Duration::ZERO);
+                let part = self.room.disk.part(&key.0);
+                self.start(key.clone(), uid, order, part, Duration::ZERO);
             }
+        }
+        if let Some(running) = self.known.get(&key) {
+            self.room.notes.register(&key, &object, &running.part);
         }
     }
 
-    fn start(&mut self, key: Key, uid: String, order: Order, delay: Duration) {
+    fn start(&mut self, key: Key, uid: String, order: Order, part: Part, delay: Duration) {
         self.room.heads.begin(&key, &uid);
         let (orders, receiver) = channel::channel(order);
-        let follower = Follower::new(Arc::clone(&self.room), key.clone(), uid.clone(), receiver);
+        let room = Arc::clone(&self.room);
+        let follower = Follower::new(room, key.clone(), uid.clone(), part.clone(), receiver);
         let task = self.tasks.spawn(async move {
             tokio::time::sleep(delay).await;
             Box::pin(follower.run()).await;
         });
         self.owners.insert(task.id(), (key.clone(), uid.clone()));
-        self.known.insert(key, Running { uid, orders });
+        self.known.insert(key, Running { uid, part, orders });
     }
 
     fn remove(&mut self, key: &Key) {
@@ -183,7 +191,8 @@ impl Manager {
         );
         if let Some(running) = self.known.get(&key).filter(|running| running.uid == uid) {
             let order = running.orders.borrow().clone();
-            self.start(key, uid, order, RESTART);
+            let part = running.part.clone();
+            self.start(key, uid, order, part, RESTART);
         }
     }
 

@@ -165,6 +165,7 @@ impl Room {
             &context.namespace,
             context.config.data_dir.join("rotation"),
             repository::files(&context.config),
+            context.histories.clone(),
         );
         Self {
             board: Board::new(&context.namespace),

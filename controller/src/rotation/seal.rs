@@ -18,6 +18,7 @@ use source::{
 use super::facts::{Facts, Outcome, Tip};
 use super::git::{Keys, Seen};
 use super::scan::{self, Memory, Scan};
+use crate::histories::Histories;
 use crate::repository::{Key, remote_to_push, signing_key};
 
 /// How many names are tried for a branch of its own.
@@ -28,6 +29,7 @@ pub(super) struct Sealer {
     client: Client,
     namespace: String,
     dir: PathBuf,
+    histories: Histories,
     files: FileRemotes,
     stores: HashMap<String, Arc<Store>>,
     made: HashMap<Key, Made>,
@@ -51,6 +53,9 @@ struct Made {
 /// All that a commit is made of.
 struct Work {
     dir: PathBuf,
+    histories: Histories,
+    /// The Repository's namespace.
+    owner: String,
     store: Option<Arc<Store>>,
     remote: Remote,
     reference: RefSpec,
@@ -82,11 +87,18 @@ enum Worked {
 }
 
 impl Sealer {
-    pub(super) fn new(client: Client, namespace: &str, dir: PathBuf, files: FileRemotes) -> Self {
+    pub(super) fn new(
+        client: Client,
+        namespace: &str,
+        dir: PathBuf,
+        files: FileRemotes,
+        histories: Histories,
+    ) -> Self {
         Self {
             client,
             namespace: namespace.to_owned(),
             dir,
+            histories,
             files,
             stores: HashMap::new(),
             made: HashMap::new(),
@@ -169,6 +181,8 @@ impl Sealer {
         let old: Vec<_> = keys.leaving.iter().map(String::as_str).collect();
         let work = Work {
             dir: self.dir.join(&uid),
+            histories: self.histories.clone(),
+            owner: key.0.clone(),
             store: self.stores.get(&uid).cloned(),
             remote: remote.clone(),
             reference,
@@ -349,6 +363,8 @@ fn refused(error: &SourceError) -> Outcome {
 
 impl Work {
     fn run(mut self) -> (Option<Arc<Store>>, Worked) {
+        let held = self.histories.take(&self.dir, &self.owner);
+        self.remote.disk = Some(held.part());
         let store = match self.store.take() {
             Some(store) => store,
             None => match Store::open(&self.dir) {

@@ -5,6 +5,7 @@ mod remote;
 mod render;
 mod results;
 mod signature;
+mod since;
 
 use crate::args::{SheetArg, SheetFormat};
 use crate::cli::GlobalArgs;
@@ -67,8 +68,8 @@ pub(crate) struct AuditArgs {
     /// Only changes that sealed something for this sealing key of format v2, such as key-5f0c…
     #[arg(long, value_name = "ID")]
     key: Option<String>,
-    /// Only commits behind this one, or after a date that git understands. The controller understands full ids, 2026-10-01 and
-    /// RFC 3339
+    /// Only commits behind this one, or that were committed since a date: 2026-10-01, which begins in UTC, or RFC 3339. In a clone
+    /// also as git writes them, such as "2 weeks ago"; of a Repository, commits by their full ids
     #[arg(long, value_name = "COMMIT|DATE")]
     since: Option<String>,
     /// Only commits whose author's name or address contains this

@@ -12,7 +12,7 @@ use clap::Args;
 use crds::Sync;
 use kube::{Api, api::ListParams};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -20,7 +20,8 @@ use std::process::ExitCode;
 ///
 /// Run it inside a clone of the repository. It is `git log` of the path; where
 /// the cluster can be reached, the commits that Syncs have applied last are
-/// marked with their names.
+/// marked with their names, and with who signed them, where the Repository has
+/// signatures verified.
 ///
 /// Example: who changed the sealed password of the shop, and is it live?
 ///
@@ -54,8 +55,17 @@ pub(crate) struct HistoryArgs {
     offline: bool,
 }
 
-/// Names of Syncs by the commit that they applied last.
-type Applied = BTreeMap<String, Vec<String>>;
+/// What Syncs applied last, by the commit.
+type Applied = BTreeMap<String, Marks>;
+
+/// What the cluster says of a commit.
+#[derive(Default)]
+struct Marks {
+    /// The Syncs that have applied it last.
+    names: Vec<String>,
+    /// Who signed it, as their Repositories have verified it.
+    signers: BTreeSet<String>,
+}
 
 impl HistoryArgs {
     pub(crate) fn run(&self, ui: &Ui, global: &GlobalArgs) -> Result<ExitCode, CommandError> {
@@ -143,38 +153,55 @@ fn by_commit(syncs: &[Sync]) -> Applied {
         if let Some(revision) = revision {
             let of = |field: &Option<String>| field.clone().unwrap_or_default();
             let name = format!("{}/{}", of(&sync.metadata.namespace), of(&sync.metadata.name));
-            applied.entry(revision.commit.clone()).or_default().push(name);
+            let marks = applied.entry(revision.commit.clone()).or_default();
+            marks.names.push(name);
+            if !revision.signer.is_empty() {
+                marks.signers.insert(revision.signer.clone());
+            }
         }
     }
     applied
 }
 
 fn row(commit: &Commit, applied: Option<&Applied>) -> serde_json::Value {
+    let marks = applied.map(|applied| applied.get(&commit.id));
+    let list = |marks: Option<&Marks>, list: fn(&Marks) -> Vec<String>| marks.map(list).unwrap_or_default();
     json!({
         "commit": commit.id,
         "author": commit.author,
         "time": commit.time,
         "subject": commit.subject,
-        // Null: not known. An empty list: applied by no Sync.
-        "appliedBy": applied.map(|applied| applied.get(&commit.id).cloned().unwrap_or_default()),
+        // Null: not known. An empty list: applied by no Sync, or not verified.
+        "appliedBy": marks.map(|marks| list(marks, |marks| marks.names.clone())),
+        "signedBy": marks.map(|marks| list(marks, |marks| marks.signers.iter().cloned().collect())),
     })
 }
 
 fn render(ui: &Ui, commits: &[Commit], applied: Option<&Applied>) -> String {
+    let marks = |commit: &Commit| applied.and_then(|applied| applied.get(&commit.id));
+    // Most Repositories ask for no signatures: no column is empty from top to bottom.
+    let signed = commits
+        .iter()
+        .filter_map(marks)
+        .any(|marks| !marks.signers.is_empty());
     let rows: Vec<_> = commits
         .iter()
         .map(|commit| {
+            let marks = marks(commit);
             let mut row = vec![
                 Cell::new(commit.id.get(..12).unwrap_or(&commit.id)),
                 Cell::new(&commit.time),
                 Cell::new(&commit.author),
             ];
-            if let Some(applied) = applied {
-                let names = applied
-                    .get(&commit.id)
-                    .map(|names| names.join(","))
-                    .unwrap_or_default();
+            if applied.is_some() {
+                let names = marks.map(|marks| marks.names.join(",")).unwrap_or_default();
                 row.push(Cell::styled(names, Style::Good));
+            }
+            if signed {
+                let signers = marks.map(|marks| marks.signers.iter().map(String::as_str));
+                row.push(Cell::new(
+                    signers.into_iter().flatten().collect::<Vec<_>>().join(", "),
+                ));
             }
             row.push(Cell::new(&commit.subject));
             row
@@ -183,6 +210,9 @@ fn render(ui: &Ui, commits: &[Commit], applied: Option<&Applied>) -> String {
     let mut headings = vec!["COMMIT", "TIME", "AUTHOR", "SUBJECT"];
     if applied.is_some() {
         headings.insert(3, "APPLIED BY");
+    }
+    if signed {
+        headings.insert(4, "SIGNED BY");
     }
     table::render(ui, &headings, &rows)
 }

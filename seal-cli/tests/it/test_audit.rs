@@ -456,3 +456,111 @@ fn what_clusters_made_of_a_commit_is_told() {
     let markdown = env.signet(&["audit", "-o", "markdown"]).success();
     assert!(markdown.contains("=SUM(A1) \\| &lt;b&gt;"), "{markdown}");
 }
+
+/// Commits by these committers' clocks, in this order.
+fn clocks(env: &TestEnvironment, dates: &[&str]) {
+    env.git(&["init", "-q"]);
+    for date in dates {
+        let made = env
+            .command("git")
+            .env("GIT_COMMITTER_DATE", date)
+            .args(["-c", "user.name=Eve", "-c", "user.email=eve@example.com"])
+            .args(["commit", "-q", "--allow-empty", "-m", date])
+            .status()
+            .unwrap();
+        assert!(made.success());
+    }
+}
+
+fn subjects(env: &TestEnvironment, arguments: &[&str]) -> Vec<String> {
+    audit(env, arguments)
+        .iter()
+        .map(|entry| entry["subject"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_clock_that_goes_wrong_hides_nothing_behind_it() {
+    let env = TestEnvironment::new();
+    let dates = [
+        "2026-01-31T23:59:59Z",
+        "2026-02-01T00:00:00Z",
+        "2026-03-01T12:00:00Z",
+        "2001-01-01T00:00:00Z",
+    ];
+    clocks(&env, &dates);
+    let late = ["2026-03-01T12:00:00Z", "2026-02-01T00:00:00Z"];
+    assert_eq!(subjects(&env, &["--since", "2026-02-01"]), late);
+    assert_eq!(subjects(&env, &["--since", "2026-02-01T02:00:00+02:00"]), late);
+    assert_eq!(subjects(&env, &["--since", "2026-02-01 00:00:00 +0000"]), late);
+    // Those that fit are counted.
+    assert_eq!(
+        subjects(&env, &["--since", "2026-02-01", "--limit", "1"]),
+        late[..1]
+    );
+    assert_eq!(
+        subjects(&env, &["--since", "HEAD~3"]),
+        [dates[3], dates[2], dates[1]]
+    );
+}
+
+#[test]
+fn what_is_neither_a_commit_nor_a_date_is_refused() {
+    let env = TestEnvironment::new();
+    clocks(&env, &["2001-01-01T00:00:00Z"]);
+    env.git(&["commit", "-q", "--allow-empty", "-m", "now"]);
+    env.git(&["tag", "v1.2.0", "HEAD~1"]);
+    assert_eq!(subjects(&env, &["--since", "v1.2.0"]), ["now"]);
+    for date in [
+        "2 weeks ago",
+        "2.weeks.ago",
+        "1 day 3 hours ago",
+        "yesterday",
+        "last friday",
+        "Thu, 1 Jan 2026 12:00:00 +0200",
+        "Jan 1 2026",
+        "2026-01-01 12:00",
+        "2026-01-01T12:00:00",
+        "@1767312000",
+    ] {
+        assert_eq!(subjects(&env, &["--since", date]), ["now"], "{date}");
+    }
+    for bad in [
+        "v1.2.O",
+        "1.2.0",
+        "1234567",
+        "2026",
+        "soon",
+        "last",
+        "ago",
+        "2 ago",
+        "now-ish",
+        "2026-13-01",
+        "12:00",
+        "origin/main",
+        "0123456789abcdef0123456789abcdef01234567",
+        "@x",
+        "",
+    ] {
+        let refused = env.signet(&["audit", "--since", bad]);
+        assert_eq!(refused.code, 1, "{bad}: {}", refused.stderr);
+        assert!(
+            refused.stderr.contains("it is no date")
+                && refused.stderr.contains("hint: name a commit, or a date"),
+            "{bad}: {}",
+            refused.stderr
+        );
+    }
+}
+
+#[test]
+fn a_mailmap_gives_nobody_another_name() {
+    let env = TestEnvironment::new();
+    env.git(&["init", "-q"]);
+    env.write(".mailmap", "Nobody <nobody@example.org> <eve@example.com>\n");
+    env.git(&["add", ".mailmap"]);
+    env.git(&["commit", "-q", "-m", "by Eve"]);
+    assert_eq!(subjects(&env, &["--author", "eve@"]), ["by Eve"]);
+    assert_eq!(subjects(&env, &["--author", "Eve <"]), ["by Eve"]);
+    assert!(subjects(&env, &["--author", "nobody@"]).is_empty());
+}

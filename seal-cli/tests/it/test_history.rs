@@ -102,6 +102,8 @@ fn what_is_applied_is_marked() {
         "{text}"
     );
 
+    assert!(!text.contains("SIGNED BY"), "nobody asks for signatures: {text}");
+
     // The Sync's path counts from the top of the clone, wherever one stands.
     std::fs::create_dir(env.path("deep")).unwrap();
     let output: crate::support::CommandOutput = env
@@ -162,4 +164,41 @@ fn outside_a_clone_it_is_an_error() {
         "{}",
         output.stderr
     );
+}
+
+#[test]
+fn who_signed_what_is_applied_is_told() {
+    const ADA: &str = "ada@example.org (SHA256:\u{1b}[2Jabc)";
+    let mut env = TestEnvironment::new();
+    let ids = clone(&env);
+    let mut signed = sync(&ids[0], "True");
+    signed["status"]["lastAppliedRevision"]["signer"] = ADA.into();
+    let server = ApiServer::start(move |request| match request.path.as_str() {
+        "/apis/signet.dev/v1alpha1/syncs" => {
+            Response::json(&json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": [signed]}))
+        }
+        _ => Response::error(404, "not found"),
+    });
+    env.use_cluster(&server);
+    let text = env.signet(&["history", "apps/web"]).success();
+    assert!(
+        text.lines().next().unwrap().contains("APPLIED BY  SIGNED BY"),
+        "{text}"
+    );
+    let marked: Vec<_> = text
+        .lines()
+        .map(|line| line.contains("shop/web    ada@example.org (SHA256:\\u{1b}[2Jabc)"))
+        .collect();
+    assert_eq!(marked, [false, false, true], "{text}");
+    let rows = env.signet(&["history", "apps/web", "-o", "json"]).success();
+    let rows: Value = serde_json::from_str(&rows).unwrap();
+    assert_eq!(
+        (&rows[0]["signedBy"], &rows[1]["signedBy"]),
+        (&json!([]), &json!([ADA]))
+    );
+    let offline = env
+        .signet(&["history", "apps/web", "--offline", "-o", "json"])
+        .success();
+    let rows: Value = serde_json::from_str(&offline).unwrap();
+    assert_eq!(rows[1]["signedBy"], Value::Null);
 }

@@ -40,6 +40,13 @@ fn history(repo: &Repo, namespace: &str) {
     repo.git(["mv", "later/plain.yaml", "later/moved.yaml"]);
     repo.commit_only("Five");
     repo.git(["merge", "-q", "--no-ff", "-m", "Six: merge", "side"]);
+    // A clock that goes wrong, and another name for Ada.
+    repo.write(".mailmap", "Nobody <nobody@example.org> <ada@example.com>\n")
+        .git(["add", ".mailmap"]);
+    let mut back = git::git(repo.work());
+    back.env("GIT_COMMITTER_DATE", "2001-01-01T00:00:00Z")
+        .args(["commit", "--quiet", "-m", "Long ago"]);
+    command::run(back, b"").ok();
 }
 
 pub(crate) fn signet(kubeconfig: &Path, directory: &Path, arguments: &[&str]) -> Answer {
@@ -138,6 +145,8 @@ fn the_controller_tells_what_a_clone_tells_to_whom_may_ask() {
             &["--secret", &secret],
             &["--path", "later"],
             &["--since", since.trim()],
+            &["--since", "2001-01-02"],
+            &["--since", "2001-01-02T03:04:05+06:00"],
             &["--limit", "2"],
         ]
         .into_iter()
@@ -157,6 +166,11 @@ fn the_controller_tells_what_a_clone_tells_to_whom_may_ask() {
                 "eyJ",
             ] {
                 assert!(!there.to_string().contains(value), "{value} is told");
+            }
+            if filter.last().is_some_and(|last| last.starts_with("2001")) {
+                let mut told = here.iter().map(|row| &row["subject"]);
+                assert!(told.any(|subject| subject == "One"), "{here:#?}");
+                assert_ne!(here[1]["subject"], "Long ago");
             }
             if number == 0 {
                 let direct = signet(admin, Path::new("/"), &[&asked[..], &[&url]].concat());

@@ -1,10 +1,14 @@
 //! A namespace that asks for too much of the controller, and another one beside it.
 
-use crds::{Repository, VerifyMode};
+use std::path::Path;
+
+use crds::{LocalReference, Notes, Repository, VerifyMode};
 use tests::git::Mood;
 use tests::random::Random;
 use tests::{Cluster, ClusterRef, ControllerOptions, GitServer, Repo, Stage, objects, run, wait};
 
+use crate::audited::{bind, signet};
+use crate::notes::push_secret;
 use crate::signed::{People, verify};
 use crate::world::A_WHILE;
 
@@ -101,12 +105,16 @@ fn a_verification_ends_with_its_repository() {
     });
 }
 
-/// A commit of so many bytes that do not shrink.
-fn fill(repo: &Repo, bytes: usize) -> String {
-    let mut random = Random::new(7);
+/// So many bytes that do not shrink.
+fn noise(seed: u64, bytes: usize) -> Vec<u8> {
+    let mut random = Random::new(seed);
     let noise = std::iter::repeat_with(|| random.number().to_le_bytes()).flatten();
-    let noise: Vec<u8> = noise.take(bytes).collect();
-    repo.write("noise", noise)
+    noise.take(bytes).collect()
+}
+
+/// A commit of so many bytes.
+fn fill(repo: &Repo, bytes: usize) -> String {
+    repo.write("noise", noise(7, bytes))
         .write("app/map.yaml", objects::config_map("map", "one"))
         .commit("Noise")
 }
@@ -139,5 +147,56 @@ fn a_namespace_that_fills_the_disk_leaves_room_for_others() {
         shop.kubectl(["delete", "repository", "app"]).ok();
         crowd.kubectl(["delete", "repository", "one"]).ok();
         crowd.fetched("two", &heads[1]).await;
+    });
+}
+
+#[test]
+fn notes_and_histories_have_the_room_that_there_is() {
+    run(async {
+        let stage = stage("--data-limit=2Mi").await;
+        stage.controller.expose(&stage.cluster);
+        let team = stage.space("shop");
+        push_secret(&team);
+        bind(&team, "clients-read", "signet-system:signet-client");
+        // The head is small; with what was before it, or beside notes of that size, it is too much.
+        let repo = stage.git.repository(team.name());
+        repo.write("noise", noise(1, 1_600_000)).commit("Large");
+        let file = repo.work().join("noise").display().to_string();
+        repo.git(["notes", "--ref=refs/notes/signet/prod", "add", "-C", &{
+            repo.git(["hash-object", "-w", &file])
+        }]);
+        repo.git(["push", "--quiet", "origin", "refs/notes/signet/prod"]);
+        let before = repo.git(["ls-remote", "origin", "refs/notes/signet/prod"]);
+        let head = fill(&repo, 700_000);
+        team.repository_with("app", &repo, |spec| {
+            spec.notes = Some(Notes {
+                cluster: "prod".into(),
+                push_secret_ref: LocalReference { name: "push".into() },
+            });
+        })
+        .await;
+        team.sync("app", "app").await;
+        team.applied("app", &head).await;
+        let said = team.event("Repository", "app", "NotesNotWritten").await;
+        assert!(said.contains("--data-limit"), "{said}");
+        assert_eq!(
+            repo.git(["ls-remote", "origin", "refs/notes/signet/prod"]),
+            before
+        );
+
+        let name = format!("{}/app", team.name());
+        wait::poll("the history to be refused", || async {
+            let answer = signet(
+                stage.cluster.kubeconfig(),
+                Path::new("/"),
+                &["--repository", &name],
+            );
+            if answer.code != 0 && answer.stderr.contains("--data-limit") {
+                Ok(())
+            } else {
+                Err(answer.to_string())
+            }
+        })
+        .await;
     });
 }

@@ -149,6 +149,17 @@ fn every_commit_since_the_last_is_verified() {
             .unwrap_or_default()
             .signer;
         assert!(signer.starts_with("ada@example.org (SHA256:"), "{signer}");
+        // And so does the history, as a table and as JSON.
+        let history = |arguments: &[&str]| {
+            let mut signet = command::signet(team.stage().cluster.kubeconfig());
+            signet.args(["history", "-n", team.name()]).args(arguments);
+            signet.current_dir(repo.work());
+            command::run(signet, b"").ok()
+        };
+        let table = history(&[]);
+        assert!(table.contains("SIGNED BY") && table.contains(&signer), "{table}");
+        let rows: serde_json::Value = serde_json::from_str(&history(&["-o", "json"])).unwrap();
+        assert_eq!(rows[0]["signedBy"], json!([signer]), "{rows:#}");
         let found = team.fetched("app", &first).await;
         assert!(
             ready(&found)

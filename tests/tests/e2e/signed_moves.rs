@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
-use crds::{OnRewrite, Repository, VerifyMode};
+use crds::{OnRewrite, Repository, Sync, VerifyMode};
 use serde_json::json;
 use tests::{Repo, Space, Stage, command, git, objects, run};
 
 use crate::signed::{People, change, ready, refused, verify, write};
+use crate::signed_rules::pin;
 
 /// Ada, whose signature counts, and a repository with one commit of hers.
 fn begin(team: &Space<'_>, home: &tempfile::TempDir) -> (People, Repo, String) {
@@ -192,5 +193,39 @@ fn a_rewrite_behind_a_refused_head_is_told_with_what_was_followed() {
         let found: Repository = team.fetched("app", &third).await;
         assert_eq!(found.status.unwrap().verified.unwrap().commit, third);
         assert!(objects::is(&team.applied("app", &third).await, "Ready", "True"));
+    });
+}
+
+#[test]
+fn a_pin_is_found_in_another_remote_once_it_is_there() {
+    run(async {
+        let stage = Stage::shared().await;
+        let team = stage.space("signed-pin");
+        let home = tempfile::tempdir().unwrap();
+        let (people, repo, first) = begin(&team, &home);
+        follow(&team, &repo, VerifyMode::Head, OnRewrite::Refuse).await;
+        team.applied("app", &first).await;
+
+        // Elsewhere is a head that is refused, and not yet the commit that the Sync is pinned to.
+        let other = stage.git.repository(&format!("{}-other", team.name()));
+        people.sign(&other, None);
+        write(&other, "app/map.yaml", "unsigned");
+        other.commit("Unsigned");
+        people.sign(&other, Some("ada"));
+        write(&other, "app/map.yaml", "pinned");
+        let pinned = other.commit_only("Pinned");
+        pin(&team, Some(&pinned)).await;
+        change(&team, "app", json!({"spec": {"url": other.url()}})).await;
+        refused(&team, "app", "CommitUnsigned").await;
+        let what = "the pin to be missed";
+        team.until("app", what, |sync: &Sync| {
+            objects::message(sync, "Ready").contains("cannot give")
+        })
+        .await;
+
+        write(&other, "app/map.yaml", "newest");
+        let newest = other.commit("Newest");
+        team.fetched("app", &newest).await;
+        team.sent("app", &pinned).await;
     });
 }

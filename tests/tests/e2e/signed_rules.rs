@@ -19,7 +19,7 @@ fn infra_by_ada() -> Verify {
     }
 }
 
-async fn pin(team: &Space<'_>, commit: Option<&str>) {
+pub(crate) async fn pin(team: &Space<'_>, commit: Option<&str>) {
     let until = (Timestamp::now() + SignedDuration::from_hours(1)).to_string();
     let pin = commit.map(|commit| json!({"commit": commit, "until": until}));
     let patch = Patch::Merge(json!({"spec": {"pin": pin}}));

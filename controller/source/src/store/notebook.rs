@@ -3,18 +3,21 @@
 //! The notes live in a store of their own, at depth 1: the newest tree holds them all. What somebody else pushes meanwhile is
 //! fetched, and the lines are put on top of that.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use git2::build::TreeUpdateBuilder;
 use git2::{FileMode, ObjectType, Oid, Repository, Signature, Time};
 
-use super::{Measure, Store, problem};
-use crate::{Budget, CommitId, RefSpec, Remote, SourceError, TreeId};
+use super::{Measure, Store, StoreOptions, problem};
+use crate::{Budget, Commit, CommitId, RefSpec, Remote, SourceError, TreeId, disk};
 
 /// How often lines are put on top of what somebody else has just pushed, before they wait.
 const TRIES: usize = 5;
-/// Writes before the store is made anew: each leaves loose objects behind.
+/// Writes before the store is made anew, pushed or not: each leaves loose objects behind.
 const WRITES: u32 = 500;
+/// Bytes of the directories that one commit of notes writes anew. A hundred thousand notes have 7 MiB.
+const LARGEST_DIRECTORIES: usize = 64 << 20;
 /// The longest note, in bytes. What does not fit is left out.
 const LONGEST: usize = 128 << 10;
 /// Lines of one kind that a note keeps at its beginning, and at its end.
@@ -64,13 +67,23 @@ impl Notebook {
     /// # Errors
     /// [`SourceError::BadRef`] for what is no notes ref.
     pub fn open(dir: &Path, reference: &str, author: &str) -> Result<Self, SourceError> {
+        Self::open_with(dir, reference, author, StoreOptions::default())
+    }
+
+    /// [`Notebook::open`] with other settings.
+    pub fn open_with(
+        dir: &Path,
+        reference: &str,
+        author: &str,
+        options: StoreOptions,
+    ) -> Result<Self, SourceError> {
         if !reference.starts_with("refs/notes/") {
             return Err(SourceError::BadRef);
         }
         let reference = RefSpec::Full(reference.to_owned());
         reference.check()?;
         Ok(Self {
-            store: Store::open(dir)?,
+            store: Store::open_with(dir, options)?,
             reference,
             author: author.to_owned(),
             head: Head::Unknown,
@@ -78,7 +91,8 @@ impl Notebook {
         })
     }
 
-    /// Adds lines, in one commit. Those that are there already are not added again, so that it may be repeated.
+    /// Adds lines, in one commit. Those that are there already are not added again, so that it may be repeated. What it costs in all
+    /// is bounded where the remote is one [for one look](Remote::for_one_look).
     ///
     /// # Errors
     /// [`SourceError::PushRefused`] where the remote does not take it, whatever it is put on top of.
@@ -91,13 +105,18 @@ impl Notebook {
         let mut refusal = SourceError::PushRefused("others write to it all the time".into());
         for _ in 0..TRIES {
             let base = self.base(remote)?;
-            let Some(commit) = self.write(base, lines)? else {
-                return Ok(());
+            let commit = match self.write(base, lines) {
+                Ok(Some(commit)) => commit,
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    self.head = Head::Unknown; // somebody may mend it
+                    return Err(error);
+                }
             };
+            self.written += 1;
             match self.store.push(remote, &self.reference, commit) {
                 Ok(()) => {
                     self.head = Head::Known(Some(commit));
-                    self.written += 1;
                     return Ok(());
                 }
                 Err(SourceError::PushRefused(why)) => {
@@ -119,9 +138,8 @@ impl Notebook {
 
     /// What the remote has.
     fn base(&mut self, remote: &Remote) -> Result<Option<CommitId>, SourceError> {
-        if self.written >= WRITES {
-            self.store.start_afresh(&[], true)?;
-            (self.head, self.written) = (Head::Unknown, 0);
+        if self.is_full() {
+            self.start_afresh()?;
         }
         if let Head::Known(head) = self.head {
             return Ok(head);
@@ -132,7 +150,13 @@ impl Notebook {
                 Some(fetched.commit().id)
             }
             Err(SourceError::NoSuchRef(_) | SourceError::EmptyRemote) => None,
-            Err(error) => return Err(error),
+            Err(error) => {
+                if let SourceError::NoRoom { .. } = error {
+                    // What is held of notes is worth nothing to anybody else.
+                    self.start_afresh()?;
+                }
+                return Err(error);
+            }
         };
         self.head = Head::Known(head);
         Ok(head)
@@ -148,14 +172,53 @@ impl Notebook {
         })?
     }
 
+    /// Whether the store is to be made anew. Whoever has the remote may serve other notes each time and take none: a fetch that is
+    /// in the same session as others has no room to do that.
+    fn is_full(&self) -> bool {
+        let most = self.store.options.max_bytes;
+        self.written >= WRITES || self.store.is_full() || disk::bytes(self.store.current().dir(), 0) > most // with what was written, in no pack
+    }
+
+    fn start_afresh(&mut self) -> Result<(), SourceError> {
+        self.store.start_afresh(&[], true)?;
+        (self.head, self.written) = (Head::Unknown, 0);
+        Ok(())
+    }
+
     /// A commit with the lines on top of `base`; none where they are there.
     fn write(&self, base: Option<CommitId>, lines: &[Line]) -> Result<Option<CommitId>, SourceError> {
-        let written = self
-            .store
-            .current()
-            .with(|repository| add(repository, base, lines, &self.author))?;
-        written.map_err(|error| problem(&error))
+        self.store.current().with(|repository| {
+            weigh(repository, base, lines)?;
+            add(repository, base, lines, &self.author).map_err(|error| problem(&error))
+        })?
     }
+}
+
+/// Refuses directories that are too large to be written anew for a few lines. Their lengths are read before they are.
+fn weigh(repository: &Repository, base: Option<CommitId>, lines: &[Line]) -> Result<(), SourceError> {
+    let Some(base) = base else { return Ok(()) };
+    let odb = repository.odb().map_err(|error| problem(&error))?;
+    let mut left = LARGEST_DIRECTORIES;
+    let mut take = |id: Oid| {
+        let (length, _) = odb.read_header(id).map_err(|error| problem(&error))?;
+        left = left.checked_sub(length).ok_or_else(|| {
+            SourceError::TooLarge(format!("directories of notes over {LARGEST_DIRECTORIES} bytes"))
+        })?;
+        Ok::<(), SourceError>(())
+    };
+    let root = Commit::read(&odb, base)?.ok_or(SourceError::NoSuchCommit)?.tree;
+    take(root.oid())?;
+    let root = repository
+        .find_tree(root.oid())
+        .map_err(|error| problem(&error))?;
+    let names: BTreeSet<String> = lines
+        .iter()
+        .filter_map(|line| line.commit.to_string().get(..2).map(str::to_owned))
+        .collect();
+    let directories = names.iter().filter_map(|name| root.get_name(name));
+    directories
+        .filter(|entry| entry.kind() == Some(ObjectType::Tree))
+        .try_for_each(|entry| take(entry.id()))
 }
 
 fn add(

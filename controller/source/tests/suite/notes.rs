@@ -1,6 +1,6 @@
 //! Lines about commits, pushed to a notes ref out of a shallow store, and read by the real git.
 
-use source::{Line, Notebook, SourceError};
+use source::{Line, Notebook, SourceError, StoreOptions};
 
 use crate::support::http::{Mode, Server};
 use crate::support::repo::{Repo, command};
@@ -171,6 +171,167 @@ fn a_remote_that_takes_none_says_so_and_bounds_hold() {
         let opened = Notebook::open(&dir.path().join("other"), bad, "x");
         assert_eq!(opened.err(), Some(SourceError::BadRef), "{bad}");
     }
+}
+
+/// Has the served repository take nothing.
+fn refuse(repo: &Repo) {
+    let hook = repo.bare().join("hooks/pre-receive");
+    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    std::fs::write(&hook, "#!/bin/sh\nexit 1\n").unwrap();
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+}
+
+/// Makes the served notes a commit of this tree, without asking the served repository.
+fn serve(repo: &Repo, tree: &str) {
+    let commit = repo.git(&["commit-tree", "-m", "notes", tree]);
+    repo.git(&["update-ref", REF, &commit]);
+    let fetch = ["fetch", "-q", "../work", &format!("+{REF}:{REF}")];
+    assert!(command(&repo.bare()).args(fetch).status().unwrap().success());
+}
+
+/// What does not get smaller when it is packed.
+fn noise(seed: u64, bytes: usize) -> Vec<u8> {
+    let mut state = seed * 2 + 1;
+    let next = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    });
+    next.flatten().take(bytes).collect()
+}
+
+/// A tree of so many files, with a name of its own.
+fn wide(repo: &Repo, seed: u64, count: usize) -> String {
+    let names = noise(seed, count * 8);
+    let file = repo.object("blob", b"x");
+    let mut names: Vec<String> = names
+        .chunks(8)
+        .map(|name| format!("f{:016x}", u64::from_le_bytes(name.try_into().unwrap())))
+        .collect();
+    names.sort_unstable();
+    let entries: Vec<(&str, &[u8], &str)> = names
+        .iter()
+        .map(|name| ("100644", name.as_bytes(), &*file))
+        .collect();
+    repo.tree(&entries)
+}
+
+fn size(dir: &std::path::Path) -> u64 {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
+    entries
+        .map(|entry| match entry.metadata().unwrap() {
+            data if data.is_dir() => size(&entry.path()),
+            data => data.len(),
+        })
+        .sum()
+}
+
+#[test]
+fn a_remote_that_has_other_notes_each_time_and_takes_none_fills_no_disk() {
+    const ONE: usize = 100 << 10;
+    let repo = Repo::with(&[("a", "1")]);
+    refuse(&repo);
+    let server = Server::start(repo.root(), Mode::Good);
+    let dir = tempfile::tempdir().unwrap();
+    let options = StoreOptions {
+        max_bytes: 3 * ONE as u64,
+        ..StoreOptions::default()
+    };
+    let mut remote = server.remote();
+    // One comes, and no second one with it.
+    remote.limits.pack_bytes = (ONE + ONE / 2) as u64;
+    let head = repo.head();
+    for round in 0..12 {
+        let file = repo.object("blob", &noise(round, ONE));
+        serve(&repo, &repo.tree(&[("100644", b"file", &*file)]));
+        // What is refused is forgotten.
+        let mut notes =
+            Notebook::open_with(&dir.path().join("notes"), REF, "signet (prod)", options).unwrap();
+        let refused = notes.append(&remote.for_one_look(), &[line(&head, "one")]);
+        // All that it may receive is received where the store was made anew meanwhile.
+        let is_refused = matches!(
+            refused,
+            Err(SourceError::PushRefused(_) | SourceError::TooLarge(_))
+        );
+        assert!(is_refused, "{refused:?}");
+        assert!(size(dir.path()) < 5 * ONE as u64, "{round}: {}", size(dir.path()));
+    }
+}
+
+#[test]
+fn what_is_written_and_not_taken_fills_no_disk() {
+    let repo = Repo::with(&[("a", "1")]);
+    refuse(&repo);
+    let server = Server::start(repo.root(), Mode::Good);
+    let dir = tempfile::tempdir().unwrap();
+    serve(&repo, &wide(&repo, 1, 5_000));
+    let options = StoreOptions {
+        max_bytes: 300 << 10,
+        ..StoreOptions::default()
+    };
+    let mut notes = Notebook::open_with(&dir.path().join("notes"), REF, "signet (prod)", options).unwrap();
+    let head = repo.head();
+    for round in 0..20 {
+        let refused = notes.append(
+            &server.remote().for_one_look(),
+            &[line(&head, &format!("line {round}"))],
+        );
+        assert!(matches!(refused, Err(SourceError::PushRefused(_))), "{refused:?}");
+        assert!(size(dir.path()) < 600 << 10, "{round}: {}", size(dir.path()));
+    }
+}
+
+#[test]
+fn directories_that_are_too_large_to_write_anew_are_refused() {
+    let repo = Repo::with(&[("a", "1")]);
+    let server = Server::start(repo.root(), Mode::Good);
+    let dir = tempfile::tempdir().unwrap();
+    // One directory under many names is one object, and many once a note is put into each.
+    let large = wide(&repo, 1, 30_000);
+    let names: Vec<String> = (0..=255).map(|name| format!("{name:02x}")).collect();
+    let entries: Vec<(&str, &[u8], &str)> = names
+        .iter()
+        .map(|name| ("40000", name.as_bytes(), &*large))
+        .collect();
+    serve(&repo, &repo.tree(&entries));
+    let lines: Vec<Line> = (0..=255)
+        .map(|name| line(&format!("{name:02x}{}", "0".repeat(38)), "one"))
+        .collect();
+    let mut notes = book(dir.path());
+    let refused = notes.append(&server.remote(), &lines).unwrap_err();
+    assert!(matches!(refused, SourceError::TooLarge(_)), "{refused:?}");
+    notes.append(&server.remote(), &lines[..3]).unwrap();
+}
+
+#[test]
+fn a_namespace_that_has_its_share_of_the_disk_gives_its_notes_back() {
+    let repo = Repo::with(&[("a", "1")]);
+    let server = Server::start(repo.root(), Mode::Good);
+    let dir = tempfile::tempdir().unwrap();
+    let disk = source::Disk::new(400 << 10);
+    let part = disk.part("shop");
+    let mut remote = server.remote();
+    remote.disk = Some(part.clone());
+    let head = repo.head();
+    let mut notes = book(dir.path());
+    let results: Vec<bool> = (0..8)
+        .map(|round| {
+            let file = repo.object("blob", &noise(round, 100 << 10));
+            serve(&repo, &repo.tree(&[("100644", b"file", &*file)]));
+            let text = format!("line {round}");
+            let done = notes.append(&remote.for_one_look(), &[line(&head, &text)]);
+            part.count(dir.path());
+            assert!(
+                matches!(done, Ok(()) | Err(SourceError::NoRoom { .. })),
+                "{done:?}"
+            );
+            done.is_ok()
+        })
+        .collect();
+    assert!(results.contains(&false) && results[0], "{results:?}");
+    let refused = results.iter().position(|done| !done).unwrap();
+    assert!(results[refused + 1], "{results:?}");
 }
 
 #[test]

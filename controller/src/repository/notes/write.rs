@@ -1,13 +1,14 @@
 //! One Repository's notes: collect for a moment, push, and try again.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crds::Repository;
 use kube::{Resource, ResourceExt};
-use source::{Line, Notebook, SourceError};
+use source::{Budget, Line, Notebook, Part, Remote, SourceError};
 use tokio::sync::Notify;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::{Desk, Notes};
 use crate::events::Severity;
@@ -19,8 +20,10 @@ use crate::repository::{Key, credentials, spec, wait};
 const COLLECT: Duration = Duration::from_secs(2);
 /// Lines of one push.
 const BATCH: usize = 500;
-/// The last attempt, when the controller stops.
+/// The last attempt, when the controller stops, and what is under way then.
 const LAST: Duration = Duration::from_secs(8);
+/// For one push, with all that is fetched for it: others wait for the place.
+const LONGEST: Duration = Duration::from_mins(2);
 const LONGEST_RETRY: Duration = Duration::from_mins(1);
 
 pub(super) struct Scribe {
@@ -28,6 +31,8 @@ pub(super) struct Scribe {
     key: Key,
     uid: String,
     news: Arc<Notify>,
+    /// What the Repository's stores take of the disk.
+    part: Part,
     book: Option<(String, Notebook)>,
     app: AppLogin,
     failures: u32,
@@ -36,21 +41,24 @@ pub(super) struct Scribe {
 }
 
 impl Scribe {
-    pub(super) fn new(notes: Notes, key: Key) -> Self {
-        let (uid, news) = match notes.desks().get(&key) {
-            Some(desk) => (desk.object.uid().unwrap_or_default(), Arc::clone(&desk.news)),
-            None => Default::default(),
-        };
-        Self {
+    /// None where nobody asks for notes.
+    pub(super) fn new(notes: Notes, key: Key) -> Option<Self> {
+        let desks = notes.desks();
+        let desk = desks.get(&key)?;
+        let uid = desk.object.uid().unwrap_or_default();
+        let (news, part) = (Arc::clone(&desk.news), desk.part.clone());
+        drop(desks);
+        Some(Self {
             notes,
             key,
             uid,
             news,
+            part,
             book: None,
             app: AppLogin::default(),
             failures: 0,
             said: String::new(),
-        }
+        })
     }
 
     /// Until the Repository wants no notes, or the controller stops.
@@ -58,7 +66,7 @@ impl Scribe {
         let (shutdown, news) = (self.notes.0.shutdown.clone(), Arc::clone(&self.news));
         loop {
             let Some((object, lines)) = self.waiting() else {
-                return;
+                return self.clean_up().await;
             };
             if lines.is_empty() {
                 tokio::select! {
@@ -84,10 +92,14 @@ impl Scribe {
                     self.said.clear();
                     self.done(lines.len());
                 }
+                // It was ended, for what is wanted now.
+                Err(_) if self.is_other(&object) => {}
                 Err(failure) => {
                     self.app.forget();
                     self.failures = self.failures.saturating_add(1);
-                    self.tell(&object, &failure);
+                    if !shutdown.is_requested() {
+                        self.tell(&object, &failure);
+                    }
                     tokio::select! {
                         () = shutdown.requested() => {}
                         () = self.changed(&object) => {}
@@ -129,18 +141,17 @@ impl Scribe {
         Arc::ptr_eq(&desk.news, &self.news)
     }
 
-    /// Returns once the Repository's spec is another one. More lines are no reason to hurry.
+    /// Returns once the Repository is gone, or its spec is another one. More lines are no reason to hurry.
     async fn changed(&self, object: &Repository) {
-        loop {
+        while !self.is_other(object) {
             self.news.notified().await;
-            let desks = self.notes.desks();
-            let own = desks.get(&self.key).filter(|desk| self.is_own(desk));
-            let now = own.map(|desk| desk.object.metadata.generation);
-            drop(desks);
-            if now != Some(object.metadata.generation) {
-                return;
-            }
         }
+    }
+
+    fn is_other(&self, object: &Repository) -> bool {
+        let desks = self.notes.desks();
+        let own = desks.get(&self.key).filter(|desk| self.is_own(desk));
+        own.map(|desk| desk.object.metadata.generation) != Some(object.metadata.generation)
     }
 
     async fn write(&mut self, object: &Repository, lines: &[Line]) -> Result<(), Failure> {
@@ -173,18 +184,31 @@ impl Scribe {
         let dir = inner.stores.join(&self.uid).join("notes");
         let (reference, author) = (wish.reference(), format!("signet ({})", wish.cluster));
         let lines = lines.to_vec();
-        let Ok(slot) = Arc::clone(&inner.pushes).acquire_owned().await else {
-            return Err(Failure::from(&SourceError::StoreBusy));
+        let (part, namespace): (_, Arc<str>) = (self.part.clone(), self.key.0.as_str().into());
+        let place = tokio::select! {
+            place = inner.pushes.take(&namespace) => place,
+            () = self.unwanted(object) => return Err(ended()),
         };
-        let written = tokio::task::spawn_blocking(move || {
-            let _slot = slot;
-            let mut book = match book {
-                Some(book) => book,
-                None => Notebook::open(&dir, &reference, &author)?,
-            };
-            book.append(&remote, &lines).map(|()| book)
+        remote.limits.total = remote.limits.total.min(LONGEST);
+        remote.disk = Some(part.clone());
+        // Time begins to run.
+        let remote = remote.for_one_look();
+        let asked = Asked(remote.budget.clone());
+        let mut job = tokio::task::spawn_blocking(move || {
+            let _place = place; // held to the end, which comes soon where nobody waits
+            let written = append(book, &remote, &dir, (&reference, &author), &lines);
+            // With what else the Repository has on the disk.
+            part.count(dir.parent().unwrap_or(&dir));
+            written
         });
-        match written.await {
+        let written = tokio::select! {
+            written = &mut job => written,
+            () = self.unwanted(object) => {
+                drop(asked);
+                job.await
+            }
+        };
+        match written {
             Ok(Ok(book)) => {
                 self.book = Some((identity, book));
                 Ok(())
@@ -192,6 +216,33 @@ impl Scribe {
             Ok(Err(error)) => Err(Failure::from(&error)),
             Err(_) => Err(Failure::from(&SourceError::StoreBusy)),
         }
+    }
+
+    /// Until nobody waits for what is written just now: the Repository is gone, or another one, or the controller has to stop.
+    async fn unwanted(&self, object: &Repository) {
+        let stops = async {
+            self.notes.0.shutdown.requested().await;
+            tokio::time::sleep(LAST).await;
+        };
+        tokio::select! {
+            () = stops => {}
+            () = self.changed(object) => {}
+        }
+    }
+
+    /// Nothing is to be written any more: what was fetched for it is of no use.
+    async fn clean_up(mut self) {
+        self.book = None;
+        let (part, dir) = (self.part, self.notes.0.stores.join(&self.uid));
+        let _ = tokio::task::spawn_blocking(move || {
+            if let Err(error) = std::fs::remove_dir_all(dir.join("notes"))
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                debug!(%error, "the store of notes that nobody asks for was not removed");
+            }
+            part.count(&dir);
+        })
+        .await;
     }
 
     /// Says once why the results do not get into Git.
@@ -222,4 +273,33 @@ impl Scribe {
             .publish(&about, Severity::Warning, "NotesNotWritten", &message);
         self.said = message;
     }
+}
+
+/// Ends the work when nobody waits for it.
+struct Asked(Option<Budget>);
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if let Some(budget) = &self.0 {
+            budget.cancel();
+        }
+    }
+}
+
+fn append(
+    book: Option<Notebook>,
+    remote: &Remote,
+    dir: &Path,
+    (reference, author): (&str, &str),
+    lines: &[Line],
+) -> Result<Notebook, SourceError> {
+    let mut book = match book {
+        Some(book) => book,
+        None => Notebook::open(dir, reference, author)?,
+    };
+    book.append(remote, lines).map(|()| book)
+}
+
+fn ended() -> Failure {
+    Failure::from(&SourceError::Timeout("nobody waits for it"))
 }

@@ -645,6 +645,7 @@ impl Room {
         let job = Job {
             repository: format!("{}/{}", source.key.0, source.key.1),
             dir: self.dir().join(&order.uid).join(&source.uid),
+            histories: self.context.histories.clone(),
             remote,
             reference,
             head: head.parse().map_err(|_| Failed {

@@ -16,6 +16,7 @@ use source::{
 
 use super::rows::Terms;
 use super::values::{Digest, Found, Opener, Place, Sealed, Value};
+use crate::histories::Histories;
 use crate::rotation::scan::{covers, is_manifest};
 use crate::text;
 
@@ -33,6 +34,7 @@ pub(super) struct Job {
     /// `namespace/name`.
     pub(super) repository: String,
     pub(super) dir: PathBuf,
+    pub(super) histories: Histories,
     pub(super) remote: Remote,
     pub(super) reference: RefSpec,
     pub(super) head: CommitId,
@@ -156,7 +158,10 @@ impl Job {
     ///
     /// # Errors
     /// The remote's, and the store's.
-    pub(super) fn run(self) -> Result<Findings, SourceError> {
+    pub(super) fn run(mut self) -> Result<Findings, SourceError> {
+        let owner = self.repository.split('/').next().unwrap_or_default();
+        let held = self.histories.take(&self.dir, owner);
+        self.remote.disk = Some(held.part());
         let store = Store::open(&self.dir)?;
         let most = MOST_COMMITS;
         let chronicle = store.chronicle(&self.remote, &self.reference, self.head, self.known, most)?;

@@ -1,5 +1,6 @@
 //! The commits, and the files that each of them changes, as git lists them.
 
+use super::since::Since;
 use crate::command_error::CommandError;
 use crate::git;
 use audit::{File, LARGEST_FILE, is_manifest};
@@ -29,10 +30,13 @@ pub(super) struct Commit {
 }
 
 /// NUL between fields and after each record: no commit can hold one.
-const FORMAT: &str = "--format=tformat:%H%x00%P%x00%an <%ae>%x00%aI%x00%cn <%ce>%x00%cI%x00%s";
-const FIELDS: usize = 7;
+const FORMAT: &str = "--format=tformat:%H%x00%P%x00%an <%ae>%x00%aI%x00%cn <%ce>%x00%cI%x00%s%x00%ct";
+const FIELDS: usize = 8;
 
 /// Lists commits, newest first, with their files.
+///
+/// Times and people are compared here: git's own `--since` ends at the first commit that is older, whoever set the clock, and its
+/// `--author` is another name where the repository's `.mailmap` says so.
 pub(super) fn log(top: &Path, filter: &Filter<'_>) -> Result<Vec<Commit>, CommandError> {
     let mut arguments = vec![
         "log".to_owned(),
@@ -41,41 +45,53 @@ pub(super) fn log(top: &Path, filter: &Filter<'_>) -> Result<Vec<Commit>, Comman
         "--no-show-signature".into(),
         // Side branches too, whatever became of them.
         "--full-history".into(),
-        "--fixed-strings".into(),
-        format!("--max-count={}", filter.limit),
         FORMAT.into(),
     ];
-    if let Some(author) = filter.author {
-        arguments.push(format!("--author={author}"));
-    }
-    let last = git::commit(top, filter.revision)?;
-    let mut range = last;
-    if let Some(since) = filter.since {
-        match git::commit(top, since) {
-            Ok(commit) => range = format!("{commit}..{range}"),
-            Err(_) => arguments.push(format!("--since={since}")),
-        }
+    let mut range = git::commit(top, filter.revision)?;
+    let since = filter.since.map(|since| Since::read(top, since)).transpose()?;
+    if let Some(Since::Commit(commit)) = &since {
+        range = format!("{commit}..{range}");
     }
     arguments.push("--end-of-options".into());
     arguments.push(range);
     arguments.push("--".into());
     arguments.extend(filter.path.map(str::to_owned));
-    let output = git::output(top, &arguments, Vec::new())?;
-    let text = String::from_utf8_lossy(&output);
-    let fields: Vec<&str> = text.split('\0').collect();
-    let mut commits: Vec<Commit> = fields
-        .chunks_exact(FIELDS)
-        .map(|record| Commit {
-            id: record[0].to_owned(),
-            merge: record[1].contains(' '),
-            author: record[2].to_owned(),
-            authored: offset(record[3]),
-            committer: record[4].to_owned(),
-            committed: offset(record[5]),
-            subject: record[6].to_owned(),
-            files: Vec::new(),
-        })
-        .collect();
+    let mut commits = Vec::new();
+    git::records(top, &arguments, FIELDS, |record| {
+        if commits.len() == filter.limit {
+            return false;
+        }
+        let [
+            id,
+            parents,
+            author,
+            authored,
+            committer,
+            committed,
+            subject,
+            seconds,
+        ] = record
+        else {
+            return true;
+        };
+        let late = match since {
+            Some(Since::Time(since)) => seconds.parse().is_ok_and(|time: i64| time >= since),
+            _ => true,
+        };
+        if late && filter.author.is_none_or(|text| author.contains(text)) {
+            commits.push(Commit {
+                id: id.clone(),
+                merge: parents.contains(' '),
+                author: author.clone(),
+                authored: offset(authored),
+                committer: committer.clone(),
+                committed: offset(committed),
+                subject: subject.clone(),
+                files: Vec::new(),
+            });
+        }
+        true
+    })?;
     files(top, filter.path, &mut commits)?;
     Ok(commits)
 }
