@@ -4,7 +4,8 @@ use crds::{Repository, Sync, VerifyMode, annotation};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tests::audit::{Mark, Request};
-use tests::{Repo, Space, Stage, objects, run, wait};
+use tests::git::Mood;
+use tests::{GitServer, Repo, Space, Stage, objects, run, wait};
 
 use crate::signed::{People, change, ready, refused, trust_files, verify, write};
 use crate::world::{A_WHILE, reason};
@@ -209,5 +210,46 @@ fn a_refused_head_and_a_pin_that_is_not_of_the_branch_cost_one_look_each_time() 
         repo.push();
         look(&team, "moved").await;
         team.applied("app", &side).await;
+    });
+}
+
+/// Pins are for bad days: what is here is judged without the remote.
+#[test]
+fn a_pin_is_judged_again_while_the_remote_is_away() {
+    run(async {
+        let stage = Stage::shared().await;
+        let team = stage.space("signed-away");
+        let home = tempfile::tempdir().unwrap();
+        let people = People::new(home.path(), &["ada", "bob", "carol"]);
+        people.trust(&team, &["ada", "bob"], &[]);
+        let server = GitServer::start(home.path()).await;
+        let repo = server.repository("away");
+        people.sign(&repo, Some("bob"));
+        write(&repo, "app/map.yaml", "one");
+        let bobs = repo.commit("By Bob");
+        people.sign(&repo, Some("ada"));
+        write(&repo, "app/map.yaml", "two");
+        let adas = repo.commit("By Ada");
+        follow(&team, &repo).await;
+        team.applied("app", &adas).await;
+        pin(&team, &bobs).await;
+        team.applied("app", &bobs).await;
+
+        server.set_mood(Mood::Unavailable);
+        people.trust(&team, &["ada", "bob", "carol"], &[]);
+        let found = look(&team, "one more").await;
+        assert_eq!(ready(&found).unwrap().reason, "HttpStatus");
+        wait::throughout(A_WHILE, || async {
+            let sync: Sync = team.api().get("app").await.unwrap();
+            if objects::is(&sync, "Ready", "True") {
+                Ok(())
+            } else {
+                Err(format!("{sync:#?}"))
+            }
+        })
+        .await;
+        people.trust(&team, &["ada", "bob", "carol"], &["bob"]);
+        look(&team, "stolen").await;
+        says(&team, "PinUnavailable", &[&bobs[..12], "is revoked"]).await;
     });
 }

@@ -189,7 +189,7 @@ fn missing(
                     _ if below.is_empty() => {}
                     Node::Directory(id) => next.push((id, below)),
                     Node::File { blob, .. } if files.insert(blob) && !is_here(odb, blob) => {
-                        missing.push(blob)
+                        missing.push(blob);
                     }
                     _ => {}
                 }
