@@ -166,7 +166,7 @@ impl Walk {
             Ok(())
         };
         go_on()?;
-        let changed = store.changed(commit, &self.path)?;
+        let changed = store.changed(commit, &self.path, &go_on)?;
         if !changed.touches && !self.path.as_str().is_empty() {
             return Ok(None);
         }

@@ -1,5 +1,6 @@
 //! One Repository's task: look, tell, wait.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,10 @@ use crate::mark::Mark;
 
 /// The shortest time between the beginnings of two looks that are wished for: many wishes at once are one look.
 const PACE: Duration = Duration::from_millis(200);
+
+/// How often the store of a Repository that is gone is removed, and the time between.
+const TRIES: u32 = 30;
+const PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) struct Follower {
     pub(super) room: Arc<Room>,
@@ -359,10 +364,17 @@ impl Follower {
     async fn clean_up(mut self) {
         self.store = None;
         self.head = None;
-        let dir = self.dir.clone();
-        let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(dir)).await;
-        if let Ok(Err(error)) = removed {
-            debug!(%error, "the store of a Repository that is gone was not removed");
+        // Who writes notes into it ends at the same time, and may have begun a file.
+        for _ in 0..TRIES {
+            let dir = self.dir.clone();
+            let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(dir)).await;
+            match removed {
+                Ok(Err(error)) if error.kind() != ErrorKind::NotFound => {
+                    debug!(%error, "the store of a Repository that is gone was not removed");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                _ => return,
+            }
         }
     }
 }

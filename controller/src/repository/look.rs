@@ -88,11 +88,11 @@ impl Serve {
             Self::Fetched(published) => {
                 let held = store.held(remote, reference).ok().flatten();
                 let Some(published) = published else { return held };
-                let published = store.whole(published).ok()?;
+                let published = store.whole(remote, published).ok()?;
                 let later = held.filter(|held| store.holds_between(published.commit().id, held.commit().id));
                 Some(later.unwrap_or(published))
             }
-            Self::Verified(id) => match store.whole(id) {
+            Self::Verified(id) => match store.whole(remote, id) {
                 Ok(held) if fits => Some(held),
                 _ if deep => store.past(remote, reference, id).ok(),
                 _ => None,
@@ -387,11 +387,11 @@ impl Look {
     /// A commit of the history of what is in use, where the store has all of that. While the remote is away, nothing is asked for it.
     fn past_held(&self, store: &Store, commit: &str) -> Option<Snapshot> {
         let id = commit.parse().ok()?;
-        let held = store.whole(id).ok()?;
         if !store.is_of(&self.remote) || !store.holds_between(id, self.known?) {
             return None;
         }
         let remote = self.remote.for_one_look();
+        let held = store.whole(&remote, id).ok()?;
         let submodules = self.submodules.as_ref();
         whole(store, held, &remote, &self.others, submodules, false).ok()
     }

@@ -93,7 +93,8 @@ impl Manager {
                 self.room
                     .events
                     .publish(&reference, Severity::Warning, "Unreadable", message);
-                // Its task ends; its store and its head stay.
+                // Its task ends; its store and its head stay. What counts of the disk is counted anew by who goes on.
+                self.room.notes.forget(&key);
                 self.known.remove(&key);
                 self.room.heads.begin(&key, &uid);
                 let last = self.room.heads.get(&key).head().cloned();

@@ -49,10 +49,15 @@ impl Store {
     /// What a commit changes below a path (the root is the empty one), compared with its parents, which the store has to hold.
     ///
     /// # Errors
-    /// [`SourceError::NoSuchCommit`] where it does not, and [`SourceError::TooLarge`].
-    pub fn changed(&self, commit: &Commit, below: &RepoPath) -> Result<Changed, SourceError> {
+    /// [`SourceError::NoSuchCommit`] where it does not, [`SourceError::TooLarge`], and that of `go_on`, which is asked in each directory.
+    pub fn changed(
+        &self,
+        commit: &Commit,
+        below: &RepoPath,
+        go_on: &dyn Fn() -> Result<(), SourceError>,
+    ) -> Result<Changed, SourceError> {
         self.current()
-            .with(|repository| changed(repository, commit, below))?
+            .with(|repository| changed(repository, commit, below, go_on))?
     }
 
     /// The bytes of files, by id. What is larger than `largest`, and what is no file here, is left out.
@@ -86,10 +91,15 @@ impl Store {
     }
 }
 
-fn changed(repository: &Repository, commit: &Commit, below: &RepoPath) -> Result<Changed, SourceError> {
+fn changed(
+    repository: &Repository,
+    commit: &Commit,
+    below: &RepoPath,
+    go_on: &dyn Fn() -> Result<(), SourceError>,
+) -> Result<Changed, SourceError> {
     let odb = repository.odb().map_err(|error| problem(&error))?;
     let mut comparison = Comparison {
-        look: Look::new(&odb, MOST_ENTRIES, None),
+        look: Look::new(&odb, MOST_ENTRIES, go_on),
         path_bytes: MOST_PATH_BYTES,
     };
     // What is on the way to the path is not below it.

@@ -49,7 +49,7 @@ pub use reach::Known;
 use self::sparse::Sparse;
 use crate::session::Session;
 use crate::submodule::{Graft, Submodules};
-use crate::{Choice, Commit, CommitId, RefSpec, Remote, Snapshot, SourceError, display_safe, text};
+use crate::{Budget, Choice, Commit, CommitId, RefSpec, Remote, Snapshot, SourceError, display_safe, text};
 
 /// Settings of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -281,15 +281,18 @@ impl Store {
     }
 
     /// A commit that the store holds with all files that are read of it: one that was fetched on the way to another has not got them
-    /// where files are left out ([`Remote::sparse`]).
+    /// where files are left out ([`Remote::sparse`]). The remote's time is for looking for them.
     ///
     /// # Errors
     /// [`SourceError::NoSuchCommit`] where it does not.
-    pub fn whole(&self, id: CommitId) -> Result<Snapshot, SourceError> {
+    pub fn whole(&self, remote: &Remote, id: CommitId) -> Result<Snapshot, SourceError> {
+        let budget = remote.budget.clone();
+        let time = budget.unwrap_or_else(|| Budget::begin(&remote.limits));
+        let go_on = || time.remaining().map(drop);
         let snapshot = self.snapshot(id)?;
         let generation = snapshot.generation();
         if let Some(sparse) = generation.sparse()
-            && !generation.with(|repository| sparse::is_complete(repository, sparse, id))??
+            && !generation.with(|repository| sparse::is_complete(repository, sparse, id, &go_on))??
         {
             return Err(SourceError::NoSuchCommit);
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use git2::{Odb, Oid};
 
 use crate::tree::{self, Mode, Raw};
-use crate::{Budget, Commit, CommitId, PathError, RepoPath, SourceError, TreeId};
+use crate::{Commit, CommitId, PathError, RepoPath, SourceError, TreeId};
 
 /// What is somewhere: nothing, or something.
 pub(super) type Place = Option<Thing>;
@@ -50,20 +50,28 @@ impl Thing {
     }
 }
 
+/// Bytes of a directory that cost as much as an entry: entries with long names are few, and read all the same.
+const ENTRY: usize = 256;
+
 /// Looks into directories, and counts what that costs.
 pub(super) struct Look<'a> {
     odb: &'a Odb<'a>,
     /// Entries that may still be read.
     left: usize,
-    time: Option<&'a Budget>,
+    /// Asked in each directory.
+    go_on: &'a dyn Fn() -> Result<(), SourceError>,
 }
 
 impl<'a> Look<'a> {
-    pub(super) fn new(odb: &'a Odb<'a>, entries: usize, time: Option<&'a Budget>) -> Self {
+    pub(super) fn new(
+        odb: &'a Odb<'a>,
+        entries: usize,
+        go_on: &'a dyn Fn() -> Result<(), SourceError>,
+    ) -> Self {
         Self {
             odb,
             left: entries,
-            time,
+            go_on,
         }
     }
 
@@ -116,17 +124,22 @@ impl<'a> Look<'a> {
         Ok(names)
     }
 
+    fn take(&mut self, entries: usize) -> Result<(), SourceError> {
+        let left = self.left.checked_sub(entries);
+        self.left =
+            left.ok_or_else(|| SourceError::TooLarge("directories to compare for one commit".into()))?;
+        Ok(())
+    }
+
     /// Shows the entries of a directory.
     fn each(&mut self, directory: Thing, mut see: impl FnMut(&Raw<'_>)) -> Result<(), SourceError> {
-        if let Some(time) = self.time {
-            time.remaining()?;
-        }
+        (self.go_on)()?;
         let object = tree::bytes(self.odb, TreeId::of(directory.id)).map_err(|why| refused(&why))?;
+        // A few entries may have long names.
+        self.take(object.data().len() / ENTRY)?;
         for entry in tree::entries(object.data()) {
             let entry = entry.ok_or_else(|| refused(&PathError::Unreadable))?;
-            let left = self.left.checked_sub(1);
-            self.left =
-                left.ok_or_else(|| SourceError::TooLarge("directories to compare for one commit".into()))?;
+            self.take(1)?;
             see(&entry);
         }
         Ok(())

@@ -24,7 +24,7 @@ const WHOLE: &str = "whole";
 const MODULES: &str = ".gitmodules";
 /// Files asked for at once. A request has fifty bytes for each, and there are servers that take no more than a mebibyte.
 const BATCH: usize = 20_000;
-/// Files that are looked for, and directories.
+/// Files and directories that are looked for.
 const MOST: usize = 500_000;
 /// Stands for what a link holds, and what is not to be read, which nobody reads: the empty file's.
 const EMPTY: &str = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
@@ -110,7 +110,7 @@ pub(super) fn complete(
     };
     let odb = repository.odb().map_err(|error| problem(&error))?;
     let go_on = || session.operation().remaining().map(drop);
-    let missing = missing(&odb, &wanted, commits, &go_on)?;
+    let missing = missing(&odb, &wanted, commits, usize::MAX, &go_on)?;
     for batch in missing.chunks(BATCH) {
         let batch: Vec<Oid> = batch.iter().map(BlobId::oid).collect();
         receive(&odb, session, &batch)?;
@@ -130,12 +130,13 @@ pub(super) fn is_complete(
     repository: &Repository,
     sparse: &Sparse,
     id: CommitId,
+    go_on: &dyn Fn() -> Result<(), SourceError>,
 ) -> Result<bool, SourceError> {
     if !sparse.filters {
         return Ok(true);
     }
     let odb = repository.odb().map_err(|error| problem(&error))?;
-    Ok(missing(&odb, &sparse.wanted(), &[id], &|| Ok(()))?.is_empty())
+    Ok(missing(&odb, &sparse.wanted(), &[id], 1, go_on)?.is_empty())
 }
 
 fn receive(odb: &Odb<'_>, session: &Session, wanted: &[Oid]) -> Result<(), SourceError> {
@@ -153,45 +154,50 @@ fn receive(odb: &Odb<'_>, session: &Session, wanted: &[Oid]) -> Result<(), Sourc
     result.map_err(|error| session.explain(&error))
 }
 
-/// Files of what is read that are not here. `go_on` is asked in each directory.
+/// Files of what is read that are not here, so many at most. `go_on` is asked in each directory.
 fn missing(
     odb: &Odb<'_>,
     wanted: &[Vec<&str>],
     commits: &[CommitId],
+    most: usize,
     go_on: &dyn Fn() -> Result<(), SourceError>,
 ) -> Result<Vec<BlobId>, SourceError> {
     // What others have fetched meanwhile; from here on it is not looked for again with each file that is not here.
     odb.refresh().map_err(|error| problem(&error))?;
     let mut missing = Vec::new();
+    // What is read whole is the same wherever it is, and is looked at once.
     let (mut files, mut directories) = (HashSet::new(), HashSet::new());
     for id in commits {
         let commit = Commit::read(odb, *id)?.ok_or(SourceError::NoSuchCommit)?;
-        // Without names, which may be long: nobody asks where a file is.
-        let mut next = vec![(commit.tree, wanted.to_vec())];
+        // Without names, which may be long: nobody asks where a file is. Nothing stands for all of a directory.
+        let mut next = Vec::new();
+        if !is_whole(wanted) {
+            next.push((commit.tree, Some(wanted.to_vec())));
+        } else if directories.insert(commit.tree) {
+            next.push((commit.tree, None));
+        }
         while let Some((tree, wanted)) = next.pop() {
             go_on()?;
-            let whole = is_whole(&wanted);
-            // What is read whole is the same wherever it is.
-            if whole && !directories.insert(tree) {
-                continue;
-            }
-            let read = directories.len().max(files.len()).max(missing.len());
-            if read > MOST {
-                return Err(SourceError::TooLarge(format!("over {MOST} files to be read")));
-            }
             for entry in tree::read(odb, tree).map_err(|error| unread(&error))? {
-                let below = if whole {
-                    vec![Vec::new()]
-                } else {
-                    below(&wanted, &entry.name)
-                };
+                let below = wanted.as_deref().map(|wanted| below(wanted, &entry.name));
+                let below = below.filter(|below| !is_whole(below));
+                let is_read = below.as_ref().is_none_or(|below| !below.is_empty());
                 match entry.node {
-                    _ if below.is_empty() => {}
-                    Node::Directory(id) => next.push((id, below)),
+                    _ if !is_read => {}
+                    Node::Directory(id) if below.is_some() || directories.insert(id) => {
+                        next.push((id, below));
+                    }
                     Node::File { blob, .. } if files.insert(blob) && !is_here(odb, blob) => {
                         missing.push(blob);
                     }
                     _ => {}
+                }
+                if missing.len() >= most {
+                    return Ok(missing);
+                }
+                // What waits is among them.
+                if directories.len() + files.len() > MOST {
+                    return Err(SourceError::TooLarge(format!("over {MOST} files to be read")));
                 }
             }
         }

@@ -47,7 +47,8 @@ fn is_touched(
     time: &Budget,
 ) -> Result<bool, SourceError> {
     let odb = repository.odb().map_err(|error| problem(&error))?;
-    let mut look = Look::new(&odb, MOST_ENTRIES, Some(time));
+    let go_on = || time.remaining().map(drop);
+    let mut look = Look::new(&odb, MOST_ENTRIES, &go_on);
     let now = look.place(commit.tree, path)?;
     match commit.parents.as_slice() {
         [] => Ok(now.is_some()),

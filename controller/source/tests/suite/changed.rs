@@ -90,7 +90,7 @@ fn a_commit_changes_what_git_says_that_it_changes() {
         let below = RepoPath::parse(path).unwrap();
         let git_path = if path.is_empty() { "." } else { path };
         for commit in &commits {
-            let changed = kept.changed(commit, &below).unwrap();
+            let changed = kept.changed(commit, &below, &|| Ok(())).unwrap();
             let id = commit.id.to_string();
             assert_eq!(
                 by_us(&changed.files),
@@ -104,7 +104,7 @@ fn a_commit_changes_what_git_says_that_it_changes() {
         let mut listed: Vec<&str> = listed.lines().collect();
         let touching = commits
             .iter()
-            .filter(|commit| kept.changed(commit, &below).unwrap().touches);
+            .filter(|commit| kept.changed(commit, &below, &|| Ok(())).unwrap().touches);
         let mut touching: Vec<String> = touching.map(|commit| commit.id.to_string()).collect();
         listed.sort_unstable();
         touching.sort_unstable();
@@ -120,9 +120,12 @@ fn contents_are_read_within_bounds_and_what_is_not_here_is_left_out() {
     let kept = store(dir.path());
     let commits = all(&repo, &server, &kept);
     let files = kept
-        .changed(&commits[0], &RepoPath::parse("").unwrap())
+        .changed(&commits[0], &RepoPath::parse("").unwrap(), &|| Ok(()))
         .unwrap()
         .files;
+    let over = || Err(SourceError::Timeout("nobody waits for it"));
+    let ended = kept.changed(&commits[0], &RepoPath::root(), &over);
+    assert_eq!(ended, Err(SourceError::Timeout("nobody waits for it")));
     let ids: Vec<_> = files.iter().filter_map(|file| file.after).collect();
     let nowhere = "0123456789012345678901234567890123456789".parse().unwrap();
     assert!(matches!(

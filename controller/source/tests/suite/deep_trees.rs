@@ -171,7 +171,7 @@ fn whoever_tells_of_a_commit_reads_no_directory_that_is_too_large() {
         maker.point("refs/heads/main", maker.commit("large", root, &[]));
         let found = fetch(&kept, &server.remote()).unwrap();
         let told = ["infra", "infra/a"].map(|path| {
-            let changed = kept.changed(found.commit(), &RepoPath::parse(path).unwrap());
+            let changed = kept.changed(found.commit(), &RepoPath::parse(path).unwrap(), &|| Ok(()));
             assert!(
                 matches!(changed, Ok(_) | Err(SourceError::TooLarge(_))),
                 "{changed:?}"

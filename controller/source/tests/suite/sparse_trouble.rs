@@ -227,15 +227,15 @@ fn a_commit_without_its_files_is_not_whole() {
     repo.push();
     let head = fetch(&store, &remote).unwrap().commit().id;
     assert_eq!(store.snapshot(between).unwrap().commit().id, between);
-    let refused = store.whole(between);
+    let refused = store.whole(&remote, between);
     assert!(
         matches!(refused, Err(source::SourceError::NoSuchCommit)),
         "{refused:?}"
     );
-    assert_eq!(files(&store.whole(head).unwrap()).len(), 2);
+    assert_eq!(files(&store.whole(&remote, head).unwrap()).len(), 2);
     store.past(&remote, &main_branch(), between).unwrap();
     assert_eq!(
-        files(&store.whole(between).unwrap()),
+        files(&store.whole(&remote, between).unwrap()),
         ["deploy/.hidden h", "deploy/app/a.yaml b"]
     );
 }
@@ -276,7 +276,9 @@ fn the_oldest_commit_is_compared_with_all_files() {
     let head = repo.head().parse().unwrap();
     let all = store.chronicle(&remote, &main_branch(), head, None, 5).unwrap();
     assert_eq!((all.commits.len(), all.cut), (5, true));
-    let changed = store.changed(&all.commits[0], &source::RepoPath::root()).unwrap();
+    let changed = store
+        .changed(&all.commits[0], &source::RepoPath::root(), &|| Ok(()))
+        .unwrap();
     let ids = changed
         .files
         .iter()
