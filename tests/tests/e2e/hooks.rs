@@ -451,11 +451,13 @@ fn a_hook_that_hangs_runs_out_of_time() {
             })
             .await;
         assert_eq!(reason(&sync, "Ready"), "HookFailed", "{sync:#?}");
+        let waits = |sync: &Sync| reason(sync, "Ready") == "Progressing";
+        team.until("slow", "the other hook to be waited for", waits).await;
         wait::throughout(A_WHILE, || async {
             let sync: Sync = team.api().get("slow").await.unwrap();
             match reason(&sync, "Ready").as_str() {
                 "Progressing" => Ok(()),
-                other => Err(other.to_owned()),
+                _ => Err(format!("{sync:#?}")),
             }
         })
         .await;
