@@ -59,6 +59,20 @@ impl Remote {
         }
     }
 
+    /// What counts its cost: that of the look that it is a part of, or one that begins now.
+    pub(crate) fn cost(&self) -> Budget {
+        let look = self.budget.clone();
+        look.unwrap_or_else(|| Budget::begin(&self.limits))
+    }
+
+    /// The same remote with all of the repository: what is read of it says nothing of its notes.
+    pub(crate) fn with_all(&self) -> Self {
+        Self {
+            sparse: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// The same remote for one look: all calls with it, and with copies of it, count together, and time begins to run. Whoever cancels
     /// the look before it cancels this one.
     #[must_use]

@@ -30,7 +30,7 @@ pub(crate) struct Session {
     local: Option<String>,
     sparse: Vec<RepoPath>,
     /// Whether files are left out altogether.
-    is_for_history: bool,
+    is_without_files: bool,
 }
 
 impl Session {
@@ -53,20 +53,20 @@ impl Session {
             address: remote.url.clone(),
             local,
             sparse: remote.sparse.clone(),
-            is_for_history: false,
+            is_without_files: false,
         })
     }
 
     /// The same for who looks at commits and directories alone: no file comes, where the server can leave them out.
-    pub(crate) fn for_history(self) -> Self {
+    pub(crate) fn without_files(self) -> Self {
         Self {
-            is_for_history: true,
+            is_without_files: true,
             ..self
         }
     }
 
-    pub(crate) fn is_for_history(&self) -> bool {
-        self.is_for_history
+    pub(crate) fn is_without_files(&self) -> bool {
+        self.is_without_files
     }
 
     /// What of the repository is read; nothing where that is all of it.

@@ -32,6 +32,21 @@ async fn pin(team: &Space<'_>, commit: &str) {
         .unwrap();
 }
 
+/// Follows a commit of Ada's, and pins the Sync to Bob's before it, which is applied then.
+async fn pinned_to_bobs(team: &Space<'_>, people: &People, repo: &Repo) -> String {
+    people.sign(repo, Some("bob"));
+    write(repo, "app/map.yaml", "one");
+    let bobs = repo.commit("By Bob");
+    people.sign(repo, Some("ada"));
+    write(repo, "app/map.yaml", "two");
+    let adas = repo.commit("By Ada");
+    follow(team, repo).await;
+    team.applied("app", &adas).await;
+    pin(team, &bobs).await;
+    team.applied("app", &bobs).await;
+    bobs
+}
+
 /// Asks for a look at the remote, and waits until it has ended.
 async fn look(team: &Space<'_>, request: &str) -> Repository {
     change(
@@ -83,16 +98,7 @@ fn a_pin_is_judged_again_when_other_signatures_count_and_only_then() {
         let people = People::new(home.path(), &["ada", "bob"]);
         people.trust(&team, &["ada", "bob"], &[]);
         let repo = stage.git.repository(team.name());
-        people.sign(&repo, Some("bob"));
-        write(&repo, "app/map.yaml", "one");
-        let bobs = repo.commit("By Bob");
-        people.sign(&repo, Some("ada"));
-        write(&repo, "app/map.yaml", "two");
-        let adas = repo.commit("By Ada");
-        follow(&team, &repo).await;
-        team.applied("app", &adas).await;
-        pin(&team, &bobs).await;
-        team.applied("app", &bobs).await;
+        let bobs = pinned_to_bobs(&team, &people, &repo).await;
 
         // Bob's key is stolen; then he is not in the list any more; then nobody can tell who is. Each costs one look.
         let key = &bobs[..12];
@@ -224,16 +230,7 @@ fn a_pin_is_judged_again_while_the_remote_is_away() {
         people.trust(&team, &["ada", "bob"], &[]);
         let server = GitServer::start(home.path()).await;
         let repo = server.repository("away");
-        people.sign(&repo, Some("bob"));
-        write(&repo, "app/map.yaml", "one");
-        let bobs = repo.commit("By Bob");
-        people.sign(&repo, Some("ada"));
-        write(&repo, "app/map.yaml", "two");
-        let adas = repo.commit("By Ada");
-        follow(&team, &repo).await;
-        team.applied("app", &adas).await;
-        pin(&team, &bobs).await;
-        team.applied("app", &bobs).await;
+        let bobs = pinned_to_bobs(&team, &people, &repo).await;
 
         server.set_mood(Mood::Unavailable);
         people.trust(&team, &["ada", "bob", "carol"], &[]);

@@ -6,7 +6,7 @@ use git2::{
 };
 
 use super::{Generation, Rewritten, ancestry, origins, problem, sparse};
-use crate::ration::rationed;
+use crate::ration;
 use crate::session::Session;
 use crate::{Choice, Commit, CommitId, RefSpec, SourceError};
 
@@ -246,7 +246,7 @@ fn download_ref(
 
 /// Has files left out of what comes next where nobody reads them.
 fn leave_files(repository: &Repository, session: &Session) -> Result<(), SourceError> {
-    let leave = session.is_for_history() || sparse::filters(repository, session)?.is_some();
+    let leave = session.is_without_files() || sparse::filters(repository, session)?.is_some();
     session.operation().leave_files(leave);
     Ok(())
 }
@@ -277,12 +277,20 @@ fn receive(
     wanted: &str,
     depth: i32,
 ) -> Result<(), git2::Error> {
-    let operation = session.operation();
-    let (result, why) = rationed(operation.budget(), operation.owner(), || {
+    rationed(session, || {
         connection
             .remote()
             .download(&[wanted], Some(&mut options(session, depth)))
-    });
+    })
+}
+
+/// Has libgit2 take in a pack with no more memory and time than that may take. Why it was ended is the session's failure.
+pub(super) fn rationed<T>(
+    session: &Session,
+    receive: impl FnOnce() -> Result<T, git2::Error>,
+) -> Result<T, git2::Error> {
+    let operation = session.operation();
+    let (result, why) = ration::rationed(operation.budget(), operation.owner(), receive);
     if let (Err(_), Some(why)) = (&result, why) {
         operation.fail(why);
     }

@@ -174,7 +174,7 @@ impl Store {
         mut find: impl FnMut(&Odb<'_>, bool) -> Result<Option<T>, SourceError>,
     ) -> Result<Option<Deepened<T>>, SourceError> {
         let _one_at_a_time = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
-        let session = Session::open(&remote.for_history(self.options.max_bytes))?.for_history();
+        let session = Session::open(&remote.for_history(self.options.max_bytes))?.without_files();
         if self.is_full() {
             self.start_afresh(&[], true)?;
         }
@@ -193,7 +193,7 @@ impl Store {
             if let (None, Some(id), false) = (depth, beside, exhausted) {
                 // What the others have cost is not its own.
                 let remote = remote.for_history(self.options.max_bytes).for_one_look();
-                let session = Session::open(&remote)?.for_history();
+                let session = Session::open(&remote)?.without_files();
                 fetch::beside(&repository, &session, id, LAST)?;
             }
             // A fresh view each time: the boundary of a shallow store moves.

@@ -49,7 +49,7 @@ pub use reach::Known;
 use self::sparse::Sparse;
 use crate::session::Session;
 use crate::submodule::{Graft, Submodules};
-use crate::{Budget, Choice, Commit, CommitId, RefSpec, Remote, Snapshot, SourceError, display_safe, text};
+use crate::{Choice, Commit, CommitId, RefSpec, Remote, Snapshot, SourceError, display_safe, text};
 
 /// Settings of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -286,8 +286,7 @@ impl Store {
     /// # Errors
     /// [`SourceError::NoSuchCommit`] where it does not.
     pub fn whole(&self, remote: &Remote, id: CommitId) -> Result<Snapshot, SourceError> {
-        let budget = remote.budget.clone();
-        let time = budget.unwrap_or_else(|| Budget::begin(&remote.limits));
+        let time = remote.cost();
         let go_on = || time.remaining().map(drop);
         let snapshot = self.snapshot(id)?;
         let generation = snapshot.generation();

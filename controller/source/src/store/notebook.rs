@@ -10,7 +10,7 @@ use git2::build::TreeUpdateBuilder;
 use git2::{FileMode, ObjectType, Oid, Repository, Signature, Time};
 
 use super::{Measure, Store, StoreOptions, problem};
-use crate::{Budget, Commit, CommitId, RefSpec, Remote, SourceError, TreeId, disk};
+use crate::{Commit, CommitId, RefSpec, Remote, SourceError, TreeId, disk};
 
 /// How often lines are put on top of what somebody else has just pushed, before they wait.
 const TRIES: usize = 5;
@@ -97,11 +97,7 @@ impl Notebook {
     /// # Errors
     /// [`SourceError::PushRefused`] where the remote does not take it, whatever it is put on top of.
     pub fn append(&mut self, remote: &Remote, lines: &[Line]) -> Result<(), SourceError> {
-        // What is read of the repository says nothing of its notes.
-        let remote = &Remote {
-            sparse: Vec::new(),
-            ..remote.clone()
-        };
+        let remote = &remote.with_all();
         let mut refusal = SourceError::PushRefused("others write to it all the time".into());
         for _ in 0..TRIES {
             let base = self.base(remote)?;
@@ -164,8 +160,7 @@ impl Notebook {
 
     /// Whether these notes, which anybody may have pushed, are any that can be written again.
     fn measure(&self, remote: &Remote, tree: TreeId) -> Result<(), SourceError> {
-        let budget = remote.budget.clone();
-        let time = budget.unwrap_or_else(|| Budget::begin(&remote.limits));
+        let time = remote.cost();
         self.store.current().with(|repository| {
             let odb = repository.odb().map_err(|error| problem(&error))?;
             Measure::new(&odb, &time).entries(tree).map(drop)

@@ -42,11 +42,7 @@ impl Store {
         largest: usize,
     ) -> Result<Vec<Note>, SourceError> {
         let _one_at_a_time = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
-        // What is read of the repository says nothing of its notes.
-        let remote = &Remote {
-            sparse: Vec::new(),
-            ..remote.clone()
-        };
+        let remote = &remote.with_all();
         let session = Session::open(remote)?;
         let generation = self.current();
         let repository = generation.open()?;

@@ -10,11 +10,11 @@ use std::path::Path;
 
 use git2::{ObjectType, Odb, OdbLookupFlags, Oid, Repository};
 
-use super::{lines, problem};
-use crate::ration::rationed;
+use super::place::refused;
+use super::{fetch, lines, problem};
 use crate::session::Session;
 use crate::tree::{self, Node};
-use crate::{BlobId, Commit, CommitId, PathError, RepoPath, SourceError, TreeId, transport};
+use crate::{BlobId, Commit, CommitId, RepoPath, SourceError, TreeId, transport};
 
 /// The list, a line each, below the word for how the store is filled.
 const FILE: &str = "sparse";
@@ -70,12 +70,7 @@ impl Sparse {
 
     /// The tree without what is not read.
     pub(super) fn pruned(&self, odb: &Odb<'_>, root: TreeId) -> Result<TreeId, SourceError> {
-        let wanted = self.wanted();
-        let kept = prune(odb, root, &wanted).map_err(|error| match error {
-            Failed::Path(error) => unread(&error),
-            Failed::Store(error) => error,
-        })?;
-        match kept {
+        match prune(odb, root, &self.wanted())? {
             Some(kept) => Ok(kept),
             None => write(odb, &[]),
         }
@@ -140,18 +135,14 @@ pub(super) fn is_complete(
 }
 
 fn receive(odb: &Odb<'_>, session: &Session, wanted: &[Oid]) -> Result<(), SourceError> {
-    let operation = session.operation();
-    let (result, why) = rationed(operation.budget(), operation.owner(), || {
+    let received = fetch::rationed(session, || {
         let mut pack = odb.packwriter()?;
         let sink = &mut |bytes: &[u8]| pack.write_all(bytes).is_ok();
-        transport::objects(operation, wanted, sink)
+        transport::objects(session.operation(), wanted, sink)
             .map_err(|error| git2::Error::from_str(&error.to_string()))?;
         pack.commit().map(drop)
     });
-    if let (Err(_), Some(why)) = (&result, why) {
-        operation.fail(why);
-    }
-    result.map_err(|error| session.explain(&error))
+    received.map_err(|error| session.explain(&error))
 }
 
 /// Files of what is read that are not here, so many at most. `go_on` is asked in each directory.
@@ -178,7 +169,7 @@ fn missing(
         }
         while let Some((tree, wanted)) = next.pop() {
             go_on()?;
-            for entry in tree::read(odb, tree).map_err(|error| unread(&error))? {
+            for entry in tree::read(odb, tree).map_err(|why| refused(&why))? {
                 let below = wanted.as_deref().map(|wanted| below(wanted, &entry.name));
                 let below = below.filter(|below| !is_whole(below));
                 let is_read = below.as_ref().is_none_or(|below| !below.is_empty());
@@ -210,20 +201,15 @@ fn is_here(odb: &Odb<'_>, blob: BlobId) -> bool {
     odb.exists_ext(blob.oid(), OdbLookupFlags::NO_REFRESH)
 }
 
-enum Failed {
-    Path(PathError),
-    Store(SourceError),
-}
-
 /// The tree with what is wanted of it; none where that is nothing.
-fn prune(odb: &Odb<'_>, tree: TreeId, wanted: &[Vec<&str>]) -> Result<Option<TreeId>, Failed> {
+fn prune(odb: &Odb<'_>, tree: TreeId, wanted: &[Vec<&str>]) -> Result<Option<TreeId>, SourceError> {
     let mut kept: Vec<(&[u8], String, Oid)> = Vec::new();
-    for entry in tree::read(odb, tree).map_err(Failed::Path)? {
+    for entry in tree::read(odb, tree).map_err(|why| refused(&why))? {
         let below = below(wanted, &entry.name);
         if below.is_empty() {
             continue;
         }
-        let empty = || Oid::from_str(EMPTY).map_err(|error| Failed::Store(problem(&error)));
+        let empty = || Oid::from_str(EMPTY).map_err(|error| problem(&error));
         let (mode, id): (&[u8], Oid) = match entry.node {
             Node::Directory(id) if is_whole(&below) => (b"40000", id.oid()),
             Node::Directory(id) => match prune(odb, id, &below)? {
@@ -248,7 +234,7 @@ fn prune(odb: &Odb<'_>, tree: TreeId, wanted: &[Vec<&str>]) -> Result<Option<Tre
     if kept.is_empty() {
         return Ok(None);
     }
-    write(odb, &kept).map(Some).map_err(Failed::Store)
+    write(odb, &kept).map(Some)
 }
 
 /// In the order in which they were, which is Git's.
@@ -276,13 +262,6 @@ fn below<'a>(wanted: &[Vec<&'a str>], name: &str) -> Vec<Vec<&'a str>> {
 
 fn is_whole(below: &[Vec<&str>]) -> bool {
     below.iter().any(Vec::is_empty)
-}
-
-fn unread(error: &PathError) -> SourceError {
-    match error {
-        PathError::TooLarge(what) => SourceError::TooLarge((*what).into()),
-        other => SourceError::Store(other.to_string()),
-    }
 }
 
 fn broken() -> SourceError {

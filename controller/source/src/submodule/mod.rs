@@ -60,8 +60,7 @@ impl<'a> Graft<'a> {
         fetches: bool,
     ) -> Self {
         // All of them together are one look.
-        let budget = own.budget.clone();
-        let budget = budget.unwrap_or_else(|| Budget::begin(&own.limits));
+        let budget = own.cost();
         let mut homes: Vec<Remote> = [own].into_iter().chain(others).cloned().collect();
         for home in &mut homes {
             home.budget = Some(budget.clone());

@@ -101,7 +101,7 @@ impl Operation {
             _ends: ends,
             auth: remote.auth.clone(),
             limits,
-            budget: remote.budget.clone().unwrap_or_else(|| Budget::begin(&limits)),
+            budget: remote.cost(),
             disk: remote.disk.clone(),
             without_files: AtomicBool::new(false),
             offers_filter: AtomicBool::new(false),
